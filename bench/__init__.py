@@ -1,0 +1,1 @@
+"""The laboratory: asv suites on this floor, `lab` takes measurements, `ledger` keeps and reads them."""

@@ -1,0 +1,1 @@
+"""Taking a measurement: one cell of the matrix, in one fresh process."""

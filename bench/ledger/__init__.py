@@ -1,0 +1,1 @@
+"""Keeping and reading measurements: the store, summaries, tables, the page."""
