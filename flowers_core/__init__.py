@@ -3,17 +3,27 @@
 garden -> photos -> images -> records -> batches -> models -> step
 
 garden      draws photographs of flowers by code, so that nothing needs to be downloaded
-photos      a folder or bucket of JPEGs -> paths and classes; download of the real set
+painting    one such photograph: plants in a scene, light, a lens, a JPEG
+petals      the flowers themselves, as surfaces in space
+backdrops   what is behind them
+photos      a folder or bucket of JPEGs -> paths and classes
+fetch       download of the real photographs
 images      JPEG bytes -> image; fill and crop; augmentation
-records     photos -> TFRecord shards with a manifest, and back
-batches     the input pipelines, one short function for each way of feeding
-models      the architectures, one a file
+decodable   whether a photo can become an image, and why not
+records     photos -> TFRecord shards, and back
+plan        which photo goes into which shard
+manifest    what a folder of records holds; split by shard
+folders     files on a disk or in a bucket, written whole or not at all
+pipelines   the ways of feeding by name
+batches     their code, one short function each
+models      the architectures, one family a file
 costs       parameters, multiply-adds and activation bytes of a model
 precision   float32, mixed_bfloat16, mixed_float16, and where each makes sense
 devices     TPU, GPU, CPU -> where to build the model
 schedules   learning rate by epoch
 step        one training step and one prediction, exactly as Keras' fit and predict run them
-training    compile and fit, evaluate, save, load
+training    compile
 progress    a progress bar with ETA
+door        the front door of both command lines
 errors      what the user gave cannot be used, said so that they can mend it
 """

@@ -12,6 +12,4 @@ def one_of(name: str, value: object, allowed) -> None:
         InputError: If `value` is not among `allowed`; the message lists them.
     """
     if value not in allowed:
-        raise InputError(
-            f"`{name}` must be one of {', '.join(map(str, allowed))}. Received: {name}={value!r}"
-        )
+        raise InputError(f"`{name}` must be one of {', '.join(map(str, allowed))}. Received: {name}={value!r}")

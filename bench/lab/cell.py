@@ -1,0 +1,73 @@
+"""One point of the benchmark matrix and its id."""
+
+from dataclasses import asdict, dataclass
+
+from flowers_core import devices, models, pipelines, precision
+from flowers_core.errors import InputError, one_of
+
+NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
+RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
+MODES = ("train", "predict")
+BACKENDS = ("tensorflow", "jax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of the benchmark matrix.
+
+    Attributes:
+        model: An architecture of `flowers_core.models.NAMES`, or `none` for the pipeline alone.
+        pipeline: A way of feeding of `flowers_core.pipelines.NAMES`, or `resident` for the step alone.
+        batch_size: Images a step over all replicas (the global batch).
+        image_size: Side of the square images in pixels.
+        mode: `train` (forward, backward, update) or `predict` (forward).
+        device: `cpu`, `gpu` or `tpu`.
+        precision: A Keras dtype policy of `flowers_core.precision.PRECISIONS`.
+        backend: Keras backend, `tensorflow` or `jax`.
+        xla: Whether the step is compiled by XLA; always so on JAX.
+    """
+
+    model: str
+    pipeline: str = RESIDENT
+    batch_size: int = 32
+    image_size: int = 192
+    mode: str = "train"
+    device: str = "cpu"
+    precision: str = "float32"
+    backend: str = "tensorflow"
+    xla: bool = False
+
+    def __post_init__(self):
+        one_of("model", self.model, (*models.NAMES, NO_MODEL))
+        one_of("pipeline", self.pipeline, (*pipelines.NAMES, RESIDENT))
+        one_of("mode", self.mode, MODES)
+        one_of("device", self.device, devices.DEVICES)
+        one_of("precision", self.precision, precision.PRECISIONS)
+        one_of("backend", self.backend, BACKENDS)
+        one_of("xla", self.xla, (False, True))
+        for name in ("batch_size", "image_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(f"`{name}` must be a whole number from 1. Received: {name}={value!r}")
+        if (self.model, self.pipeline) == (NO_MODEL, RESIDENT):
+            raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
+        if self.backend == "jax" and not self.xla:
+            raise InputError("On the JAX backend every step is compiled by XLA: give `xla=True` (`--xla on`)")
+
+    @property
+    def id(self) -> str:
+        """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
+        if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
+            return f"{self.pipeline}-{self.image_size}-b{self.batch_size}"
+        compiled = "-xla" if self.xla and self.backend != "jax" else ""
+        place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
+        return f"{self.model}-{self.mode}-{self.pipeline}-{self.image_size}-b{self.batch_size}-{place}"
+
+    @property
+    def reads(self) -> str:
+        """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
+        return pipelines.READS.get(self.pipeline, "")
+
+    def to_json(self) -> dict:
+        """Gives the fields as plain values; `Cell(**fields)` is the way back."""
+        return asdict(self)

@@ -1,0 +1,99 @@
+"""Which cells exist: the named profiles, their order, and how a filter picks from them."""
+
+from dataclasses import replace
+
+from bench.lab.cell import NO_MODEL, Cell
+from flowers_core import models, pipelines
+from flowers_core.errors import InputError, one_of
+
+# The codelab's own architectures: what `quick` shows. The drop-in bases beside them wait for `full`.
+CODELAB = tuple(name for name in models.NAMES if name not in ("vgg16", "resnet50", "mobilenet"))
+
+# Without pooling every layer works at full resolution, and Xception sees 331 pixels: a step takes seconds on a CPU.
+HEAVY = ("convnet_unpooled", "xception")
+
+
+def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
+    """A training step of each model on a resident batch, at the image size it was designed for."""
+    return [
+        Cell(
+            model=name,
+            image_size=models.image_size(name),
+            batch_size=heavy_batch_size if name in HEAVY else batch_size,
+            **fields,
+        )
+        for name in names
+    ]
+
+
+def _pipelines(**fields) -> list[Cell]:
+    """Each way of feeding, alone."""
+    return [Cell(model=NO_MODEL, pipeline=name, **fields) for name in pipelines.NAMES]
+
+
+def quick(device: str = "cpu") -> list[Cell]:
+    """Every pipeline, and one training step of every model of the codelab: a few minutes."""
+    return _pipelines(device=device) + _steps(CODELAB, batch_size=32, heavy_batch_size=4, device=device)
+
+
+def full(device: str = "cpu") -> list[Cell]:
+    """Batch sizes, precisions, XLA, inference and real feeding as well; coarse grid first.
+
+    A budget that ends early then leaves every model measured once rather than one model in every way.
+    """
+    base = _steps(models.NAMES, batch_size=32, heavy_batch_size=4, device=device)
+    fed = [
+        replace(cell, pipeline=name)
+        for cell in base
+        if cell.model in ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
+        for name in ("photos_one_by_one", "records_parallel", "records_cached")
+    ]
+    return list(
+        dict.fromkeys(  # a cell that two lines name is measured once
+            _pipelines(device=device)
+            + base
+            + [replace(cell, precision="mixed_bfloat16") for cell in base]
+            + _steps(models.NAMES, batch_size=8, heavy_batch_size=1, device=device)
+            + [replace(cell, mode="predict") for cell in base]
+            + [replace(cell, xla=True) for cell in base if cell.model not in HEAVY]
+            + fed
+            + _steps(CODELAB, batch_size=128, heavy_batch_size=16, device=device)
+            + [replace(cell, precision="mixed_float16") for cell in base]
+        )
+    )
+
+
+PROFILES = {"quick": quick, "full": full}
+
+
+def profile(name: str, *, device: str = "cpu") -> list[Cell]:
+    """Cells of a named profile, in the order in which they are to be measured.
+
+    Raises:
+        InputError: If there is no such profile.
+    """
+    one_of("profile", name, PROFILES)
+    return PROFILES[name](device)
+
+
+def pick(cells: list[Cell], filters: list[str]) -> list[Cell]:
+    """Cells that every filter allows.
+
+    Args:
+        cells: What to pick from.
+        filters: `field=value[,value]`, e.g. `model=dense,squeezenet` or `batch_size=8`.
+
+    Raises:
+        InputError: If a filter has no `=`, names no field of a cell, or nothing is left.
+    """
+    for text in filters:
+        field, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"A filter must read field=value[,value]. Received: {text!r}")
+        one_of("filter", field, Cell.__dataclass_fields__)
+        wanted = values.lower().split(",")
+        present = sorted({str(getattr(cell, field)).lower() for cell in cells})
+        cells = [cell for cell in cells if str(getattr(cell, field)).lower() in wanted]
+        if not cells:
+            raise InputError(f"No cell is left by the filter {text!r}; {field} here is one of {', '.join(present)}")
+    return cells

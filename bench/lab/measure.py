@@ -1,0 +1,195 @@
+"""Cell -> Measurement, in this process, which should be fresh; run as a program it is the child of `spawn`.
+
+`python -m bench.lab.measure` reads a job as one JSON object from standard input and writes the measurement to the
+file that the job names: nothing that a framework prints can get into it.
+"""
+
+import ctypes
+import json
+import math
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter, time
+
+from bench.lab import clock, machine, subject
+from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.measurement import Measurement, rate
+from bench.lab.source import Source
+from flowers_core import devices, precision
+from flowers_core.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process is to measure, for how long, and with what data."""
+
+    cell: Cell
+    effort: clock.Effort = field(default_factory=clock.Effort)
+    source: Source = field(default_factory=Source)
+
+    def to_json(self) -> dict:
+        """Plain values."""
+        return asdict(self)
+
+
+def job_from_json(values: dict) -> Job:
+    """Reads what `Job.to_json` gave."""
+    return Job(
+        cell=Cell(**values["cell"]),
+        effort=clock.Effort(**values["effort"]),
+        source=Source(**values["source"]),
+    )
+
+
+def measure(job: Job) -> Measurement:
+    """Measures one cell.
+
+    What cannot be had here (a device, a precision that makes no sense) gives status `n/a`, running out of memory
+    `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels, allocators
+    and thread pools that another cell has warmed up would be measured with it.
+    """
+    begin = time()
+    base = Measurement(
+        cell=job.cell,
+        status="error",
+        started=datetime.fromtimestamp(begin, UTC).isoformat(timespec="seconds"),
+        machine=machine.fingerprint(),
+        code=machine.code(),
+    )
+    try:
+        done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
+    except devices.DeviceAbsent as absent:
+        done = replace(base, status="n/a", reason=str(absent))
+    except InputError as error:
+        done = replace(base, status="error", reason=str(error))
+    except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        oom = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text
+        done = replace(base, status="oom" if oom else "error", reason=text[:500])
+    return replace(done, process_seconds=_age(), peak_bytes=_peak_bytes())
+
+
+def _age() -> float:
+    """Seconds since this process started."""
+    import psutil
+
+    return time() - psutil.Process().create_time()
+
+
+def _peak_bytes() -> int:
+    """Most memory that this process has held."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _measure_input(job: Job, base: Measurement) -> Measurement:
+    """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
+    start = perf_counter()
+    batches, data = subject.dataset(job.cell, job.source)
+    iterator = iter(batches)
+    built = perf_counter()
+    next(iterator)
+    first_batch = perf_counter()
+    count = subject.batches_per_step(
+        iterator,
+        cached=job.cell.pipeline == "records_cached",
+        pass_batches=math.ceil(data["images"] / job.cell.batch_size),
+    )
+    return replace(
+        _timed(subject.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
+        build_seconds=built - start,
+        first_step_seconds=first_batch - built,
+        data=data,
+    )
+
+
+def _measure_step(job: Job, base: Measurement) -> Measurement:
+    """Trains or predicts, on a resident batch or fed by a pipeline."""
+    cell = job.cell
+    reason = precision.unsuitable(cell.precision, cell.device)
+    if reason:
+        return replace(base, status="n/a", reason=reason)
+    device = devices.find(cell.device)
+    batches, data = subject.feed(cell, job.source)
+    start = perf_counter()
+    step = subject.fed_step(cell, batches, device)
+    built = perf_counter()
+    last = {}
+
+    def remembered() -> None:
+        last["outputs"] = step()
+
+    timed = _timed(remembered, job, base, images_per_step=cell.batch_size)
+    return replace(
+        timed,
+        build_seconds=built - start,
+        device_peak_bytes=_device_peak_bytes(cell),
+        data=data,
+        **(_loss(last["outputs"]) if cell.mode == "train" else {}),
+    )
+
+
+def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int) -> Measurement:
+    """What the clock says of a step, and how busy the machine was meanwhile."""
+    load = machine.ForeignLoad()
+    timing = clock.watch(step, job.effort)
+    return replace(
+        base,
+        status="ok",
+        first_step_seconds=timing.first_step_seconds,
+        warmup_steps=timing.warmup_steps,
+        steady=timing.steady,
+        step_seconds=timing.step_seconds,
+        step_cpu_seconds=timing.step_cpu_seconds,
+        images_per_step=images_per_step,
+        images_per_second=rate(images_per_step, timing.step_seconds),
+        foreign_cpu_share=load.share(),
+        machine={**base.machine, "load_before": load.load_before},
+    )
+
+
+def _loss(logs: dict) -> dict:
+    """The loss, if it is a number."""
+    loss = float(logs["loss"])
+    finite = math.isfinite(loss)
+    return {"loss": loss if finite else None, "loss_finite": finite}
+
+
+def _device_peak_bytes(cell: Cell) -> int | None:
+    """Most memory held on the accelerator so far; None on a CPU or where the framework cannot tell."""
+    if cell.device == "cpu":
+        return None
+    if cell.backend == "jax":
+        import jax
+
+        return (jax.devices(cell.device)[0].memory_stats() or {}).get("peak_bytes_in_use")
+    if cell.device == "tpu":
+        return None
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def _die_with_parent() -> None:
+    """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next."""
+    with suppress(OSError, AttributeError):
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def main() -> None:
+    """Measures the job on standard input."""
+    _die_with_parent()
+    job = json.load(sys.stdin)
+    done = measure(job_from_json(job))
+    Path(job["answer"]).write_text(json.dumps(done.to_json(), allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

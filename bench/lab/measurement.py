@@ -1,0 +1,111 @@
+"""What one process measured of one cell: the record that everything else is made from."""
+
+from dataclasses import asdict, dataclass, field, fields
+from statistics import median
+
+from bench.lab.cell import NO_MODEL, Cell
+from flowers_core.errors import InputError, one_of
+
+# Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
+RULER = "1"
+
+# 1: cell, status, both clocks, memory, loss, machine, code, load, sweep and round (2026-11).
+FORMAT = 1
+
+# n/a: makes no sense or is not to be had here. The others: it was tried and failed.
+STATUSES = ("ok", "n/a", "oom", "timeout", "crash", "error")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one process measured of one cell.
+
+    Attributes:
+        cell: What was measured.
+        status: One of `STATUSES`.
+        reason: Why, where the status is not `ok`.
+        started: Date and time, ISO 8601 in UTC.
+        process_seconds: Life of the process from its start, imports and compilation included: what a plan costs.
+        build_seconds: Building and compiling the model in Keras, or the pipeline.
+        first_step_seconds: The first step, which compiles; for a pipeline the first batch.
+        warmup_steps: Steps thrown away, the first one among them.
+        steady: Whether the warm-up ended because the step was steady.
+        images_per_step: Images that one timed step handles.
+        step_seconds: Wall time of each timed step.
+        step_cpu_seconds: CPU time of each, all threads of the process.
+        images_per_second: `images_per_step` over the median of `step_seconds`.
+        peak_bytes: Most memory that the process held (its resident set).
+        device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
+        loss: Loss after the last step; None where nothing was trained.
+        loss_finite: Whether it is a number; None likewise.
+        foreign_cpu_share: Share of this machine's CPU time that others used while the steps were timed.
+        data: Where the images came from, how many there are; empty for a resident batch.
+        machine: Fingerprint of the machine and its software, see `bench.lab.machine`.
+        code: Git state and digest of the code under test, see `bench.lab.machine.code`.
+        sweep: Id of the sweep it belongs to; empty for a single measurement.
+        round: Which of the sweep's rounds of fresh processes, from 0.
+        ruler: `RULER` when it was measured.
+        format: `FORMAT` when it was written.
+    """
+
+    cell: Cell
+    status: str
+    reason: str = ""
+    started: str = ""
+    process_seconds: float = 0.0
+    build_seconds: float | None = None
+    first_step_seconds: float | None = None
+    warmup_steps: int = 0
+    steady: bool | None = None
+    images_per_step: int = 0
+    step_seconds: tuple[float, ...] = ()
+    step_cpu_seconds: tuple[float, ...] = ()
+    images_per_second: float | None = None
+    peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    loss: float | None = None
+    loss_finite: bool | None = None
+    foreign_cpu_share: float | None = None
+    data: dict = field(default_factory=dict)
+    machine: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
+    sweep: str = ""
+    round: int = 0
+    ruler: str = RULER
+    format: int = FORMAT
+
+    def __post_init__(self):
+        one_of("status", self.status, STATUSES)
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches one timed step draws: 1 with a model, several for a pipeline alone."""
+        return self.images_per_step // self.cell.batch_size if self.cell.model == NO_MODEL else 1
+
+    def to_json(self) -> dict:
+        """Plain values, for one line of the store."""
+        return {**asdict(self), "cell_id": self.cell.id}
+
+
+def rate(images_per_step: int, step_seconds: tuple[float, ...]) -> float:
+    """Images a second: the median step's."""
+    return images_per_step / median(step_seconds)
+
+
+def from_json(values: dict) -> Measurement:
+    """Reads what `to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what every measurement has.
+    """
+    try:
+        if values["format"] > FORMAT:
+            raise InputError(f"a measurement of format {values['format']}; this program reads up to {FORMAT}")
+        known = {entry.name for entry in fields(Measurement)}
+        given = {name: value for name, value in values.items() if name in known}
+        given["cell"] = Cell(**given["cell"])
+        for name in ("step_seconds", "step_cpu_seconds"):
+            given[name] = tuple(given[name])
+        return Measurement(**given)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not a measurement: {type(error).__name__} {error}") from error

@@ -1,0 +1,139 @@
+"""One fresh process a cell, with limits on time and memory; the only place that makes measuring processes.
+
+It also chooses their environment: backend, visible devices, what the frameworks print.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter, sleep
+
+from bench.lab import machine
+from bench.lab.measure import Job
+from bench.lab.measurement import Measurement, from_json
+
+COMMAND = (sys.executable, "-m", "bench.lab.measure")
+
+LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
+MEMORY_SHARE = 0.9  # of what the machine has free when the cell starts
+
+# The kernel's out-of-memory killer sends SIGKILL. TensorFlow dies by SIGSEGV or SIGABRT when an allocation fails,
+# without a word; near the limit that is what it was.
+NEAR_LIMIT = 0.7
+
+
+def environment(job: Job) -> dict[str, str]:
+    """Variables for a measuring process."""
+    chosen = {**os.environ, "KERAS_BACKEND": job.cell.backend, "PYTHONPATH": str(machine.HOUSE)}
+    chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
+    if job.cell.device == "cpu":
+        chosen["JAX_PLATFORMS"] = "cpu"
+        chosen["CUDA_VISIBLE_DEVICES"] = "-1"
+    return chosen
+
+
+def spawn(
+    job: Job, *, timeout: float = 600.0, memory_bytes: int | None = None, command: Sequence[str] = COMMAND
+) -> Measurement:
+    """Measures a job in a fresh process.
+
+    Args:
+        job: What to measure.
+        timeout: Seconds after which the process is ended: status `timeout`.
+        memory_bytes: Resident set at which it is ended: status `oom`. 90 % of what is free, unless given.
+        command: What to run; it reads the job from standard input.
+
+    Returns:
+        The process's own measurement, or, if it gave none, one that says how it died.
+    """
+    limit = memory_bytes or int(MEMORY_SHARE * _free_bytes())
+    started, start = datetime.now(UTC), perf_counter()
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        answer, words = Path(folder) / "measurement.json", Path(folder) / "stderr"
+        with words.open("wb") as stderr:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment(job),
+                cwd=folder,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
+            )
+        try:
+            child.stdin.write(json.dumps({**job.to_json(), "answer": str(answer)}).encode())
+            child.stdin.close()
+            ended, peak = _watch(child, deadline=start + timeout, limit=limit)
+        finally:
+            _end(child)
+        if child.returncode == 0 and answer.exists():
+            return from_json(json.loads(answer.read_text()))
+        status, reason = ended or _how_it_died(child.returncode, peak, limit, words)
+        if ended:
+            reason = reason.format(timeout=timeout, limit=limit)
+    return Measurement(
+        cell=job.cell,
+        status=status,
+        reason=reason,
+        started=started.isoformat(timespec="seconds"),
+        process_seconds=perf_counter() - start,
+        peak_bytes=peak or None,
+        machine=machine.fingerprint(),
+        code=machine.code(),
+    )
+
+
+def _free_bytes() -> int:
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def _watch(child: subprocess.Popen, *, deadline: float, limit: int) -> tuple[tuple[str, str] | None, int]:
+    """Waits for the child's end and ends it at a limit.
+
+    Returns:
+        Status and reason if it was ended here, else None; and the largest resident set seen, in bytes.
+    """
+    import psutil
+
+    peak = 0
+    while child.poll() is None:
+        if perf_counter() > deadline:
+            return ("timeout", "ended after {timeout:.0f} s, the limit for one cell (`--timeout`)"), peak
+        try:
+            peak = max(peak, psutil.Process(child.pid).memory_info().rss)
+        except psutil.Error:  # it has just ended
+            continue
+        if peak > limit:
+            return ("oom", "ended at its memory limit of {limit:,} bytes (`--memory`)"), peak
+        sleep(LOOK_SECONDS)
+    return None, peak
+
+
+def _end(child: subprocess.Popen) -> None:
+    """Ends the child and whatever it started, if it still lives."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _how_it_died(code: int, peak: int, limit: int, words: Path) -> tuple[str, str]:
+    """Status and reason of a process that ended without an answer."""
+    said = [line for line in words.read_text(errors="replace").splitlines() if line.strip()]
+    last = f"; it said: {said[-1][:300]}" if said else "; it said nothing"
+    if code == 0:
+        return "crash", f"the process ended without an answer{last}"
+    number = -code if code < 0 else code - 128 if code > 128 else 0  # beyond 128: as a shell reports signals
+    if not number:
+        return "crash", f"exit code {code}{last}"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if number == signal.SIGKILL or peak > NEAR_LIMIT * limit:
+        return "oom", f"killed by {name} holding {peak:,} bytes, most likely for want of memory{last}"
+    return "crash", f"memory or crash: ended by {name}{last}"

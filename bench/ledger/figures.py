@@ -1,0 +1,47 @@
+"""Numbers -> text with units, rounded to what they are worth."""
+
+ABSENT = "n/a"
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Three significant digits, but never fewer than there are before the point: `0.0123`, `1.20`, `1,234`."""
+    rounded = float(f"{value:.{digits}g}")
+    if 0 < abs(rounded) < 1:
+        return f"{rounded}"
+    whole = len(str(int(abs(rounded))))
+    return f"{value:,.{max(0, digits - whole)}f}" if rounded else "0"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that fits: `412 µs`, `21.3 ms`, `4.20 s`, `3 min 5 s`."""
+    if seconds is None:
+        return ABSENT
+    if seconds >= 120:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    size, unit = _unit(seconds)
+    return f"{significant(seconds / size)} {unit}"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    """The largest unit of which there is at least one, after rounding."""
+    rounded = float(f"{seconds:.3g}")
+    return next(((size, unit) for size, unit in UNITS if rounded >= size), UNITS[-1])
+
+
+def interval(centre: float | None, low: float | None, high: float | None) -> str:
+    """A duration with its interval in the same unit: `21.3 ms [20.9, 22.0]`."""
+    if centre is None:
+        return ABSENT
+    size, _ = _unit(centre)
+    return f"{duration(centre)} [{significant(low / size)}, {significant(high / size)}]"
+
+
+def rate(per_second: float | None) -> str:
+    """Images a second."""
+    return ABSENT if per_second is None else significant(per_second)
+
+
+def megabytes(size: int | None) -> str:
+    """Bytes as MB (10^6), without the unit: the column names it."""
+    return ABSENT if size is None else f"{size / 1e6:,.0f}"

@@ -1,0 +1,89 @@
+"""What a user reads of a store: tables in four shapes, and the page with the tables beside it."""
+
+import json
+from pathlib import Path
+
+from bench.lab import machine
+from bench.lab.measurement import Measurement
+from bench.ledger import page as pages
+from bench.ledger import store, summary, table
+from flowers_core.errors import InputError
+
+
+def table_text(results: Path, *, everything: bool = False, shape: str = "terminal") -> str:
+    """The store as a table.
+
+    Args:
+        results: The store.
+        everything: Of all machines and all code, not only of this machine and the code as it is now.
+        shape: `terminal`, `markdown`, `csv` or `json`.
+
+    Raises:
+        InputError: If there is nothing to show.
+    """
+    measurements = store.load(results).measurements
+    chosen = measurements if everything else [one for one in measurements if is_ours(one)]
+    if not chosen:
+        hint = "; `--all` shows other machines and code" if measurements else ""
+        raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")
+    summaries = summary.by_cell(chosen)
+    if shape == "csv":
+        return table.csv(summaries)
+    if shape == "json":
+        return table.frame(summaries).to_json(orient="records", indent=1) + "\n"
+    if shape == "markdown":
+        return markdown(summaries)
+    return terminal(summaries)
+
+
+def is_ours(measurement: Measurement) -> bool:
+    """Whether it was taken on this machine with the code as it is now."""
+    return (measurement.machine.get("id"), measurement.code.get("digest")) == (
+        machine.hardware_id(),
+        machine.code_digest(),
+    )
+
+
+def terminal(summaries: list[summary.Summary]) -> str:
+    """Tables for a terminal, as wide as it is."""
+    from rich.console import Console
+
+    console = Console()
+    with console.capture() as captured:
+        for view in table.views(summaries):
+            table.show(view, console)
+        console.print(table.machine_line(summaries[-1]), style="dim", highlight=False, markup=False)
+    return captured.get()
+
+
+def by_place(summaries: list[summary.Summary]) -> dict[str, list[summary.Summary]]:
+    """Summaries by machine, code and day, as `table.machine_line` words them."""
+    places: dict[str, list[summary.Summary]] = {}
+    for one in summaries:
+        places.setdefault(table.machine_line(one), []).append(one)
+    return places
+
+
+def markdown(summaries: list[summary.Summary]) -> str:
+    """Tables for a pull request or a README, under a line that names the machine."""
+    parts = []
+    for place, some in by_place(summaries).items():
+        parts.append(f"{place}\n")
+        parts += [table.markdown(view) for view in table.views(some)]
+    return "\n".join(parts)
+
+
+def page(results: Path) -> Path:
+    """Writes the page of a store, and its tables as Markdown and CSV.
+
+    Returns:
+        The page.
+    """
+    loaded = store.load(results)
+    summaries = summary.by_cell(loaded.measurements)
+    if summaries:
+        store.save_table("all.md", markdown(summaries), results)
+        store.save_table("all.csv", table.csv(summaries), results)
+    rows = json.loads(table.frame(summaries).to_json(orient="records")) if summaries else []
+    places = {place: table.views(some) for place, some in by_place(summaries).items()}
+    return store.save_page(pages.render(places, rows=rows, damaged=loaded.damaged), results)

@@ -1,0 +1,120 @@
+"""Keeps measurements: JSON lines that are only ever appended. The one file that opens `results/`."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.lab.machine import HOUSE
+from bench.lab.measurement import Measurement, from_json
+from flowers_core.errors import InputError
+
+RESULTS = HOUSE / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a store holds.
+
+    Attributes:
+        measurements: In the order in which they were appended, file after file.
+        damaged: Lines that could not be read, as `file:line: reason`; a process killed while it wrote leaves one.
+    """
+
+    measurements: tuple[Measurement, ...]
+    damaged: tuple[str, ...]
+
+
+def append(measurement: Measurement, results: Path = RESULTS) -> Path:
+    """Adds a measurement to the file of its machine; it is on the disk when this returns.
+
+    Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
+    is full, what was written of this line is taken back.
+
+    Returns:
+        The file, `results/measurements/<host>.jsonl`.
+
+    Raises:
+        OSError: If it cannot be written; nothing is half-written then.
+    """
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", measurement.machine.get("host") or "unknown")
+    path = results / "measurements" / f"{host}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(measurement.to_json(), allow_nan=False).encode() + b"\n"
+    with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            line = b"\n" + line
+        try:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), end)
+            raise
+    return path
+
+
+def load(results: Path = RESULTS) -> Loaded:
+    """Reads all measurements of a store; an absent or empty one gives none."""
+    return read(sorted((Path(results) / "measurements").glob("*.jsonl")))
+
+
+def read(files: Iterable[Path]) -> Loaded:
+    """Reads measurements of some files."""
+    measurements, damaged = [], []
+    for path in files:
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                measurements.append(from_json(json.loads(line)))
+            except (InputError, ValueError) as error:  # ValueError: not JSON, or not even text
+                damaged.append(f"{path.name}:{number}: {error}")
+    return Loaded(measurements=tuple(measurements), damaged=tuple(damaged))
+
+
+def save_plan(plan: dict, results: Path = RESULTS) -> None:
+    """Remembers the sweep that is about to run, so that it can be resumed."""
+    _write(Path(results) / "measurements" / "sweep.json", json.dumps(plan, indent=1))
+
+
+def load_plan(results: Path = RESULTS) -> dict:
+    """The sweep that ran last.
+
+    Raises:
+        InputError: If there is none.
+    """
+    path = Path(results) / "measurements" / "sweep.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"There is no sweep to resume in {results}: run `python -m bench sweep` first") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): start the sweep anew, without `--resume`") from None
+
+
+def save_table(name: str, text: str, results: Path = RESULTS) -> Path:
+    """Writes a table made from measurements, e.g. `quick.md`, and gives its path."""
+    return _write(Path(results) / "tables" / name, text)
+
+
+def save_page(text: str, results: Path = RESULTS) -> Path:
+    """Writes the page and gives its path."""
+    return _write(Path(results) / "html" / "index.html", text)
+
+
+def _write(path: Path, text: str) -> Path:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path

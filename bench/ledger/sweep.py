@@ -1,0 +1,189 @@
+"""Runs the cells of a sweep, each in a fresh process, and stores each measurement the moment its process ends."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from bench.lab import machine
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell
+from bench.lab.clock import Effort
+from bench.lab.measure import Job
+from bench.lab.measurement import Measurement
+from bench.lab.source import Source
+from bench.lab.spawn import spawn
+from bench.ledger import store
+from flowers_core.errors import InputError
+
+# What a cell is taken to cost until one like it has been measured: import, compilation and some seconds of steps.
+UNKNOWN_SECONDS = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What is to be run.
+
+    Attributes:
+        id: Marks its measurements; begins with the time of its start.
+        cells: In the order in which they are measured.
+        rounds: Fresh processes for each cell; a round goes through all cells before the next begins.
+        effort: How long each process measures.
+        source: Where photos and records lie.
+        code: Digest of the code under test when it began.
+    """
+
+    id: str
+    cells: tuple[Cell, ...]
+    rounds: int = 1
+    effort: Effort = field(default_factory=Effort)
+    source: Source = field(default_factory=Source)
+    code: str = ""
+
+    def turns(self) -> list[tuple[int, Cell]]:
+        """Round and cell of each process, in order: rounds outermost, so that a drift of the machine hits all."""
+        return [(number, cell) for number in range(self.rounds) for cell in self.cells]
+
+
+def new(cells: list[Cell], *, rounds: int, effort: Effort, source: Source, results: Path) -> Sweep:
+    """Makes a sweep and remembers it in the store, so that it can be resumed."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    sweep = Sweep(id=now, cells=tuple(cells), rounds=rounds, effort=effort, source=source, code=machine.code_digest())
+    store.save_plan(asdict(sweep), results)
+    return sweep
+
+
+def resume(results: Path) -> Sweep:
+    """The sweep that was started last.
+
+    Raises:
+        InputError: If there is none, or the code has changed since: its figures would be of two programs.
+    """
+    plan = store.load_plan(results)
+    sweep = Sweep(
+        id=plan["id"],
+        cells=tuple(Cell(**cell) for cell in plan["cells"]),
+        rounds=plan["rounds"],
+        effort=Effort(**plan["effort"]),
+        source=Source(**plan["source"]),
+        code=plan["code"],
+    )
+    if sweep.code != machine.code_digest():
+        raise InputError(
+            "`flowers_core` has changed since the sweep was interrupted: what is left would measure another program. "
+            "Start it anew, without `--resume`"
+        )
+    return sweep
+
+
+def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[int, Cell]]:
+    """The turns of a sweep that have no measurement yet."""
+    done = {(one.round, one.cell) for one in measurements if one.sweep == sweep.id}
+    return [turn for turn in sweep.turns() if turn not in done]
+
+
+def expected_seconds(cell: Cell, measurements: tuple[Measurement, ...]) -> float:
+    """What a process for this cell should take here, from earlier ones: of the cell, else of its model or pipeline."""
+    here = machine.hardware_id()
+    lives = [one for one in measurements if one.machine.get("id") == here and one.process_seconds]
+    for alike in (
+        lambda one: one.cell == cell,
+        lambda one: (one.cell.model, one.cell.batch_size) == (cell.model, cell.batch_size),
+        lambda one: (one.cell.model, one.cell.pipeline) == (cell.model, cell.pipeline),
+    ):
+        seconds = [one.process_seconds for one in lives if alike(one)]
+        if seconds:
+            return median(seconds[-5:])
+    return UNKNOWN_SECONDS
+
+
+def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:
+    """Why a cell need not be tried: a smaller batch of it has already run out of memory.
+
+    Returns:
+        The reason, or None if there is no such measurement.
+    """
+    for one in measurements:
+        same = replace(one.cell, batch_size=cell.batch_size) == cell
+        if one.status == "oom" and same and one.cell.batch_size < cell.batch_size and cell.model != NO_MODEL:
+            return f"a batch of {one.cell.batch_size} of it ran out of memory"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a sweep may take; None is no limit.
+
+    Attributes:
+        budget_seconds: For the whole sweep; a cell that is not expected to fit is left out.
+        timeout_seconds: For one process.
+        memory_bytes: For one process.
+    """
+
+    budget_seconds: float | None = None
+    timeout_seconds: float = 600.0
+    memory_bytes: int | None = None
+
+
+def run(
+    sweep: Sweep,
+    results: Path,
+    *,
+    limits: Limits,
+    now: Callable[[], float] = perf_counter,
+    measure: Callable[..., Measurement] = spawn,
+) -> Iterator[tuple[Cell, Measurement | None]]:
+    """Measures what a sweep has left, and stores each measurement before it is given out.
+
+    Args:
+        sweep: What to run.
+        results: The store.
+        limits: On time and memory.
+        now: Clock in seconds.
+        measure: Takes a job, a timeout and a limit of memory, and gives a measurement.
+
+    Yields:
+        Each cell with its measurement, or with None where the budget has no room for it.
+    """
+    start = now()
+    earlier = store.load(results).measurements
+    mine = [one for one in earlier if one.sweep == sweep.id]
+    for number, cell in pending(sweep, earlier):
+        left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - start)
+        if left is not None and expected_seconds(cell, (*earlier, *mine)) > left:
+            yield cell, None
+            continue
+        reason = too_large(cell, mine)
+        if reason:
+            done = Measurement(
+                cell=cell, status="n/a", reason=reason, machine=machine.fingerprint(), code=machine.code()
+            )
+        else:
+            job = Job(cell=cell, effort=sweep.effort, source=sweep.source)
+            timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
+            done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
+        done = replace(done, sweep=sweep.id, round=number)
+        store.append(done, results)
+        mine.append(done)
+        yield cell, done
+
+
+def check_source(cells: list[Cell], source: Source) -> None:
+    """Checks, before anything is measured, that what the cells read is there and fits.
+
+    Raises:
+        InputError: If photos or records are missing, hold one class only, or are of another image size.
+    """
+    from flowers_core import manifest, photos
+
+    for cell in cells:
+        if cell.pipeline != RESIDENT and not getattr(source, cell.reads):
+            raise InputError(f"The pipeline {cell.pipeline} reads {cell.reads}: give `--{cell.reads} FOLDER`")
+    if any(cell.reads == "photos" for cell in cells):
+        photos.find(source.photos)
+    sizes = {cell.image_size for cell in cells if cell.reads == "records"}
+    if sizes:
+        written = manifest.load(source.records)
+        for size in sizes:
+            manifest.check_matches(written, image_size=size)

@@ -1,0 +1,194 @@
+"""Summaries as tables: a tidy pandas frame, CSV, Markdown, and the terminal at 80 columns."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell
+from bench.ledger import figures
+from bench.ledger.summary import Summary
+
+SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
+APART = ("mode", "device", "precision", "backend", "xla")  # fields that make tables of their own
+FIGURES = 4  # columns of figures, at the right of each table
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A table for people: every value a text with its unit.
+
+    Attributes:
+        title: What it shows.
+        columns: Headings.
+        rows: One text for each column.
+        notes: What failed or is doubtful, one sentence each.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def frame(summaries: Iterable[Summary]):
+    """A tidy table: one row for each summary, one column for each fact; pandas.DataFrame.
+
+    Columns are the fields of the cell, of the summary, and `machine_id`, `host`, `cpu`, `usable_cores`, `commit`,
+    `dirty`, `photos`, `ruler`, `started`. Seconds, bytes and images a second.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_facts(summary) for summary in summaries])
+
+
+def _facts(summary: Summary) -> dict:
+    """All that a summary says, flat."""
+    one = summary.measurement
+    said = {name: value for name, value in vars(summary).items() if name not in ("cell", "measurement", "warnings")}
+    return {
+        "cell_id": summary.cell.id,
+        **asdict(summary.cell),
+        **said,
+        "warnings": "; ".join(summary.warnings),
+        "machine_id": one.machine.get("id"),
+        "host": one.machine.get("host"),
+        "cpu": one.machine.get("cpu"),
+        "usable_cores": one.machine.get("usable_cores"),
+        "commit": one.code.get("commit"),
+        "dirty": one.code.get("dirty"),
+        "photos": one.data.get("photos"),
+        "ruler": one.ruler,
+        "started": one.started,
+    }
+
+
+def csv(summaries: Iterable[Summary]) -> str:
+    """The tidy table as comma-separated values."""
+    return frame(summaries).to_csv(index=False)
+
+
+def views(summaries: list[Summary]) -> list[View]:
+    """The tables that a person wants to see: pipelines alone, steps alone, and steps fed by a pipeline.
+
+    Modes, devices, precisions and backends are tables of their own; model, size and batch are rows of one.
+    """
+    kinds: dict[tuple, list[Summary]] = {}
+    for one in summaries:
+        kinds.setdefault((_kind(one.cell), *(getattr(one.cell, field) for field in APART)), []).append(one)
+    return [_view(kind, some) for (kind, *_), some in kinds.items()]
+
+
+def _kind(cell: Cell) -> str:
+    """What a cell measures."""
+    if cell.model == NO_MODEL:
+        return "Input pipelines alone"
+    return "Steps on a resident batch" if cell.pipeline == RESIDENT else "Steps fed by a pipeline"
+
+
+def _view(title: str, summaries: list[Summary]) -> View:
+    """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
+    cell = summaries[0].cell
+    varied = {
+        field for field in ("model", "pipeline", *SIZES) if len({getattr(one.cell, field) for one in summaries}) > 1
+    }
+    names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
+    told = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: a word of the title
+    fields = [*(field for field in names if field not in told), *(field for field in SIZES if field in varied)]
+    same = [getattr(cell, field) for field in told]
+    same += [] if "image_size" in varied else [f"{cell.image_size} px"]
+    same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
+    same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
+    same += ["XLA"] * (cell.xla and cell.backend != "jax")
+    what = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
+    return View(
+        title=f"{title} ({', '.join(same)})",
+        columns=(*(SIZES.get(field, field) for field in fields), what[0], "images/s", what[1], "MB"),
+        rows=tuple((*(str(getattr(one.cell, field)) for field in fields), *_figures(one)) for one in summaries),
+        notes=_notes(summaries),
+    )
+
+
+def _figures(one: Summary) -> tuple[str, ...]:
+    """The four figures of a row."""
+    if one.status != "ok":
+        return one.status, "", "", ""
+    images = one.cell.batch_size if one.cell.model == NO_MODEL else 1
+    return (
+        figures.interval(one.batch_seconds / images, one.low / images, one.high / images),
+        figures.rate(one.images_per_second),
+        figures.duration(one.first_step_seconds),
+        figures.megabytes(one.peak_bytes),
+    )
+
+
+def _notes(summaries: list[Summary]) -> tuple[str, ...]:
+    """What the intervals are, what failed and why, and what is doubtful."""
+    notes = []
+    spreads = sorted({one.spread for one in summaries if one.spread})
+    if spreads:
+        processes = _from_to([one.processes for one in summaries if one.processes])
+        steps = _from_to([one.steps for one in summaries if one.steps])
+        notes.append(f"median [{' or '.join(spreads)}]; fresh processes a row: {processes}; timed steps: {steps}")
+    said: dict[str, list[str]] = {}
+    for one in summaries:
+        for text in one.warnings if one.status == "ok" else (f"{one.status}: {one.reason}",):
+            said.setdefault(text, []).append(_name(one.cell))
+    notes += [
+        f"{text} ({', '.join(names) if len(names) < len(summaries) else 'all rows'})" for text, names in said.items()
+    ]
+    return tuple(notes)
+
+
+def _from_to(counts: list[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def _name(cell: Cell) -> str:
+    """A cell among others of its table."""
+    name = cell.pipeline if cell.model == NO_MODEL else cell.model
+    return f"{name} {cell.batch_size}"
+
+
+def machine_line(summary: Summary) -> str:
+    """The machine, the software, the data and the day of a figure, in one line."""
+    one = summary.measurement
+    machine, packages = one.machine, one.machine.get("packages", {})
+    devices = [device.get("name", "") for device in machine.get("accelerators", [])]
+    parts = [
+        f"{machine.get('cpu', 'unknown CPU')}, {machine.get('usable_cores', '?')} cores",
+        f"{(machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
+        *devices,
+        *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
+        f"commit {one.code.get('commit', '')[:8]}{' with uncommitted changes' if one.code.get('dirty') else ''}",
+        one.started[:10],
+    ]
+    return "; ".join(parts)
+
+
+def markdown(view: View) -> str:
+    """A view as a Markdown table under its title, notes below."""
+    lines = [f"### {view.title}", "", "| " + " | ".join(view.columns) + " |"]
+    lines.append("|" + "---|" * (len(view.columns) - FIGURES) + "---:|" * FIGURES)
+    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in view.rows]
+    lines += ["", *(f"- {note}" for note in view.notes), ""]
+    return "\n".join(lines)
+
+
+def show(view: View, console) -> None:
+    """Draws a view on a rich console; fits 80 columns."""
+    from rich import box, markup, table
+
+    drawn = table.Table(
+        title=markup.escape(view.title),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    named = len(view.columns) - FIGURES
+    for number, column in enumerate(view.columns):
+        drawn.add_column(column, justify="left" if number < named else "right", overflow="fold")
+    for row in view.rows:
+        drawn.add_row(*(markup.escape(text) for text in row))
+    console.print(drawn)
+    for note in view.notes:
+        console.print(note, style="dim", markup=False, highlight=False)

@@ -1,0 +1,23 @@
+"""How long a training step of each architecture takes on a batch that is resident on the device."""
+
+from statistics import median
+
+from bench import suite
+from bench.lab.cell import Cell
+
+
+class StepTime(suite.Suite):
+    """Milliseconds a step; precision and backend are axes of asv's environments."""
+
+    params = [["dense", "convnet_gap", "squeezenet", "mobilenetv2"], [8, 32]]
+    param_names = ["model", "batch_size"]
+
+    def cell(self, model, batch_size):
+        """The step alone."""
+        return Cell(model=model, batch_size=batch_size, **suite.axes())
+
+    @suite.series("ms")
+    def track_ms_per_step(self, model, batch_size):
+        """Median milliseconds a step."""
+        seconds = self.measured(model, batch_size).step_seconds
+        return suite.sample(1e3 * median(seconds) if seconds else None)

@@ -1,0 +1,92 @@
+"""Abstract base of the asv suites: one number a fresh process, the whole measurement into the store.
+
+asv discovers concrete classes wherever they are visible, so suites import this module, not the class.
+"""
+
+import os
+from abc import ABC, abstractmethod
+
+from bench.lab import machine, source
+from bench.lab.cell import Cell
+from bench.lab.clock import Effort
+from bench.lab.measurement import RULER, Measurement
+
+# Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
+# (99 % of the time by simulation; three find it in 33 %).
+ROUNDS = 5
+EFFORT = Effort()
+
+
+class Suite(ABC):
+    """What every suite of cells shares: how often, how long, and when not."""
+
+    timeout = 600
+    version = f"1-ruler{RULER}"  # explicit: asv would hash this source and lose history when a comment changes
+
+    @abstractmethod
+    def cell(self, *params) -> Cell:
+        """The cell that some parameters stand for."""
+
+    def setup(self, *params) -> None:
+        """Refuses what would be filed wrongly, and says n/a where there is nothing to read.
+
+        Raises:
+            RuntimeError: If the working tree is measured and differs from the commit that asv will file it under.
+            NotImplementedError: If data is missing; asv shows n/a.
+        """
+        refuse_uncommitted()
+        reads = self.cell(*params).reads
+        if reads and not getattr(source.find(), reads):
+            raise NotImplementedError(f"no {reads} to read: run `make bench` first, or set FLOWERS_{reads.upper()}")
+
+    def measured(self, *params) -> Measurement:
+        """Measures a cell in this process, which asv has started for it alone, and stores the measurement.
+
+        Raises:
+            RuntimeError: If it failed; the reason is in the store, too.
+        """
+        from bench.lab.measure import Job, measure
+        from bench.ledger import store
+
+        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=source.find()))
+        store.append(done)
+        if done.status not in ("ok", "n/a"):
+            raise RuntimeError(f"{done.status}: {done.reason}")
+        return done
+
+
+def series(unit: str):
+    """Decorates a track function with its unit and rounds, which asv reads from the function, not from its class."""
+
+    def decorate(function):
+        function.unit, function.rounds = unit, ROUNDS
+        return function
+
+    return decorate
+
+
+def sample(value: float | None) -> dict | float:
+    """One number of one process, as asv pools them over rounds; None is n/a."""
+    return float("nan") if value is None else {"samples": [value], "number": 1}
+
+
+def axes() -> dict:
+    """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return {"precision": os.environ.get("FLOWERS_PRECISION", "float32"), "backend": backend, "xla": backend == "jax"}
+
+
+def refuse_uncommitted() -> None:
+    """Stops where asv would file the working tree under a commit that it differs from.
+
+    With `--python=same` asv measures the tree and takes the commit's name from `--set-commit-hash`.
+
+    Raises:
+        RuntimeError: Unless FLOWERS_DIRTY=1 says that it is meant.
+    """
+    changed = machine.uncommitted() if machine.is_installed_from_house() else []
+    if changed and os.environ.get("FLOWERS_DIRTY") != "1":
+        raise RuntimeError(
+            f"uncommitted changes would be filed under a clean commit: {', '.join(changed[:5])}. "
+            "Commit them, or set FLOWERS_DIRTY=1 to measure all the same"
+        )

@@ -1,0 +1,14 @@
+"""The ways of feeding by name: what each reads and what pixels it yields; `batches` holds the code."""
+
+READS = {
+    "photos_one_by_one": "photos",
+    "photos_parallel": "photos",
+    "records_sequential": "records",
+    "records_parallel": "records",
+    "records_uint8": "records",
+    "records_cached": "records",
+}
+NAMES = tuple(READS)
+
+# The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
+YIELDS_UINT8 = ("records_uint8", "records_cached")

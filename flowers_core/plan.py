@@ -1,0 +1,95 @@
+"""What is to be written: photos shuffled and dealt to shards, and whether a folder holds just that already."""
+
+import hashlib
+import random
+import re
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+from flowers_core import errors, folders, manifest
+
+_OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json\.tmp|unfinished(\.tmp)?")
+"""Every name that an unfinished call may leave behind; nothing else is ever removed."""
+
+
+def relative(path: str, photos) -> str:
+    """The path of a photo below the folder of all photos."""
+    return path.removeprefix(photos.folder.rstrip("/") + "/")
+
+
+def source_digest(photos) -> str:
+    """SHA-256 of the sorted relative paths and sizes in bytes of photos; the size of a missing one is -1."""
+    with ThreadPoolExecutor(32) as pool:  # in a bucket every size is a request
+        sizes = pool.map(folders.size, photos.paths)
+        lines = [f"{relative(path, photos)}\t{size}\n" for path, size in zip(photos.paths, sizes, strict=True)]
+    return hashlib.sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
+
+
+def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
+    """Shuffles photos once and deals them to shards.
+
+    As the codelab deals (section 3), ceil(photos / shards) to each and the rest to the last; where that would
+    leave the last ones empty, evenly.
+
+    Args:
+        photos: The `photos.Photos` to deal, in any order.
+        shards: Number of shards, at most that of the photos.
+        seed: The same seed and photos give the same deal on every machine.
+
+    Returns:
+        For each shard its `(path, label)` pairs.
+    """
+    draw = random.Random(seed)
+    pairs = sorted(zip(photos.paths, photos.labels, strict=True))
+    pairs.sort(key=lambda _: draw.random())  # shuffle() may change with Python, random() is promised not to
+    count = len(pairs)
+    each = -(-count // shards)
+    if each * (shards - 1) < count:
+        edges = [min(each * shard, count) for shard in range(shards + 1)]
+    else:
+        edges = [count * shard // shards for shard in range(shards + 1)]
+    return [pairs[first:last] for first, last in pairwise(edges)]
+
+
+def found(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
+    """The manifest of a folder that holds the wanted records; None if they must be written.
+
+    What an interrupted call left in the folder is removed.
+
+    Args:
+        folder: Where the records belong.
+        wanted: Their manifest, without shards.
+        shards: How many there shall be.
+
+    Raises:
+        InputError: If the folder holds other records, or these but damaged.
+    """
+    held = folders.listing(folder)
+    if manifest.NAME not in held:
+        others = [name for name in held if name.endswith(".tfrec")]
+        if manifest.UNFINISHED in held:
+            clear(folder)
+        elif others:
+            raise _other(folder, f"{others[0]} and no {manifest.NAME}")
+        return None
+    there = manifest.load(folder)
+    for name in ("image_size", "seed", "classes", "source_digest"):
+        if getattr(there, name) != getattr(wanted, name):
+            raise _other(folder, f"records of {name}={getattr(there, name)!r}, not {getattr(wanted, name)!r}")
+    if len(there.shards) != shards:
+        raise _other(folder, f"{len(there.shards)} shards, not {shards}")
+    return there
+
+
+def clear(folder) -> None:
+    """Removes what an unfinished call wrote: half the shards are of no use, and may fill a disk."""
+    for name in folders.listing(folder):
+        if _OURS.fullmatch(name):
+            folders.remove(folders.join(folder, name))
+
+
+def _other(folder, what: str) -> errors.InputError:
+    return errors.InputError(
+        f"`folder` must be empty or hold the same records, from the same photos, size, shards and seed. "
+        f"Received: {folder} with {what}. Choose another folder, or remove this one"
+    )

@@ -1,0 +1,52 @@
+"""The number formats to train in, and on which devices each makes sense."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowers_core.errors import one_of
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+"""Keras dtype policies; the mixed ones compute in 16 bits and keep their weights in float32."""
+
+_UNSUITABLE = {
+    ("mixed_float16", "cpu"): "a CPU emulates float16 and takes seconds a step; use mixed_bfloat16",
+    ("mixed_float16", "tpu"): "a TPU's own 16-bit format is bfloat16; use mixed_bfloat16",
+}
+
+
+@contextmanager
+def use(precision: str) -> Iterator[None]:
+    """Builds the models of the block in this precision, and restores the policy that was set before.
+
+    A model keeps the precision in which it was built: training it needs no block.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Raises:
+        InputError: If there is no such precision.
+    """
+    one_of("precision", precision, PRECISIONS)
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def unsuitable(precision: str, device: str) -> str | None:
+    """Why this precision makes no sense on this kind of device; None where it does.
+
+    Args:
+        precision: One of `PRECISIONS`.
+        device: "cpu", "gpu" or "tpu".
+
+    Raises:
+        InputError: If there is no such precision or kind of device.
+    """
+    one_of("precision", precision, PRECISIONS)
+    one_of("device", device, ("cpu", "gpu", "tpu"))
+    return _UNSUITABLE.get((precision, device))

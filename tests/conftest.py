@@ -1,0 +1,73 @@
+"""What tests of several rooms share: a few drawn photos, their records, made-up measurements."""
+
+import pytest
+
+from bench.lab.cell import Cell
+from bench.lab.measurement import Measurement
+
+MACHINE = {
+    "id": "0123456789ab",
+    "host": "lab",
+    "cpu": "Test CPU",
+    "cores": 2,
+    "usable_cores": 2,
+    "memory_bytes": 8 * 2**30,
+    "accelerators": [],
+    "packages": {"keras": "3.15.1", "tensorflow": "2.21.0"},
+    "environment": {},
+}
+CODE = {"commit": "c0ffee" + 34 * "0", "dirty": False, "digest": "d1d1d1d1d1d1"}
+
+
+@pytest.fixture(scope="session")
+def little_garden(tmp_path_factory):
+    """A folder of 20 drawn photos."""
+    from flowers_core import garden
+
+    return garden.draw(tmp_path_factory.mktemp("little") / "garden", count=20)
+
+
+@pytest.fixture(scope="session")
+def little_records(little_garden):
+    """Their records at 192 px, in 4 shards."""
+    from flowers_core import photos, records
+
+    folder = little_garden.parent / "records"
+    records.write(photos.find(little_garden), folder, shards=4)
+    return folder
+
+
+@pytest.fixture
+def measured():
+    """Makes a measurement of a cell: `measured(model="dense", seconds=(0.1, 0.2))`; other fields as given."""
+
+    def make(
+        *, seconds=(0.1, 0.1, 0.1), status="ok", reason="", machine=None, code=None, round=0, sweep="", **cell
+    ) -> Measurement:
+        made = Cell(**{"model": "dense", **cell})
+        good = status == "ok"
+        return Measurement(
+            cell=made,
+            status=status,
+            reason=reason,
+            started="2026-11-23T12:00:00+00:00",
+            process_seconds=5.0,
+            first_step_seconds=1.5 if good else None,
+            build_seconds=0.1 if good else None,
+            warmup_steps=4,
+            steady=True if good else None,
+            images_per_step=made.batch_size if good else 0,
+            step_seconds=tuple(seconds) if good else (),
+            step_cpu_seconds=tuple(2 * each for each in seconds) if good else (),
+            images_per_second=made.batch_size / sorted(seconds)[len(seconds) // 2] if good else None,
+            peak_bytes=10**9,
+            loss=1.6 if good else None,
+            loss_finite=True if good else None,
+            foreign_cpu_share=0.01 if good else None,
+            machine={**MACHINE, **(machine or {})},
+            code={**CODE, **(code or {})},
+            sweep=sweep,
+            round=round,
+        )
+
+    return make

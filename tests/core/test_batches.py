@@ -1,0 +1,297 @@
+"""Every way of feeding delivers the same images and labels; training and validation are kept apart."""
+
+import io
+import itertools
+import shutil
+import time
+from collections import Counter
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from flowers_core import batches, errors, images, manifest, photos, records
+
+IMAGE_SIZE = 48
+PHOTOS = 44
+"""Not a multiple of the batch, so that there is a remainder."""
+BATCH_SIZE = 8
+SHARDS = 8
+
+PHOTO_NAMES = [name for name in batches.NAMES if batches.READS[name] == "photos"]
+RECORD_NAMES = [name for name in batches.NAMES if batches.READS[name] == "records"]
+
+
+def _draw(number):
+    """A JPEG of its own: a smooth ground of two colours, a disc, and a size between 50 and 120 pixels."""
+    random = np.random.default_rng(number)
+    height, width = random.integers(50, 120, 2)
+    y, x = np.mgrid[0:height, 0:width] / 120
+    first, second = random.integers(0, 255, (2, 3))
+    pixels = first + (second - first) * (x + y)[..., None] / 2
+    pixels[(y - 0.2) ** 2 + (x - 0.2) ** 2 < 0.02] = random.integers(0, 255, 3)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Photos of five classes, drawn here."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(PHOTOS):
+        path = folder / photos.CLASSES[number % 5] / f"{number:02d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(_draw(number))
+    return photos.find(folder)
+
+
+@pytest.fixture(scope="module")
+def shards(found, tmp_path_factory):
+    """Paths of the shards of the same photos."""
+    folder = tmp_path_factory.mktemp("records")
+    return manifest.paths(folder, records.write(found, folder, image_size=IMAGE_SIZE, shards=SHARDS))
+
+
+@pytest.fixture(scope="module")
+def epoch(found, shards):
+    """The batches of one epoch of every pipeline, by name."""
+    return {name: list(_build(name, found, shards, epochs=1).as_numpy_iterator()) for name in batches.NAMES}
+
+
+def _build(name, found, shards, **settings):
+    source = found if batches.READS[name] == "photos" else shards
+    return batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, **settings)
+
+
+def _pairs(delivered):
+    """How often each label and image come; float32 images are counted as the uint8 they were scaled from."""
+    return Counter(
+        (int(label), sha256(_uint8(image).tobytes()).hexdigest())
+        for images_, labels in delivered
+        for image, label in zip(images_, labels, strict=True)
+    )
+
+
+def _uint8(image):
+    return image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
+
+
+def _raw(shards):
+    """The set of the hashes of all records in `shards`."""
+    return {sha256(record).digest() for record in tf.data.TFRecordDataset(list(shards)).as_numpy_iterator()}
+
+
+def _leak(training, validation):
+    """Records that are in both parts."""
+    return _raw(training) & _raw(validation)
+
+
+def _decibels(image, other):
+    """Peak signal-to-noise ratio of two uint8 images."""
+    return 10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2))
+
+
+@pytest.mark.parametrize("name", batches.NAMES)
+def test_batches_have_the_promised_shapes_and_types(epoch, name):
+    """Labels are int64; images are float32 in [0, 1], or uint8 where `PIXELS` says so."""
+    for pixels, labels in epoch[name]:
+        assert pixels.shape == (len(labels), IMAGE_SIZE, IMAGE_SIZE, 3)
+        assert labels.dtype == np.int64
+        assert pixels.dtype == batches.PIXELS[name]
+    top = max(pixels.max() for pixels, _ in epoch[name])
+    assert (0.5 < top <= 1) if batches.PIXELS[name] == "float32" else (top > 128)
+
+
+@pytest.mark.parametrize("name", batches.NAMES)
+def test_one_epoch_delivers_every_label_and_the_remainder(epoch, found, name):
+    """Every photo comes once; the last batch is the smaller one."""
+    assert Counter(label for _, labels in epoch[name] for label in labels) == Counter(found.labels)
+    assert [len(labels) for _, labels in epoch[name]] == [8, 8, 8, 8, 8, 4]
+
+
+@pytest.mark.parametrize("names", [PHOTO_NAMES, RECORD_NAMES], ids=["photos", "records"])
+def test_pipelines_of_one_source_deliver_the_same(epoch, names):
+    """Label for label and pixel for pixel, whatever is parallel, cached or float32."""
+    first, *others = (_pairs(epoch[name]) for name in names)
+    assert len(first) == PHOTOS
+    assert all(first == other for other in others)
+
+
+def test_records_show_the_photos(epoch, found):
+    """The image of a record is its photo filled and cropped, but for a second JPEG compression (39.5 dB and more)."""
+    of_photos = [
+        (images.fill_and_crop(images.decode(tf.io.read_file(path)), IMAGE_SIZE).numpy(), label)
+        for path, label in zip(found.paths, found.labels, strict=True)
+    ]
+    for pixels, labels in epoch["records_uint8"]:
+        for image, label in zip(pixels, labels, strict=True):
+            nearest = max(_decibels(image, other) for other, same in of_photos if same == label)
+            assert nearest > 38
+
+
+@pytest.mark.parametrize("name", batches.NAMES)
+def test_without_end_all_shapes_are_static(found, shards, name):
+    """With `epochs=None` every batch is whole, and goes on after the source's end."""
+    data = _build(name, found, shards, epochs=None)
+    assert data.element_spec[0].shape == (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3)
+    assert data.element_spec[1] == tf.TensorSpec((BATCH_SIZE,), tf.int64)
+    assert data.cardinality() in (tf.data.INFINITE_CARDINALITY, tf.data.UNKNOWN_CARDINALITY)
+    assert len(list(itertools.islice(data, 2 * PHOTOS // BATCH_SIZE))) == 2 * PHOTOS // BATCH_SIZE
+
+
+@pytest.mark.parametrize("name", batches.NAMES)
+def test_two_epochs_deliver_everything_twice(epoch, found, shards, name):
+    """Neither the repetition nor the cache loses or changes an image."""
+    twice = _pairs(_build(name, found, shards, epochs=2).as_numpy_iterator())
+    assert twice == _pairs(epoch[name]) + _pairs(epoch[name])
+
+
+@pytest.mark.parametrize("name", ["photos_one_by_one", "records_sequential"])
+def test_the_sequential_pipelines_are_sequential(found, shards, name):
+    """What TensorFlow would make parallel behind one's back is switched off on the dataset that is given out."""
+    options = _build(name, found, shards).options()
+    assert options.autotune.enabled is False
+    assert options.experimental_optimization.map_parallelization is False
+    assert options.experimental_optimization.map_and_batch_fusion is False
+    assert options.deterministic is not False
+
+
+def test_one_by_one_keeps_the_order_of_the_paths(epoch, found):
+    """The labels come in the order of the photos."""
+    assert [label for _, labels in epoch["photos_one_by_one"] for label in labels] == list(found.labels)
+
+
+@pytest.mark.parametrize("name", ["photos_one_by_one", "records_sequential"])
+def test_the_sequential_pipelines_do_not_work_ahead(found, shards, tmp_path, name):
+    """A file of the second batch that comes into being after the first was taken is not missed."""
+    is_photos = batches.READS[name] == "photos"
+    whole, late = (found.paths, BATCH_SIZE) if is_photos else (shards, 2)  # two shards of 6 hold more than a batch
+    path = tmp_path / "late"
+    paths = (*whole[:late], str(path), *whole[late + 1 :])
+    source = replace(found, paths=paths) if is_photos else paths
+    data = iter(batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE))
+    next(data)
+    time.sleep(0.2)  # in which a pipeline that works ahead would find the file missing
+    shutil.copy(whole[late], path)
+    assert len(next(data)[1]) == BATCH_SIZE
+
+
+@pytest.mark.parametrize("name", ["photos_parallel", "records_parallel", "records_uint8", "records_cached"])
+def test_the_fast_pipelines_give_up_order_for_speed(found, shards, name):
+    """The options stand on the dataset that is used, not on one that was left behind."""
+    assert _build(name, found, shards).options().deterministic is False
+
+
+def test_the_cache_is_filled_once(shards, tmp_path):
+    """After the first epoch the shards are not read again: they may even vanish."""
+    copies = [shutil.copy(shard, tmp_path) for shard in shards]
+    data = iter(batches.build("records_cached", copies, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, epochs=None))
+    first_epoch = PHOTOS // BATCH_SIZE + 1
+    list(itertools.islice(data, first_epoch))
+    for copy in copies:
+        Path(copy).unlink()
+    assert len(list(itertools.islice(data, 10 * first_epoch))) == 10 * first_epoch
+
+
+def test_an_unknown_name_is_refused(shards):
+    """The message lists the ways of feeding."""
+    with pytest.raises(errors.InputError, match=r"photos_one_by_one.*records_cached.*'records_fast'"):
+        batches.build("records_fast", shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+
+
+@pytest.mark.parametrize("name", ["photos_parallel", "records_parallel"])
+@pytest.mark.parametrize("source", ["other kind", "empty", "one string"])
+def test_a_source_of_the_other_kind_is_refused(found, shards, name, source):
+    """Photos are not read as records, nor records as photos, nor a string as shards, nor nothing as anything."""
+    other = shards if batches.READS[name] == "photos" else found
+    source = {"other kind": other, "empty": (), "one string": "flowers00-230.tfrec"}[source]
+    with pytest.raises(errors.InputError, match="`source` must be"):
+        batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"image_size": -1}, {"epochs": 0}])
+def test_numbers_below_1_are_refused(shards, wrong):
+    """No pipeline of nothing is built."""
+    with pytest.raises(errors.InputError, match="1 or more"):
+        batches.build("records_uint8", shards, **{"image_size": IMAGE_SIZE, "batch_size": 8} | wrong)
+
+
+def test_validation_delivers_every_image_as_it_is(shards, epoch):
+    """Once each, in the same order in every pass, with the remainder, in [0, 1], not augmented."""
+    data = batches.validation(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+    first, second = list(data.as_numpy_iterator()), list(data.as_numpy_iterator())
+    assert _pairs(first) == _pairs(epoch["records_uint8"])
+    for (pixels, labels), (pixels_again, labels_again) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(pixels, pixels_again)
+        np.testing.assert_array_equal(labels, labels_again)
+    assert [len(labels) for _, labels in first] == [8, 8, 8, 8, 8, 4]
+
+
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_no_validation_record_reaches_training(shards, end):
+    """The two parts hold no record in common and all records together (codelab, section 8, trap 1)."""
+    training, validation = manifest.split(shards, validation=end)
+    assert not _leak(training, validation)
+    assert len(_raw(training)) + len(_raw(validation)) == PHOTOS
+
+
+def test_a_planted_leak_is_found(shards):
+    """The same check catches one validation shard among those to train on."""
+    training, validation = manifest.split(shards)
+    assert _leak((*training, validation[0]), validation) == _raw(validation[:1])
+
+
+def test_what_training_delivers_is_only_its_shards(shards):
+    """In four epochs of the stream every image of the training shards comes, and none of the others."""
+    training, validation = manifest.split(shards)
+    data = batches.training(training, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, augmented=False, shuffle_buffer=16)
+    delivered = _pairs(data.take(4 * PHOTOS // BATCH_SIZE).as_numpy_iterator())
+    allowed, forbidden = (
+        _pairs(batches.validation(part, image_size=IMAGE_SIZE, batch_size=8).as_numpy_iterator())
+        for part in (training, validation)
+    )
+    assert set(delivered) == set(allowed)
+    assert not set(delivered) & set(forbidden)
+
+
+def test_augmentation_is_drawn_anew_in_every_epoch(shards, tmp_path):
+    """The cache does not freeze it: one image comes back in many forms, all of them in [0, 1]."""
+    single = str(tmp_path / "single.tfrec")
+    with tf.io.TFRecordWriter(single) as writer:
+        writer.write(next(iter(tf.data.TFRecordDataset(shards[0]))).numpy())
+    data = batches.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1)
+    forms = [pixels for pixels, _ in data.take(12).as_numpy_iterator()]
+    assert len({form.tobytes() for form in forms}) > 6
+    assert all(form.min() >= 0 and form.max() <= 1 and form.dtype == np.float32 for form in forms)
+
+
+def test_a_seed_fixes_the_order(shards):
+    """With the same seed two streams agree image for image, with another they do not."""
+    streams = [
+        [
+            pixels.tobytes()
+            for pixels, _ in batches.training(
+                shards, image_size=IMAGE_SIZE, batch_size=4, augmented=False, shuffle_buffer=20, seed=seed
+            )
+            .take(15)
+            .as_numpy_iterator()
+        ]
+        for seed in (1, 1, 2)
+    ]
+    assert streams[0] == streams[1]
+    assert streams[0] != streams[2]
+
+
+def test_training_has_static_shapes_and_the_right_options(shards):
+    """Whole batches without end; unordered unless a seed asks for an order (codelab, section 8, trap 2)."""
+    data = batches.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+    assert data.element_spec[0].shape == (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3)
+    assert data.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert data.options().deterministic is False
+    seeded = batches.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, seed=1)
+    assert seeded.options().deterministic is not False

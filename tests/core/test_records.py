@@ -1,0 +1,283 @@
+"""Writing photos as records and reading them back; full disks, buckets, damaged shards."""
+
+import errno
+import io
+import itertools
+import os
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from flowers_core import errors, images, manifest, photos, plan, records
+
+CLASSES = photos.CLASSES
+SIZE = 24
+
+
+def picture(seed):
+    """A small smooth Pillow image, another for every seed."""
+    small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
+    return Image.fromarray(small).resize((40, 30), Image.Resampling.BICUBIC)
+
+
+def as_bytes(image):
+    """A Pillow image as a JPEG."""
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()
+
+
+def draw(folder, count=20):
+    """Draws `count` photos of five classes, and finds them."""
+    for number in range(count):
+        path = folder / CLASSES[number % 5] / f"{number:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(as_bytes(picture(number)))
+    return photos.find(folder)
+
+
+def contents(folder):
+    """Every file of a folder: name -> bytes."""
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def serialized(path):
+    """The records of a shard, as bytes."""
+    return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+
+
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory):
+    """20 good photos."""
+    return draw(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def written(garden, tmp_path_factory):
+    """(folder, manifest) of the 20 photos in 3 shards."""
+    folder = tmp_path_factory.mktemp("records") / "made" / "here"
+    return folder, records.write(garden, folder, image_size=SIZE, shards=3, threads=2)
+
+
+@pytest.fixture
+def shard(written, tmp_path):
+    """A copy of the first shard of 7 records, to be damaged."""
+    folder, made = written
+    path = tmp_path / made.shards[0].name
+    path.write_bytes((folder / path.name).read_bytes())
+    return path
+
+
+def test_names_and_counts(garden, written):
+    """20 photos in 3 shards are 7, 7 and 6; names, manifest and files agree, and nothing else is left."""
+    folder, made = written
+    names = ["flowers00-7.tfrec", "flowers01-7.tfrec", "flowers02-6.tfrec"]
+    assert [shard.name for shard in made.shards] == names
+    assert sorted(contents(folder)) == [*names, manifest.NAME]
+    assert manifest.load(folder) == made
+    assert made.images == sum(records.verify(path) for path in manifest.paths(folder, made)) == 20
+    assert np.sum([shard.class_counts for shard in made.shards], axis=0).tolist() == [4] * 5
+    assert (made.source, made.seed, made.image_size, made.classes) == (garden.folder, 35155, SIZE, CLASSES)
+    assert made.skipped == ()
+
+
+def test_schema(garden, written):
+    """A record holds exactly the codelab's five features, and its image is the compressed fill and crop."""
+    folder, made = written
+    pairs = plan.deal(garden, shards=3, seed=records.SEED)[0]
+    for record, (path, label) in zip(serialized(folder / made.shards[0].name), pairs, strict=True):
+        jpeg = images.encode(images.fill_and_crop(images.decode(tf.io.read_file(path)), SIZE)).numpy()
+        features = tf.train.Example.FromString(record).features.feature
+        kinds = {name: feature.WhichOneof("kind") for name, feature in features.items()}
+        assert kinds == {
+            "image": "bytes_list",
+            "class": "int64_list",
+            "label": "bytes_list",
+            "size": "int64_list",
+            "one_hot_class": "float_list",
+        }
+        assert list(features["image"].bytes_list.value) == [jpeg]
+        assert list(features["class"].int64_list.value) == [label]
+        assert list(features["label"].bytes_list.value) == [CLASSES[label].encode()]
+        assert list(features["size"].int64_list.value) == [SIZE, SIZE]
+        assert list(features["one_hot_class"].float_list.value) == np.eye(5)[label].tolist()
+        header = Image.open(io.BytesIO(jpeg))
+        assert [layer[1:3] for layer in header.layer] == [(1, 1)] * 3, "not 4:4:4"
+
+
+def test_parse(garden, written):
+    """Image and label come back with static shapes, outside and inside a map, in the order dealt."""
+    folder, made = written
+    paths = manifest.paths(folder, made)
+    data = tf.data.TFRecordDataset(paths).map(lambda record: records.parse(record, image_size=SIZE))
+    assert data.element_spec == (tf.TensorSpec((SIZE, SIZE, 3), tf.uint8), tf.TensorSpec((), tf.int64))
+    dealt = [pair for pairs in plan.deal(garden, shards=3, seed=records.SEED) for pair in pairs]
+    for (image, label), (path, expected) in zip(data, dealt, strict=True):
+        assert label == expected
+        original = images.fill_and_crop(images.decode(tf.io.read_file(path)), SIZE)
+        assert np.array_equal(image, images.decode(images.encode(original)))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        records.parse(serialized(paths[0])[0], image_size=SIZE + 1)
+
+
+def test_parse_whole(written):
+    """All five features come back with static shapes, the one-hot class as five floats."""
+    folder, made = written
+    data = tf.data.TFRecordDataset(manifest.paths(folder, made)).map(records.parse_whole)
+    assert data.element_spec == {
+        "image": tf.TensorSpec((), tf.string),
+        "class": tf.TensorSpec((), tf.int64),
+        "label": tf.TensorSpec((), tf.string),
+        "size": tf.TensorSpec((2,), tf.int64),
+        "one_hot_class": tf.TensorSpec((5,), tf.float32),
+    }
+    for features in data.as_numpy_iterator():
+        assert features["one_hot_class"].tolist() == np.eye(5)[features["class"]].tolist()
+        assert features["label"].decode() == CLASSES[features["class"]]
+        assert features["size"].tolist() == [SIZE, SIZE]
+
+
+def test_the_same_bytes_whatever_the_threads(garden, written, tmp_path):
+    """One thread and four, in another listing order, give the same files; another seed gives others."""
+    folder, _ = written
+    backwards = photos.Photos(
+        folder=garden.folder, paths=garden.paths[::-1], labels=garden.labels[::-1], classes=garden.classes
+    )
+    records.write(garden, tmp_path / "one", image_size=SIZE, shards=3, threads=1)
+    records.write(backwards, tmp_path / "four", image_size=SIZE, shards=3, threads=4)
+    records.write(garden, tmp_path / "seed", image_size=SIZE, shards=3, seed=1)
+    assert contents(tmp_path / "one") == contents(tmp_path / "four") == contents(folder)
+    assert contents(tmp_path / "seed") != contents(folder)
+
+
+@pytest.mark.parametrize("wrong", [{"shards": 21}, {"shards": 0}, {"image_size": 0}])
+def test_impossible_numbers(garden, tmp_path, wrong):
+    """More shards than photos, none, or images without pixels are InputErrors; nothing is made."""
+    with pytest.raises(errors.InputError, match="Ask for fewer shards"):
+        records.write(garden, tmp_path / "records", **{"image_size": SIZE} | wrong)
+    assert not (tmp_path / "records").exists()
+
+
+def full_disk():
+    """Fails as a write to a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_full_disk(garden, tmp_path, monkeypatch):
+    """When the disk fills up in the second shard, that is an InputError and no file is left."""
+    calls = itertools.count()
+    real = tf.io.TFRecordWriter.write
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", lambda *args: real(*args) if next(calls) < 9 else full_disk())
+    with pytest.raises(errors.InputError, match="No space left"):
+        records.write(garden, tmp_path, image_size=SIZE, shards=3)
+    assert next(calls) == 10
+    assert contents(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be(garden, tmp_path):
+    """A folder below a file is an InputError."""
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.InputError, match="must be writable"):
+        records.write(garden, tmp_path / "file" / "records", image_size=SIZE, shards=3)
+
+
+def test_a_bucket(garden, written):
+    """Photos in a bucket become records in a bucket, the same bytes as on disk, and are read back there."""
+    folder, _ = written
+    for path in garden.paths:
+        tf.io.gfile.makedirs(f"ram://photos/{plan.relative(path, garden).split('/')[0]}")
+        tf.io.gfile.copy(path, f"ram://photos/{plan.relative(path, garden)}")
+    found = photos.find("ram://photos")
+    tf.io.gfile.makedirs("ram://records")
+    made = records.write(found, "ram://records", image_size=SIZE, shards=3)
+    assert records.write(found, "ram://records", image_size=SIZE, shards=3) == made
+    assert manifest.load("ram://records") == made
+    assert sorted(tf.io.gfile.listdir("ram://records")) == [*(shard.name for shard in made.shards), manifest.NAME]
+    for path, shard in zip(manifest.paths("ram://records", made), made.shards, strict=True):
+        assert serialized(path) == serialized(folder / shard.name)
+        assert records.verify(path) == shard.images
+
+
+def starts(path):
+    """The byte at which each record of a shard begins, by counting lengths."""
+    data, at, found = path.read_bytes(), 0, []
+    while at < len(data):
+        found.append(at)
+        at += 16 + struct.unpack_from("<Q", data, at)[0]
+    return found
+
+
+@pytest.mark.parametrize("past", [1, 11, 12, 100])
+def test_a_truncated_shard_is_located(shard, past):
+    """Cut in the length, before or in the content of record 5: the message names shard, record and byte."""
+    at = starts(shard)[5]
+    os.truncate(shard, at + past)
+    with pytest.raises(errors.InputError) as raised:
+        records.verify(str(shard))
+    assert f"{shard} must hold whole records. Received: record 5 " in str(raised.value)
+    assert f"begins at byte {at}: truncated record" in str(raised.value)
+
+
+@pytest.mark.parametrize("past", [0, 9, 12, 300])
+def test_a_flipped_bit_is_located(shard, past):
+    """A flipped bit in the length, its checksum or the content of record 3 is found by its checksum."""
+    at = starts(shard)[3]
+    data = bytearray(shard.read_bytes())
+    data[at + past] ^= 16
+    shard.write_bytes(data)
+    with pytest.raises(errors.InputError, match=rf"record 3 .* begins at byte {at}: corrupted record"):
+        records.verify(str(shard))
+
+
+def test_a_shard_cut_between_records_is_noticed(shard):
+    """Six whole records under a name that says seven are an InputError, though TensorFlow sees no fault."""
+    os.truncate(shard, starts(shard)[6])
+    with pytest.raises(errors.InputError, match="Received: 6 records"):
+        records.verify(str(shard))
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "said"),
+    [
+        ("class", None, "class"),
+        ("label", None, "label"),
+        ("image", tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"no jpeg"])), "image"),
+        ("size", tf.train.Feature(int64_list=tf.train.Int64List(value=[24, 25])), "size"),
+    ],
+)
+def test_a_record_that_parses_wrong_is_located(shard, feature, value, said):
+    """A record without a feature, with an image that is none or of another size, is located like a torn one."""
+    at, whole = starts(shard)[2], serialized(shard)
+    example = tf.train.Example.FromString(whole[2])
+    if value is None:
+        del example.features.feature[feature]
+    else:
+        example.features.feature[feature].CopyFrom(value)
+    with tf.io.TFRecordWriter(str(shard)) as file:
+        for record in [*whole[:2], example.SerializeToString(), *whole[3:]]:
+            file.write(record)
+    with pytest.raises(errors.InputError, match=rf"record 2 .* begins at byte {at}: .*{said}"):
+        records.verify(str(shard))
+
+
+def test_a_missing_shard(tmp_path):
+    """Verifying a shard that is not there is an InputError that names it."""
+    with pytest.raises(errors.InputError, match=r"gone\.tfrec"):
+        records.verify(str(tmp_path / "gone.tfrec"))
+
+
+def test_explain_turns_a_pipelines_error_into_the_place(written, shard):
+    """A DataLossError met amid a pipeline over two shards becomes the InputError of the damaged one."""
+    folder, made = written
+    whole = manifest.paths(folder, made)[1]
+    at = starts(shard)[6]
+    os.truncate(shard, at + 50)
+    with pytest.raises(tf.errors.DataLossError) as raised:
+        list(tf.data.TFRecordDataset([whole, str(shard)]))
+    explained = records.explain(raised.value, [whole, str(shard)])
+    assert isinstance(explained, errors.InputError)
+    assert f"{shard} must hold whole records. Received: record 6" in str(explained)
+    assert records.explain(raised.value, [whole]) is raised.value

@@ -1,0 +1,75 @@
+"""A cell: what it accepts, and its id."""
+
+import dataclasses
+
+import pytest
+
+from bench.lab.cell import Cell
+from flowers_core import batches, pipelines
+from flowers_core.errors import InputError
+
+
+def test_id_names_every_field_that_differs():
+    """Two cells that differ in one field have different ids."""
+    base = Cell(model="dense")
+    others = [
+        dict(model="convnet"), dict(pipeline="records_parallel"), dict(batch_size=8), dict(image_size=224),
+        dict(mode="predict"), dict(device="gpu"), dict(precision="mixed_bfloat16"), dict(xla=True),
+        dict(backend="jax", xla=True),
+    ]  # fmt: skip
+    ids = {dataclasses.replace(base, **other).id for other in others}
+
+    assert len(ids | {base.id}) == len(others) + 1
+
+
+def test_id_is_a_file_name():
+    """An id holds nothing that a file name may not."""
+    assert Cell(model="squeezenet").id == "squeezenet-train-resident-192-b32-cpu-float32-tensorflow"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("model", "resnet", "squeezenet, "),
+        ("pipeline", "records", "records_parallel, "),
+        ("mode", "fit", "train, predict"),
+        ("device", "npu", "tpu, gpu, cpu"),
+        ("precision", "float16", "float32, mixed_bfloat16, mixed_float16"),
+        ("backend", "torch", "tensorflow, jax"),
+        ("xla", "on", "False, True"),
+        ("batch_size", 0, "from 1"),
+        ("batch_size", True, "from 1"),
+        ("image_size", 19.2, "from 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_right_ones(field, value, said):
+    """The message holds what was expected and what was received."""
+    with pytest.raises(InputError, match=f"`{field}`") as error:
+        Cell(**{"model": "dense", field: value})
+
+    assert said in str(error.value)
+    assert repr(value) in str(error.value)
+
+
+def test_a_cell_measures_something():
+    """Neither a model nor a pipeline is nothing to measure."""
+    with pytest.raises(InputError, match="a model, a pipeline or both"):
+        Cell(model="none")
+
+
+def test_jax_is_always_compiled():
+    """The JAX backend without XLA is refused rather than measured under a wrong name."""
+    with pytest.raises(InputError, match="XLA"):
+        Cell(model="dense", backend="jax")
+
+
+def test_json_both_ways():
+    """A cell survives JSON."""
+    cell = Cell(model="none", pipeline="records_uint8", batch_size=8)
+
+    assert Cell(**cell.to_json()) == cell
+
+
+def test_pipelines_are_those_that_exist():
+    """The names that cells accept are functions of batches."""
+    assert all(callable(getattr(batches, name)) for name in pipelines.NAMES)

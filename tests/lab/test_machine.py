@@ -1,0 +1,93 @@
+"""The machine's fingerprint and the state of the code."""
+
+import json
+import subprocess
+
+import pytest
+
+from bench.lab import machine, source
+
+
+def test_a_fingerprint_is_plain_and_whole():
+    """It holds what a figure means nothing without, in plain values."""
+    found = machine.fingerprint()
+
+    assert json.loads(json.dumps(found)) == found
+    assert found["cpu"]
+    assert 1 <= found["usable_cores"] <= found["cores"]
+    assert found["memory_bytes"] > 10**8
+    assert {"tensorflow", "keras", "numpy"} <= set(found["packages"])
+
+
+def test_the_id_stays(monkeypatch):
+    """The same hardware has the same id; other hardware another."""
+    before = machine.hardware_id()
+    parts = machine.hardware()
+
+    assert machine.hardware_id() == before
+    monkeypatch.setattr(machine, "hardware", lambda: {**parts, "cpu": "another"})
+    assert machine.hardware_id() != before
+
+
+def test_a_few_bytes_of_memory_do_not_make_another_machine(monkeypatch):
+    """What a kernel leaves over varies from boot to boot."""
+    before, parts = machine.hardware_id(), machine.hardware()
+    monkeypatch.setattr(machine, "hardware", lambda: {**parts, "memory_bytes": parts["memory_bytes"] - 4096})
+
+    assert machine.hardware_id() == before
+
+
+def test_telling_variables_are_kept(monkeypatch):
+    """A variable that changes how TensorFlow computes is part of the machine; one that only prints is not."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment = machine.fingerprint()["environment"]
+
+    assert environment["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert "TF_CPP_MIN_LOG_LEVEL" not in environment
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A small repository in place of the house."""
+    (tmp_path / "flowers_core").mkdir()
+    (tmp_path / "flowers_core" / "a.py").write_text("")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(machine, "HOUSE", tmp_path)
+    return tmp_path
+
+
+def test_a_clean_tree_is_clean(repository):
+    """Results and data beside the code do not make it dirty."""
+    (repository / "results").mkdir()
+    (repository / "results" / "x.jsonl").write_text("{}")
+
+    assert machine.uncommitted() == []
+
+
+def test_a_changed_tree_is_dirty(repository):
+    """Changed and new files of the code are named."""
+    (repository / "flowers_core" / "a.py").write_text("1")
+    (repository / "flowers_core" / "b.py").write_text("")
+
+    assert machine.uncommitted() == ["flowers_core/a.py", "flowers_core/b.py"]
+
+
+def test_foreign_load_is_a_share():
+    """What others use is between nothing and all, and our own work is not foreign."""
+    watch = machine.ForeignLoad()
+    sum(range(3_000_000))
+
+    assert 0 <= watch.share() <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "expected"),
+    [("gs://b/records", "", "gs://b/records"), ("", "gs://e/records", "gs://e/records"), ("/a/../b", "x", "/b")],
+)
+def test_where_data_is_looked_for(given, variable, expected, monkeypatch):
+    """What is given comes first, then the environment; paths hold from any working directory."""
+    monkeypatch.setenv("FLOWERS_RECORDS", variable)
+
+    assert source.find(records=given).records == expected

@@ -1,0 +1,67 @@
+"""The profiles, and picking from them."""
+
+import pytest
+
+from bench.lab import matrix
+from bench.lab.cell import NO_MODEL
+from flowers_core import models, pipelines
+from flowers_core.errors import InputError
+
+
+def test_quick_shows_every_pipeline_and_every_codelab_model_once():
+    """A newcomer's run leaves nothing of the codelab out."""
+    cells = matrix.profile("quick")
+
+    assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(pipelines.NAMES)
+    assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(matrix.CODELAB)
+
+
+def test_full_holds_quick():
+    """The full profile measures all that the quick one does."""
+    assert set(matrix.profile("quick")) <= set(matrix.profile("full"))
+
+
+def test_full_holds_no_cell_twice():
+    """Each cell of a profile is measured once a round."""
+    cells = matrix.profile("full")
+
+    assert len(set(cells)) == len(cells)
+
+
+def test_full_begins_with_the_coarse_grid():
+    """When a budget ends, every model has been measured before one is measured in every way."""
+    first = matrix.profile("full")[: len(pipelines.NAMES) + len(models.NAMES)]
+
+    assert {cell.model for cell in first} == {NO_MODEL, *models.NAMES}
+
+
+def test_a_profile_is_for_one_device():
+    """The device holds for all cells."""
+    assert {cell.device for cell in matrix.profile("quick", device="gpu")} == {"gpu"}
+
+
+def test_unknown_profile():
+    """The message lists the profiles."""
+    with pytest.raises(InputError, match="quick, full"):
+        matrix.profile("half")
+
+
+def test_filters_add_up():
+    """Every filter must allow a cell; a filter may allow several values."""
+    cells = matrix.pick(matrix.profile("full"), ["model=dense,convnet", "batch_size=8"])
+
+    assert {(cell.model, cell.batch_size) for cell in cells} == {("dense", 8), ("convnet", 8)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model", "field=value"),
+        ("colour=red", "`filter` must be one of model"),
+        ("model=resnet", "model here is one of"),
+    ],
+)
+def test_a_wrong_filter_says_what_would_be_right(text, said):
+    """A typo does not silently measure something else."""
+    with pytest.raises(InputError, match=said):
+        matrix.pick(matrix.profile("quick"), [text])

@@ -1,0 +1,157 @@
+"""A sweep: order, budget, resumption, with measuring replaced by a fake and time by a fake clock."""
+
+import dataclasses
+
+import pytest
+
+from bench.lab import machine
+from bench.lab.cell import Cell
+from bench.lab.clock import Effort
+from bench.lab.source import Source
+from bench.ledger import store, sweep
+from flowers_core.errors import InputError
+
+CELLS = [Cell(model="dense"), Cell(model="convnet"), Cell(model="squeezenet")]
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A sweep of three cells, two rounds."""
+    return sweep.new(CELLS, rounds=2, effort=Effort(), source=Source(), results=tmp_path)
+
+
+class FakeLab:
+    """Measures at once, and moves its clock by what a process would have taken."""
+
+    def __init__(self, measured, seconds=10.0, fail=()):
+        self.now, self.measured, self.seconds, self.fail, self.jobs = 0.0, measured, seconds, fail, []
+
+    def clock(self):
+        return self.now
+
+    def measure(self, job, *, timeout, memory_bytes):
+        self.jobs.append((job.cell, timeout, memory_bytes))
+        self.now += self.seconds
+        status = "oom" if job.cell in self.fail else "ok"
+        return dataclasses.replace(
+            self.measured(status=status, **job.cell.to_json()), process_seconds=self.seconds,
+            machine={"id": machine.hardware_id(), "host": "lab"},
+        )  # fmt: skip
+
+
+def run(planned, results, lab, **limits):
+    return list(sweep.run(planned, results, limits=sweep.Limits(**limits), now=lab.clock, measure=lab.measure))
+
+
+def test_rounds_are_outermost(tmp_path, planned, measured):
+    """All cells are measured once before any is measured again."""
+    lab = FakeLab(measured)
+    run(planned, tmp_path, lab)
+
+    assert [cell for cell, _, _ in lab.jobs] == CELLS * 2
+
+
+def test_each_measurement_is_stored_before_the_next_begins(tmp_path, planned, measured):
+    """What was finished is in the store while the sweep still runs."""
+    lab = FakeLab(measured)
+    counts = [
+        len(store.load(tmp_path).measurements)
+        for _ in sweep.run(planned, tmp_path, limits=sweep.Limits(), now=lab.clock, measure=lab.measure)
+    ]
+
+    assert counts == [1, 2, 3, 4, 5, 6]
+
+
+def test_resume_measures_only_what_is_left(tmp_path, planned, measured):
+    """A sweep that ended early goes on where it was: nothing is lost, nothing repeated."""
+    lab = FakeLab(measured)
+    running = sweep.run(planned, tmp_path, limits=sweep.Limits(), now=lab.clock, measure=lab.measure)
+    for _ in range(4):
+        next(running)
+    running.close()
+    run(sweep.resume(tmp_path), tmp_path, lab)
+    stored = store.load(tmp_path).measurements
+
+    assert sorted((one.round, one.cell.id) for one in stored) == sorted(
+        (number, cell.id) for number in range(2) for cell in CELLS
+    )
+
+
+def test_resume_gives_the_same_sweep(tmp_path, planned):
+    """Cells, rounds, effort and source come back as they were."""
+    assert sweep.resume(tmp_path) == planned
+
+
+def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measured):
+    """Only `--resume` skips: a new sweep is new evidence."""
+    lab = FakeLab(measured)
+    run(planned, tmp_path, lab)
+    again = sweep.new(CELLS, rounds=1, effort=Effort(), source=Source(), results=tmp_path)
+
+    assert len(sweep.pending(again, store.load(tmp_path).measurements)) == 3
+
+
+def test_other_code_cannot_be_resumed(tmp_path, planned, monkeypatch):
+    """Half a sweep of one program and half of another would be no sweep."""
+    assert planned.code == machine.code_digest()
+    monkeypatch.setattr(machine, "code_digest", lambda: "another")
+
+    with pytest.raises(InputError, match="has changed"):
+        sweep.resume(tmp_path)
+
+
+def test_a_budget_is_kept(tmp_path, planned, measured):
+    """Cells that are not expected to fit are left out, and the sweep ends in time."""
+    lab = FakeLab(measured, seconds=10.0)
+    done = run(planned, tmp_path, lab, budget_seconds=35)
+
+    assert lab.now <= 35
+    assert [one is not None for _, one in done] == [True, True, True, False, False, False]
+
+
+def test_a_budget_ends_a_process_that_overstays(tmp_path, planned, measured):
+    """No process is given more time than the budget has left."""
+    lab = FakeLab(measured, seconds=10.0)
+    run(planned, tmp_path, lab, budget_seconds=35, timeout_seconds=600)
+
+    assert [timeout for _, timeout, _ in lab.jobs] == [35, 25, 15]
+
+
+def test_larger_batches_of_what_ran_out_of_memory_are_not_tried(tmp_path, measured):
+    """They get their reason without a process; smaller batches and other models are tried."""
+    small, large, other = Cell(model="dense", batch_size=8), Cell(model="dense", batch_size=64), Cell(model="convnet")
+    planned = sweep.new([small, large, other], rounds=1, effort=Effort(), source=Source(), results=tmp_path)
+    lab = FakeLab(measured, fail=[small])
+    done = dict(run(planned, tmp_path, lab))
+
+    assert [cell for cell, _, _ in lab.jobs] == [small, other]
+    assert done[large].status == "n/a"
+    assert "a batch of 8 of it ran out of memory" in done[large].reason
+
+
+def test_earlier_durations_make_the_estimate(tmp_path, planned, measured):
+    """A cell is expected to take what it took, one like it what that took, an unknown one a stated default."""
+    lab = FakeLab(measured, seconds=42.0)
+    run(planned, tmp_path, lab)
+    stored = store.load(tmp_path).measurements
+
+    assert sweep.expected_seconds(CELLS[0], stored) == 42.0
+    assert sweep.expected_seconds(Cell(model="dense", precision="mixed_bfloat16"), stored) == 42.0
+    assert sweep.expected_seconds(Cell(model="xception"), stored) == sweep.UNKNOWN_SECONDS
+
+
+def test_durations_of_another_machine_do_not_count(measured):
+    """What a cell took elsewhere says nothing here."""
+    assert sweep.expected_seconds(Cell(model="dense"), (measured(),)) == sweep.UNKNOWN_SECONDS
+
+
+@pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
+def test_missing_data_is_said_first(pipeline):
+    """A pipeline without a folder to read is an error before anything is measured."""
+    with pytest.raises(InputError, match="FOLDER"):
+        sweep.check_source([Cell(model="none", pipeline=pipeline)], Source())
+
+
+def test_resident_cells_need_no_data():
+    """A step on a resident batch reads nothing."""
+    sweep.check_source(CELLS, Source())
