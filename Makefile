@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 
 bench: .venv/installed $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records $(PHOTOS) $(RECORDS)
-	$(RUN) -m bench sweep --profile quick --photos $(PHOTOS) --records $(RECORDS)
+	$(RUN) -m bench sweep --profile quick --seconds 2 --photos $(PHOTOS) --records $(RECORDS)
 	$(RUN) -m bench report
 
 test: .venv/installed  ## all tests and checks

@@ -9,8 +9,9 @@ from flowers_core.errors import InputError, one_of
 # The codelab's own architectures: what `quick` shows. The drop-in bases beside them wait for `full`.
 CODELAB = tuple(name for name in models.NAMES if name not in ("vgg16", "resnet50", "mobilenet"))
 
-# Without pooling every layer works at full resolution, and Xception sees 331 pixels: a step takes seconds on a CPU.
-HEAVY = ("convnet_unpooled", "xception")
+# Without pooling every layer works at full resolution, and some see 331 pixels: on a CPU a step of 32 images takes
+# many seconds and 7 GB. They are measured in small batches.
+HEAVY = ("convnet_unpooled", "squeezenet_331", "xception")
 
 
 def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter, time
 
@@ -90,6 +91,7 @@ def _peak_bytes() -> int:
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:
     """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
+    import_module("flowers_core.batches")  # importing is not building
     start = perf_counter()
     batches, data = subject.dataset(job.cell, job.source)
     iterator = iter(batches)

@@ -17,6 +17,8 @@ def duration(seconds: float | None) -> str:
     """Seconds in the unit that fits: `412 µs`, `21.3 ms`, `4.20 s`, `3 min 5 s`."""
     if seconds is None:
         return ABSENT
+    if not seconds:
+        return "0 s"
     if seconds >= 120:
         return f"{int(seconds // 60)} min {int(seconds % 60)} s"
     size, unit = _unit(seconds)
