@@ -19,7 +19,7 @@ class ImportTime:
         """Refuses to file uncommitted changes under a commit."""
         suite.refuse_uncommitted()
 
-    @suite.series("s")
+    @suite.series
     def track_import_seconds(self, room):
         """Wall seconds of one import statement; the files are in the page cache from the first of two."""
         code = f"from time import perf_counter as now; start = now(); import {room}; print('\\n', now() - start)"

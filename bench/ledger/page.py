@@ -1,11 +1,13 @@
 """One HTML file that needs no network: the tables, their machines, and the data itself."""
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.ledger.table import View
 
+DECADE = 100 / 3  # percent of the full length for a factor of ten
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -29,25 +31,17 @@ def render(places: dict[str, list[View]], *, rows: list[dict], damaged: tuple[st
     embedded = json.dumps(rows).replace("<", "\\u003c")
     return environment.from_string(TEMPLATE.read_text()).render(
         places=places,
-        bars=bars(rows),
+        bars=bars,
         embedded=embedded,
         damaged=damaged,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
-def bars(rows: list[dict]) -> list[dict]:
-    """Images a second of each figure as a share of the largest of its kind, for a bar beside its name."""
-    made = []
-    for title, is_kind in (
-        ("Pipelines alone", lambda row: row["model"] == "none"),
-        ("Training steps, float32", lambda row: row["model"] != "none" and row["precision"] == "float32"
-         and row["mode"] == "train" and row["pipeline"] == "resident" and not row["xla"]),
-    ):  # fmt: skip
-        kind = [row for row in rows if row["status"] == "ok" and is_kind(row)]
-        most = max((row["images_per_second"] for row in kind), default=0)
-        for row in sorted(kind, key=lambda row: -row["images_per_second"]):
-            name = row["pipeline"] if row["model"] == "none" else f"{row['model']}, batch {row['batch_size']}"
-            share = row["images_per_second"] / most
-            made.append({"kind": title, "name": name, "rate": row["images_per_second"], "share": share})
-    return made
+def bars(rates: tuple[float | None, ...]) -> list[float | None]:
+    """Lengths of bars on a logarithmic scale, in percent: the fastest has 100, a tenth of it one third less.
+
+    One by one and cached differ a hundredfold: on a linear scale all but the fastest would vanish.
+    """
+    most = max((rate for rate in rates if rate), default=1.0)
+    return [None if rate is None else max(1.0, 100 + DECADE * math.log10(rate / most)) for rate in rates]

@@ -57,9 +57,9 @@ def terminal(summaries: list[summary.Summary]) -> str:
 
 
 def by_place(summaries: list[summary.Summary]) -> dict[str, list[summary.Summary]]:
-    """Summaries by machine, code and day, as `table.machine_line` words them."""
+    """Summaries by machine, code and day, as `table.machine_line` words them; the latest first."""
     places: dict[str, list[summary.Summary]] = {}
-    for one in summaries:
+    for one in sorted(summaries, key=lambda one: one.measurement.started[:10], reverse=True):
         places.setdefault(table.machine_line(one), []).append(one)
     return places
 

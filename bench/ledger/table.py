@@ -20,12 +20,14 @@ class View:
         title: What it shows.
         columns: Headings.
         rows: One text for each column.
+        rates: Images a second of each row, None where there is no figure.
         notes: What failed or is doubtful, one sentence each.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    rates: tuple[float | None, ...]
     notes: tuple[str, ...]
 
 
@@ -103,6 +105,7 @@ def _view(title: str, summaries: list[Summary]) -> View:
         title=f"{title} ({', '.join(same)})",
         columns=(*(SIZES.get(field, field) for field in fields), what[0], "images/s", what[1], "MB"),
         rows=tuple((*(str(getattr(one.cell, field)) for field in fields), *_figures(one)) for one in summaries),
+        rates=tuple(one.images_per_second for one in summaries),
         notes=_notes(summaries),
     )
 

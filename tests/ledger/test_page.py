@@ -56,14 +56,9 @@ def test_damaged_lines_are_told(tmp_path, measured):
     assert "lab.jsonl:2" in report.page(tmp_path).read_text()
 
 
-def test_bars_are_shares_of_the_fastest():
-    """The fastest of a kind has the full width."""
-    rows = [
-        {"model": "none", "pipeline": name, "status": "ok", "images_per_second": rate, "batch_size": 32}
-        for name, rate in (("a", 50.0), ("b", 200.0))
-    ]
-
-    assert [(bar["name"], bar["share"]) for bar in page.bars(rows)] == [("b", 1.0), ("a", 0.25)]
+def test_bars_are_logarithmic():
+    """The fastest has the full length, a tenth of it a third less, and what has no figure no bar."""
+    assert page.bars((1000.0, 100.0, None)) == [100, pytest.approx(100 - 100 / 3), None]
 
 
 def test_tables_are_written_beside_the_page(tmp_path, measured):

@@ -69,7 +69,9 @@ def test_csv_can_be_read_by_others(measured):
 
 def test_markdown_survives_a_bar():
     """A bar in a text does not make a column."""
-    view = table.View(title="t", columns=("a", "b", "c", "d", "e"), rows=(("x|y", "", "", "", ""),), notes=("n",))
+    view = table.View(
+        title="t", columns=("a", "b", "c", "d", "e"), rows=(("x|y", "", "", "", ""),), rates=(None,), notes=("n",)
+    )
 
     assert r"| x\|y |" in table.markdown(view)
 
