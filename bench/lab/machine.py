@@ -88,17 +88,18 @@ def fingerprint() -> dict:
 
     Returns:
         Plain values: `id` (a digest of the hardware, the same from boot to boot), `host`, `cpu`, `cores`,
-        `usable_cores` (this process's affinity), `memory_bytes`, `accelerators`, `system`, `kernel`, `python`,
-        `packages`, `environment` (variables that matter, as they are set).
+        `memory_bytes`, `accelerators`, `affinity` (the cores that this process may use), `usable_cores` (how many),
+        `system`, `kernel`, `python`, `packages`, `environment` (variables that matter, as they are set).
     """
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    affinity = sorted(os.sched_getaffinity(0))
     environment = {
         name: value for name, value in sorted(os.environ.items()) if TELLING.match(name) and name not in SILENT
     }
     return {
         "id": hardware_id(),
         **hardware(),
-        "usable_cores": usable,
+        "affinity": affinity,
+        "usable_cores": len(affinity),
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
