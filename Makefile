@@ -5,21 +5,22 @@ EXTRAS ?=
 PHOTOS ?= data/garden
 RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
 RUN := .venv/bin/python
+INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test lint report tensorboard clean
+.PHONY: bench test report clean
 
-bench: .venv/installed $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
-	$(RUN) -m flowers_core records $(PHOTOS) $(RECORDS)
-	$(RUN) -m bench sweep --profile quick --seconds 2 --photos $(PHOTOS) --records $(RECORDS)
-	$(RUN) -m bench report
+bench: $(INSTALLED) $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
+	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
+	$(RUN) -m bench sweep --profile quick --seconds 2 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
+	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
 
-test: .venv/installed  ## all tests and checks
+test: $(INSTALLED)  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pytest
 
-report: .venv/installed  ## tables and the page, from what has been measured
+report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report
 
 clean:  ## forget photos, records and environments; measurements stay
@@ -27,12 +28,12 @@ clean:  ## forget photos, records and environments; measurements stay
 
 # Draws what is missing and returns at once if nothing is.
 .PHONY: data/garden
-data/garden: .venv/installed
+data/garden: $(INSTALLED)
 	$(RUN) -m flowers_core garden data/garden
 
 # uv installs in seconds what takes pip minutes; compiled bytecode saves 5 s at the first import of TensorFlow.
 # `make bench EXTRAS=[gpu]`, `[jax]` or `[tpu]` adds what an accelerator or the JAX backend needs.
-.venv/installed: pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv

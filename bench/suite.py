@@ -10,6 +10,7 @@ from bench.lab import machine, source
 from bench.lab.cell import Cell
 from bench.lab.clock import Effort
 from bench.lab.measurement import RULER, Measurement
+from flowers_core import precision
 
 # Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
 # (99 % of the time by simulation; three find it in 33 %).
@@ -32,12 +33,17 @@ class Suite(ABC):
 
         Raises:
             RuntimeError: If the working tree is measured and differs from the commit that asv will file it under.
-            NotImplementedError: If data is missing; asv shows n/a.
+            NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
         """
         refuse_uncommitted()
-        reads = self.cell(*params).reads
-        if reads and not getattr(source.find(), reads):
-            raise NotImplementedError(f"no {reads} to read: run `make bench` first, or set FLOWERS_{reads.upper()}")
+        cell = self.cell(*params)
+        if cell.reads and not getattr(source.find(), cell.reads):
+            raise NotImplementedError(
+                f"no {cell.reads} to read: run `make bench` first, or set FLOWERS_{cell.reads.upper()}"
+            )
+        reason = precision.unsuitable(cell.precision, cell.device)
+        if reason:
+            raise NotImplementedError(reason)
 
     def measured(self, *params) -> Measurement:
         """Measures a cell in this process, which asv has started for it alone, and stores the measurement.
@@ -73,7 +79,12 @@ def sample(seconds: float | None) -> dict | float:
 def axes() -> dict:
     """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    return {"precision": os.environ.get("FLOWERS_PRECISION", "float32"), "backend": backend, "xla": backend == "jax"}
+    return {
+        "device": os.environ.get("FLOWERS_DEVICE", "cpu"),
+        "precision": os.environ.get("FLOWERS_PRECISION", "float32"),
+        "backend": backend,
+        "xla": backend == "jax",
+    }
 
 
 def refuse_uncommitted() -> None:

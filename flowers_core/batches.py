@@ -1,26 +1,22 @@
 """The input pipelines: photos or records -> batches, one short function for each way of feeding.
 
 Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size, 3)`, float32 in [0, 1] or
-uint8 as `PIXELS` says, and labels int64 `(batch,)`.
+uint8 where `pipelines.YIELDS_UINT8` says so, and labels int64 `(batch,)`.
 """
 
 import tensorflow as tf
 
 from flowers_core import errors, images, pipelines, records
 
-READS = pipelines.READS
-NAMES = pipelines.NAMES
-PIXELS = {name: "uint8" if name in pipelines.YIELDS_UINT8 else "float32" for name in NAMES}
-
 AUTOTUNE = tf.data.AUTOTUNE
 
 
 def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | None = 1) -> tf.data.Dataset:
-    """Builds one of `NAMES`, to be measured.
+    """Builds one of `pipelines.NAMES`, to be measured.
 
     Args:
         name: A way of feeding; the functions below say what each is.
-        source: `photos.Photos` where `READS[name]` is "photos", else the paths of the shards.
+        source: `photos.Photos` where `pipelines.READS[name]` is "photos", else the paths of the shards.
         image_size: Side of the images in pixels; that of the records where records are read.
         batch_size: Images a batch.
         epochs: Passes over the source, whose last batch may be smaller; None repeats for ever, in whole
@@ -29,11 +25,11 @@ def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | 
     Raises:
         InputError: If the name is unknown, the source not of the kind it reads or empty, or a number below 1.
     """
-    errors.one_of("name", name, NAMES)
-    is_photos = hasattr(source, "paths")
-    if is_photos != (READS[name] == "photos") or isinstance(source, str) or not len(source):
+    errors.one_of("name", name, pipelines.NAMES)
+    reads_photos = pipelines.READS[name] == "photos"
+    if hasattr(source, "paths") != reads_photos or isinstance(source, str) or not len(source):
         raise errors.InputError(
-            f"`source` must be {'Photos' if READS[name] == 'photos' else 'paths of shards'}, at least one, "
+            f"`source` must be {'Photos' if reads_photos else 'paths of shards'}, at least one, "
             f"for {name}. Received: source={source!r:.200}"
         )
     if min(image_size, batch_size, 1 if epochs is None else epochs) < 1:

@@ -9,6 +9,10 @@ MAX_PIXELS = 50_000_000
 A file of a few kB can ask for gigabytes, by its size or, as a thin strip that is scaled up, by its shape."""
 
 
+MAX_BYTES = 256 << 20
+"""Most bytes of a photo, which are read whole: a hole in a disk image may be named x.jpg."""
+
+
 def fault(jpeg: bytes, *, image_size: int) -> str | None:
     """Says why a photo cannot become an image, or None if its header promises that it can.
 

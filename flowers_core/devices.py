@@ -54,7 +54,10 @@ def _find_with_tensorflow(kind: str) -> Device:
     import tensorflow as tf
 
     if kind == "tpu":
-        return _find_tensorflow_tpu()
+        _ask_for_tpu("tensorflow")
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        strategy = tf.distribute.TPUStrategy(resolver)
+        return Device(kind="tpu", name="TPU", replicas=strategy.num_replicas_in_sync, scope=strategy.scope)
     if kind == "cpu":
         tf.config.set_visible_devices([], "GPU")  # otherwise Keras would place the model on a GPU
         return Device(kind="cpu", name="CPU", replicas=1, scope=nullcontext)
@@ -70,21 +73,19 @@ def _find_with_tensorflow(kind: str) -> Device:
     return Device(kind="gpu", name=name, replicas=len(found), scope=strategy.scope)
 
 
-def _find_tensorflow_tpu() -> Device:
-    import tensorflow as tf
-
-    absent = why_absent("tpu", backend="tensorflow")
+def _ask_for_tpu(backend: str) -> None:
+    """Raises DeviceAbsent if no TPU answers a child process: this one would hang."""
+    absent = why_absent("tpu", backend=backend)
     if absent:
         raise DeviceAbsent(absent)
-    resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-    strategy = tf.distribute.TPUStrategy(resolver)
-    return Device(kind="tpu", name="TPU", replicas=strategy.num_replicas_in_sync, scope=strategy.scope)
 
 
 def _find_with_jax(kind: str) -> Device:
     import jax
     import keras
 
+    if kind == "tpu":
+        _ask_for_tpu("jax")
     try:
         found = jax.devices(kind)
     except RuntimeError as error:
@@ -103,7 +104,8 @@ def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> st
     """
     asks = {
         ("tpu", "tensorflow"): "import tensorflow as tf; tf.distribute.cluster_resolver.TPUClusterResolver.connect()",
-        ("gpu", "tensorflow"): "import tensorflow as tf; assert tf.config.list_physical_devices('GPU')",
+        ("gpu", "tensorflow"): "import sys, tensorflow as tf\n"
+        "sys.exit(not tf.config.list_physical_devices('GPU') and 'TensorFlow sees no GPU')",
     }
     ask = asks.get((kind, backend), f"import jax; jax.devices({kind!r})")
     try:
@@ -111,7 +113,7 @@ def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> st
             [sys.executable, "-c", ask], capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"no {kind.upper()} answered within {seconds:.0f} s"
+        return f"no {kind.upper()} answered within {seconds:g} s"
     if child.returncode == 0:
         return None
     last = (child.stderr.strip().splitlines() or ["no message"])[-1]
@@ -123,13 +125,28 @@ def hints(environment: dict[str, str] | None = None, root: Path = Path("/")) -> 
     environment = dict(os.environ) if environment is None else environment
     devices = root / "dev"
     kinds = []
-    if environment.get("TPU_NAME") or any(devices.glob("accel[0-9]*")):
+    if environment.get("TPU_NAME") or _any(devices, "accel[0-9]*", "vfio/[0-9]*"):  # older and newer TPU machines
         kinds.append("tpu")
-    if any(devices.glob("nvidia[0-9]*")) or any(devices.glob("kfd")):
+    if _any(devices, "nvidia[0-9]*", "nvidiactl", "kfd", "dxg"):  # NVIDIA, AMD, either under Windows
         kinds.append("gpu")
     return [*kinds, "cpu"]
 
 
-def best(*, backend: str) -> str:
-    """The first of TPU, GPU and CPU that is really there; loads no framework where there is only a CPU."""
-    return next(kind for kind in hints() if kind == "cpu" or why_absent(kind, backend=backend) is None)
+def _any(folder: Path, *patterns: str) -> bool:
+    """Whether a file matches one of the patterns."""
+    return any(True for pattern in patterns for _ in folder.glob(pattern))
+
+
+def best(*, backend: str, tell: Callable[[str], None] = lambda _: None) -> str:
+    """The first of TPU, GPU and CPU that is really there; loads no framework where there is only a CPU.
+
+    Args:
+        backend: `tensorflow` or `jax`, which shall use it.
+        tell: Is called with one line for each device that the machine seems to have, but that does not answer.
+    """
+    for kind in hints()[:-1]:
+        absent = why_absent(kind, backend=backend)
+        if absent is None:
+            return kind
+        tell(f"passed over: {absent}")
+    return "cpu"

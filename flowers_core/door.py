@@ -14,7 +14,6 @@ WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 def enter(command: click.Command) -> None:
     """Runs a command line and exits: 0 done, 1 the machine refused (disk, network), 2 wrong use, 130 Ctrl-C."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
@@ -38,6 +37,7 @@ def load(framework: str) -> None:
     Raises:
         ImportError: If it cannot be imported; what it said is printed then.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)

@@ -168,7 +168,8 @@ def _what_to_do(url: str, part: Path) -> str:
 def _by_hand(url: str, part: Path) -> str:
     """The ways out that need nothing from here."""
     return (
-        f"Or fetch {url} by hand and unpack it in {part.parent}, or draw photos without a network with `flowers garden`"
+        f"Or fetch {url} by hand and unpack it in {part.parent}, or draw photos without a network with "
+        f"`python -m flowers_core garden`"
     )
 
 

@@ -1,18 +1,50 @@
 """Files of a folder, on disk or in a bucket; no file appears under its name before it is whole."""
 
+import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from flowers_core import errors
+
+REACH_SECONDS = 20
+"""How long a bucket may take to answer first; TensorFlow itself would wait for over ten minutes."""
 
 
 def is_bucket(folder) -> bool:
     """Whether this is an address such as gs://bucket/folder, which TensorFlow reads, and not a path on disk."""
     return "://" in str(folder)
+
+
+def checked(folder: str | Path) -> str:
+    """The folder as text, without a slash at its end.
+
+    Raises:
+        InputError: If it is empty, which would mean the working directory or `/`, or not UTF-8.
+    """
+    folder = str(folder)
+    if not folder or not is_utf8(folder):
+        raise errors.InputError(
+            f"`folder` must be a path or an address in UTF-8. Received: folder={folder!r}. "
+            f"Name a folder, such as data/garden (`.` is the one you are in)"
+        )
+    return folder.rstrip("/") or "/"
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name is UTF-8, as TensorFlow and JSON want it; a disk may hold others."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def join(folder, name: str) -> str:
@@ -38,18 +70,25 @@ def listing(folder) -> dict[str, int]:
         ) from error
 
 
+def glob(address: str, patterns: tuple[str, ...]) -> list[str]:
+    """Addresses below one in a bucket that match one of the patterns, such as `*/*`, in one listing.
+
+    Raises:
+        InputError: If it cannot be listed.
+    """
+    _reach(address)
+    with _bucket(address) as files:
+        return files.glob([join(address, pattern) for pattern in patterns])
+
+
 def size(path: str) -> int:
     """Bytes of a file; -1 if there is none that can be seen."""
-    if not is_bucket(path):
-        try:
-            return Path(path).stat().st_size
-        except OSError:
-            return -1
-    import tensorflow as tf
-
     try:
-        return tf.io.gfile.stat(path).length
-    except tf.errors.NotFoundError:
+        if not is_bucket(path):
+            return Path(path).stat().st_size
+        with _bucket(path) as files:
+            return files.stat(path).length
+    except OSError:
         return -1
 
 
@@ -61,9 +100,7 @@ def read_text(path: str) -> str:
     """
     if not is_bucket(path):
         return Path(path).read_text("utf-8")
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with _bucket(path) as files, files.GFile(path, "rb") as file:
         return file.read().decode("utf-8")
 
 
@@ -96,9 +133,8 @@ def scratch(folder) -> Iterator[Path]:
 def place(temporary: Path, path: str) -> None:
     """Gives a finished file its name; in a bucket an object appears whole, when its upload ends."""
     if is_bucket(path):
-        import tensorflow as tf
-
-        tf.io.gfile.copy(str(temporary), path, overwrite=True)
+        with _bucket(path) as files:
+            files.copy(str(temporary), path, overwrite=True)
         temporary.unlink()
         return
     with temporary.open("rb+") as file:
@@ -111,19 +147,61 @@ def remove(path: str) -> None:
     if not is_bucket(path):
         Path(path).unlink(missing_ok=True)
         return
-    import tensorflow as tf
+    with _bucket(path) as files:
+        if files.exists(path):
+            files.remove(path)
 
-    if tf.io.gfile.exists(path):
-        tf.io.gfile.remove(path)
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk refused a file because it, a quota or a limit is full: not a mistake in what was given."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def _bucket_listing(folder: str) -> dict[str, int]:
+    _reach(folder)
+    with _bucket(folder) as files:
+        if not files.exists(folder):  # listdir calls every error "not found", even missing rights
+            return {}
+        names = sorted(name for name in files.listdir(folder) if not name.endswith("/"))
+        return {name: files.stat(join(folder, name)).length for name in names}
+
+
+@contextmanager
+def _bucket(address: str) -> Iterator:
+    """Yields TensorFlow's files; its errors become FileNotFoundError or an InputError that names the address."""
     import tensorflow as tf
 
     try:
-        names = sorted(name for name in tf.io.gfile.listdir(folder) if not name.endswith("/"))
-        return {name: tf.io.gfile.stat(join(folder, name)).length for name in names}
-    except tf.errors.NotFoundError:
-        return {}
+        yield tf.io.gfile
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, error.message, address) from error
     except tf.errors.OpError as error:
-        raise errors.InputError(f"`folder` must be a folder that can be read. Received: {error.message}") from error
+        raise errors.InputError(
+            f"`folder` must be an address that can be reached, with the rights to read it and, for records, to "
+            f"write. Received: {address} ({error.message})"
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """Asks for a bucket of Google's before its first listing: behind a silent proxy that would never end."""
+    if address.startswith("gs://"):
+        _ask("/".join(address.split("/")[:3]))
+
+
+@cache
+def _ask(bucket: str) -> None:
+    """Asks for a bucket in a child process, which is given up when it does not answer; an answer is asked for once.
+
+    Any answer will do: what is wrong with the bucket is said by who uses it.
+
+    Raises:
+        InputError: If there is no answer within `REACH_SECONDS`.
+    """
+    # The alarm ends the child from within, even in TensorFlow's code, and does not count the seconds of the import.
+    ask = "import signal, sys, tensorflow as tf; signal.alarm(int(sys.argv[2])); tf.io.gfile.exists(sys.argv[1])"
+    command = [sys.executable, "-c", ask, bucket + "/", str(REACH_SECONDS)]
+    if subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGALRM:
+        raise errors.InputError(
+            f"`folder` must be an address that can be reached. Received: {bucket}, which did not answer within "
+            f"{REACH_SECONDS} s: no network, or a proxy that is silent. Mend that, or copy the files to a disk here"
+        )

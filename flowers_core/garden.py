@@ -4,7 +4,6 @@ The same seed gives the same bytes whatever the number of processes, with the sa
 Pillow and the same kind of processor. A garden of 300 photos is the beginning of a garden of 3670.
 """
 
-import errno
 import json
 import multiprocessing
 import numbers
@@ -13,6 +12,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,9 @@ FULL = sum(COUNTS.values())
 """Photos of the real data set, 3670."""
 
 DRAWING = 1  # to be raised when painting, petals or backdrops draw something else for the same seed
+DRAWN_BY = "c0e2876696bb05b91dde231e30f716102b68ad134bda5145199ddd24baad7f1a"
+"""SHA-256 of those three files: a test asks for a new DRAWING when they change."""
+
 MARK = "garden.json"  # says what a folder holds
 STALE_SECONDS = 60  # a photo is written in milliseconds: a temporary file older than this belongs to nobody
 
@@ -50,32 +53,36 @@ def draw(folder, *, count: int = 300, seed: int = 0, processes: int | None = Non
     """Draws a garden, or what is missing of it, as `folder/<class>/<index>.jpg`.
 
     Args:
-        folder: New or empty, or holding this garden: whole, interrupted, or with fewer photos.
+        folder: New or empty, or holding this garden: whole, interrupted, or with fewer photos or more.
         count: Photos in all, at least 5, one a class; `FULL` is as many as the real data set has.
         seed: Decides every photo; 0 or more.
         processes: How many processes draw; None for one for each core that may be used. They are spawned, so a
             script that calls this with more than one needs the usual `if __name__ == "__main__":`.
 
     Returns:
-        The folder. Photos that were there already are not drawn again.
+        The folder. Photos that were there already are not drawn again, and none is removed: where the folder holds
+        more than `count`, they stay.
 
     Raises:
         InputError: If a number makes no sense, or if the folder cannot be used or holds anything else.
-        OSError: If the disk is full. No photo is ever half there: draw again to finish.
+        OSError: If the disk is full or a drawing process was killed. No photo is ever half there: draw again to
+            finish.
     """
     count, seed = _whole("count", count, 5), _whole("seed", seed, 0)
     processes = len(os.sched_getaffinity(0)) if processes is None else _whole("processes", processes, 1)
-    folder, wanted = Path(folder), {"drawing": DRAWING, "seed": seed, "count": count}
-    photos = names(count)
+    folder, wanted = Path(folders.checked(folder)), {"drawing": DRAWING, "seed": seed, "count": count}
     try:
-        there = _held(folder, wanted, set(photos))
-        missing = [(folder / name, seed, index) for index, name in enumerate(photos) if name not in there]
+        marked = _marked(folder, wanted)
+        there = _held(folder, set(names(max(count, marked))) if marked else set())
+        missing = [(folder / name, seed, index) for index, name in enumerate(names(count)) if name not in there]
         if missing:
-            _open(folder, wanted)
+            _open(folder, wanted | {"count": max(count, marked)})
             _draw_all(missing, min(processes, len(missing)))
+    except BrokenProcessPool as error:
+        raise OSError("a drawing process was killed (memory?); draw again to finish") from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise
+        if folders.is_full(error):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         raise errors.InputError(
             f"`folder` must be a folder that can be written to. Received: folder={str(folder)!r}: "
             f"{error.strerror}. Give another folder"
@@ -90,12 +97,11 @@ def _whole(name: str, value, least: int) -> int:
     return int(value)
 
 
-def _held(folder: Path, wanted: dict, photos: set[str]) -> set[str]:
-    """Gives the photos that the folder holds already, after making sure that it holds nothing else."""
-    marked = _marked(folder, wanted)
+def _held(folder: Path, photos: set[str]) -> set[str]:
+    """Gives which of these photos the folder holds already, after making sure that it holds nothing else."""
     found = {path.relative_to(folder).as_posix() for path in folder.glob("*/[!.]*")}
     top = {path.name for path in folder.glob("[!.]*")}
-    foreign = sorted((top - {MARK, *COUNTS}) | (found - photos) | (set() if marked else found))
+    foreign = sorted((top - {MARK, *COUNTS}) | (found - photos))
     if foreign:
         raise errors.InputError(
             f"`folder` must be empty or hold a garden and nothing else. Received: folder={str(folder)!r} with "
@@ -104,21 +110,22 @@ def _held(folder: Path, wanted: dict, photos: set[str]) -> set[str]:
     return found
 
 
-def _marked(folder: Path, wanted: dict) -> bool:
-    """Whether the folder is marked as holding the wanted garden or the beginning of it; False without a mark."""
+def _marked(folder: Path, wanted: dict) -> int:
+    """Gives how many photos of the wanted garden the folder is marked as holding; 0 without a mark."""
     try:
         found = json.loads((folder / MARK).read_text("utf-8"))
-        same = all(found[key] == wanted[key] for key in ("drawing", "seed")) and found["count"] <= wanted["count"]
+        same = all(found[key] == wanted[key] for key in ("drawing", "seed"))
+        count = _whole("count", found["count"], 5)
     except FileNotFoundError:
-        return False
+        return 0
     except (ValueError, TypeError, KeyError):
         found, same = "something unreadable", False
     if not same:
         raise errors.InputError(
-            f"`folder` holds another garden. Expected: {wanted} or a smaller count in {folder / MARK}. "
+            f"`folder` holds another garden. Expected: {wanted} or another count in {folder / MARK}. "
             f"Received: {found}. Give another folder, or delete this one"
         )
-    return True
+    return count
 
 
 def _open(folder: Path, wanted: dict) -> None:

@@ -1,8 +1,7 @@
-"""A folder or bucket of JPEGs, one folder a class -> paths and labels; split and shortened by class."""
+"""A folder or bucket of JPEGs, one folder a class -> paths and labels; split by class."""
 
 import os
 import random
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +37,10 @@ def find(folder: str | Path) -> Photos:
     Hidden files and files of other kinds are passed over. An address with `://` is listed through TensorFlow.
 
     Raises:
-        InputError: If the folder cannot be read, or does not hold photos of at least two classes.
+        InputError: If the folder cannot be read, does not hold photos of at least two classes, or holds names
+            that are not UTF-8.
     """
-    folder = str(folder).rstrip("/") or "/"
+    folder = folders.checked(folder)
     files = _in_bucket(folder) if folders.is_bucket(folder) else _on_disk(folder)
     found = sorted((name, file) for name, file in files if _is_photo(file))
     classes = tuple(sorted({name for name, _ in found if name}))
@@ -51,9 +51,14 @@ def find(folder: str | Path) -> Photos:
             f"Give the folder that holds the folders of the classes, such as {', '.join(CLASSES)}"
         )
     photos = [(name, file) for name, file in found if name]
+    paths = tuple(f"{folder}/{name}/{file}" for name, file in photos)
+    if foreign := [path for path in paths if not folders.is_utf8(path)]:
+        raise errors.InputError(
+            f"`folder` must hold folders and photos whose names are UTF-8. Received: {foreign[0]!r}. Rename it"
+        )
     return Photos(
         folder=folder,
-        paths=tuple(f"{folder}/{name}/{file}" for name, file in photos),
+        paths=paths,
         labels=tuple(classes.index(name) for name, _ in photos),
         classes=classes,
     )
@@ -91,24 +96,6 @@ def split(photos: Photos, *, share: float = 0.19, seed: int) -> tuple[Photos, Ph
     return _pick(photos, training), _pick(photos, sorted(held_out))
 
 
-def take(photos: Photos, count: int) -> Photos:
-    """The first photos of each class, `count` in all and evenly over the classes; all where there are fewer.
-
-    Raises:
-        InputError: If `count` is less than one a class.
-    """
-    if count < len(photos.classes):
-        raise errors.InputError(
-            f"`count` must be at least {len(photos.classes)}, one photo a class. Received: count={count!r}"
-        )
-    seen = Counter()
-    turns = []
-    for index, label in enumerate(photos.labels):
-        turns.append((seen[label], label, index))  # sorted, this deals out one of each class a turn
-        seen[label] += 1
-    return _pick(photos, sorted(index for *_, index in sorted(turns)[:count]))
-
-
 def _pick(photos: Photos, indexes: list[int]) -> Photos:
     """The photos at `indexes`, with the classes as they were."""
     return Photos(
@@ -130,21 +117,14 @@ def _on_disk(folder: str) -> list[tuple[str, str]]:
     except OSError as error:
         raise errors.InputError(
             f"`folder` must be a folder that can be read. Received: folder={folder!r} ({error}). "
-            f"Draw photos with `flowers garden` or fetch the real ones with `flowers fetch`"
+            f"Draw photos with `python -m flowers_core garden`, or `fetch` the real ones"
         ) from error
     return files
 
 
 def _in_bucket(folder: str) -> list[tuple[str, str]]:
     """The same of an address such as `gs://bucket/folder`, in one listing."""
-    import tensorflow as tf
-
-    try:
-        paths = tf.io.gfile.glob([f"{folder}/*", f"{folder}/*/*"])
-    except tf.errors.OpError as error:
-        raise errors.InputError(
-            f"`folder` must be an address that can be listed. Received: folder={folder!r} ({error.message})"
-        ) from error
+    paths = folders.glob(folder, ("*", "*/*"))
     relative = (path.removeprefix(f"{folder}/").rpartition("/") for path in paths)
     return [(name, file) for name, _, file in relative if "/" not in name and not name.startswith(".")]
 

@@ -1,15 +1,19 @@
-"""What is to be written: photos shuffled and dealt to shards, and whether a folder holds just that already."""
+"""What is to be written: photos dealt to shards; whether a folder holds just that already, or is being written."""
 
+import fcntl
 import hashlib
+import os
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
+from pathlib import Path
 
 from flowers_core import errors, folders, manifest
 
-_OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json\.tmp|unfinished(\.tmp)?")
-"""Every name that an unfinished call may leave behind; nothing else is ever removed."""
+_OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json(\.tmp)?|unfinished\.tmp")
+"""Every name that an unfinished call may leave behind, but for its mark; nothing else is ever removed."""
 
 
 def relative(path: str, photos) -> str:
@@ -22,7 +26,7 @@ def source_digest(photos) -> str:
     with ThreadPoolExecutor(32) as pool:  # in a bucket every size is a request
         sizes = pool.map(folders.size, photos.paths)
         lines = [f"{relative(path, photos)}\t{size}\n" for path, size in zip(photos.paths, sizes, strict=True)]
-    return hashlib.sha256("".join(sorted(lines)).encode(errors="surrogateescape")).hexdigest()
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
@@ -54,8 +58,6 @@ def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
 def found(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
     """The manifest of a folder that holds the wanted records; None if they must be written.
 
-    What an interrupted call left in the folder is removed.
-
     Args:
         folder: Where the records belong.
         wanted: Their manifest, without shards.
@@ -67,25 +69,71 @@ def found(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifes
     held = folders.listing(folder)
     if manifest.NAME not in held:
         others = [name for name in held if name.endswith(".tfrec")]
-        if manifest.UNFINISHED in held:
-            clear(folder)
-        elif others:
+        if others and manifest.UNFINISHED not in held:
             raise _other(folder, f"{others[0]} and no {manifest.NAME}")
         return None
     there = manifest.load(folder)
-    for name in ("image_size", "seed", "classes", "source_digest"):
+    for name in ("image_size", "seed", "classes"):
         if getattr(there, name) != getattr(wanted, name):
             raise _other(folder, f"records of {name}={getattr(there, name)!r}, not {getattr(wanted, name)!r}")
+    if there.source_digest != wanted.source_digest:
+        raise _other(folder, "records of other photos (some were added, removed or changed)")
     if len(there.shards) != shards:
         raise _other(folder, f"{len(there.shards)} shards, not {shards}")
     return there
 
 
-def clear(folder) -> None:
-    """Removes what an unfinished call wrote: half the shards are of no use, and may fill a disk."""
+@contextmanager
+def alone(folder):
+    """Marks a folder as unfinished while the block writes records into it; if that fails, removes them again.
+
+    On a disk the mark is locked as well, against a second process; a bucket knows no locks.
+
+    Raises:
+        InputError: If another process writes there, or has just finished.
+    """
+    mark = folders.join(folder, manifest.UNFINISHED)
+    if folders.is_bucket(folder):
+        folders.write_text(mark, "records are being written here\n")
+    with nullcontext() if folders.is_bucket(folder) else _locked(Path(mark)):
+        try:
+            _clear(folder)
+            yield
+        except BaseException:  # an interrupt as well
+            _clear(folder)
+            folders.remove(mark)  # last: after another interrupt the folder still says that it is unfinished
+            raise
+        folders.remove(mark)
+
+
+@contextmanager
+def _locked(mark: Path):
+    """Holds the lock of a folder, which is made if missing."""
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    with mark.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _busy(mark.parent) from error
+        # Who held it until just now has removed the mark, so that this locks nothing, or left whole records.
+        if not os.fstat(file.fileno()).st_nlink or (mark.parent / manifest.NAME).exists():
+            raise _busy(mark.parent)
+        yield
+
+
+def _clear(folder) -> None:
+    """Removes all but the mark of what an unfinished call wrote: it is of no use, and may fill a disk."""
+    folders.remove(folders.join(folder, manifest.NAME))  # first: it promises shards
     for name in folders.listing(folder):
         if _OURS.fullmatch(name):
             folders.remove(folders.join(folder, name))
+
+
+def _busy(folder) -> errors.InputError:
+    return errors.InputError(
+        f"`folder` must not be written by two at once. Received: {folder}, which is being written by another "
+        f"process. Wait for its end and do the same again, or choose another folder"
+    )
 
 
 def _other(folder, what: str) -> errors.InputError:

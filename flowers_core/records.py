@@ -1,5 +1,6 @@
 """Photos -> TFRecord shards with a manifest, in the codelab's format, and a record back to image and label."""
 
+import errno
 import os
 import re
 from collections import Counter
@@ -58,26 +59,6 @@ def parse(record, *, image_size: int):
     return image, features["class"]
 
 
-def parse_whole(record, *, classes: int = 5) -> dict:
-    """Reads all five features of a record; the image stays a JPEG.
-
-    Args:
-        record: Scalar string, a serialized tf.train.Example.
-        classes: Length of the one-hot class.
-
-    Returns:
-        `image` and `label` (scalar strings), `class` (scalar int64), `size` (int64, `(2,)`: height, width)
-        and `one_hot_class` (float32, `(classes,)`).
-
-    Raises:
-        tf.errors.InvalidArgumentError: If a feature is missing or of another shape.
-    """
-    features = tf.io.parse_single_example(record, _WHOLE)
-    # Variable length on disk and in the codelab's reader; a model wants a fixed one.
-    one_hot = tf.sparse.to_dense(features["one_hot_class"])
-    return features | {"one_hot_class": tf.reshape(one_hot, [classes])}
-
-
 def example(jpeg: bytes, *, label: int, classes, image_size: int) -> bytes:
     """Serializes one record in the codelab's schema (section 3), the same bytes for the same input.
 
@@ -121,11 +102,12 @@ def write(
         shards: Number of files.
         seed: Of the shuffle.
         strict: Whether a photo that cannot be decoded ends it all, instead of being skipped and listed.
-        threads: Photos worked on at once; twice the number of cores if not given.
+        threads: Photos worked on at once; two for each core that may be used if not given.
 
     Raises:
-        InputError: If there are fewer photos than shards, the folder holds other records or cannot be
-            written, no photo can be decoded, or, when strict, one cannot.
+        InputError: If there are fewer photos than shards, the folder holds other records, is being written by
+            another process or cannot be written, no photo can be decoded, or, when strict, one cannot.
+        OSError: If the disk is full. Nothing of the records is left then.
     """
     if image_size < 1 or not 1 <= shards <= len(photos.paths):
         raise errors.InputError(
@@ -134,25 +116,18 @@ def write(
         )
     digest = plan.source_digest(photos)
     wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
+    folder = folders.checked(folder)
     found = plan.found(folder, wanted, shards=shards)
     if found:
         if strict and found.skipped:
             raise _undecodable(found.skipped[0])
         return found
     try:
-        folders.write_text(folders.join(folder, manifest.UNFINISHED), "records are being written here\n")
-        written = _write_all(photos, folder, wanted, shards=shards, strict=strict, threads=threads)
-        folders.write_text(folders.join(folder, manifest.NAME), written.to_json())
+        with plan.alone(folder):
+            written = _write_all(photos, folder, wanted, shards=shards, strict=strict, threads=threads)
+            folders.write_text(folders.join(folder, manifest.NAME), written.to_json())
     except (OSError, tf.errors.OpError) as error:
-        plan.clear(folder)
-        raise errors.InputError(
-            f"`folder` must be writable, with room for the records, and the photos stay readable. "
-            f"Received: {folder}: {error}. Make room or choose another folder, then do the same again"
-        ) from error
-    except BaseException:  # an interrupt as well: what is left is of no use, and may fill a disk
-        plan.clear(folder)
-        raise
-    folders.remove(folders.join(folder, manifest.UNFINISHED))
+        raise _refused(folder, error) from error
     return written
 
 
@@ -212,7 +187,7 @@ def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: in
     with (
         # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the
         # cores stay busy (1.5 times as fast as with one, on two cores).
-        ThreadPoolExecutor(threads or 2 * os.cpu_count()) as pool,
+        ThreadPoolExecutor(threads or 2 * len(os.sched_getaffinity(0))) as pool,
         progress.bar("writing records", len(photos.paths)) as advance,
         folders.scratch(folder) as room,
     ):
@@ -248,7 +223,10 @@ def _record(pair: tuple[str, int], *, photos, image_size: int) -> bytes | manife
     """The record of one photo, which is read and decoded once, or why there is none."""
     path, label = pair
     try:
-        with tf.io.gfile.GFile(os.fsencode(path), "rb") as file:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            size = file.size()
+            if size > decodable.MAX_BYTES:
+                return manifest.Skipped(plan.relative(path, photos), f"{size} bytes, no photo")
             photo = file.read()
         reason = decodable.fault(photo, image_size=image_size)
     except _UNREADABLE as error:
@@ -269,6 +247,18 @@ def _compressed(photo, image_size: int):
         return images.encode(images.fill_and_crop(images.decode(photo), image_size))
 
 
+def _refused(folder: str, error: OSError | tf.errors.OpError) -> Exception:
+    """What to raise where records cannot be written: an OSError if there is no room, else an InputError."""
+    if isinstance(error, OSError) and folders.is_full(error):
+        return OSError(error.errno, error.strerror, folder)
+    if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError):  # ENOSPC and EFBIG
+        return OSError(errno.ENOSPC, _words(error), folder)
+    return errors.InputError(
+        f"`folder` must be writable, and the photos stay readable. "
+        f"Received: {folder}: {_words(error)}. Choose another folder, then do the same again"
+    )
+
+
 def _undecodable(photo: manifest.Skipped) -> errors.InputError:
     return errors.InputError(
         f"`photos` must be RGB or greyscale JPEGs, all of them if `strict`, at least one if not. "
@@ -282,6 +272,9 @@ def _check(record) -> None:
     shape = images.decode(features["image"]).shape[:2]
     if tuple(shape) != tuple(features["size"].numpy()):
         raise ValueError(f"its image is {shape}, its feature `size` says {features['size'].numpy()}")
+    classes = features["one_hot_class"].dense_shape[0]
+    if not 0 <= features["class"] < classes:
+        raise ValueError(f"its class is {features['class']}, of {classes}")
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,7 @@ On JAX the weights move into the step, which hands their memory from call to cal
 model's own variables are spent.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
@@ -19,7 +19,7 @@ def train(model: keras.Model, batches: Iterable) -> Callable[[], dict]:
     Args:
         model: Compiled.
         batches: Pairs of images, shape `(batch, size, size, 3)`, and int64 labels, shape `(batch,)`, for as many
-            steps as will be called. A `tf.data.Dataset` on TensorFlow; anything that iterates on JAX.
+            steps as will be called. A `tf.data.Dataset`, or, on JAX, a generator.
 
     Returns:
         A function of nothing that gives the logs: the running loss and metrics as scalars of the backend.
@@ -58,12 +58,19 @@ def _predict_with_tensorflow(model: keras.Model, batches) -> Callable[[], object
     return lambda: model.predict_function([next(iterator)])
 
 
+def _fed_to_jax(batches) -> Iterator:
+    """Batches as `fit` hands them over: each device its share; on an accelerator one batch ahead of the step."""
+    from keras.src.backend.jax.trainer import JAXEpochIterator  # not public: this is what `fit` itself draws from
+
+    return iter(JAXEpochIterator(x=batches, steps_per_execution=1)._get_iterator())
+
+
 def _values(variables) -> list:
     return [variable.value for variable in variables]
 
 
 def _train_with_jax(model: keras.Model, batches: Iterable) -> Callable[[], dict]:
-    iterator = iter(batches)
+    iterator = _fed_to_jax(batches)
     # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
     model._symbolic_build(data_batch=next(iterator))
     model.make_train_function()
@@ -86,7 +93,7 @@ def _train_with_jax(model: keras.Model, batches: Iterable) -> Callable[[], dict]
 
 
 def _predict_with_jax(model: keras.Model, batches: Iterable) -> Callable[[], object]:
-    iterator = iter(batches)
+    iterator = _fed_to_jax(batches)
     model.make_predict_function()
     state = (_values(model.trainable_variables), _values(model.non_trainable_variables))
 

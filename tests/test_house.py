@@ -77,12 +77,13 @@ def test_help_loads_no_framework(door):
 
 def test_no_registry_and_no_machine_is_named():
     """Pins carry no address, and no tracked text names a package registry's host or an absolute home."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=False).stdout.split()
+    tracked = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=True).stdout.split()
     texts = [
         HOUSE / name for name in tracked if Path(name).suffix in {".py", ".toml", ".txt", ".json", ".md", ".jsonc"}
     ]
     hosts = re.compile(r"pypi\.org|pythonhosted|npmjs\.|registry\.npm|deb\.debian|/root/|/work/")
 
+    assert texts
     assert [
         named(path) for path in texts if path != Path(__file__) and path.exists() and hosts.search(path.read_text())
     ] == []
@@ -104,3 +105,11 @@ def test_the_readme_shows_both_commands():
 
     assert "make bench" in beginning
     assert "make test" in beginning
+
+
+def test_the_readme_leads_somewhere():
+    """Every relative link of the README is a file that is there."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (HOUSE / "README.md").read_text())
+
+    assert links
+    assert [link for link in links if not (HOUSE / link).exists()] == []

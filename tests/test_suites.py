@@ -112,4 +112,4 @@ def test_axes_come_from_asvs_environment(monkeypatch):
     monkeypatch.setitem(os.environ, "FLOWERS_PRECISION", "mixed_bfloat16")
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
 
-    assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True}
+    assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True, "device": "cpu"}

@@ -51,8 +51,17 @@ class Cell:
                 raise InputError(f"`{name}` must be a whole number from 1. Received: {name}={value!r}")
         if (self.model, self.pipeline) == (NO_MODEL, RESIDENT):
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
+        if self.model == NO_MODEL:
+            self._has_no_model()
         if self.backend == "jax" and not self.xla:
             raise InputError("On the JAX backend every step is compiled by XLA: give `xla=True` (`--xla on`)")
+
+    def _has_no_model(self) -> None:
+        """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
+        for name in ("mode", "device", "precision", "backend", "xla"):
+            value, default = getattr(self, name), self.__dataclass_fields__[name].default
+            if value != default:
+                raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
 
     @property
     def id(self) -> str:

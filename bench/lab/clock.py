@@ -56,12 +56,11 @@ def least_warmup(step_seconds: float) -> int:
 
 
 def is_steady(seconds: list[float]) -> bool:
-    """Whether the last steps are on the level of those before them."""
-    if median(seconds[-WINDOW:]) > SLOW_STEP_SECONDS:
-        return True
-    if len(seconds) < 2 * WINDOW:
+    """Whether the last steps are on the level of those before them; of slow steps the last one on that before it."""
+    window = 1 if median(seconds[-WINDOW:]) > SLOW_STEP_SECONDS else WINDOW
+    if len(seconds) < 2 * window:
         return False
-    before, after = median(seconds[-2 * WINDOW : -WINDOW]), median(seconds[-WINDOW:])
+    before, after = median(seconds[-2 * window : -window]), median(seconds[-window:])
     return abs(after - before) <= STEADY_WITHIN * before
 
 
@@ -69,6 +68,7 @@ def watch(
     step: Callable[[], object],
     effort: Effort,
     *,
+    at_start: Callable[[], object] = lambda: None,
     wall: Callable[[], float] = perf_counter,
     cpu: Callable[[], float] = process_time,
 ) -> Timing:
@@ -77,6 +77,7 @@ def watch(
     Args:
         step: What is measured.
         effort: How long to measure.
+        at_start: Called when the warm-up is over and the timed steps begin.
         wall: Clock for elapsed seconds.
         cpu: Clock for CPU seconds of this process.
     """
@@ -88,11 +89,12 @@ def watch(
 
     first, _ = timed()
     warmup = [timed()[0]]
-    while len(warmup) < MOST_WARMUP_STEPS and sum(warmup) < 2 * effort.seconds + 2:
+    while len(warmup) < 2 or (len(warmup) < MOST_WARMUP_STEPS and sum(warmup) < 2 * effort.seconds + 2):
         if len(warmup) >= least_warmup(median(warmup)) and is_steady(warmup):
             break
         warmup.append(timed()[0])
 
+    at_start()
     samples: list[tuple[float, float]] = []
     elapsed = 0.0
     while len(samples) < effort.least_steps or (elapsed < effort.seconds and len(samples) < MOST_STEPS):

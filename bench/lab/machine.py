@@ -145,14 +145,13 @@ def code() -> dict:
 
 
 class ForeignLoad:
-    """Watches how much of the machine's CPU time others use while we measure.
-
-    Attributes:
-        load_before: Load average over the minute before the watch began.
-    """
+    """Watches how much of the machine's CPU time others use while we measure."""
 
     def __init__(self):
-        self.load_before = os.getloadavg()[0]
+        self.start()
+
+    def start(self) -> None:
+        """Begins to watch, anew."""
         self._busy, self._total, self._own = self._read()
 
     @staticmethod

@@ -13,6 +13,11 @@ CODELAB = tuple(name for name in models.NAMES if name not in ("vgg16", "resnet50
 # many seconds and 7 GB. They are measured in small batches.
 HEAVY = ("convnet_unpooled", "squeezenet_331", "xception")
 
+# One of each kind (dense, plain, fire modules, frozen base) for what would take hours with all: real feeding by three
+# pipelines, XLA, large batches.
+FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
+FEEDING = ("photos_one_by_one", "records_parallel", "records_cached")
+
 
 def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
     """A training step of each model on a resident batch, at the image size it was designed for."""
@@ -27,54 +32,48 @@ def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[C
     ]
 
 
-def _pipelines(**fields) -> list[Cell]:
+def _pipelines() -> list[Cell]:
     """Each way of feeding, alone."""
-    return [Cell(model=NO_MODEL, pipeline=name, **fields) for name in pipelines.NAMES]
+    return [Cell(model=NO_MODEL, pipeline=name) for name in pipelines.NAMES]
 
 
-def quick(device: str = "cpu") -> list[Cell]:
+def quick(**place) -> list[Cell]:
     """Every pipeline, and one training step of every model of the codelab: a few minutes."""
-    return _pipelines(device=device) + _steps(CODELAB, batch_size=32, heavy_batch_size=4, device=device)
+    return _pipelines() + _steps(CODELAB, batch_size=32, heavy_batch_size=4, **place)
 
 
-def full(device: str = "cpu") -> list[Cell]:
+def full(**place) -> list[Cell]:
     """Batch sizes, precisions, XLA, inference and real feeding as well; coarse grid first.
 
     A budget that ends early then leaves every model measured once rather than one model in every way.
     """
-    base = _steps(models.NAMES, batch_size=32, heavy_batch_size=4, device=device)
-    fed = [
-        replace(cell, pipeline=name)
-        for cell in base
-        if cell.model in ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
-        for name in ("photos_one_by_one", "records_parallel", "records_cached")
+    base = _steps(models.NAMES, batch_size=32, heavy_batch_size=4, **place)
+    few = [cell for cell in base if cell.model in FEW]
+    cells = [
+        *_pipelines(),
+        *base,
+        *(replace(cell, precision="mixed_bfloat16") for cell in base),
+        *_steps(models.NAMES, batch_size=8, heavy_batch_size=1, **place),
+        *(replace(cell, mode="predict") for cell in base),
+        *(replace(cell, pipeline=name) for cell in few for name in FEEDING),
+        *(replace(cell, xla=True) for cell in few),
+        *(replace(cell, batch_size=128) for cell in few),
+        *(replace(cell, precision="mixed_float16") for cell in base),
     ]
-    return list(
-        dict.fromkeys(  # a cell that two lines name is measured once
-            _pipelines(device=device)
-            + base
-            + [replace(cell, precision="mixed_bfloat16") for cell in base]
-            + _steps(models.NAMES, batch_size=8, heavy_batch_size=1, device=device)
-            + [replace(cell, mode="predict") for cell in base]
-            + [replace(cell, xla=True) for cell in base if cell.model not in HEAVY]
-            + fed
-            + _steps(CODELAB, batch_size=128, heavy_batch_size=16, device=device)
-            + [replace(cell, precision="mixed_float16") for cell in base]
-        )
-    )
+    return list(dict.fromkeys(cells))  # a cell that two lines name is measured once
 
 
 PROFILES = {"quick": quick, "full": full}
 
 
-def profile(name: str, *, device: str = "cpu") -> list[Cell]:
-    """Cells of a named profile, in the order in which they are to be measured.
+def profile(name: str, *, device: str = "cpu", backend: str = "tensorflow") -> list[Cell]:
+    """Cells of a named profile on one device and backend, in the order in which they are to be measured.
 
     Raises:
         InputError: If there is no such profile.
     """
     one_of("profile", name, PROFILES)
-    return PROFILES[name](device)
+    return PROFILES[name](device=device, backend=backend, xla=backend == "jax")
 
 
 def pick(cells: list[Cell], filters: list[str]) -> list[Cell]:

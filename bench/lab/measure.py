@@ -7,6 +7,7 @@ file that the job names: nothing that a framework prints can get into it.
 import ctypes
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from time import perf_counter, time
 
-from bench.lab import clock, machine, subject
+from bench.lab import clock, damage, machine, subject
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
@@ -54,25 +55,33 @@ def measure(job: Job) -> Measurement:
     `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels, allocators
     and thread pools that another cell has warmed up would be measured with it.
     """
-    begin = time()
+    begin, load_before = time(), os.getloadavg()[0]
     base = Measurement(
         cell=job.cell,
         status="error",
         started=datetime.fromtimestamp(begin, UTC).isoformat(timespec="seconds"),
-        machine=machine.fingerprint(),
+        machine={**machine.fingerprint(), "load_before": load_before},
         code=machine.code(),
     )
     try:
+        base = replace(base, data=job.source.describe(job.cell.reads))
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
     except devices.DeviceAbsent as absent:
         done = replace(base, status="n/a", reason=str(absent))
     except InputError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        oom = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text
-        done = replace(base, status="oom" if oom else "error", reason=text[:500])
+        done = _failed(job, base, error)
     return replace(done, process_seconds=_age(), peak_bytes=_peak_bytes())
+
+
+def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
+    """What a framework threw, put so that a user can do something about it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
+        return replace(base, status="oom", reason=text[:500])
+    damaged = damage.find(job.cell, job.source) if job.cell.reads else ""
+    return replace(base, status="error", reason=damaged or text[:500])
 
 
 def _age() -> float:
@@ -93,21 +102,17 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
     import_module("flowers_core.batches")  # importing is not building
     start = perf_counter()
-    batches, data = subject.dataset(job.cell, job.source)
-    iterator = iter(batches)
+    batches = subject.dataset(job.cell, job.source)
     built = perf_counter()
-    next(iterator)
+    next(iter(batches))
     first_batch = perf_counter()
-    count = subject.batches_per_step(
-        iterator,
-        cached=job.cell.pipeline == "records_cached",
-        pass_batches=math.ceil(data["images"] / job.cell.batch_size),
-    )
+    subject.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
+    iterator = iter(batches)
+    count = subject.batches_per_step(iterator)
     return replace(
         _timed(subject.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
         build_seconds=built - start,
         first_step_seconds=first_batch - built,
-        data=data,
     )
 
 
@@ -118,9 +123,11 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     if reason:
         return replace(base, status="n/a", reason=reason)
     device = devices.find(cell.device)
-    batches, data = subject.feed(cell, job.source)
+    if device.replicas > 1 and cell.xla and cell.backend == "tensorflow":
+        return replace(base, status="n/a", reason="Keras cannot compile a step of several replicas by XLA")
+    batches = subject.feed(cell, job.source, images=base.data.get("images", 0))
     start = perf_counter()
-    step = subject.fed_step(cell, batches, device)
+    step = subject.fed_step(cell, batches, device, classes=base.data.get("classes", 5))
     built = perf_counter()
     last = {}
 
@@ -132,7 +139,6 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
         timed,
         build_seconds=built - start,
         device_peak_bytes=_device_peak_bytes(cell),
-        data=data,
         **(_loss(last["outputs"]) if cell.mode == "train" else {}),
     )
 
@@ -140,7 +146,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
 def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int) -> Measurement:
     """What the clock says of a step, and how busy the machine was meanwhile."""
     load = machine.ForeignLoad()
-    timing = clock.watch(step, job.effort)
+    timing = clock.watch(step, job.effort, at_start=load.start)
     return replace(
         base,
         status="ok",
@@ -152,7 +158,6 @@ def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_
         images_per_step=images_per_step,
         images_per_second=rate(images_per_step, timing.step_seconds),
         foreign_cpu_share=load.share(),
-        machine={**base.machine, "load_before": load.load_before},
     )
 
 
@@ -178,17 +183,19 @@ def _device_peak_bytes(cell: Cell) -> int | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next."""
     with suppress(OSError, AttributeError):
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before the kernel was asked
+        sys.exit(1)
 
 
 def main() -> None:
     """Measures the job on standard input."""
-    _die_with_parent()
     job = json.load(sys.stdin)
+    _die_with_parent(job["parent"])
     done = measure(job_from_json(job))
     Path(job["answer"]).write_text(json.dumps(done.to_json(), allow_nan=False))
 

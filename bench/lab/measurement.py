@@ -36,7 +36,7 @@ class Measurement:
         images_per_second: `images_per_step` over the median of `step_seconds`.
         peak_bytes: Most memory that the process held (its resident set).
         device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
-        loss: Loss after the last step; None where nothing was trained.
+        loss: Keras' running mean of the loss over all steps, warm-up included; None where nothing was trained.
         loss_finite: Whether it is a number; None likewise.
         foreign_cpu_share: Share of this machine's CPU time that others used while the steps were timed.
         data: Where the images came from, how many there are; empty for a resident batch.

@@ -1,10 +1,14 @@
 """Folders that cells read: those given, those the environment names, or those that `make bench` has filled."""
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from bench.lab.machine import HOUSE
+from flowers_core import folders
+from flowers_core import manifest as manifests
+from flowers_core import photos as photo_folders
+from flowers_core.errors import InputError
 
 DATA = HOUSE / "data"
 FILLED = {"photos": DATA / "garden", "records": DATA / "garden-192"}
@@ -17,6 +21,53 @@ class Source:
     photos: str = ""
     records: str = ""
 
+    def found_photos(self) -> photo_folders.Photos:
+        """The photos; without those that the records of the same folder had to leave out, for they do not decode.
+
+        Raises:
+            InputError: If no folder is given, or it holds no photos of at least two classes.
+        """
+        if not self.photos:
+            raise InputError("Some cells read photos: give `--photos FOLDER`, or run `make bench`, which draws some")
+        found = photo_folders.find(self.photos)
+        bad = self._left_out()
+        pairs = [pair for pair in zip(found.paths, found.labels, strict=True) if pair[0] not in bad]
+        return replace(found, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
+
+    def _left_out(self) -> set[str]:
+        """Photos that became no record, if the records are of these photos."""
+        if not self.records:
+            return set()
+        try:
+            written = self.manifest()
+        except InputError:
+            return set()  # said where records are read
+        same = Path(written.source).resolve() == Path(self.photos).resolve()
+        return {folders.join(self.photos, photo.path) for photo in written.skipped} if same else set()
+
+    def manifest(self) -> manifests.Manifest:
+        """The manifest of the records.
+
+        Raises:
+            InputError: If no folder is given, or its records are not whole.
+        """
+        if not self.records:
+            raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
+        return manifests.load(self.records)
+
+    def describe(self, reads: str) -> dict:
+        """What a cell reads: name of the photos' folder, number of images and of classes; empty for no reading.
+
+        Names, not paths: two people who measure the same photos on the same machine measure the same thing.
+        """
+        if not reads:
+            return {}
+        if reads == "photos":
+            found = self.found_photos()
+            return {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
+        written = self.manifest()
+        return {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+
 
 def find(*, photos: str = "", records: str = "") -> Source:
     """Finds what cells read; FLOWERS_PHOTOS and FLOWERS_RECORDS stand in for what is not given."""
@@ -28,3 +79,7 @@ def _folder(name: str, given: str) -> str:
     if given:
         return given if "://" in given else str(Path(given).resolve())
     return str(FILLED[name]) if FILLED[name].is_dir() else ""
+
+
+def _name(folder: str) -> str:
+    return PurePosixPath(folder).name

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
@@ -17,6 +18,7 @@ from time import perf_counter, sleep
 from bench.lab import machine
 from bench.lab.measure import Job
 from bench.lab.measurement import Measurement, from_json
+from flowers_core.errors import InputError
 
 COMMAND = (sys.executable, "-m", "bench.lab.measure")
 
@@ -67,8 +69,9 @@ def spawn(
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
             )
         try:
-            child.stdin.write(json.dumps({**job.to_json(), "answer": str(answer)}).encode())
-            child.stdin.close()
+            with suppress(BrokenPipeError):  # it has died already, and will be told how
+                child.stdin.write(json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode())
+                child.stdin.close()
             ended, peak = _watch(child, deadline=start + timeout, limit=limit)
         finally:
             _end(child)
@@ -84,9 +87,18 @@ def spawn(
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         peak_bytes=peak or None,
+        data=_described(job),
         machine=machine.fingerprint(),
         code=machine.code(),
     )
+
+
+def _described(job: Job) -> dict:
+    """What the job read, as its process would have said."""
+    try:
+        return job.source.describe(job.cell.reads)
+    except (InputError, OSError):
+        return {}
 
 
 def _free_bytes() -> int:

@@ -2,47 +2,53 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 
 from bench.lab import sync
-from bench.lab.cell import RESIDENT, Cell
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from bench.lab.source import Source
 from flowers_core import pipelines, precision
-from flowers_core.errors import InputError
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
+MOST_FILLING_SECONDS = 30.0  # a bucket that is read one by one would take longer than a process may live
 
 
-def dataset(cell: Cell, source: Source) -> tuple[object, dict]:
-    """The endless pipeline of a cell, and what it reads.
+def dataset(cell: Cell, source: Source):
+    """The endless pipeline of a cell.
 
     Returns:
-        A `tf.data.Dataset` of images `(batch, size, size, 3)` and labels `(batch,)`, and where they come from.
+        A `tf.data.Dataset` of images `(batch, size, size, 3)` and labels `(batch,)`.
 
     Raises:
-        InputError: If there is nothing to read, it is of another image size, or a batch is larger than all of it.
+        InputError: If there is nothing to read, or records are of another image size.
     """
-    from flowers_core import batches, manifest, photos
+    from flowers_core import batches, manifest
 
-    if not getattr(source, cell.reads):
-        raise InputError(f"The pipeline {cell.pipeline} reads {cell.reads}: give `--{cell.reads} FOLDER`")
+    if cell.backend == "jax" or cell.model == NO_MODEL:
+        _leave_accelerators_alone()
     if cell.reads == "photos":
-        found = photos.find(source.photos)
-        data = {"photos": Path(source.photos).name, "images": len(found)}
+        found = source.found_photos()
     else:
-        written = manifest.load(source.records)
+        written = source.manifest()
         manifest.check_matches(written, image_size=cell.image_size)
         found = manifest.paths(source.records, written)
-        # Names, not paths: two people who measure the same photos on the same machine measure the same thing.
-        data = {"photos": Path(written.source).name, "images": written.images}
-    if data["images"] < cell.batch_size:
-        raise InputError(
-            f"`batch_size` must be at most {data['images']}, the number of images there are. "
-            f"Received: batch_size={cell.batch_size}"
-        )
-    built = batches.build(cell.pipeline, found, image_size=cell.image_size, batch_size=cell.batch_size, epochs=None)
-    return built, data
+    return batches.build(cell.pipeline, found, image_size=cell.image_size, batch_size=cell.batch_size, epochs=None)
+
+
+def _leave_accelerators_alone() -> None:
+    """Keeps TensorFlow, which only feeds here, from taking the memory of a GPU that is JAX's or not needed."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+
+
+def fill_caches(batches, *, images: int, batch_size: int) -> None:
+    """Draws a whole pass: it fills the page cache, and that of `records_cached`, which all iterators share."""
+    iterator, start = iter(batches), perf_counter()
+    for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
+        next(iterator)
+        if perf_counter() - start > MOST_FILLING_SECONDS:
+            break
 
 
 def drawing(iterator, count: int) -> Callable[[], None]:
@@ -55,27 +61,21 @@ def drawing(iterator, count: int) -> Callable[[], None]:
     return draw
 
 
-def batches_per_step(iterator, *, cached: bool, pass_batches: int) -> int:
-    """How many batches make a step long enough to time, found by drawing whole passes.
-
-    The first pass fills the page cache, and the cache of a pipeline that has one: it is drawn once more.
-    """
-    for _ in range(2 if cached else 1):
-        start = perf_counter()
-        drawing(iterator, pass_batches)()
-        batch_seconds = (perf_counter() - start) / pass_batches
-    return max(1, math.ceil(PIPELINE_STEP_SECONDS / batch_seconds))
+def batches_per_step(iterator) -> int:
+    """How many batches make a step long enough to time."""
+    start, count = perf_counter(), 0
+    while perf_counter() - start < PIPELINE_STEP_SECONDS:
+        next(iterator)
+        count += 1
+    return count
 
 
-def fed_step(cell: Cell, batches, device) -> Callable[[], object]:
-    """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities.
-
-    Must be called, and what it returns too, inside the scopes of the precision and of the device.
-    """
+def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:
+    """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
     from flowers_core import models, step, training
 
     with precision.use(cell.precision), device.scope():
-        model = models.build(cell.model, image_size=cell.image_size)
+        model = models.build(cell.model, image_size=cell.image_size, classes=classes)
         if cell.pipeline in pipelines.YIELDS_UINT8:
             model = models.from_uint8(model)
         training.compile_model(model, xla=cell.xla)
@@ -88,12 +88,13 @@ def fed_step(cell: Cell, batches, device) -> Callable[[], object]:
     return synchronised
 
 
-def feed(cell: Cell, source: Source) -> tuple[object, dict]:
-    """Batches for a cell's model, as its backend takes them, and what is known of them."""
+def feed(cell: Cell, source: Source, *, images: int):
+    """Batches for a cell's model, from caches that are full."""
     if cell.pipeline == RESIDENT:
-        return _resident(cell), {}
-    built, data = dataset(cell, source)
-    return (built.as_numpy_iterator() if cell.backend == "jax" else built), data
+        return _resident(cell)
+    batches = dataset(cell, source)
+    fill_caches(batches, images=images, batch_size=cell.batch_size)
+    return batches
 
 
 def _resident(cell: Cell):
@@ -104,14 +105,20 @@ def _resident(cell: Cell):
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
     labels = noise.integers(0, 5, cell.batch_size)
     if cell.backend == "jax":
-        from itertools import repeat
-
-        import jax
-
-        return repeat((jax.device_put(images), jax.device_put(labels)))
+        return _again_and_again(images, labels)
     import tensorflow as tf
 
     data = tf.data.Dataset.from_tensors((images, labels)).repeat()
-    if cell.device == "gpu":  # or every step would carry the same batch over the bus again
-        data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
+    if cell.device == "gpu":  # or the step would wait for the copy; so it runs beside the step before
+        with tf.device("/gpu:0"):
+            data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
     return data
+
+
+def _again_and_again(*arrays):
+    """Yields the same arrays, on JAX's default device, for ever."""
+    import jax
+
+    placed = tuple(jax.device_put(array) for array in arrays)
+    while True:
+        yield placed

@@ -50,10 +50,16 @@ def terminal(summaries: list[summary.Summary]) -> str:
 
     console = Console()
     with console.capture() as captured:
-        for view in table.views(summaries):
-            table.show(view, console)
-        console.print(table.machine_line(summaries[-1]), style="dim", highlight=False, markup=False)
+        draw(summaries, console)
     return captured.get()
+
+
+def draw(summaries: list[summary.Summary], console) -> None:
+    """Draws tables on a rich console, each machine's name below its own."""
+    for place, some in by_place(summaries).items():
+        for view in table.views(some):
+            table.show(view, console)
+        console.print(place, style="dim", highlight=False, markup=False)
 
 
 def by_place(summaries: list[summary.Summary]) -> dict[str, list[summary.Summary]]:

@@ -44,14 +44,15 @@ def append(measurement: Measurement, results: Path = RESULTS) -> Path:
     path = results / "measurements" / f"{host}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(measurement.to_json(), allow_nan=False).encode() + b"\n"
-    with path.open("ab+") as file:
+    with path.open("ab+", buffering=0) as file:  # or closing would write what is left of a refused line all the same
         fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
         end = file.seek(0, os.SEEK_END)
         if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
             line = b"\n" + line
         try:
-            file.write(line)
-            file.flush()
+            left = memoryview(line)
+            while left:
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), end)
@@ -113,7 +114,10 @@ def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text)
+        with unfinished.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -156,5 +156,4 @@ def setting(measurement: Measurement) -> str:
     Machine, versions, telling environment, code, data and ruler, as one text.
     """
     machine = {name: measurement.machine.get(name) for name in ("id", "usable_cores", "packages", "environment")}
-    data = measurement.data if measurement.status == "ok" else {}
-    return json.dumps([machine, measurement.code.get("digest"), measurement.ruler, data], sort_keys=True)
+    return json.dumps([machine, measurement.code.get("digest"), measurement.ruler, measurement.data], sort_keys=True)

@@ -1,6 +1,6 @@
 """Runs the cells of a sweep, each in a fresh process, and stores each measurement the moment its process ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ from statistics import median
 from time import perf_counter
 
 from bench.lab import machine
-from bench.lab.cell import NO_MODEL, RESIDENT, Cell
+from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.clock import Effort
 from bench.lab.measure import Job
 from bench.lab.measurement import Measurement
@@ -26,7 +26,7 @@ class Sweep:
     """What is to be run.
 
     Attributes:
-        id: Marks its measurements; begins with the time of its start.
+        id: Marks its measurements: the time of its start. Empty for a single cell, which is never resumed.
         cells: In the order in which they are measured.
         rounds: Fresh processes for each cell; a round goes through all cells before the next begins.
         effort: How long each process measures.
@@ -34,8 +34,8 @@ class Sweep:
         code: Digest of the code under test when it began.
     """
 
-    id: str
     cells: tuple[Cell, ...]
+    id: str = ""
     rounds: int = 1
     effort: Effort = field(default_factory=Effort)
     source: Source = field(default_factory=Source)
@@ -46,12 +46,12 @@ class Sweep:
         return [(number, cell) for number in range(self.rounds) for cell in self.cells]
 
 
-def new(cells: list[Cell], *, rounds: int, effort: Effort, source: Source, results: Path) -> Sweep:
-    """Makes a sweep and remembers it in the store, so that it can be resumed."""
+def start(sweep: Sweep, results: Path) -> Sweep:
+    """Gives a sweep its id and the code it begins with, and remembers it, so that it can be resumed."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    sweep = Sweep(id=now, cells=tuple(cells), rounds=rounds, effort=effort, source=source, code=machine.code_digest())
-    store.save_plan(asdict(sweep), results)
-    return sweep
+    begun = replace(sweep, id=now, code=machine.code_digest())
+    store.save_plan(asdict(begun), results)
+    return begun
 
 
 def resume(results: Path) -> Sweep:
@@ -61,14 +61,17 @@ def resume(results: Path) -> Sweep:
         InputError: If there is none, or the code has changed since: its figures would be of two programs.
     """
     plan = store.load_plan(results)
-    sweep = Sweep(
-        id=plan["id"],
-        cells=tuple(Cell(**cell) for cell in plan["cells"]),
-        rounds=plan["rounds"],
-        effort=Effort(**plan["effort"]),
-        source=Source(**plan["source"]),
-        code=plan["code"],
-    )
+    try:
+        sweep = Sweep(
+            id=plan["id"],
+            cells=tuple(Cell(**cell) for cell in plan["cells"]),
+            rounds=plan["rounds"],
+            effort=Effort(**plan["effort"]),
+            source=Source(**plan["source"]),
+            code=plan["code"],
+        )
+    except (KeyError, TypeError, InputError) as error:
+        raise InputError(f"The plan of the last sweep is damaged ({error}): start anew, without `--resume`") from error
     if sweep.code != machine.code_digest():
         raise InputError(
             "`flowers_core` has changed since the sweep was interrupted: what is left would measure another program. "
@@ -79,7 +82,7 @@ def resume(results: Path) -> Sweep:
 
 def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[int, Cell]]:
     """The turns of a sweep that have no measurement yet."""
-    done = {(one.round, one.cell) for one in measurements if one.sweep == sweep.id}
+    done = {(one.round, one.cell) for one in measurements if one.sweep == sweep.id} if sweep.id else set()
     return [turn for turn in sweep.turns() if turn not in done]
 
 
@@ -146,11 +149,11 @@ def run(
     Yields:
         Each cell with its measurement, or with None where the budget has no room for it.
     """
-    start = now()
+    begun = now()
     earlier = store.load(results).measurements
-    mine = [one for one in earlier if one.sweep == sweep.id]
+    mine = [one for one in earlier if sweep.id and one.sweep == sweep.id]
     for number, cell in pending(sweep, earlier):
-        left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - start)
+        left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
         if left is not None and expected_seconds(cell, (*earlier, *mine)) > left:
             yield cell, None
             continue
@@ -163,27 +166,33 @@ def run(
             job = Job(cell=cell, effort=sweep.effort, source=sweep.source)
             timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
             done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
+            if done.status == "timeout" and timeout < limits.timeout_seconds:
+                yield cell, None  # it was the budget that ended it, and says nothing of the cell
+                continue
         done = replace(done, sweep=sweep.id, round=number)
         store.append(done, results)
         mine.append(done)
         yield cell, done
 
 
-def check_source(cells: list[Cell], source: Source) -> None:
+def check(cells: Iterable[Cell], source: Source) -> None:
     """Checks, before anything is measured, that what the cells read is there and fits.
 
     Raises:
-        InputError: If photos or records are missing, hold one class only, or are of another image size.
+        InputError: If photos or records are missing or hold one class only, records are of another image size, a
+            batch is larger than all images, or images are too small for a model.
     """
-    from flowers_core import manifest, photos
+    from flowers_core import manifest, models
 
+    described = {reads: source.describe(reads) for reads in {cell.reads for cell in cells}}
     for cell in cells:
-        if cell.pipeline != RESIDENT and not getattr(source, cell.reads):
-            raise InputError(f"The pipeline {cell.pipeline} reads {cell.reads}: give `--{cell.reads} FOLDER`")
-    if any(cell.reads == "photos" for cell in cells):
-        photos.find(source.photos)
-    sizes = {cell.image_size for cell in cells if cell.reads == "records"}
-    if sizes:
-        written = manifest.load(source.records)
-        for size in sizes:
-            manifest.check_matches(written, image_size=size)
+        if cell.model != NO_MODEL:
+            models.check_image_size(cell.model, cell.image_size)
+        if cell.reads == "records":
+            manifest.check_matches(source.manifest(), image_size=cell.image_size)
+        images = described[cell.reads].get("images", cell.batch_size)
+        if cell.batch_size > images:
+            raise InputError(
+                f"`batch_size` must be at most {images:,}, the number of images there are. "
+                f"Received: batch_size={cell.batch_size}"
+            )

@@ -71,11 +71,12 @@ def csv(summaries: Iterable[Summary]) -> str:
 def views(summaries: list[Summary]) -> list[View]:
     """The tables that a person wants to see: pipelines alone, steps alone, and steps fed by a pipeline.
 
-    Modes, devices, precisions and backends are tables of their own; model, size and batch are rows of one.
+    Modes, devices, precisions, backends and photos are tables of their own; model, size and batch are rows of one.
     """
     kinds: dict[tuple, list[Summary]] = {}
     for one in summaries:
-        kinds.setdefault((_kind(one.cell), *(getattr(one.cell, field) for field in APART)), []).append(one)
+        data = one.measurement.data.get("photos"), one.measurement.data.get("images")
+        kinds.setdefault((_kind(one.cell), *(getattr(one.cell, field) for field in APART), data), []).append(one)
     return [_view(kind, some) for (kind, *_), some in kinds.items()]
 
 
@@ -95,7 +96,9 @@ def _view(title: str, summaries: list[Summary]) -> View:
     names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
     told = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: a word of the title
     fields = [*(field for field in names if field not in told), *(field for field in SIZES if field in varied)]
-    same = [getattr(cell, field) for field in told]
+    data = summaries[0].measurement.data
+    same = [f"{data['images']:,} {data['photos']}"] if data else []
+    same += [getattr(cell, field) for field in told]
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
@@ -161,6 +164,7 @@ def machine_line(summary: Summary) -> str:
         f"{(machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
         *devices,
         *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
+        *(f"{name}={value}" for name, value in machine.get("environment", {}).items()),
         f"commit {one.code.get('commit', '')[:8]}{' with uncommitted changes' if one.code.get('dirty') else ''}",
         one.started[:10],
     ]

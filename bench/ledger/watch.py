@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from time import monotonic
 
 from bench.lab.cell import Cell
 from bench.lab.measurement import Measurement
-from bench.ledger import figures, store, summary, sweep, table
+from bench.ledger import figures, report, store, summary, sweep
 
 DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
 
@@ -16,35 +17,56 @@ def run(planned: sweep.Sweep, results: Path, *, limits: sweep.Limits, as_json: b
     Returns:
         Exit code: 0 done (n/a is a result), 1 some cell failed, 3 nothing was measured.
     """
-    from rich import console, progress
+    from rich import console
 
-    before = store.load(results).measurements
-    turns = sweep.pending(planned, before)
-    expected = {cell: sweep.expected_seconds(cell, before) for _, cell in turns}
+    earlier = store.load(results).measurements
+    turns = sweep.pending(planned, earlier)
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     if not turns:
         err.print("Every cell of this sweep is measured already; without `--resume` a new one starts.")
-    columns = ("{task.description}", progress.BarColumn(), "{task.percentage:>3.0f} %", progress.TimeElapsedColumn(),
-               "ETA {task.fields[eta]}")  # fmt: skip
+    mine = [one for one in earlier if planned.id and one.sweep == planned.id]
     left_out = 0
-    with progress.Progress(*columns, console=err) as bar:
-        total = sum(expected[cell] for _, cell in turns)
-        task = bar.add_task("measuring", total=total, eta=figures.duration(total))
+    with _bar(err) as bar:
+        task = bar.add_task("", total=len(turns), ends=0.0)
+        _foretell(bar, task, turns, (*earlier, *mine))
         for number, (cell, done) in enumerate(sweep.run(planned, results, limits=limits), 1):
-            left_out += done is None
-            total -= expected[cell]
-            bar.update(task, advance=expected[cell], eta=figures.duration(max(0.0, total)))
             bar.console.print(f"{number:3}/{len(turns)} {line(cell, done)}", highlight=False, markup=False)
-            if as_json and done:
-                out.file.write(json.dumps(done.to_json()) + "\n")
-    mine = [one for one in store.load(results).measurements if one.sweep == planned.id]
+            if done is None:
+                left_out += 1
+            else:
+                mine.append(done)
+                if as_json:
+                    out.file.write(json.dumps(done.to_json()) + "\n")
+            bar.advance(task)
+            _foretell(bar, task, turns[number:], (*earlier, *mine))
     if not as_json:
-        show(mine, out)
+        report.draw(summary.by_cell(mine), out)
     if left_out:
-        err.print(
-            f"{left_out} cells left out: no time for them in the budget. Go on with `python -m bench sweep --resume`"
-        )
+        err.print(f"{left_out} left out: no time for them in the budget; `python -m bench sweep --resume` goes on")
     return exit_code(mine)
+
+
+def _bar(console):
+    """A bar that names the running cell and counts down to the end that earlier durations foretell."""
+    from rich import progress
+
+    class Left(progress.ProgressColumn):
+        """Time that is left."""
+
+        def render(self, task):
+            """Counts down between the ends of cells, too."""
+            return figures.duration(round(max(0.0, task.fields["ends"] - monotonic())))
+
+    return progress.Progress(
+        progress.BarColumn(20), progress.MofNCompleteColumn(), progress.TimeElapsedColumn(), "ETA", Left(),
+        "{task.description}", console=console,
+    )  # fmt: skip
+
+
+def _foretell(bar, task, turns: list[tuple[int, Cell]], measurements: tuple[Measurement, ...]) -> None:
+    """Names the next cell, and foretells the end anew from what has been learnt."""
+    seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in turns)
+    bar.update(task, description=turns[0][1].id if turns else "done", ends=monotonic() + seconds)
 
 
 def line(cell: Cell, done: Measurement | None) -> str:
@@ -57,15 +79,6 @@ def line(cell: Cell, done: Measurement | None) -> str:
     return f"{cell.id}  {figures.duration(said.batch_seconds)} a batch  {figures.rate(said.images_per_second)} images/s"
 
 
-def show(measurements: list[Measurement], console) -> None:
-    """Prints the tables of some measurements, and the machine below."""
-    summaries = summary.by_cell(measurements)
-    for view in table.views(summaries):
-        table.show(view, console)
-    if summaries:
-        console.print(table.machine_line(summaries[-1]), style="dim", highlight=False, markup=False)
-
-
 def exit_code(measurements: list[Measurement]) -> int:
     """How a sweep went."""
     statuses = {one.status for one in measurements}
@@ -74,14 +87,14 @@ def exit_code(measurements: list[Measurement]) -> int:
     return SOME_FAILED if statuses - {"ok", "n/a"} else DONE
 
 
-def print_plan(cells: list[Cell], *, rounds: int, results: Path) -> None:
-    """Prints the cells that a sweep would measure, and how long each and all should take here."""
+def print_plan(planned: sweep.Sweep, results: Path) -> None:
+    """Prints the cells that a sweep has left to measure, and how long each and all should take here."""
     from rich import console
 
     earlier = store.load(results).measurements
+    turns = sweep.pending(planned, earlier)
     out = console.Console(soft_wrap=True, highlight=False)
-    costs = [sweep.expected_seconds(cell, earlier) for cell in cells]
-    for cell, seconds in zip(cells, costs, strict=True):
+    costs = [sweep.expected_seconds(cell, earlier) for _, cell in turns]
+    for (_, cell), seconds in zip(turns, costs, strict=True):
         out.print(f"{cell.id}  {figures.duration(seconds)}", markup=False)
-    total = figures.duration(rounds * sum(costs))
-    out.print(f"{rounds * len(cells)} processes, about {total}")
+    out.print(f"{len(turns)} processes, about {figures.duration(sum(costs))}")

@@ -52,6 +52,16 @@ def image_size(name: str) -> int:
     return _ROWS[name].image_size
 
 
+def check_image_size(name: str, size: int) -> None:
+    """Checks that images are large enough for a model.
+
+    Raises:
+        InputError: If not, or if there is no such model.
+    """
+    one_of("name", name, NAMES)
+    _check_whole("image_size", size, _ROWS[name].smallest, f"{name} shrinks smaller images to nothing")
+
+
 def build(name: str, *, image_size: int | None = None, classes: int = 5, weights: str | Path | None = None):
     """Builds an uncompiled model.
 
@@ -75,7 +85,7 @@ def build(name: str, *, image_size: int | None = None, classes: int = 5, weights
     one_of("name", name, NAMES)
     row = _ROWS[name]
     size = row.image_size if image_size is None else image_size
-    _check_whole("image_size", size, row.smallest, f"{name} shrinks smaller images to nothing")
+    check_image_size(name, size)
     _check_whole("classes", classes, 2, "softmax needs something to tell apart")
     _check_weights(name, weights)
     make = getattr(import_module(f"{__name__}.{row.file}"), name)

@@ -1,6 +1,5 @@
 """Every way of feeding delivers the same images and labels; training and validation are kept apart."""
 
-import io
 import itertools
 import shutil
 import time
@@ -10,11 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 import tensorflow as tf
 
-from flowers_core import batches, errors, images, manifest, photos, records
+from flowers_core import batches, errors, images, manifest, photos, pipelines, records
 
 IMAGE_SIZE = 48
 PHOTOS = 44
@@ -22,31 +20,18 @@ PHOTOS = 44
 BATCH_SIZE = 8
 SHARDS = 8
 
-PHOTO_NAMES = [name for name in batches.NAMES if batches.READS[name] == "photos"]
-RECORD_NAMES = [name for name in batches.NAMES if batches.READS[name] == "records"]
-
-
-def _draw(number):
-    """A JPEG of its own: a smooth ground of two colours, a disc, and a size between 50 and 120 pixels."""
-    random = np.random.default_rng(number)
-    height, width = random.integers(50, 120, 2)
-    y, x = np.mgrid[0:height, 0:width] / 120
-    first, second = random.integers(0, 255, (2, 3))
-    pixels = first + (second - first) * (x + y)[..., None] / 2
-    pixels[(y - 0.2) ** 2 + (x - 0.2) ** 2 < 0.02] = random.integers(0, 255, 3)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
+PHOTO_NAMES = [name for name in pipelines.NAMES if pipelines.READS[name] == "photos"]
+RECORD_NAMES = [name for name in pipelines.NAMES if pipelines.READS[name] == "records"]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """Photos of five classes, drawn here."""
+def found(tmp_path_factory, jpeg):
+    """Photos of five classes, each of a size of its own between 50 and 120 pixels."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(PHOTOS):
         path = folder / photos.CLASSES[number % 5] / f"{number:02d}.jpg"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(_draw(number))
+        path.write_bytes(jpeg(number, size=(50 + 31 * number % 70, 50 + 17 * number % 70)))
     return photos.find(folder)
 
 
@@ -60,11 +45,11 @@ def shards(found, tmp_path_factory):
 @pytest.fixture(scope="module")
 def epoch(found, shards):
     """The batches of one epoch of every pipeline, by name."""
-    return {name: list(_build(name, found, shards, epochs=1).as_numpy_iterator()) for name in batches.NAMES}
+    return {name: list(_build(name, found, shards, epochs=1).as_numpy_iterator()) for name in pipelines.NAMES}
 
 
 def _build(name, found, shards, **settings):
-    source = found if batches.READS[name] == "photos" else shards
+    source = found if pipelines.READS[name] == "photos" else shards
     return batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, **settings)
 
 
@@ -96,18 +81,18 @@ def _decibels(image, other):
     return 10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2))
 
 
-@pytest.mark.parametrize("name", batches.NAMES)
+@pytest.mark.parametrize("name", pipelines.NAMES)
 def test_batches_have_the_promised_shapes_and_types(epoch, name):
-    """Labels are int64; images are float32 in [0, 1], or uint8 where `PIXELS` says so."""
+    """Labels are int64; images are float32 in [0, 1], or uint8 where `YIELDS_UINT8` says so."""
     for pixels, labels in epoch[name]:
         assert pixels.shape == (len(labels), IMAGE_SIZE, IMAGE_SIZE, 3)
         assert labels.dtype == np.int64
-        assert pixels.dtype == batches.PIXELS[name]
+        assert pixels.dtype == (np.uint8 if name in pipelines.YIELDS_UINT8 else np.float32)
     top = max(pixels.max() for pixels, _ in epoch[name])
-    assert (0.5 < top <= 1) if batches.PIXELS[name] == "float32" else (top > 128)
+    assert (top > 128) if name in pipelines.YIELDS_UINT8 else (0.5 < top <= 1)
 
 
-@pytest.mark.parametrize("name", batches.NAMES)
+@pytest.mark.parametrize("name", pipelines.NAMES)
 def test_one_epoch_delivers_every_label_and_the_remainder(epoch, found, name):
     """Every photo comes once; the last batch is the smaller one."""
     assert Counter(label for _, labels in epoch[name] for label in labels) == Counter(found.labels)
@@ -134,7 +119,7 @@ def test_records_show_the_photos(epoch, found):
             assert nearest > 38
 
 
-@pytest.mark.parametrize("name", batches.NAMES)
+@pytest.mark.parametrize("name", pipelines.NAMES)
 def test_without_end_all_shapes_are_static(found, shards, name):
     """With `epochs=None` every batch is whole, and goes on after the source's end."""
     data = _build(name, found, shards, epochs=None)
@@ -144,7 +129,7 @@ def test_without_end_all_shapes_are_static(found, shards, name):
     assert len(list(itertools.islice(data, 2 * PHOTOS // BATCH_SIZE))) == 2 * PHOTOS // BATCH_SIZE
 
 
-@pytest.mark.parametrize("name", batches.NAMES)
+@pytest.mark.parametrize("name", pipelines.NAMES)
 def test_two_epochs_deliver_everything_twice(epoch, found, shards, name):
     """Neither the repetition nor the cache loses or changes an image."""
     twice = _pairs(_build(name, found, shards, epochs=2).as_numpy_iterator())
@@ -169,7 +154,7 @@ def test_one_by_one_keeps_the_order_of_the_paths(epoch, found):
 @pytest.mark.parametrize("name", ["photos_one_by_one", "records_sequential"])
 def test_the_sequential_pipelines_do_not_work_ahead(found, shards, tmp_path, name):
     """A file of the second batch that comes into being after the first was taken is not missed."""
-    is_photos = batches.READS[name] == "photos"
+    is_photos = pipelines.READS[name] == "photos"
     whole, late = (found.paths, BATCH_SIZE) if is_photos else (shards, 2)  # two shards of 6 hold more than a batch
     path = tmp_path / "late"
     paths = (*whole[:late], str(path), *whole[late + 1 :])
@@ -208,7 +193,7 @@ def test_an_unknown_name_is_refused(shards):
 @pytest.mark.parametrize("source", ["other kind", "empty", "one string"])
 def test_a_source_of_the_other_kind_is_refused(found, shards, name, source):
     """Photos are not read as records, nor records as photos, nor a string as shards, nor nothing as anything."""
-    other = shards if batches.READS[name] == "photos" else found
+    other = shards if pipelines.READS[name] == "photos" else found
     source = {"other kind": other, "empty": (), "one string": "flowers00-230.tfrec"}[source]
     with pytest.raises(errors.InputError, match="`source` must be"):
         batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)

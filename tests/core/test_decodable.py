@@ -1,6 +1,7 @@
 """Photos that cannot become records: every kind is told, skipped with its reason, or stops a strict write."""
 
 import io
+import os
 import struct
 
 import numpy as np
@@ -12,53 +13,50 @@ from flowers_core import decodable, errors, manifest, photos, records
 SIZE = 24
 
 
-def picture(seed, mode="RGB"):
-    """A small smooth Pillow image, another for every seed."""
-    small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
-    return Image.fromarray(small).resize((40, 30), Image.Resampling.BICUBIC).convert(mode)
+BAD = {
+    "daisy/cmyk.jpg": "CMYK colours",
+    "daisy/empty.jpg": "0 bytes",
+    "dandelion/hole.jpg": f"{decodable.MAX_BYTES + 1} bytes, no photo",
+    "dandelion/huge.jpg": "3600000000 pixels",
+    "dandelion/png16.jpg": "not a JPEG",
+    "roses/bits12.jpg": "12-bit",
+    "roses/text.jpg": "not a JPEG",
+    "tulips/cut.jpg": "truncated",
+}
 
 
-def as_bytes(image, kind="JPEG"):
-    """A Pillow image as the bytes of a file."""
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
-
-
-def sized(height, width):
+def sized(jpeg, height, width):
     """A JPEG of few bytes whose header says that it has so many pixels."""
-    jpeg = bytearray(as_bytes(picture(0)))
     at = jpeg.index(b"\xff\xc0")
-    jpeg[at + 5 : at + 9] = struct.pack(">HH", height, width)
-    return bytes(jpeg)
+    return jpeg[: at + 5] + struct.pack(">HH", height, width) + jpeg[at + 9 :]
 
 
 def sixteen_bits():
     """A PNG of 16 bits a pixel, which TensorFlow's JPEG decoder would read."""
-    return as_bytes(Image.fromarray(np.zeros((30, 40), np.uint16)), "PNG")
-
-
-BAD = {
-    "daisy/cmyk.jpg": (as_bytes(picture(1, "CMYK")), "CMYK colours"),
-    "daisy/empty.jpg": (b"", "0 bytes"),
-    "dandelion/huge.jpg": (sized(60_000, 60_000), "3600000000 pixels"),
-    "dandelion/png16.jpg": (sixteen_bits(), "not a JPEG"),
-    "roses/bits12.jpg": (as_bytes(picture(2)).replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"), "12-bit"),
-    "roses/text.jpg": (b"<html>not found</html>", "not a JPEG"),
-    "tulips/cut.jpg": (as_bytes(picture(3))[:-200], "truncated"),
-}
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((30, 40), np.uint16)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
-def flawed(tmp_path_factory):
+def flawed(tmp_path_factory, jpeg):
     """12 good photos, a grey one, one of every bad kind, one that is a folder and one that is gone."""
     folder = tmp_path_factory.mktemp("flawed")
-    files = {f"{photos.CLASSES[number % 5]}/{number}.jpg": as_bytes(picture(number)) for number in range(12)}
-    files |= {name: content for name, (content, _) in BAD.items()}
-    files |= {"tulips/grey.jpg": as_bytes(picture(4, "L")), "tulips/gone.jpg": b"", "tulips/folder.jpg": b""}
+    files = {f"{photos.CLASSES[number % 5]}/{number}.jpg": jpeg(number) for number in range(12)}
+    files |= {
+        "daisy/cmyk.jpg": jpeg(1, mode="CMYK"),
+        "dandelion/huge.jpg": sized(jpeg(), 60_000, 60_000),
+        "dandelion/png16.jpg": sixteen_bits(),
+        "roses/bits12.jpg": jpeg(2).replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"),
+        "roses/text.jpg": b"<html>not found</html>",
+        "tulips/cut.jpg": jpeg(3)[:-200],
+        "tulips/grey.jpg": jpeg(4, mode="L"),
+    }
+    files |= dict.fromkeys(("daisy/empty.jpg", "dandelion/hole.jpg", "tulips/gone.jpg", "tulips/folder.jpg"), b"")
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
+    os.truncate(folder / "dandelion" / "hole.jpg", decodable.MAX_BYTES + 1)  # takes no room on the disk
     found = photos.find(folder)
     (folder / "tulips" / "gone.jpg").unlink()
     (folder / "tulips" / "folder.jpg").unlink()
@@ -70,9 +68,9 @@ def flawed(tmp_path_factory):
     ("size", "what"),
     [((10_000, 5_001), "50010000 pixels"), ((2, 9_000), "9000"), ((7_000, 7_000), None), ((300, 200), None)],
 )
-def test_too_many_pixels_are_told_from_the_header(size, what):
+def test_too_many_pixels_are_told_from_the_header(size, what, jpeg):
     """Over 50 million pixels, as it is or as a strip that is scaled up, is a fault; 49 million are none."""
-    fault = decodable.fault(sized(*size), image_size=192)
+    fault = decodable.fault(sized(jpeg(), *size), image_size=192)
     assert (what in fault) if what else fault is None
 
 
@@ -81,7 +79,7 @@ def test_bad_photos_are_skipped_with_their_reason(flawed, tmp_path):
     made = records.write(flawed, tmp_path, image_size=SIZE, shards=2)
     reasons = {photo.path: photo.reason for photo in made.skipped}
     assert sorted(reasons) == sorted([*BAD, "tulips/folder.jpg", "tulips/gone.jpg"])
-    for name, (_, said) in BAD.items():
+    for name, said in BAD.items():
         assert said in reasons[name]
     assert "No such file" in reasons["tulips/gone.jpg"]
     assert "directory" in reasons["tulips/folder.jpg"]

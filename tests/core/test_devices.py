@@ -41,11 +41,28 @@ def test_a_dead_address_does_not_hang(monkeypatch):
     assert devices.why_absent("tpu", backend="tensorflow", seconds=3) == "no TPU answered within 3 s"
 
 
-def test_a_child_that_hangs_is_ended(monkeypatch):
+def test_a_child_that_hangs_is_ended(monkeypatch, tmp_path):
     """A real child that never answers is ended in time."""
-    monkeypatch.setattr(devices.sys, "executable", "sleep")  # `sleep -c …` fails at once; with a number it hangs
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o700)
+    monkeypatch.setattr(devices.sys, "executable", str(silent))
 
-    assert devices.why_absent("gpu", backend="jax", seconds=5).startswith("no GPU")
+    assert devices.why_absent("gpu", backend="jax", seconds=0.5) == "no GPU answered within 0.5 s"
+
+
+@pytest.mark.skipif(len(devices.hints()) > 1, reason="this machine may have an accelerator")
+def test_a_child_that_sees_no_gpu_says_so():
+    """The reason is in words, not the name of an error."""
+    assert devices.why_absent("gpu", backend="tensorflow") == "no GPU for tensorflow: TensorFlow sees no GPU"
+
+
+@pytest.mark.parametrize("finder", [devices._find_with_tensorflow, devices._find_with_jax])
+def test_a_tpu_is_asked_for_in_a_child_first(monkeypatch, finder):
+    """With either backend a TPU that does not answer is absent, with the reason, before this process asks for it."""
+    monkeypatch.setattr(devices, "why_absent", lambda kind, backend: f"{kind} of {backend} is silent")
+    with pytest.raises(devices.DeviceAbsent, match=r"tpu of .* is silent"):
+        finder("tpu")
 
 
 @pytest.mark.parametrize(
@@ -53,13 +70,17 @@ def test_a_child_that_hangs_is_ended(monkeypatch):
     [
         ({}, [], ["cpu"]),
         ({}, ["nvidia0"], ["gpu", "cpu"]),
+        ({}, ["nvidiactl"], ["gpu", "cpu"]),
+        ({}, ["dxg"], ["gpu", "cpu"]),
         ({}, ["accel0"], ["tpu", "cpu"]),
+        ({}, ["vfio/vfio"], ["cpu"]),
+        ({}, ["vfio/vfio", "vfio/0"], ["tpu", "cpu"]),
         ({"TPU_NAME": "grpc://10.0.0.2:8470"}, ["nvidia0"], ["tpu", "gpu", "cpu"]),
     ],
 )
 def test_hints_are_in_the_order_in_which_devices_are_tried(tmp_path, environment, files, kinds):
     """TPU, then GPU, then CPU, told by files and environment alone."""
-    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "vfio").mkdir(parents=True)
     for name in files:
         (tmp_path / "dev" / name).touch()
 
@@ -67,8 +88,21 @@ def test_hints_are_in_the_order_in_which_devices_are_tried(tmp_path, environment
 
 
 def test_best_takes_the_first_that_answers(monkeypatch):
-    """A device that is hinted at but does not answer is passed over."""
+    """A device that is hinted at but does not answer is passed over, and it is told why."""
     monkeypatch.setattr(devices, "hints", lambda: ["tpu", "gpu", "cpu"])
     monkeypatch.setattr(devices, "why_absent", lambda kind, backend: "dead" if kind == "tpu" else None)  # noqa: ARG005
+    told = []
 
     assert devices.best(backend="tensorflow") == "gpu"
+    assert devices.best(backend="tensorflow", tell=told.append) == "gpu"
+    assert told == ["passed over: dead"]
+
+
+def test_best_falls_back_to_the_cpu(monkeypatch):
+    """Where nothing else answers a CPU is there, and is not asked."""
+    monkeypatch.setattr(devices, "hints", lambda: ["gpu", "cpu"])
+    monkeypatch.setattr(devices, "why_absent", lambda kind, backend: f"{kind} {backend} dead")
+    told = []
+
+    assert devices.best(backend="jax", tell=told.append) == "cpu"
+    assert told == ["passed over: gpu jax dead"]

@@ -122,7 +122,7 @@ def test_an_empty_folder_is_not_taken_for_the_photos(tmp_path, server):
 def test_a_download_that_broke_off_is_continued(tmp_path, server):
     """The next call asks only for the rest, and the whole is right."""
     server.breaks_off_after = 1000
-    with pytest.raises(ConnectionError, match=rf"1000 of {len(GOOD)} bytes.*continues.*by hand.*flowers garden"):
+    with pytest.raises(ConnectionError, match=rf"1000 of {len(GOOD)} bytes.*continues.*by hand.*flowers_core garden"):
         _fetch(tmp_path, server)
     assert not (tmp_path / "flower_photos").exists()
     server.breaks_off_after = None
@@ -177,7 +177,7 @@ def test_other_bytes_of_the_same_size_are_refused(tmp_path, server):
 def test_a_refusal_says_what_to_do(tmp_path, server, status):
     """The message holds the server's answer and the ways out."""
     server.status = status
-    with pytest.raises(ConnectionError, match=rf"{status}.*by hand.*flowers garden"):
+    with pytest.raises(ConnectionError, match=rf"{status}.*by hand.*flowers_core garden"):
         _fetch(tmp_path, server)
 
 
@@ -195,7 +195,7 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.socket() as bound:  # bound but not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionError, match=r"refused.*by hand.*flowers garden"):
+        with pytest.raises(ConnectionError, match=r"refused.*by hand.*flowers_core garden"):
             fetch.fetch(tmp_path, url=f"http://127.0.0.1:{bound.getsockname()[1]}/flower_photos.tgz")
 
 

@@ -1,21 +1,23 @@
 """The garden: what it holds, that it is the same for everyone, and that it survives interruptions."""
 
-import errno
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from flowers_core import errors, folders, garden, painting, photos
+from flowers_core import errors, garden, painting, photos
 
 HOUSE = Path(__file__).parents[2]
 SHARES = np.array([*garden.COUNTS.values()]) / garden.FULL
@@ -31,11 +33,6 @@ def drawn(tmp_path_factory):
 def small(tmp_path):
     """A garden of 6 photos, drawn by this process."""
     return garden.draw(tmp_path / "small", count=6, processes=1)
-
-
-def contents(folder):
-    """Bytes of every file by its path in the folder, hidden files included."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_classes_and_their_sizes_are_those_of_the_real_data_set():
@@ -69,7 +66,7 @@ def test_the_number_of_processes_does_not_change_a_byte(drawn, small):
         assert (drawn / name).read_bytes() == (small / name).read_bytes()
 
 
-def test_another_seed_gives_other_photos(small, tmp_path):
+def test_another_seed_gives_other_photos(small, tmp_path, contents):
     """No photo of another seed is the same."""
     other = contents(garden.draw(tmp_path / "other", count=6, seed=1, processes=1))
     assert not set(contents(small).values()) & set(other.values())
@@ -143,7 +140,7 @@ def test_what_is_there_is_not_drawn_again(small, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in small.rglob("*")} == before
 
 
-def test_an_interrupted_garden_is_finished(small):
+def test_an_interrupted_garden_is_finished(small, contents):
     """Only missing photos are drawn, to the same bytes, and what a killed process left is removed."""
     before = contents(small)
     first, *rest = garden.names(6)
@@ -157,7 +154,7 @@ def test_an_interrupted_garden_is_finished(small):
     assert {name: (small / name).stat().st_mtime_ns for name in rest} == times
 
 
-def test_a_larger_garden_keeps_the_photos_of_the_smaller(small):
+def test_a_larger_garden_keeps_the_photos_of_the_smaller(small, contents):
     """Asking for more adds photos and leaves those there as they are."""
     before = contents(small)
     after = contents(garden.draw(small, count=9, processes=1))
@@ -166,12 +163,23 @@ def test_a_larger_garden_keeps_the_photos_of_the_smaller(small):
     assert json.loads(after["garden.json"])["count"] == 9
 
 
-@pytest.mark.parametrize("wrong", [{"count": 5}, {"count": 6, "seed": 1}])
-def test_a_folder_with_another_garden_is_left_alone(small, wrong):
-    """Fewer photos or another seed than the folder holds is an error that says what to do."""
+def test_a_smaller_garden_is_there_already(small, contents, monkeypatch):
+    """Asking for fewer photos than the folder holds draws nothing and removes none, but for one that is missing."""
+    before = contents(small)
+    with monkeypatch.context() as patched:
+        patched.setattr(painting, "photo", None)
+        assert garden.draw(small, count=5) == small
+    assert contents(small) == before
+    (small / garden.names(5)[2]).unlink()
+    garden.draw(small, count=5, processes=1)
+    assert contents(small) == before
+
+
+def test_a_folder_with_another_garden_is_left_alone(small, contents):
+    """Another seed than the folder holds is an error that says what to do."""
     before = contents(small)
     with pytest.raises(errors.InputError, match=r"another garden.*Give another folder, or delete"):
-        garden.draw(small, **wrong)
+        garden.draw(small, count=6, seed=1)
     assert contents(small) == before
 
 
@@ -184,7 +192,7 @@ def test_a_mark_that_says_something_else_is_an_error(small, mark):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "daisy/mine.jpg", "cats/1.jpg"])
-def test_foreign_files_are_an_error(tmp_path, name):
+def test_foreign_files_are_an_error(tmp_path, name, contents):
     """A folder with files of the user's gets nothing written to it."""
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
@@ -227,22 +235,47 @@ def test_a_read_only_folder_is_an_error(tmp_path):
         garden.draw(tmp_path / "new", count=5)
 
 
-def test_a_full_disk_leaves_no_half_photo(tmp_path, monkeypatch):
-    """The error of the system passes, temporary files go, and the next call finishes the garden."""
-    place = folders.place
+def test_a_full_disk_leaves_no_half_photo(small, tmp_path, contents):
+    """A file that finds no room is an OSError that names the folder; what was drawn before is whole, and is kept."""
+    sizes = [(small / name).stat().st_size for name in garden.names(6)]
+    code = (
+        "import resource, sys; from flowers_core import garden\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "try: garden.draw(sys.argv[1], count=6, processes=1)\n"
+        "except OSError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "new", str(max(sizes) - 1)]
+    out = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    assert "File too large" in out
+    assert str(tmp_path / "new") + "'" in out
+    before = contents(small)
+    kept = ["garden.json", *garden.names(sizes.index(max(sizes)))]
+    assert contents(tmp_path / "new") == {name: before[name] for name in kept}
 
-    def full(part, path):
-        if path.endswith("00002.jpg"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        place(part, path)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(folders, "place", full)
-        with pytest.raises(OSError, match="No space left"):
-            garden.draw(tmp_path / "new", count=5, processes=1)
-    assert set(contents(tmp_path / "new")) == {"garden.json", *garden.names(2)}
-    garden.draw(tmp_path / "new", count=5, processes=1)
-    assert set(contents(tmp_path / "new")) == {"garden.json", *garden.names(5)}
+def test_a_killed_drawing_process_is_told(tmp_path):
+    """When the system kills a process that draws, that is an OSError that says what to do."""
+
+    def kill():
+        while not any(tmp_path.glob("new/*/*.jpg")):
+            time.sleep(0.02)
+        multiprocessing.active_children()[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(OSError, match=r"was killed.*draw again to finish"):
+        garden.draw(tmp_path / "new", count=2000, processes=2)
+    killer.join()
+
+
+def test_a_change_of_the_drawing_is_not_forgotten():
+    """The files that draw are those of this DRAWING.
+
+    If photos of a seed have changed, raise DRAWING: a folder of old ones would be taken for one of new ones. In
+    any case write the new hash beside it.
+    """
+    files = (HOUSE / "flowers_core" / f"{name}.py" for name in ("painting", "petals", "backdrops"))
+    assert sha256(b"".join(path.read_bytes() for path in files)).hexdigest() == garden.DRAWN_BY
 
 
 def ends(group):

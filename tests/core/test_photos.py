@@ -1,4 +1,4 @@
-"""Photos are found by folder, parted by class and shortened evenly."""
+"""Photos are found by folder, and parted by class."""
 
 import os
 from collections import Counter
@@ -78,7 +78,7 @@ def test_a_folder_without_two_classes_is_refused(tmp_path, names, received):
 
 def test_a_missing_folder_is_refused(tmp_path):
     """The message names the folder and says how photos come about."""
-    with pytest.raises(errors.InputError, match=r"nowhere.*flowers garden"):
+    with pytest.raises(errors.InputError, match=r"nowhere.*python -m flowers_core garden"):
         photos.find(tmp_path / "nowhere")
 
 
@@ -100,6 +100,22 @@ def test_an_unreadable_class_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", forbid)
     with pytest.raises(errors.InputError, match=r"Permission denied.*roses"):
+        photos.find(tmp_path)
+
+
+def test_an_empty_name_is_no_folder():
+    """ "" is not taken for `/` or the working directory."""
+    with pytest.raises(errors.InputError, match="folder=''"):
+        photos.find("")
+
+
+@pytest.mark.parametrize("name", [b"daisy/caf\xe9.jpg", b"caf\xe9/a.jpg"])
+def test_names_that_are_not_utf8_are_refused(tmp_path, name):
+    """TensorFlow cannot be given such a path; photos that are passed over may have any name."""
+    _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg", os.fsdecode(b"daisy/caf\xe9.txt"))
+    assert len(photos.find(tmp_path)) == 2
+    _touch(tmp_path, os.fsdecode(name))
+    with pytest.raises(errors.InputError, match=r"UTF-8.*caf.*Rename it"):
         photos.find(tmp_path)
 
 
@@ -160,25 +176,6 @@ def test_a_class_of_one_photo_cannot_be_split():
     """The message names the class."""
     with pytest.raises(errors.InputError, match="dandelion"):
         photos.split(_some((5, 1)), seed=0)
-
-
-def test_taking_some_deals_out_the_classes():
-    """Seven of three classes are the first 3, 2 and 2; of a class that runs out the others give more."""
-    assert Counter(photos.take(_some((9, 9, 9)), 7).labels) == {0: 3, 1: 2, 2: 2}
-    assert Counter(photos.take(_some((9, 1, 9)), 7).labels) == {0: 3, 1: 1, 2: 3}
-    assert photos.take(_some((9, 9)), 4).paths == ("f/0/0.jpg", "f/0/1.jpg", "f/1/9.jpg", "f/1/10.jpg")
-
-
-def test_taking_more_than_there_are_takes_all():
-    """No photo comes twice."""
-    whole = _some((3, 3))
-    assert photos.take(whole, 100) == whole
-
-
-def test_taking_less_than_one_a_class_is_refused():
-    """A class would vanish."""
-    with pytest.raises(errors.InputError, match="at least 3"):
-        photos.take(_some((3, 3, 3)), 2)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real photos are not beside the project")

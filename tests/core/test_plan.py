@@ -1,55 +1,13 @@
 """Dealing photos to shards; which folders are written to, left alone, or done over."""
 
-import io
+import fcntl
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from flowers_core import errors, manifest, photos, plan, records
+from flowers_core import errors, folders, manifest, photos, plan, records
 
 CLASSES = photos.CLASSES
 SIZE = 24
-
-
-def picture(seed):
-    """A small smooth Pillow image, another for every seed."""
-    small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
-    return Image.fromarray(small).resize((40, 30), Image.Resampling.BICUBIC)
-
-
-def as_bytes(image):
-    """A Pillow image as a JPEG."""
-    file = io.BytesIO()
-    image.save(file, "JPEG")
-    return file.getvalue()
-
-
-def draw(folder, count=20):
-    """Draws `count` photos of five classes, and finds them."""
-    for number in range(count):
-        path = folder / CLASSES[number % 5] / f"{number:02d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_bytes(picture(number)))
-    return photos.find(folder)
-
-
-def contents(folder):
-    """Every file of a folder: name -> bytes."""
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
-
-
-@pytest.fixture(scope="module")
-def garden(tmp_path_factory):
-    """20 good photos."""
-    return draw(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def written(garden, tmp_path_factory):
-    """(folder, manifest) of the 20 photos in 3 shards."""
-    folder = tmp_path_factory.mktemp("records") / "made" / "here"
-    return folder, records.write(garden, folder, image_size=SIZE, shards=3, threads=2)
 
 
 def test_the_codelabs_shards():
@@ -72,43 +30,43 @@ def test_no_shard_is_left_empty(count, shards):
     assert (len(sizes), sum(sizes)) == (shards, count)
 
 
-def test_order_is_fixed_for_good(garden):
+def test_order_is_fixed_for_good(twenty):
     """The seed 35155 deals the 20 photos in this order on every machine and release."""
-    names = [path[-6:-4] for pairs in plan.deal(garden, shards=3, seed=records.SEED) for path, _ in pairs]
+    names = [path[-6:-4] for pairs in plan.deal(twenty, shards=3, seed=records.SEED) for path, _ in pairs]
     assert " ".join(names) == "07 02 10 12 13 19 01 04 18 11 16 05 03 09 00 08 17 14 06 15"
 
 
-def test_the_second_write_is_none(garden, written, monkeypatch):
+def test_the_second_write_is_none(twenty, written, monkeypatch):
     """Writing the same again returns the manifest and touches no file, even of photos that were moved."""
     folder, made = written
     monkeypatch.setattr(records, "_write_all", lambda *_, **__: pytest.fail("written again"))
-    assert records.write(garden, folder, image_size=SIZE, shards=3) == made
+    assert records.write(twenty, folder, image_size=SIZE, shards=3) == made
 
 
 @pytest.mark.parametrize("changed", [{"image_size": 32}, {"seed": 1}, {"shards": 4}])
-def test_other_records_are_left_alone(garden, written, changed):
+def test_other_records_are_left_alone(twenty, written, changed, contents):
     """A folder that holds records of another size, seed or number of shards is refused and stays as it is."""
     folder, _ = written
     before = contents(folder)
     with pytest.raises(errors.InputError, match="Choose another folder, or remove this one"):
-        records.write(garden, folder, **{"image_size": SIZE, "shards": 3} | changed)
+        records.write(twenty, folder, **{"image_size": SIZE, "shards": 3} | changed)
     assert contents(folder) == before
 
 
-def test_records_of_other_photos_are_left_alone(garden, written, tmp_path):
+def test_records_of_other_photos_are_left_alone(twenty, written, tmp_path, contents, make_photos):
     """A folder with records of other photos, or public ones without manifest, is refused and stays."""
     folder, _ = written
-    with pytest.raises(errors.InputError, match="source_digest"):
-        records.write(draw(tmp_path / "photos", 21), folder, image_size=SIZE, shards=3)
+    with pytest.raises(errors.InputError, match=r"records of other photos \(some were added, removed or changed\)"):
+        records.write(make_photos(tmp_path / "photos", 21), folder, image_size=SIZE, shards=3)
     public = tmp_path / "public"
     public.mkdir()
     (public / "flowers00-230.tfrec").write_bytes(b"precious")
     with pytest.raises(errors.InputError, match=r"no manifest\.json"):
-        records.write(garden, public, image_size=SIZE, shards=3)
+        records.write(twenty, public, image_size=SIZE, shards=3)
     assert contents(public) == {"flowers00-230.tfrec": b"precious"}
 
 
-def test_an_interrupted_write_is_done_over(garden, written, tmp_path):
+def test_an_interrupted_write_is_done_over(twenty, written, tmp_path, contents):
     """What a killed process leaves is not read as records; the next call replaces it and spares other files."""
     folder, made = written
     leftovers = ["flowers00-7.tfrec", "flowers09-9.tfrec", "flowers01.tmp", "manifest.json.tmp"]
@@ -116,5 +74,48 @@ def test_an_interrupted_write_is_done_over(garden, written, tmp_path):
         (tmp_path / name).write_bytes(b"half")
     with pytest.raises(errors.InputError, match="interrupted"):
         manifest.load(tmp_path)
-    assert records.write(garden, tmp_path, image_size=SIZE, shards=3) == made
+    assert records.write(twenty, tmp_path, image_size=SIZE, shards=3) == made
     assert contents(tmp_path) == contents(folder) | {"notes.tmp": b"half"}
+
+
+def test_two_do_not_write_one_folder(twenty, tmp_path, contents):
+    """While another process holds the mark its shards are left alone; the same writes once it has ended."""
+    (tmp_path / "flowers00-7.tfrec").write_bytes(b"half")
+    with (tmp_path / manifest.UNFINISHED).open("w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        with pytest.raises(errors.InputError, match="is being written by another process"):
+            records.write(twenty, tmp_path, image_size=SIZE, shards=3)
+        assert contents(tmp_path) == {"flowers00-7.tfrec": b"half", manifest.UNFINISHED: b""}
+    assert records.write(twenty, tmp_path, image_size=SIZE, shards=3).images == 20
+
+
+def test_what_another_process_has_just_finished_is_kept(tmp_path):
+    """Records that appear between the look at the folder and its lock are not removed."""
+    (tmp_path / manifest.NAME).write_text("whole")
+    with pytest.raises(errors.InputError, match="another process"), plan.alone(tmp_path):
+        pytest.fail("written over")
+    assert (tmp_path / manifest.NAME).read_text() == "whole"
+
+
+def test_an_interrupt_just_after_the_manifest(twenty, tmp_path, contents, monkeypatch):
+    """Nothing is left of it; a second interrupt while that is removed leaves no manifest, but the mark."""
+    write_text, remove = folders.write_text, folders.remove
+
+    def interrupted(path, text):
+        write_text(path, text)
+        raise KeyboardInterrupt
+
+    def twice(path):
+        remove(path)
+        if path.endswith(manifest.NAME) and (tmp_path / "flowers02-6.tfrec").exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        records.write(twenty, tmp_path, image_size=SIZE, shards=3)
+    assert contents(tmp_path) == {}
+    monkeypatch.setattr(folders, "remove", twice)
+    with pytest.raises(KeyboardInterrupt):
+        records.write(twenty, tmp_path, image_size=SIZE, shards=3)
+    assert manifest.UNFINISHED in contents(tmp_path)
+    assert manifest.NAME not in contents(tmp_path)

@@ -2,9 +2,12 @@
 
 import errno
 import io
-import itertools
 import os
 import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,51 +18,12 @@ from flowers_core import errors, images, manifest, photos, plan, records
 
 CLASSES = photos.CLASSES
 SIZE = 24
-
-
-def picture(seed):
-    """A small smooth Pillow image, another for every seed."""
-    small = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
-    return Image.fromarray(small).resize((40, 30), Image.Resampling.BICUBIC)
-
-
-def as_bytes(image):
-    """A Pillow image as a JPEG."""
-    file = io.BytesIO()
-    image.save(file, "JPEG")
-    return file.getvalue()
-
-
-def draw(folder, count=20):
-    """Draws `count` photos of five classes, and finds them."""
-    for number in range(count):
-        path = folder / CLASSES[number % 5] / f"{number:02d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_bytes(picture(number)))
-    return photos.find(folder)
-
-
-def contents(folder):
-    """Every file of a folder: name -> bytes."""
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+HOUSE = Path(__file__).parents[2]
 
 
 def serialized(path):
     """The records of a shard, as bytes."""
     return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-
-
-@pytest.fixture(scope="module")
-def garden(tmp_path_factory):
-    """20 good photos."""
-    return draw(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def written(garden, tmp_path_factory):
-    """(folder, manifest) of the 20 photos in 3 shards."""
-    folder = tmp_path_factory.mktemp("records") / "made" / "here"
-    return folder, records.write(garden, folder, image_size=SIZE, shards=3, threads=2)
 
 
 @pytest.fixture
@@ -71,7 +35,7 @@ def shard(written, tmp_path):
     return path
 
 
-def test_names_and_counts(garden, written):
+def test_names_and_counts(twenty, written, contents):
     """20 photos in 3 shards are 7, 7 and 6; names, manifest and files agree, and nothing else is left."""
     folder, made = written
     names = ["flowers00-7.tfrec", "flowers01-7.tfrec", "flowers02-6.tfrec"]
@@ -80,14 +44,14 @@ def test_names_and_counts(garden, written):
     assert manifest.load(folder) == made
     assert made.images == sum(records.verify(path) for path in manifest.paths(folder, made)) == 20
     assert np.sum([shard.class_counts for shard in made.shards], axis=0).tolist() == [4] * 5
-    assert (made.source, made.seed, made.image_size, made.classes) == (garden.folder, 35155, SIZE, CLASSES)
+    assert (made.source, made.seed, made.image_size, made.classes) == (twenty.folder, 35155, SIZE, CLASSES)
     assert made.skipped == ()
 
 
-def test_schema(garden, written):
+def test_schema(twenty, written):
     """A record holds exactly the codelab's five features, and its image is the compressed fill and crop."""
     folder, made = written
-    pairs = plan.deal(garden, shards=3, seed=records.SEED)[0]
+    pairs = plan.deal(twenty, shards=3, seed=records.SEED)[0]
     for record, (path, label) in zip(serialized(folder / made.shards[0].name), pairs, strict=True):
         jpeg = images.encode(images.fill_and_crop(images.decode(tf.io.read_file(path)), SIZE)).numpy()
         features = tf.train.Example.FromString(record).features.feature
@@ -108,13 +72,13 @@ def test_schema(garden, written):
         assert [layer[1:3] for layer in header.layer] == [(1, 1)] * 3, "not 4:4:4"
 
 
-def test_parse(garden, written):
+def test_parse(twenty, written):
     """Image and label come back with static shapes, outside and inside a map, in the order dealt."""
     folder, made = written
     paths = manifest.paths(folder, made)
     data = tf.data.TFRecordDataset(paths).map(lambda record: records.parse(record, image_size=SIZE))
     assert data.element_spec == (tf.TensorSpec((SIZE, SIZE, 3), tf.uint8), tf.TensorSpec((), tf.int64))
-    dealt = [pair for pairs in plan.deal(garden, shards=3, seed=records.SEED) for pair in pairs]
+    dealt = [pair for pairs in plan.deal(twenty, shards=3, seed=records.SEED) for pair in pairs]
     for (image, label), (path, expected) in zip(data, dealt, strict=True):
         assert label == expected
         original = images.fill_and_crop(images.decode(tf.io.read_file(path)), SIZE)
@@ -123,73 +87,92 @@ def test_parse(garden, written):
         records.parse(serialized(paths[0])[0], image_size=SIZE + 1)
 
 
-def test_parse_whole(written):
-    """All five features come back with static shapes, the one-hot class as five floats."""
-    folder, made = written
-    data = tf.data.TFRecordDataset(manifest.paths(folder, made)).map(records.parse_whole)
-    assert data.element_spec == {
-        "image": tf.TensorSpec((), tf.string),
-        "class": tf.TensorSpec((), tf.int64),
-        "label": tf.TensorSpec((), tf.string),
-        "size": tf.TensorSpec((2,), tf.int64),
-        "one_hot_class": tf.TensorSpec((5,), tf.float32),
-    }
-    for features in data.as_numpy_iterator():
-        assert features["one_hot_class"].tolist() == np.eye(5)[features["class"]].tolist()
-        assert features["label"].decode() == CLASSES[features["class"]]
-        assert features["size"].tolist() == [SIZE, SIZE]
-
-
-def test_the_same_bytes_whatever_the_threads(garden, written, tmp_path):
+def test_the_same_bytes_whatever_the_threads(twenty, written, tmp_path, contents):
     """One thread and four, in another listing order, give the same files; another seed gives others."""
     folder, _ = written
     backwards = photos.Photos(
-        folder=garden.folder, paths=garden.paths[::-1], labels=garden.labels[::-1], classes=garden.classes
+        folder=twenty.folder, paths=twenty.paths[::-1], labels=twenty.labels[::-1], classes=twenty.classes
     )
-    records.write(garden, tmp_path / "one", image_size=SIZE, shards=3, threads=1)
+    records.write(twenty, tmp_path / "one", image_size=SIZE, shards=3, threads=1)
     records.write(backwards, tmp_path / "four", image_size=SIZE, shards=3, threads=4)
-    records.write(garden, tmp_path / "seed", image_size=SIZE, shards=3, seed=1)
+    records.write(twenty, tmp_path / "seed", image_size=SIZE, shards=3, seed=1)
     assert contents(tmp_path / "one") == contents(tmp_path / "four") == contents(folder)
     assert contents(tmp_path / "seed") != contents(folder)
 
 
 @pytest.mark.parametrize("wrong", [{"shards": 21}, {"shards": 0}, {"image_size": 0}])
-def test_impossible_numbers(garden, tmp_path, wrong):
+def test_impossible_numbers(twenty, tmp_path, wrong):
     """More shards than photos, none, or images without pixels are InputErrors; nothing is made."""
     with pytest.raises(errors.InputError, match="Ask for fewer shards"):
-        records.write(garden, tmp_path / "records", **{"image_size": SIZE} | wrong)
+        records.write(twenty, tmp_path / "records", **{"image_size": SIZE} | wrong)
     assert not (tmp_path / "records").exists()
 
 
-def full_disk():
-    """Fails as a write to a full disk does."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+ON_A_FULL_DISK = """
+import resource, sys
+from flowers_core import photos, records
+found = photos.find(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    records.write(found, sys.argv[2], image_size=64, shards=3)
+except OSError as error:
+    print(error)
+"""
 
 
-def test_full_disk(garden, tmp_path, monkeypatch):
-    """When the disk fills up in the second shard, that is an InputError and no file is left."""
-    calls = itertools.count()
-    real = tf.io.TFRecordWriter.write
-    monkeypatch.setattr(tf.io.TFRecordWriter, "write", lambda *args: real(*args) if next(calls) < 9 else full_disk())
-    with pytest.raises(errors.InputError, match="No space left"):
-        records.write(garden, tmp_path, image_size=SIZE, shards=3)
-    assert next(calls) == 10
+def test_full_disk(twenty, tmp_path, contents):
+    """When a file finds no room, that is an OSError that names the folder, and nothing is left."""
+    command = [sys.executable, "-c", ON_A_FULL_DISK, twenty.folder, tmp_path]
+    out = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    assert "File too large" in out
+    assert f"'{tmp_path}'" in out
     assert contents(tmp_path) == {}
 
 
-def test_a_folder_that_cannot_be(garden, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left"), tf.errors.ResourceExhaustedError(None, None, "x.tmp; No space left")],
+)
+def test_no_room_is_no_mistake_of_the_users(twenty, tmp_path, monkeypatch, error):
+    """Whether Python or TensorFlow meets the full disk, the error that passes is an OSError."""
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(records, "_write_all", refuse)
+    with pytest.raises(OSError, match=f"No space left.*{tmp_path}"):
+        records.write(twenty, tmp_path, image_size=SIZE, shards=3)
+
+
+def test_threads_are_for_the_cores_that_may_be_used(twenty, tmp_path, monkeypatch):
+    """Bound to one core of many, two photos are worked on at once."""
+    asked = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(records, "ThreadPoolExecutor", lambda count: asked.append(count) or ThreadPoolExecutor(count))
+    records.write(twenty, tmp_path, image_size=SIZE, shards=3)
+    assert asked == [2]
+
+
+@pytest.mark.parametrize("folder", ["", "caf\udce9"])
+def test_names_that_are_none(twenty, folder):
+    """An empty name and one that is not UTF-8 are InputErrors."""
+    with pytest.raises(errors.InputError, match="`folder` must be a path or an address in UTF-8"):
+        records.write(twenty, folder, image_size=SIZE, shards=3)
+
+
+def test_a_folder_that_cannot_be(twenty, tmp_path):
     """A folder below a file is an InputError."""
     (tmp_path / "file").touch()
     with pytest.raises(errors.InputError, match="must be writable"):
-        records.write(garden, tmp_path / "file" / "records", image_size=SIZE, shards=3)
+        records.write(twenty, tmp_path / "file" / "records", image_size=SIZE, shards=3)
 
 
-def test_a_bucket(garden, written):
+def test_a_bucket(twenty, written):
     """Photos in a bucket become records in a bucket, the same bytes as on disk, and are read back there."""
     folder, _ = written
-    for path in garden.paths:
-        tf.io.gfile.makedirs(f"ram://photos/{plan.relative(path, garden).split('/')[0]}")
-        tf.io.gfile.copy(path, f"ram://photos/{plan.relative(path, garden)}")
+    for path in twenty.paths:
+        tf.io.gfile.makedirs(f"ram://photos/{plan.relative(path, twenty).split('/')[0]}")
+        tf.io.gfile.copy(path, f"ram://photos/{plan.relative(path, twenty)}")
     found = photos.find("ram://photos")
     tf.io.gfile.makedirs("ram://records")
     made = records.write(found, "ram://records", image_size=SIZE, shards=3)
@@ -243,6 +226,8 @@ def test_a_shard_cut_between_records_is_noticed(shard):
     ("feature", "value", "said"),
     [
         ("class", None, "class"),
+        ("class", tf.train.Feature(int64_list=tf.train.Int64List(value=[5])), "its class is 5, of 5"),
+        ("class", tf.train.Feature(int64_list=tf.train.Int64List(value=[-1])), "its class is -1, of 5"),
         ("label", None, "label"),
         ("image", tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"no jpeg"])), "image"),
         ("size", tf.train.Feature(int64_list=tf.train.Int64List(value=[24, 25])), "size"),

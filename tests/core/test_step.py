@@ -54,28 +54,38 @@ def test_xla_is_never_left_to_keras():
     assert compiled(xla=False).jit_compile is False
 
 
+TWO_DEVICES = "--xla_force_host_platform_device_count=2"
+
+
 @pytest.mark.skipif(find_spec("jax") is None, reason="the extra `jax` is not installed")
 def test_steps_run_on_jax():
-    """On the JAX backend a step trains as fit does, from NumPy batches, and predicts as predict does."""
+    """On JAX a step trains as fit does and predicts as predict does; of several devices each gets its share."""
     code = """
-import itertools, keras, numpy as np
+import jax, keras, numpy as np
 from flowers_core import models, step, training
 assert keras.backend.backend() == "jax"
 noise = np.random.default_rng(1)
 batch = noise.random((4, 16, 16, 3), dtype=np.float32), noise.integers(0, 5, 4)
+def again():
+    while True:
+        yield batch
 def compiled():
     keras.utils.set_random_seed(7)
     return training.compile_model(models.build("dense_single", image_size=16), xla=True)
 stepped, fitted = compiled(), compiled()
-train = step.train(stepped, itertools.repeat(batch))
+train = step.train(stepped, again())
 losses = [float(train()["loss"]) for _ in range(3)]
 history = fitted.fit(*batch, batch_size=4, epochs=3, verbose=0).history["loss"]
 mean = np.cumsum(history) / [1, 2, 3]  # fit resets its running loss each epoch, our three steps are one
 np.testing.assert_allclose(losses, mean, rtol=1e-4)
 predicted = fitted.predict(batch[0], verbose=0)
-np.testing.assert_allclose(step.predict(fitted, itertools.repeat(batch))(), predicted, rtol=1e-4)
+np.testing.assert_allclose(step.predict(fitted, again())(), predicted, rtol=1e-4)
+keras.distribution.set_distribution(keras.distribution.DataParallel(devices=jax.devices()))
+images, labels = next(step._fed_to_jax(again()))
+assert "batch" in str(images.sharding.spec), images.sharding
+assert np.isfinite(float(step.train(compiled(), again())()["loss"]))
 """
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": TWO_DEVICES}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr

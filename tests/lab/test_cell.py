@@ -57,6 +57,13 @@ def test_a_cell_measures_something():
         Cell(model="none")
 
 
+@pytest.mark.parametrize("field", [{"precision": "mixed_bfloat16"}, {"device": "gpu"}, {"mode": "predict"}])
+def test_a_pipeline_alone_claims_nothing_of_a_step(field):
+    """One pipeline has one name: what only a step has is refused, not ignored."""
+    with pytest.raises(InputError, match="A pipeline alone has no"):
+        Cell(model="none", pipeline="records_parallel", **field)
+
+
 def test_jax_is_always_compiled():
     """The JAX backend without XLA is refused rather than measured under a wrong name."""
     with pytest.raises(InputError, match="XLA"):

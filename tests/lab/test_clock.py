@@ -78,7 +78,7 @@ def test_slow_steps_are_few_but_enough():
     timing = timed(endless([30.0], 10.0), Effort(seconds=3, least_steps=5))
 
     assert timing.step_seconds == (10.0,) * 5
-    assert timing.warmup_steps == 2
+    assert timing.warmup_steps == 3
 
 
 def test_quick_steps_do_not_fill_the_store():
@@ -101,7 +101,9 @@ def test_least_warmup(seconds, steps):
         ([0.1] * 6, True),
         ([0.2] * 3 + [0.1] * 3, False),
         ([0.104] * 3 + [0.1] * 3, True),
-        ([2.0], True),
+        ([2.0], False),
+        ([2.0, 1.5], False),
+        ([2.0, 1.9], True),
     ],
 )
 def test_is_steady(seconds, steady):

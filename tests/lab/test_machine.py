@@ -74,12 +74,20 @@ def test_a_changed_tree_is_dirty(repository):
     assert machine.uncommitted() == ["flowers_core/a.py", "flowers_core/b.py"]
 
 
-def test_foreign_load_is_a_share():
-    """What others use is between nothing and all, and our own work is not foreign."""
-    watch = machine.ForeignLoad()
-    sum(range(3_000_000))
+@pytest.mark.parametrize(("ours", "share"), [(0.0, 0.5), (30.0, 0.35), (100.0, 0.0)])
+def test_foreign_load_is_what_others_used(ours, share, monkeypatch):
+    """Of 200 s that the cores had, 100 were busy: what was not our own work was others'."""
+    readings = iter([(10.0, 1000.0, 5.0), (110.0, 1200.0, 5.0 + ours)])
+    monkeypatch.setattr(machine.ForeignLoad, "_read", staticmethod(lambda: next(readings)))
 
-    assert 0 <= watch.share() <= 1
+    assert machine.ForeignLoad().share() == share
+
+
+def test_foreign_load_is_read_from_this_machine():
+    """The readings are seconds: busy ones among all there were, our own among the busy ones."""
+    busy, total, own = machine.ForeignLoad._read()
+
+    assert 0 < own < busy < total
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,10 @@ def test_full_begins_with_the_coarse_grid():
 
 
 def test_a_profile_is_for_one_device():
-    """The device holds for all cells."""
-    assert {cell.device for cell in matrix.profile("quick", device="gpu")} == {"gpu"}
+    """Device and backend hold for all cells with a model; a pipeline alone has neither."""
+    steps = [cell for cell in matrix.profile("full", device="gpu", backend="jax") if cell.model != NO_MODEL]
+
+    assert {(cell.device, cell.backend, cell.xla) for cell in steps} == {("gpu", "jax", True)}
 
 
 def test_unknown_profile():

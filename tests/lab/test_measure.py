@@ -1,14 +1,17 @@
 """Cell -> Measurement, in this very process: pipelines alone, and steps fed by them."""
 
 import dataclasses
+import re
+import shutil
 
 import pytest
 
+from bench.lab import subject
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.clock import Effort
 from bench.lab.measure import Job, job_from_json, measure
 from bench.lab.source import Source
-from flowers_core import pipelines, step
+from flowers_core import photos, pipelines, records, step
 
 SHORT = Effort(seconds=0.05, least_steps=2)
 
@@ -47,13 +50,12 @@ def test_a_step_is_fed(pipeline, mode, source):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"batch_size": 64}, "at most 20"),
         ({"image_size": 224}, "224"),
         ({"model": "xception", "image_size": 8, "pipeline": "resident"}, "image_size"),
     ],
 )
 def test_what_does_not_fit_is_an_error_with_its_reason(change, said, source):
-    """Nothing is measured of records of another size, of a batch larger than all, of images too small."""
+    """Nothing is measured of records of another size, of images too small."""
     cell = dataclasses.replace(Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4), **change)
     done = measure(Job(cell=cell, effort=SHORT, source=source))
 
@@ -80,6 +82,72 @@ def test_what_a_framework_throws_is_told(error, status, monkeypatch):
 
     assert done.status == status
     assert str(error).split(":")[0] in done.reason
+
+
+@pytest.fixture
+def damaged(tmp_path, source):
+    """Copies of the photos and the records, with one bit of one record and the end of one photo gone."""
+    folders = {name: tmp_path / name for name in ("photos", "records")}
+    for name, folder in folders.items():
+        shutil.copytree(getattr(source, name), folder)
+    shard = sorted(folders["records"].glob("*.tfrec"))[2]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    photo = sorted(folders["photos"].glob("*/*.jpg"))[7]
+    photo.write_bytes(photo.read_bytes()[:2000])
+    return Source(photos=str(folders["photos"]), records=str(folders["records"])), shard, photo
+
+
+@pytest.mark.parametrize("model", [NO_MODEL, "dense_single"])
+def test_a_damaged_shard_is_named(model, damaged):
+    """The reason names the shard, the record and the byte, whether a model was fed or nothing."""
+    source, shard, _ = damaged
+    done = measure(Job(cell=Cell(model=model, pipeline="records_parallel", batch_size=4), effort=SHORT, source=source))
+
+    assert done.status == "error"
+    assert shard.name in done.reason
+    assert re.search(r"record \d+.*byte \d+", done.reason)
+
+
+def test_a_damaged_photo_is_named(damaged):
+    """The reason names the photo, and what to do."""
+    source, _, photo = damaged
+    alone = dataclasses.replace(source, records="")
+    done = measure(Job(cell=Cell(model=NO_MODEL, pipeline="photos_parallel", batch_size=4), effort=SHORT, source=alone))
+
+    assert done.status == "error"
+    assert photo.name in done.reason
+    assert "Remove it" in done.reason
+
+
+def test_photos_that_became_no_record_are_left_out(damaged, tmp_path):
+    """A folder with a photo that does not decode is measured without it where its records have named it."""
+    source, _, _ = damaged
+    written = records.write(photos.find(source.photos), tmp_path / "written", shards=4)
+    both = dataclasses.replace(source, records=str(tmp_path / "written"))
+    done = measure(Job(cell=Cell(model=NO_MODEL, pipeline="photos_parallel", batch_size=4), effort=SHORT, source=both))
+
+    assert (len(written.skipped), done.status, done.data["images"]) == (1, "ok", 19)
+
+
+def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
+    """The first pass, which fills it, is not among the timed steps."""
+    passes = []
+    monkeypatch.setattr(subject, "fill_caches", lambda _, **how: passes.append(how))
+    measure(Job(cell=Cell(model="dense_single", pipeline="records_cached", batch_size=4), effort=SHORT, source=source))
+
+    assert passes == [{"images": 20, "batch_size": 4}]
+
+
+def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
+    """Photos of two classes feed a model of two classes."""
+    for name in ("daisy", "roses"):
+        shutil.copytree(little_garden / name, tmp_path / name)
+    cell = Cell(model="dense_single", pipeline="photos_parallel", batch_size=2)
+    done = measure(Job(cell=cell, effort=SHORT, source=Source(photos=str(tmp_path))))
+
+    assert (done.status, done.data["classes"]) == ("ok", 2)
 
 
 def test_a_job_survives_json():

@@ -1,5 +1,6 @@
 """The record: JSON both ways, and what is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -41,5 +42,7 @@ def test_a_status_is_one_of_the_known(measured):
 
 def test_a_pipeline_step_holds_several_batches(measured):
     """Only a pipeline alone draws more than one batch a step."""
-    assert measured(model="none", pipeline="records_cached").batches_per_step == 1
+    alone = measured(model="none", pipeline="records_cached", batch_size=8)
+
+    assert dataclasses.replace(alone, images_per_step=80).batches_per_step == 10
     assert measured(model="dense").batches_per_step == 1

@@ -3,7 +3,8 @@
 import errno
 import json
 import multiprocessing
-import os
+import resource
+import signal
 
 import pytest
 
@@ -81,18 +82,27 @@ def test_two_writers_do_not_mix_their_lines(tmp_path, measured):
     assert store.load(tmp_path) == store.Loaded(measurements=(long,) * 80, damaged=())
 
 
-def test_a_full_disk_leaves_no_half_line(tmp_path, measured, monkeypatch):
-    """What was written of a line is taken back when the disk refuses."""
-    path = store.append(measured(), tmp_path)
+def _append_beyond(arguments):
+    """Appends where files may not grow beyond some bytes, as on a full disk; gives the error's number."""
+    one, folder, most_bytes = arguments
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    try:
+        store.append(one, folder)
+    except OSError as error:
+        return error.errno
+    return 0
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path, measured):
+    """What was written of a line is taken back when the disk refuses the rest of it."""
+    long = measured(seconds=[0.123456789] * 200)
+    path = store.append(long, tmp_path)
     before = path.read_bytes()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        (number,) = pool.map(_append_beyond, [(long, tmp_path, len(before) + 1000)])
 
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        store.append(measured(), tmp_path)
-
+    assert number == errno.EFBIG
     assert path.read_bytes() == before
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from bench.lab import machine
 from bench.lab.cell import Cell
-from bench.lab.clock import Effort
 from bench.lab.source import Source
 from bench.ledger import store, sweep
 from flowers_core.errors import InputError
@@ -14,10 +13,14 @@ from flowers_core.errors import InputError
 CELLS = [Cell(model="dense"), Cell(model="convnet"), Cell(model="squeezenet")]
 
 
+def begun(cells, results, rounds=1):
+    return sweep.start(sweep.Sweep(cells=tuple(cells), rounds=rounds), results)
+
+
 @pytest.fixture
 def planned(tmp_path):
     """A sweep of three cells, two rounds."""
-    return sweep.new(CELLS, rounds=2, effort=Effort(), source=Source(), results=tmp_path)
+    return begun(CELLS, tmp_path, rounds=2)
 
 
 class FakeLab:
@@ -31,8 +34,8 @@ class FakeLab:
 
     def measure(self, job, *, timeout, memory_bytes):
         self.jobs.append((job.cell, timeout, memory_bytes))
-        self.now += self.seconds
-        status = "oom" if job.cell in self.fail else "ok"
+        self.now += min(self.seconds, timeout)
+        status = "timeout" if self.seconds > timeout else "oom" if job.cell in self.fail else "ok"
         return dataclasses.replace(
             self.measured(status=status, **job.cell.to_json()), process_seconds=self.seconds,
             machine={"id": machine.hardware_id(), "host": "lab"},
@@ -86,7 +89,7 @@ def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measure
     """Only `--resume` skips: a new sweep is new evidence."""
     lab = FakeLab(measured)
     run(planned, tmp_path, lab)
-    again = sweep.new(CELLS, rounds=1, effort=Effort(), source=Source(), results=tmp_path)
+    again = begun(CELLS, tmp_path)
 
     assert len(sweep.pending(again, store.load(tmp_path).measurements)) == 3
 
@@ -120,7 +123,7 @@ def test_a_budget_ends_a_process_that_overstays(tmp_path, planned, measured):
 def test_larger_batches_of_what_ran_out_of_memory_are_not_tried(tmp_path, measured):
     """They get their reason without a process; smaller batches and other models are tried."""
     small, large, other = Cell(model="dense", batch_size=8), Cell(model="dense", batch_size=64), Cell(model="convnet")
-    planned = sweep.new([small, large, other], rounds=1, effort=Effort(), source=Source(), results=tmp_path)
+    planned = begun([small, large, other], tmp_path)
     lab = FakeLab(measured, fail=[small])
     done = dict(run(planned, tmp_path, lab))
 
@@ -145,13 +148,55 @@ def test_durations_of_another_machine_do_not_count(measured):
     assert sweep.expected_seconds(Cell(model="dense"), (measured(),)) == sweep.UNKNOWN_SECONDS
 
 
+def test_a_cell_that_the_budget_ended_is_left_for_later(tmp_path, planned, measured):
+    """It is not filed as a timeout of its own: `--resume` tries it again."""
+    lab = FakeLab(measured, seconds=20.0)
+    done = run(planned, tmp_path, lab, budget_seconds=15)
+
+    assert done == [(cell, None) for cell in CELLS * 2]
+    assert store.load(tmp_path).measurements == ()
+
+
+def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
+    """What `measure` does can stand between a sweep and its resumption."""
+    lab = FakeLab(measured)
+    run(sweep.Sweep(cells=(Cell(model="xception"),)), tmp_path, lab)
+
+    assert sweep.resume(tmp_path) == planned
+    assert store.load(tmp_path).measurements[0].sweep == ""
+
+
+def test_a_plan_of_another_shape_is_damaged(tmp_path):
+    """JSON that is no plan is told as such."""
+    store.save_plan({}, tmp_path)
+
+    with pytest.raises(InputError, match="damaged"):
+        sweep.resume(tmp_path)
+
+
 @pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
 def test_missing_data_is_said_first(pipeline):
     """A pipeline without a folder to read is an error before anything is measured."""
     with pytest.raises(InputError, match="FOLDER"):
-        sweep.check_source([Cell(model="none", pipeline=pipeline)], Source())
+        sweep.check([Cell(model="none", pipeline=pipeline)], Source())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image_size": 224}, "224"),
+        ({"batch_size": 21}, "at most 20"),
+        ({"model": "xception", "image_size": 32}, "xception"),
+    ],
+)
+def test_what_does_not_fit_is_said_first(change, said, little_records):
+    """Records of another size, a batch larger than all images, images too small: no process is started for them."""
+    cell = Cell(**{"model": "none", "pipeline": "records_parallel", "batch_size": 4, **change})
+
+    with pytest.raises(InputError, match=said):
+        sweep.check([cell], Source(records=str(little_records)))
 
 
 def test_resident_cells_need_no_data():
     """A step on a resident batch reads nothing."""
-    sweep.check_source(CELLS, Source())
+    sweep.check(CELLS, Source())

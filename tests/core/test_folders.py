@@ -1,0 +1,86 @@
+"""Files of a folder: buckets that do not answer, and errors that say where and why."""
+
+import errno
+import os
+import socket
+import subprocess
+
+import pytest
+
+from flowers_core import errors, folders
+
+
+@pytest.fixture
+def silent_proxy():
+    """Address of a proxy that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_bucket_that_does_not_answer_is_given_up(monkeypatch, silent_proxy):
+    """Behind a silent proxy listing a bucket ends with an InputError, not in ten minutes."""
+    monkeypatch.setattr(folders, "REACH_SECONDS", 1)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, silent_proxy)
+    with pytest.raises(errors.InputError, match="gs://silent, which did not answer within 1 s"):
+        folders.glob("gs://silent/folder", ("*",))
+
+
+def test_a_bucket_that_answers_is_asked_once(monkeypatch):
+    """A bucket is asked once a process, whatever the folder in it; other buckets, and other schemes, on their own."""
+    asked = []
+
+    def answer(command, **_):
+        asked.append(command[3])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", answer)
+    for address in ("gs://first/a", "gs://first/b/c", "gs://second", "ram://third/a"):
+        folders._reach(address)
+    assert asked == ["gs://first/", "gs://second/"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        folders.listing,
+        folders.size,
+        folders.read_text,
+        folders.remove,
+        lambda address: folders.write_text(address, "text"),
+        lambda address: folders.glob(address, ("*",)),
+    ],
+)
+def test_errors_of_a_bucket_name_the_address_and_the_cause(use):
+    """Whatever is done there: a scheme that TensorFlow does not know stands for a network or rights that fail."""
+    with pytest.raises(errors.InputError, match=r"nobody://bucket/file.*'nobody' not implemented"):
+        use("nobody://bucket/file")
+
+
+def test_what_a_bucket_does_not_hold():
+    """A missing object has no size, a missing folder no files, and reading or removing it does what a disk does."""
+    missing = "ram://nowhere/file"
+    assert folders.size(missing) == -1
+    assert folders.listing("ram://nowhere") == {}
+    folders.remove(missing)
+    with pytest.raises(FileNotFoundError, match=missing):
+        folders.read_text(missing)
+
+
+@pytest.mark.parametrize("folder", ["", os.fsdecode(b"caf\xe9")])
+def test_a_name_that_is_none_is_refused(folder):
+    """An empty name would mean another folder, and one that is not UTF-8 cannot be given to TensorFlow."""
+    with pytest.raises(errors.InputError, match="a path or an address in UTF-8"):
+        folders.checked(folder)
+
+
+def test_a_slash_at_the_end_is_none():
+    """`photos/` is `photos`, and `/` stays."""
+    assert [folders.checked(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
+
+
+def test_only_a_lack_of_room_is_full():
+    """A full disk, quota or limit is told from a folder that may not be written to."""
+    assert all(folders.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    assert not folders.is_full(OSError(errno.EACCES, ""))
