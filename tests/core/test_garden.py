@@ -25,8 +25,8 @@ SHARES = np.array([*garden.COUNTS.values()]) / garden.FULL
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """A garden of 300 photos, drawn by as many processes as there are cores."""
-    return garden.draw(tmp_path_factory.mktemp("garden") / "deep" / "folder", count=300)
+    """A garden of 150 photos, drawn by as many processes as there are cores."""
+    return garden.draw(tmp_path_factory.mktemp("garden") / "deep" / "folder", count=150)
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def test_every_beginning_of_a_garden_has_the_proportions_of_the_whole():
 
 
 def test_the_folder_holds_the_photos_and_a_mark(drawn):
-    """A garden of 300 is 300 JPEGs in five class folders and a file that says what it is."""
-    assert {str(path.relative_to(drawn)) for path in drawn.glob("*/*")} == set(garden.names(300))
-    assert json.loads((drawn / "garden.json").read_text()) == {"drawing": garden.DRAWING, "seed": 0, "count": 300}
+    """A garden of 150 is 150 JPEGs in five class folders and a file that says what it is."""
+    assert {str(path.relative_to(drawn)) for path in drawn.glob("*/*")} == set(garden.names(150))
+    assert json.loads((drawn / "garden.json").read_text()) == {"drawing": garden.DRAWING, "seed": 0, "count": 150}
     found = photos.find(drawn)
-    assert np.bincount(found.labels).tolist() == [52, 74, 52, 57, 65]
+    assert np.bincount(found.labels).tolist() == [26, 37, 26, 28, 33]
 
 
 def test_the_number_of_processes_does_not_change_a_byte(drawn, small):
@@ -86,8 +86,8 @@ def test_files_are_like_the_real_ones(drawn):
             sizes[longer] += 1
     mean = np.mean([path.stat().st_size for path in drawn.glob("*/*.jpg")])
     assert mean == pytest.approx(62_000, rel=0.15)
-    assert sizes[500] / 300 == pytest.approx(0.35, abs=0.1)
-    assert sizes[240] / 300 == pytest.approx(0.22, abs=0.1)
+    assert sizes[500] / 150 == pytest.approx(0.35, abs=0.1)
+    assert sizes[240] / 150 == pytest.approx(0.22, abs=0.1)
 
 
 def test_bytes_per_pixel_are_like_the_real_ones(drawn):

@@ -104,7 +104,7 @@ def test_an_unreadable_class_is_refused(tmp_path, monkeypatch):
 
 
 def test_an_empty_name_is_no_folder():
-    """ "" is not taken for `/` or the working directory."""
+    """Nothing is not taken for `/` or the working directory."""
     with pytest.raises(errors.InputError, match="folder=''"):
         photos.find("")
 
