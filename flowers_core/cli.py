@@ -63,12 +63,14 @@ def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int
 
     Example: python -m flowers_core records data/garden data/garden-192
     """
-    door.load("tensorflow")
     from flowers_core import photos as finder
+    from flowers_core import plan
+
+    one_of("image_size", image_size, plan.IMAGE_SIZES)
+    found = finder.find(photos)
+    door.load("tensorflow")
     from flowers_core import records as writer
 
-    one_of("image_size", image_size, writer.IMAGE_SIZES)
-    found = finder.find(photos)
     written = writer.write(found, folder, image_size=image_size, shards=shards, seed=seed, strict=strict)
     if json:
         click.echo(json_text.dumps(asdict(written)))
@@ -95,18 +97,21 @@ def models(json: bool) -> None:
     from rich import box, console, table
 
     drawn = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title, justify in (("model", "left"), ("px", "right"), ("parameters", "right"), ("trainable", "right"),
-                           ("GFLOPs", "right"), ("training", "right"), ("activations", "right")):  # fmt: skip
-        drawn.add_column(title, justify=justify)
+    for title in ("model", "px", "parameters", "trainable", "mult-adds", "GFLOPs", "train", "act. MB"):
+        drawn.add_column(title, justify="left" if title == "model" else "right")
     for row in rows:
         drawn.add_row(
-            row["name"], str(row["image_size"]), f"{row['parameters']:,}", f"{row['trainable_parameters']:,}",
-            f"{row['forward_gflops']:.3f}", f"{row['training_gflops']:.3f}", f"{row['activation_megabytes']:.1f} MB",
-        )  # fmt: skip
+            row["name"],
+            str(row["image_size"]),
+            f"{row['parameters']:,}",
+            f"{row['trainable_parameters']:,}",
+            f"{row['multiply_adds'] / 1e6:,.0f} M",
+            f"{row['forward_gflops']:.3f}",
+            f"{row['training_gflops']:.3f}",
+            f"{row['activation_megabytes']:.1f}",
+        )
     console.Console().print(drawn)
-    click.echo(
-        "GFLOPs of one image: forward, and of a training step; two for each multiply-add. Activations in float32."
-    )
+    click.echo("Of one image: multiply-adds forward; GFLOPs forward and in a training step; activations in float32.")
 
 
 def main() -> None:

@@ -7,9 +7,11 @@ from importlib import import_module
 
 import click
 
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, one_of
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+
+INSTALL = "Install what is missing: `make bench EXTRAS=[jax]`, `[gpu]` or `[tpu]`"
 
 
 def enter(command: click.Command) -> None:
@@ -26,7 +28,7 @@ def enter(command: click.Command) -> None:
         click.echo(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), err=True)
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; what was finished is kept", err=True)
+        click.echo("interrupted; the same command goes on, or begins again", err=True)
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -35,18 +37,20 @@ def load(framework: str) -> None:
     """Imports a framework without its chatter, which TensorFlow 2.21 prints below Python at any log level.
 
     Raises:
-        ImportError: If it cannot be imported; what it said is printed then.
+        InputError: If it is not installed, or KERAS_BACKEND names none; what it said is printed then.
     """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    one_of("KERAS_BACKEND", backend, ("tensorflow", "jax"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
             import_module(framework)
-        except ImportError:
+        except ImportError as error:
             said.seek(0)
             os.write(stderr, said.read())
-            raise
+            raise InputError(f"{error}. {INSTALL}") from error
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

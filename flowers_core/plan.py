@@ -12,6 +12,9 @@ from pathlib import Path
 
 from flowers_core import errors, folders, manifest
 
+IMAGE_SIZES = (192, 224, 331, 512)
+"""Sides in pixels in which the codelab published its records."""
+
 _OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json(\.tmp)?|unfinished\.tmp")
 """Every name that an unfinished call may leave behind, but for its mark; nothing else is ever removed."""
 

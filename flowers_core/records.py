@@ -12,9 +12,6 @@ import tensorflow as tf
 
 from flowers_core import decodable, errors, folders, images, manifest, plan, progress
 
-IMAGE_SIZES = (192, 224, 331, 512)
-"""The sizes in which the codelab's records are published (section 3)."""
-
 SHARDS = 16
 SEED = 35155
 """Shards and seed of the codelab (section 3)."""

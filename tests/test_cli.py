@@ -182,6 +182,15 @@ def test_the_doors_of_the_product_lead_to_records(tmp_path):
         assert "20 records of 192 px in 4 shards" in written.stdout
 
 
+def test_an_unknown_backend_is_a_mistake():
+    """A backend that Keras does not have here is told with those it has."""
+    done = run("flowers_core", "models", KERAS_BACKEND="torch")
+
+    assert done.returncode == 2
+    assert "tensorflow, jax" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_models_table_shows_the_codelabs_parameters():
     """The table that a user prints holds the published counts."""
     done = run("flowers_core", "models")

@@ -23,6 +23,7 @@ from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
 from flowers_core import devices, precision
+from flowers_core.door import INSTALL
 from flowers_core.errors import InputError
 
 
@@ -51,9 +52,9 @@ def job_from_json(values: dict) -> Job:
 def measure(job: Job) -> Measurement:
     """Measures one cell.
 
-    What cannot be had here (a device, a precision that makes no sense) gives status `n/a`, running out of memory
-    `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels, allocators
-    and thread pools that another cell has warmed up would be measured with it.
+    What cannot be had here (a device, a package, a precision that makes no sense) gives status `n/a`, running out of
+    memory `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels,
+    allocators and thread pools that another cell has warmed up would be measured with it.
     """
     begin, load_before = time(), os.getloadavg()[0]
     base = Measurement(
@@ -68,6 +69,8 @@ def measure(job: Job) -> Measurement:
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
     except devices.DeviceAbsent as absent:
         done = replace(base, status="n/a", reason=str(absent))
+    except ImportError as error:
+        done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
     except InputError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs

@@ -17,7 +17,7 @@ def test_the_codelabs_shards():
     dealt = plan.deal(garden, shards=16, seed=records.SEED)
     assert [len(pairs) for pairs in dealt] == [230] * 15 + [220]
     assert sorted(path for pairs in dealt for path, _ in pairs) == list(names)
-    assert (records.SHARDS, records.SEED, records.IMAGE_SIZES) == (16, 35155, (192, 224, 331, 512))
+    assert (records.SHARDS, records.SEED, plan.IMAGE_SIZES) == (16, 35155, (192, 224, 331, 512))
 
 
 @pytest.mark.parametrize(("count", "shards"), [(20, 16), (17, 16), (16, 16), (225, 16), (1, 1), (5, 2)])

@@ -11,7 +11,7 @@ from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.clock import Effort
 from bench.lab.measure import Job, job_from_json, measure
 from bench.lab.source import Source
-from flowers_core import photos, pipelines, records, step
+from flowers_core import devices, photos, pipelines, records, step
 
 SHORT = Effort(seconds=0.05, least_steps=2)
 
@@ -82,6 +82,19 @@ def test_what_a_framework_throws_is_told(error, status, monkeypatch):
 
     assert done.status == status
     assert str(error).split(":")[0] in done.reason
+
+
+def test_a_package_that_is_missing_is_na(monkeypatch):
+    """A backend that is not installed is not to be had here, and the reason says what to install."""
+
+    def missing(_):
+        raise ModuleNotFoundError("No module named 'jax'")
+
+    monkeypatch.setattr(devices, "find", missing)
+    done = measure(Job(cell=Cell(model="dense_single"), effort=SHORT))
+
+    assert done.status == "n/a"
+    assert "EXTRAS=[jax]" in done.reason
 
 
 @pytest.fixture
