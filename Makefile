@@ -14,7 +14,7 @@ bench: $(INSTALLED) $(filter data/garden,$(PHOTOS))  ## measure the quick matrix
 	$(RUN) -m bench sweep --profile quick --seconds 2 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
 	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
 
-test: $(INSTALLED)  ## all tests and checks
+test: .venv/installed-test  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
@@ -37,6 +37,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --editable '.$(EXTRAS)' --group dev
+	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --editable '.$(EXTRAS)' --group bench
 	.venv/bin/asv machine --yes > /dev/null
+	touch $@
+
+.venv/installed-test: $(INSTALLED)
+	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --group test
 	touch $@
