@@ -97,7 +97,7 @@ def models(json: bool) -> None:
     from rich import box, console, table
 
     drawn = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title in ("model", "px", "parameters", "trainable", "mult-adds", "GFLOPs", "train", "act. MB"):
+    for title in ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "act. MB"):
         drawn.add_column(title, justify="left" if title == "model" else "right")
     for row in rows:
         drawn.add_row(
@@ -105,13 +105,15 @@ def models(json: bool) -> None:
             str(row["image_size"]),
             f"{row['parameters']:,}",
             f"{row['trainable_parameters']:,}",
-            f"{row['multiply_adds'] / 1e6:,.0f} M",
+            f"{row['multiply_adds'] / 1e6:,.0f}",
             f"{row['forward_gflops']:.3f}",
             f"{row['training_gflops']:.3f}",
             f"{row['activation_megabytes']:.1f}",
         )
     console.Console().print(drawn)
-    click.echo("Of one image: multiply-adds forward; GFLOPs forward and in a training step; activations in float32.")
+    click.echo(
+        "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; activations in float32."
+    )
 
 
 def main() -> None:

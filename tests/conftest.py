@@ -1,5 +1,7 @@
 """What tests of several rooms share: a few drawn photos, their records, made-up measurements."""
 
+import signal
+
 import pytest
 
 from bench.lab.cell import Cell
@@ -17,6 +19,14 @@ MACHINE = {
     "environment": {},
 }
 CODE = {"commit": "c0ffee" + 34 * "0", "dirty": False, "digest": "d1d1d1d1d1d1"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_hear_ctrl_c():
+    """A shell that runs tests in the background lets them ignore SIGINT, and what they start would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
