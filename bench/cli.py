@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bench.lab.cell import BACKENDS, MODES, NO_MODEL, RESIDENT
-from bench.lab.machine import HOUSE
+from bench.ledger import store
 from flowers_core import devices, door, models, pipelines
 from flowers_core.precision import PRECISIONS
 
@@ -41,7 +41,7 @@ MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or
 RESULTS = click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
-    default=HOUSE / "results",
+    default=store.RESULTS,
     help="The store. [results]",
 )
 

@@ -4,14 +4,13 @@ import subprocess
 import sys
 
 from bench import suite
-from bench.lab.measurement import RULER
 
 
 class ImportTime:
     """Seconds to import a room in a fresh interpreter."""
 
     timeout = 120
-    version = f"1-ruler{RULER}"
+    version = suite.VERSION
     params = [["flowers_core.cli", "flowers_core.records", "flowers_core.step"]]
     param_names = ["room"]
 

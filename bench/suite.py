@@ -16,13 +16,14 @@ from flowers_core import precision
 # (99 % of the time by simulation; three find it in 33 %).
 ROUNDS = 5
 EFFORT = Effort()
+VERSION = f"1-ruler{RULER}"  # explicit: asv would hash the source and lose history when a comment changes
 
 
 class Suite(ABC):
     """What every suite of cells shares: how often, how long, and when not."""
 
     timeout = 600
-    version = f"1-ruler{RULER}"  # explicit: asv would hash this source and lose history when a comment changes
+    version = VERSION
 
     @abstractmethod
     def cell(self, *params) -> Cell:

@@ -5,24 +5,28 @@ from bench.lab.source import Source
 from flowers_core.errors import InputError
 
 
-def find(cell: Cell, source: Source) -> str:
+def find(cell: Cell, source: Source, error: Exception) -> str:
     """Reads everything again, which a failure is worth.
+
+    Args:
+        cell: What was measured.
+        source: What it read.
+        error: What the framework raised.
 
     Returns:
         The place in words: shard, record number and byte, or the photo; empty if all is whole.
     """
     try:
-        return _damaged_shard(source) if cell.reads == "records" else _damaged_photo(source, cell.image_size)
-    except InputError as error:
-        return str(error)
+        return _damaged_shard(source, error) if cell.reads == "records" else _damaged_photo(source, cell.image_size)
+    except InputError as gone:
+        return str(gone)
 
 
-def _damaged_shard(source: Source) -> str:
+def _damaged_shard(source: Source, error: Exception) -> str:
     from flowers_core import manifest, records
 
-    for path in manifest.paths(source.records, source.manifest()):
-        records.verify(path)
-    return ""
+    place = records.explain(error, manifest.paths(source.records, source.manifest()))
+    return "" if place is error else str(place)
 
 
 def _damaged_photo(source: Source, image_size: int) -> str:

@@ -83,7 +83,7 @@ def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
         return replace(base, status="oom", reason=text[:500])
-    damaged = damage.find(job.cell, job.source) if job.cell.reads else ""
+    damaged = damage.find(job.cell, job.source, error) if job.cell.reads else ""
     return replace(base, status="error", reason=damaged or text[:500])
 
 

@@ -185,11 +185,12 @@ def check(cells: Iterable[Cell], source: Source) -> None:
     from flowers_core import manifest, models
 
     described = {reads: source.describe(reads) for reads in {cell.reads for cell in cells}}
+    written = source.manifest() if "records" in described else None
     for cell in cells:
         if cell.model != NO_MODEL:
             models.check_image_size(cell.model, cell.image_size)
         if cell.reads == "records":
-            manifest.check_matches(source.manifest(), image_size=cell.image_size)
+            manifest.check_matches(written, image_size=cell.image_size)
         images = described[cell.reads].get("images", cell.batch_size)
         if cell.batch_size > images:
             raise InputError(
