@@ -147,21 +147,25 @@ def code() -> dict:
 class ForeignLoad:
     """Watches how much of the machine's CPU time others use while we measure."""
 
-    def __init__(self):
+    def __init__(self, *measured: int):
+        """Watches others than this process and those of the given ids."""
+        self._measured = measured
         self.start()
 
     def start(self) -> None:
         """Begins to watch, anew."""
         self._busy, self._total, self._own = self._read()
 
-    @staticmethod
-    def _read() -> tuple[float, float, float]:
+    def _read(self) -> tuple[float, float, float]:
         import psutil
 
-        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        times = psutil.cpu_times()
+        own = sum(
+            used.user + used.system for used in (psutil.Process(one).cpu_times() for one in (None, *self._measured))
+        )
         total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
         idle = times.idle + getattr(times, "iowait", 0.0)
-        return total - idle, total, own.user + own.system
+        return total - idle, total, own
 
     def share(self) -> float:
         """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""

@@ -186,7 +186,7 @@ def _device_peak_bytes(cell: Cell) -> int | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next."""
     with suppress(OSError, AttributeError):
         pr_set_pdeathsig = 1
@@ -198,7 +198,7 @@ def _die_with_parent(parent: int) -> None:
 def main() -> None:
     """Measures the job on standard input."""
     job = json.load(sys.stdin)
-    _die_with_parent(job["parent"])
+    die_with_parent(job["parent"])
     done = measure(job_from_json(job))
     Path(job["answer"]).write_text(json.dumps(done.to_json(), allow_nan=False))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 from bench.lab import machine
+from bench.lab.cell import Cell
 from bench.lab.measure import Job
 from bench.lab.measurement import Measurement, from_json
 from flowers_core.errors import InputError
@@ -30,11 +31,11 @@ MEMORY_SHARE = 0.9  # of what the machine has free when the cell starts
 NEAR_LIMIT = 0.7
 
 
-def environment(job: Job) -> dict[str, str]:
-    """Variables for a measuring process."""
-    chosen = {**os.environ, "KERAS_BACKEND": job.cell.backend, "PYTHONPATH": str(machine.HOUSE)}
+def environment(cell: Cell, *, path: str = str(machine.HOUSE)) -> dict[str, str]:
+    """Variables for a process that measures a cell, with the ruler from `path`."""
+    chosen = {**os.environ, "KERAS_BACKEND": cell.backend, "PYTHONPATH": path}
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
-    if job.cell.device == "cpu":
+    if cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"
         chosen["CUDA_VISIBLE_DEVICES"] = "-1"
     return chosen
@@ -64,7 +65,7 @@ def spawn(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env=environment(job),
+                env=environment(job.cell),
                 cwd=folder,
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
             )
@@ -74,10 +75,10 @@ def spawn(
                 child.stdin.close()
             ended, peak = _watch(child, deadline=start + timeout, limit=limit)
         finally:
-            _end(child)
+            end(child)
         if child.returncode == 0 and answer.exists():
             return from_json(json.loads(answer.read_text()))
-        status, reason = ended or _how_it_died(child.returncode, peak, limit, words)
+        status, reason = ended or how_it_died(child.returncode, peak, limit, words)
         if ended:
             reason = reason.format(timeout=timeout, limit=limit)
     return Measurement(
@@ -129,14 +130,14 @@ def _watch(child: subprocess.Popen, *, deadline: float, limit: int) -> tuple[tup
     return None, peak
 
 
-def _end(child: subprocess.Popen) -> None:
+def end(child: subprocess.Popen) -> None:
     """Ends the child and whatever it started, if it still lives."""
     if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
-def _how_it_died(code: int, peak: int, limit: int, words: Path) -> tuple[str, str]:
+def how_it_died(code: int, peak: int, limit: int, words: Path) -> tuple[str, str]:
     """Status and reason of a process that ended without an answer."""
     said = [line for line in words.read_text(errors="replace").splitlines() if line.strip()]
     last = f"; it said: {said[-1][:300]}" if said else "; it said nothing"

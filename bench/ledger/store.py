@@ -4,12 +4,14 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.lab import measurement, unit
 from bench.lab.machine import HOUSE
-from bench.lab.measurement import Measurement, from_json
+from bench.lab.measurement import Measurement
+from bench.lab.unit import Unit
 from flowers_core.errors import InputError
 
 RESULTS = HOUSE / "results"
@@ -28,11 +30,8 @@ class Loaded:
     damaged: tuple[str, ...]
 
 
-def append(measurement: Measurement, results: Path = RESULTS) -> Path:
+def append(record: Measurement, results: Path = RESULTS) -> Path:
     """Adds a measurement to the file of its machine; it is on the disk when this returns.
-
-    Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
-    is full, what was written of this line is taken back.
 
     Returns:
         The file, `results/measurements/<host>.jsonl`.
@@ -40,10 +39,24 @@ def append(measurement: Measurement, results: Path = RESULTS) -> Path:
     Raises:
         OSError: If it cannot be written; nothing is half-written then.
     """
-    host = re.sub(r"[^A-Za-z0-9._-]", "_", measurement.machine.get("host") or "unknown")
-    path = results / "measurements" / f"{host}.jsonl"
+    return _append(record, Path(results) / "measurements")
+
+
+def append_unit(record: Unit, results: Path = RESULTS) -> Path:
+    """Adds a unit of a comparison likewise, to `results/units/<host>.jsonl`."""
+    return _append(record, Path(results) / "units")
+
+
+def _append(record: Measurement | Unit, folder: Path) -> Path:
+    """Adds a line to the file of a machine.
+
+    Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
+    is full, what was written of this line is taken back.
+    """
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", record.machine.get("host") or "unknown")
+    path = folder / f"{host}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(measurement.to_json(), allow_nan=False).encode() + b"\n"
+    line = json.dumps(record.to_json(), allow_nan=False).encode() + b"\n"
     with path.open("ab+", buffering=0) as file:  # or closing would write what is left of a refused line all the same
         fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
         end = file.seek(0, os.SEEK_END)
@@ -67,16 +80,27 @@ def load(results: Path = RESULTS) -> Loaded:
 
 def read(files: Iterable[Path]) -> Loaded:
     """Reads measurements of some files."""
-    measurements, damaged = [], []
+    measurements, damaged = _read(files, measurement.from_json)
+    return Loaded(measurements=measurements, damaged=damaged)
+
+
+def load_units(results: Path = RESULTS) -> tuple[Unit, ...]:
+    """Reads all units of a store; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "units").glob("*.jsonl")), unit.from_json)[0]
+
+
+def _read(files: Iterable[Path], from_json: Callable[[dict], object]) -> tuple[tuple, tuple[str, ...]]:
+    """What the lines of some files hold, and the lines that could not be read."""
+    records, damaged = [], []
     for path in files:
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             if not line.strip():
                 continue
             try:
-                measurements.append(from_json(json.loads(line)))
+                records.append(from_json(json.loads(line)))
             except (InputError, ValueError) as error:  # ValueError: not JSON, or not even text
                 damaged.append(f"{path.name}:{number}: {error}")
-    return Loaded(measurements=tuple(measurements), damaged=tuple(damaged))
+    return tuple(records), tuple(damaged)
 
 
 def save_plan(plan: dict, results: Path = RESULTS) -> None:

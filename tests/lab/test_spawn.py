@@ -156,7 +156,7 @@ spawn.spawn(job)
 
 def test_the_environment_is_chosen_here():
     """Backend and visible devices of a measuring process follow its cell."""
-    chosen = spawn.environment(Job(cell=Cell(model="dense", backend="jax", xla=True)))
+    chosen = spawn.environment(Cell(model="dense", backend="jax", xla=True))
 
     assert chosen["KERAS_BACKEND"] == "jax"
     assert chosen["JAX_PLATFORMS"] == "cpu"

@@ -1,0 +1,197 @@
+"""A pair of fresh processes, base and candidate, that take turns on one machine: one unit of a verdict.
+
+What disturbs the machine for seconds disturbs both; what differs from process to process (where memory lies, how
+threads fall) is drawn anew with each pair. So units are independent, which steps of one process never are.
+"""
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from bench.lab import machine, plant, spawn
+from bench.lab.side import Side
+from bench.lab.unit import Sample, Unit, facts
+
+TURNS = 8  # of each process
+TURN_SECONDS = 0.2
+LONG_TURNS = 3  # the untimed first turn, so many times as long
+ANSWER_SECONDS = 300.0
+
+
+class Died(RuntimeError):
+    """A process of the pair ended, or did not answer; the message says how."""
+
+
+class Worker:
+    """The parent's end of one process of a pair."""
+
+    def __init__(self, side: Side, *, planted: bool, folder: Path):
+        self.side = side
+        self._words = folder / "stderr"
+        read, write = os.pipe()
+        self._answers = os.fdopen(read, "r")
+        with self._words.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [side.python, "-P", "-m", "bench.lab.worker", str(write)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env={**spawn.environment(side.cell, path=side.path), **side.environment},
+                cwd=folder,
+                pass_fds=(write,),
+                start_new_session=True,
+            )
+        os.close(write)
+        cell, source = side.cell.to_json(), {"photos": side.source.photos, "records": side.source.records}
+        self._tell({"cell": cell, "source": source, "planted": planted, "parent": os.getpid()})
+
+    def _tell(self, order: dict) -> None:
+        with suppress(BrokenPipeError):  # it has died, which the answer will say
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> dict:
+        """Its next answer.
+
+        Raises:
+            Died: If it ends, says that it cannot, or is silent for too long.
+        """
+        ready, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
+        if not ready:
+            raise Died(f"{self.side.name}: no answer within {ANSWER_SECONDS:.0f} s")
+        line = self._answers.readline()
+        if not line:
+            _, reason = spawn.how_it_died(self.process.wait(), 0, 1, self._words)
+            raise Died(f"{self.side.name}: {reason}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Died(f"{self.side.name}: {answer['error']}")
+        return answer
+
+    def do(self, order: str, **details) -> dict:
+        """Lets it go on, gives an order, and stops it when it has answered."""
+        self.process.send_signal(signal.SIGCONT)
+        self._tell({"do": order, **details})
+        answer = self.answer()
+        self.stop()
+        return answer
+
+    def stop(self) -> None:
+        """Holds every thread of it still, until the next order.
+
+        Waiting for an order is not enough: a pipeline would go on filling its buffers beside the other's turn.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def end(self) -> None:
+        """Ends the process and whatever it started."""
+        spawn.end(self.process)
+        self.process.stdin.close()
+        self._answers.close()
+
+
+def record(
+    base: Side,
+    candidate: Side,
+    *,
+    comparison: str = "",
+    plants: Sequence[plant.Plant] = (),
+    load: str = "",
+    draw: random.Random | None = None,
+) -> list[Unit]:
+    """Runs one pair of fresh processes and gives what it says.
+
+    Args:
+        base: What runs as base.
+        candidate: What runs as candidate.
+        comparison: Marks the units.
+        plants: What to plant into the candidate, one after another in random order, a unit each. Nothing is prepared
+            for it if there are none, and one unit is given.
+        load: Name of a load that runs beside on purpose.
+        draw: Chooses orders at random.
+
+    Returns:
+        The units; a single one with status `error` if a process died.
+    """
+    draw = draw or random.Random()
+    begun, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
+    common = {
+        "comparison": comparison,
+        "pair": begun,
+        "cell": base.cell.id if base.cell == candidate.cell else f"{base.cell.id} v {candidate.cell.id}",
+        "base": _facts(base),
+        "candidate": _facts(candidate),
+        "load": load,
+        "machine": machine.fingerprint(),
+    }
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        workers = _start(base, candidate, planted=bool(plants), folder=Path(folder), draw=draw)
+        try:
+            for worker in workers:
+                worker.answer()
+                worker.stop()
+            steps = [_steps(worker) for worker in workers]
+            units = []
+            for planted in draw.sample(plants, len(plants)) or [plant.NONE]:
+                begun_unit = perf_counter()
+                if plants:
+                    workers[0].do("plant", plant=vars(plant.NONE))
+                    workers[1].do("plant", plant=vars(planted))
+                taken = _turns(workers, steps, draw)
+                seconds = perf_counter() - (begun_unit if units else start)
+                units.append(Unit(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
+            return units
+        except Died as died:
+            return [Unit(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)]
+        finally:
+            for worker in workers:
+                worker.end()
+
+
+def _facts(side: Side) -> dict:
+    return facts(side.cell, name=side.name, code=side.code, environment=side.environment)
+
+
+def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:
+    """Starts both, in random order; gives base and candidate."""
+    workers: list[Worker | None] = [None, None]
+    sides = (base, candidate)
+    for number in draw.sample((0, 1), 2):
+        room = folder / str(number)
+        room.mkdir()
+        workers[number] = Worker(sides[number], planted=planted, folder=room)
+    return workers
+
+
+def _steps(worker: Worker) -> int:
+    """How many steps make a turn; the first long turn is thrown away."""
+    seconds = worker.do("calibrate")["step_seconds"]
+    steps = max(1, round(TURN_SECONDS / seconds))
+    worker.do("sample", steps=LONG_TURNS * steps)
+    return steps
+
+
+def _turns(workers: list[Worker], steps: list[int], draw: random.Random) -> dict:
+    """Turns in blocks of ABBA or BAAB, whichever a coin says; a drift hits both alike."""
+    load = machine.ForeignLoad(*(worker.process.pid for worker in workers))
+    order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(TURNS // 2))
+    samples: tuple[list[Sample], list[Sample]] = ([], [])
+    for turn in order:
+        number = "AB".index(turn)
+        samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
+    return {
+        "order": order,
+        "base_samples": tuple(samples[0]),
+        "candidate_samples": tuple(samples[1]),
+        "foreign_cpu_share": load.share(),
+    }

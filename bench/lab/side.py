@@ -1,0 +1,31 @@
+"""One side of a comparison: which cell runs, of which code, in which environment."""
+
+import sys
+from dataclasses import dataclass, field
+
+from bench.lab import machine
+from bench.lab.cell import Cell
+from bench.lab.source import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What runs as base or as candidate.
+
+    Attributes:
+        name: What the user calls it: a revision or a value of an axis.
+        cell: What is measured.
+        source: Where photos and records lie.
+        python: The interpreter, of an environment that holds the code under test.
+        path: The folder from which `bench`, the ruler, is imported.
+        code: `commit`, `dirty` and `digest` of the code under test.
+        environment: Variables that only this side has.
+    """
+
+    name: str
+    cell: Cell
+    source: Source = field(default_factory=Source)
+    python: str = sys.executable
+    path: str = str(machine.HOUSE)
+    code: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
