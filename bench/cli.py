@@ -1,13 +1,10 @@
-"""Words of the lab: measure, sweep, table, report. `main` parses and calls, nothing else."""
-
-import re
-from pathlib import Path
+"""Words of the lab: measure, sweep, table, report, and those of `judging`. `main` parses and calls, nothing else."""
 
 import click
 
-from bench.lab.cell import BACKENDS, MODES, NO_MODEL, RESIDENT
-from bench.ledger import store
-from flowers_core import devices, door, models, pipelines
+from bench import judging, options
+from bench.lab.cell import MODES, NO_MODEL, RESIDENT
+from flowers_core import door, models, pipelines
 from flowers_core.precision import PRECISIONS
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -21,55 +18,17 @@ def cli() -> None:
     """
 
 
-class Quantity(click.ParamType):
-    """A number above 0 with a unit, as a number of the first unit."""
-
-    def __init__(self, name: str, units: dict[str, float], example: str):
-        self.name, self.units, self.example = name, units, example
-
-    def convert(self, value, param, ctx):
-        """Gives a float."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]*)", str(value))
-        if not found or found[2] not in self.units or not float(found[1]):
-            self.fail(f"expected a {self.name} such as {self.example}. Received: {value!r}", param, ctx)
-        return float(found[1]) * self.units[found[2]]
-
-
-TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
-MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or 8G")
-
-RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=store.RESULTS,
-    help="The store. [results]",
-)
-
-
-def measuring(function):
-    """The options of all words that measure."""
-    options = (
-        click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/garden]"),
-        click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/garden-192]"),
-        click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
-                     help="`auto`: TPU, then GPU, then CPU."),
-        click.option("--backend", type=click.Choice(BACKENDS), envvar="KERAS_BACKEND", default="tensorflow",
-                     show_default=True, help="Also by KERAS_BACKEND."),
-        click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Fresh processes a cell."),
-        click.option("--seconds", type=TIME, default="3", show_default=True, help="How long each process times steps."),
-        click.option("--timeout", type=TIME, default="10m", show_default=True, help="Limit for one process."),
-        click.option("--memory", type=MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]"),
-        RESULTS,
-        click.option("--json", is_flag=True, help="Print one JSON object a line instead of a table."),
-    )  # fmt: skip
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _device(asked: str, backend: str) -> str:
-    """The device asked for, or the best there is; says why a better one was passed over."""
-    return devices.best(backend=backend, tell=lambda line: click.echo(line, err=True)) if asked == "auto" else asked
+MEASURING = options.together(
+    options.DATA,
+    options.PLACE,
+    click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Fresh processes a cell."),
+    click.option("--seconds", type=options.TIME, default="3", show_default=True,
+                 help="How long each process times steps."),
+    click.option("--timeout", type=options.TIME, default="10m", show_default=True, help="Limit for one process."),
+    click.option("--memory", type=options.MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]"),
+    options.RESULTS,
+    options.JSON,
+)  # fmt: skip
 
 
 @cli.command()
@@ -93,7 +52,7 @@ def _device(asked: str, backend: str) -> str:
 @click.option("--mode", type=click.Choice(MODES), default="train", show_default=True)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--xla", type=click.Choice(["on", "off"]), help="[off; on JAX always on]")
-@measuring
+@MEASURING
 def measure(*, model, image_size, backend, xla, device, pipeline, batch_size, mode, precision, **how) -> None:  # noqa: PLR0913 - the fields of a cell
     """Measures one cell in fresh processes, stores it and prints it.
 
@@ -107,7 +66,7 @@ def measure(*, model, image_size, backend, xla, device, pipeline, batch_size, mo
     else:
         size = image_size or models.image_size(model)
         compiled = backend == "jax" if xla is None else xla == "on"
-        fields |= {"device": _device(device, backend), "backend": backend, "xla": compiled}
+        fields |= {"device": options.device(device, backend), "backend": backend, "xla": compiled}
     _run([Cell(model=model, image_size=size, **fields)], budget=None, resumable=False, **how)
 
 
@@ -127,10 +86,10 @@ def measure(*, model, image_size, backend, xla, device, pipeline, batch_size, mo
     metavar="FIELD=VALUE[,VALUE]",
     help="Only cells with these values; may be given again. E.g. model=dense,squeezenet",
 )
-@click.option("--budget", type=TIME, help="Stop in time, e.g. 10m: cells that would not fit are left out.")
+@click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m: cells that would not fit are left out.")
 @click.option("--resume", is_flag=True, help="Go on with the last sweep; other options than limits do not count.")
 @click.option("--dry-run", is_flag=True, help="Print the cells and how long they should take.")
-@measuring
+@MEASURING
 def sweep(*, profile, filters, device, backend, **how) -> None:
     """Measures the cells of a profile, a fresh process each; each is stored the moment it ends.
 
@@ -140,7 +99,7 @@ def sweep(*, profile, filters, device, backend, **how) -> None:
     """  # fmt: skip
     from bench.lab import matrix
 
-    place = {"device": _device(device, backend), "backend": backend}
+    place = {"device": options.device(device, backend), "backend": backend}
     _run(matrix.pick(matrix.profile(profile, **place), list(filters)), **how)
 
 
@@ -176,7 +135,7 @@ def _run(cells, *, results, json, resume=False, dry_run=False, resumable=True, *
     default="terminal",
     show_default=True,
 )
-@RESULTS
+@options.RESULTS
 def table(*, everything, shape, results) -> None:
     """Prints what the store holds of this machine and this code.
 
@@ -188,7 +147,7 @@ def table(*, everything, shape, results) -> None:
 
 
 @cli.command()
-@RESULTS
+@options.RESULTS
 def report(results) -> None:
     """Writes the page, results/html/index.html: one file that needs no network.
 
@@ -197,6 +156,10 @@ def report(results) -> None:
     from bench.ledger import report as reports
 
     click.echo(f"page: {reports.page(results)}")
+
+
+for word in judging.WORDS:
+    cli.add_command(word)
 
 
 def main() -> None:

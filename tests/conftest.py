@@ -6,6 +6,7 @@ import pytest
 
 from bench.lab.cell import Cell
 from bench.lab.measurement import Measurement
+from bench.lab.unit import Sample, Unit
 
 MACHINE = {
     "id": "0123456789ab",
@@ -78,6 +79,40 @@ def measured():
             code={**CODE, **(code or {})},
             sweep=sweep,
             round=round,
+        )
+
+    return make
+
+
+@pytest.fixture
+def paired():
+    """Makes a unit of which each turn is `ratio` times as long in the candidate, by clock; other fields as given."""
+
+    def make(wall=1.0, cpu=None, *, base_seconds=0.1, turns=8, machine=None, **fields) -> Unit:
+        cpu = wall if cpu is None else cpu
+        samples = (
+            [Sample(steps=2, wall_seconds=2 * base_seconds, cpu_seconds=3 * base_seconds, delay_seconds=0.0)] * turns,
+            [Sample(2, 2 * base_seconds * wall, 3 * base_seconds * cpu, 0.0)] * turns,
+        )
+        side = {"name": "HEAD", "cell": Cell(model="dense").to_json(), "environment": {}, **CODE}
+        if fields.get("status") == "error":
+            samples = ((), ())
+        values = {
+            "comparison": "20261124T120000Z",
+            "pair": "2026-11-24T12:00:00+00:00",
+            "cell": Cell(model="dense").id,
+            "base": side,
+            "candidate": side,
+            "order": "ABBA" * (turns // 2),
+            "started": "2026-11-24T12:00:00+00:00",
+            "seconds": 12.0,
+            "foreign_cpu_share": 0.01,
+        }
+        return Unit(
+            base_samples=tuple(samples[0]),
+            candidate_samples=tuple(samples[1]),
+            machine={**MACHINE, **(machine or {})},
+            **{**values, **fields},
         )
 
     return make

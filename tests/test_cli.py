@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -83,6 +84,22 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["bench", "sweep", "--filter", "pipeline=photos_parallel", "--photos", "/no/such"], "/no/such"),
         (["bench", "sweep", "--resume", "--results", "/tmp/no-such-store"], "no sweep to resume"),
         (["bench", "table", "--results", "/tmp/no-such-store"], "no measurement"),
+        (["bench", "compare"], "BASE and CANDIDATE"),
+        (["bench", "compare", "HEAD"], "BASE and CANDIDATE"),
+        (["bench", "compare", "HEAD", "HEAD~1", "--axis", "xla=off,on"], "not both"),
+        (["bench", "compare", "no-such-branch", "HEAD", "--model", "dense"], "git log --oneline"),
+        (["bench", "compare", "--axis", "precision=float32,float8", "--model", "dense"], "mixed_bfloat16"),
+        (["bench", "compare", "--axis", "colour=red,blue", "--model", "dense"], "env:NAME"),
+        (["bench", "compare", "--axis", "xla=off,on", "--model", "resnet"], "squeezenet"),
+        (["bench", "compare", "--axis", "xla=off,on", "--model", "dense", "--budget", "20s"], "at least 4 units"),
+        (["bench", "compare", "HEAD", "HEAD", "--pipeline", "records_parallel", "--records", "/no/such"], "/no/such"),
+        (["bench", "compare", "/no/such.jsonl", "README.md"], "/no/such.jsonl"),
+        (["bench", "compare", "HEAD", "HEAD", "--find", "much"], "3% or 3"),
+        (["bench", "gate", "no-such-branch", "--model", "dense"], "git log --oneline"),
+        (["bench", "calibrate", "--units", "2"], "--units"),
+        (["bench", "prove", "--results", "/tmp/no-such-store"], "no unit"),
+        (["bench", "prove", "--load", "2"], "--load"),
+        (["bench", "history", "--results", "/tmp/no-such-store"], "asv"),
         (["flowers_core", "garden", "/tmp/x", "--photos", "many"], "full"),
         (["flowers_core", "records", "/no/such", "/tmp/x"], "/no/such"),
         (["flowers_core", "records", "/no/such", "/tmp/x", "--image-size", "100"], "192, 224, 331, 512"),
@@ -169,6 +186,58 @@ def test_tables_and_page_come_from_the_store(tmp_path):
     assert json.loads(shapes["json"])[0]["model"] == "dense_single"
     assert run("bench", "report", "--results", tmp_path).returncode == 0
     assert (tmp_path / "html" / "index.html").exists()
+
+
+def test_two_stored_sets_are_compared(tmp_path):
+    """Two stores of one machine give ratios and a verdict; the exit code says that nothing is slower."""
+    for name in ("monday", "tuesday"):
+        run("bench", "measure", *SMALL, "--rounds", "2", "--results", tmp_path / name)
+    done = run("bench", "compare", tmp_path / "monday", tmp_path / "tuesday", "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] in ("same", "inconclusive")
+
+
+def test_an_axis_is_compared_in_live_pairs(tmp_path):
+    """A batch four times as large takes longer, surely: exit 1, units kept, verdict for a program."""
+    axis = ("--axis", "image_size=32,128", "--model", "convnet_gap", "--batch-size", 4)
+    done = run("bench", "compare", *axis, "--json", "--results", tmp_path)
+    (row,) = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert (done.returncode, row["verdict"]) == (1, "slower"), done.stderr
+    assert row["clocks"]["wall"]["ratio"] > 2
+    assert len(store.load_units(tmp_path)) == row["units"] >= 4
+
+
+def test_an_interrupted_comparison_keeps_its_units(tmp_path):
+    """Ctrl-C prints a partial verdict, keeps the units, leaves no process, and exits 130."""
+    axis = ("--axis", "precision=float32,mixed_bfloat16", "--model", "dense_single")
+    command = [sys.executable, "-m", "bench", "compare", *axis, "--results", str(tmp_path)]
+    comparison = subprocess.Popen(command, cwd=HOUSE, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not store.load_units(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    workers = psutil.Process(comparison.pid).children()
+    comparison.send_signal(signal.SIGINT)
+    told, said = comparison.communicate(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=30)
+
+    assert comparison.returncode == 130
+    assert "inconclusive" in told
+    assert "interrupted" in told
+    assert "Traceback" not in said
+    assert store.load_units(tmp_path)
+    assert (len(workers), alive) == (2, [])
+
+
+def test_doctor_says_what_is_noisy():
+    """Findings as JSON, and an exit code that says whether one is bad."""
+    done = run("bench", "doctor", "--seconds", "1", "--json")
+    levels = {json.loads(line)["level"] for line in done.stdout.splitlines()}
+
+    assert done.returncode == int("bad" in levels)
+    assert levels <= {"ok", "note", "bad", "unknown"}
 
 
 def test_the_doors_of_the_product_lead_to_records(tmp_path):

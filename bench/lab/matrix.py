@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models, pipelines
 from flowers_core.errors import InputError, one_of
 
@@ -61,6 +61,33 @@ def full(**place) -> list[Cell]:
         *(replace(cell, precision="mixed_float16") for cell in base),
     ]
     return list(dict.fromkeys(cells))  # a cell that two lines name is measured once
+
+
+def few(**place) -> list[Cell]:
+    """A pipeline of each kind and a training step of each kind of model: what a comparison takes unless told."""
+    read = [Cell(model=NO_MODEL, pipeline=name) for name in ("photos_parallel", "records_parallel")]
+    return read + _steps(FEW, batch_size=8, heavy_batch_size=1, **place)
+
+
+def chosen(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:
+    """Cells by name: models on a resident batch, pipelines alone, or each model fed by each pipeline.
+
+    Args:
+        named: Models.
+        piped: Pipelines.
+        batch_size: 8 for a model, 32 for a pipeline alone, unless given.
+        place: Device, backend and XLA of the models.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    if not named:
+        return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in piped]
+    for name in named:
+        one_of("model", name, models.NAMES)
+    size = batch_size or 8
+    steps = _steps(named, batch_size=size, heavy_batch_size=batch_size or 1, **place)
+    return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]
 
 
 PROFILES = {"quick": quick, "full": full}

@@ -128,7 +128,7 @@ def record(
     common = {
         "comparison": comparison,
         "pair": begun,
-        "cell": base.cell.id if base.cell == candidate.cell else f"{base.cell.id} v {candidate.cell.id}",
+        "cell": " v ".join(dict.fromkeys((base.cell.id, candidate.cell.id))),
         "base": _facts(base),
         "candidate": _facts(candidate),
         "load": load,
@@ -145,8 +145,7 @@ def record(
             for planted in draw.sample(plants, len(plants)) or [plant.NONE]:
                 begun_unit = perf_counter()
                 if plants:
-                    workers[0].do("plant", plant=vars(plant.NONE))
-                    workers[1].do("plant", plant=vars(planted))
+                    _plant(workers, planted)
                 taken = _turns(workers, steps, draw)
                 seconds = perf_counter() - (begun_unit if units else start)
                 units.append(Unit(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
@@ -171,6 +170,16 @@ def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: ra
         room.mkdir()
         workers[number] = Worker(sides[number], planted=planted, folder=room)
     return workers
+
+
+def _plant(workers: list[Worker], planted: plant.Plant) -> None:
+    """Plants into the candidate. The base goes the same way and takes it out again.
+
+    For to plant is to measure: a pipeline that has drawn for seconds more than the other is tuned better.
+    """
+    for worker in workers:
+        worker.do("plant", plant=vars(planted))
+    workers[0].do("plant", plant=vars(plant.NONE))
 
 
 def _steps(worker: Worker) -> int:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -10,9 +10,9 @@ from time import perf_counter
 
 from bench.lab import pair
 from bench.lab.side import Side
-from bench.lab.unit import Unit
+from bench.lab.unit import CLOCKS, Unit
 from bench.ledger import store, verdict
-from bench.ledger.verdict import LOOKS, Rule, Verdict
+from bench.ledger.verdict import LOOKS, Estimate, Rule, Verdict
 from flowers_core.errors import InputError
 
 UNKNOWN_SECONDS = 15.0  # a unit, until one has been run: two imports of TensorFlow, warm-up, 16 turns
@@ -20,7 +20,7 @@ TYPICAL_UNITS = 6
 MOST_DEATHS = 3  # in a row; then the cell is given up
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Match:
     """One cell of a comparison: its base and its candidate."""
 
@@ -29,12 +29,9 @@ class Match:
 
     @property
     def cell(self) -> str:
-        """Names it in tables."""
-        base, candidate = self.base.cell, self.candidate.cell
-        if base == candidate:
-            return base.id
-        differing = next(name for name in vars(base) if vars(base)[name] != vars(candidate)[name])
-        return f"{base.id} v {getattr(candidate, differing)}"
+        """Names it in the store."""
+        base, candidate = self.base.cell.id, self.candidate.cell.id
+        return base if base == candidate else f"{base} v {candidate}"
 
 
 @dataclass
@@ -61,12 +58,19 @@ class Standing:
         """What its units say, by clock."""
         return {clock: [verdict.value(unit, clock) for unit in self.units] for clock in rule.clocks}
 
+    def estimates(self) -> dict[str, Estimate]:
+        """What its units say together, by clock; those of the verdict where there is one."""
+        if self.verdict:
+            return self.verdict.estimates
+        clocks = CLOCKS if len(self.units) > 1 else ()
+        return {clock: verdict.estimate([verdict.value(unit, clock) for unit in self.units]) for clock in clocks}
+
     def unit_seconds(self) -> float:
         """What a unit of it takes."""
         return mean(self.seconds) if self.seconds else UNKNOWN_SECONDS
 
     def left_seconds(self) -> float:
-        """How long until its verdict, taken that it needs the usual number of units, or else all up to the next look."""
+        """How long until its verdict, if it needs the usual number of units; beyond that, until the next look."""
         if self.verdict:
             return 0.0
         wanted = next((look for look in LOOKS if look > len(self.units) and look >= TYPICAL_UNITS), LOOKS[-1])
@@ -118,28 +122,27 @@ def run(
     comparison = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     standings = [Standing(match=match) for match in matches]
     yield standings
-    try:
-        while any(one.verdict is None for one in standings):
-            for one in standings:
-                if one.verdict:
-                    continue
-                if budget_seconds is not None and now() - begun + one.unit_seconds() > budget_seconds:
-                    _close(one, rule, "the budget ended")
-                else:
-                    unit = record(one.match.base, one.match.candidate, comparison=comparison, draw=draw)[0]
-                    unit = replace(unit, cell=one.match.cell)
-                    store.append_unit(unit, results)
-                    _enter(one, unit, rule)
-                yield standings
-    except KeyboardInterrupt:
+    while any(one.verdict is None for one in standings):
         for one in standings:
-            if one.verdict is None:
-                _close(one, rule, "interrupted")
-        yield standings
-        raise
-    together = verdict.holm([one.verdict for one in standings], rule)
-    for one, final in zip(standings, together, strict=True):
+            if one.verdict:
+                continue
+            if budget_seconds is not None and now() - begun + one.unit_seconds() > budget_seconds:
+                _close(one, rule, "the budget ended")
+            else:
+                unit = record(one.match.base, one.match.candidate, comparison=comparison, draw=draw)[0]
+                store.append_unit(unit, results)
+                _enter(one, unit, rule)
+            yield standings
+    for one, final in zip(standings, verdict.holm([one.verdict for one in standings], rule), strict=True):
         one.verdict = final
+    yield standings
+
+
+def interrupt(standings: Sequence[Standing], rule: Rule) -> None:
+    """Gives those without a verdict the one that their units allow: inconclusive, and what they say so far."""
+    for one in standings:
+        if one.verdict is None:
+            _close(one, rule, "interrupted")
 
 
 def _close(one: Standing, rule: Rule, reason: str) -> None:

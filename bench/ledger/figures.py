@@ -39,6 +39,12 @@ def interval(centre: float | None, low: float | None, high: float | None) -> str
     return f"{duration(centre)} [{significant(low / size)}, {significant(high / size)}]"
 
 
+def change(before: float, after: float) -> str:
+    """Two durations in the unit that fits the first: `105→110 ms`."""
+    size, unit = _unit(before)
+    return f"{significant(before / size)}→{significant(after / size)} {unit}"
+
+
 def rate(per_second: float | None) -> str:
     """Images a second."""
     return ABSENT if per_second is None else significant(per_second)

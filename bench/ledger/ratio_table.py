@@ -1,13 +1,11 @@
 """Ratios of two sets as words: the terminal at 80 columns, Markdown, plain values for JSON."""
 
 from collections.abc import Iterable
-from dataclasses import fields
 
-from bench.lab.cell import NO_MODEL, Cell
-from bench.ledger import figures
+from bench.lab.cell import NO_MODEL
+from bench.ledger import figures, names
 from bench.ledger.sets import Row
 
-SHORT = {"image_size": "{} px", "batch_size": "b{}", "xla": "XLA {}"}  # numbers that a name must explain
 COLUMNS = ("cell", "base", "candidate", "ratio [95 %]", "verdict")
 MOST = 6  # names that a note in the terminal lists; Markdown and JSON have all
 
@@ -47,7 +45,7 @@ def _drawn(title: str, rows: list[Row]):
     """A rich table under a title that says what all its cells have in common."""
     from rich import box, markup, table
 
-    names, same = _names([row.cell for row in rows])
+    named, same = names.apart([row.cell for row in rows])
     drawn = table.Table(
         title=markup.escape(f"{title} ({', '.join(same)})"),
         title_justify="left",
@@ -58,28 +56,13 @@ def _drawn(title: str, rows: list[Row]):
     for column in COLUMNS:
         justify = "left" if column in ("cell", "verdict") else "right"
         drawn.add_column(column, justify=justify, no_wrap=column != "cell", overflow="fold")
-    for name, row in zip(names, rows, strict=True):
+    for name, row in zip(named, rows, strict=True):
         wall, cpu = _ratios(row)
         drawn.add_row(markup.escape(name), *_seconds(row), wall, row.verdict)
         if row.cpu_ratio is not None:
             cpu_seconds = map(figures.duration, (row.base_cpu_seconds, row.candidate_cpu_seconds))
             drawn.add_row("  CPU clock", *cpu_seconds, cpu, "", style="dim")
     return drawn
-
-
-def _names(cells: list[Cell]) -> tuple[list[str], list[str]]:
-    """Each cell by what it does not share with the others, and what all share."""
-    words = [
-        {entry.name: SHORT.get(entry.name, "{}").format(getattr(cell, entry.name)) for entry in fields(Cell)}
-        for cell in cells
-    ]
-    shown = [name for name in words[0] if name != "xla" or any(cell.xla for cell in cells)]
-    if cells[0].model == NO_MODEL:
-        shown = ["pipeline", "image_size", "batch_size"]
-    varied = [name for name in shown if len({one[name] for one in words}) > 1] or shown[:1]
-    return [" ".join(one[name] for name in varied) for one in words], [
-        words[0][name] for name in shown if name not in varied
-    ]
 
 
 def _seconds(row: Row) -> tuple[str, str]:

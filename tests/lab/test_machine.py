@@ -85,7 +85,7 @@ def test_foreign_load_is_what_others_used(ours, share, monkeypatch):
 
 def test_foreign_load_is_read_from_this_machine():
     """The readings are seconds: busy ones among all there were, our own among the busy ones."""
-    busy, total, own = machine.ForeignLoad._read()
+    busy, total, own = machine.ForeignLoad()._read()
 
     assert 0 < own < busy < total
 

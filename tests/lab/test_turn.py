@@ -1,0 +1,52 @@
+"""A turn: what is thrown away, what is timed, on which clocks."""
+
+import time
+
+import pytest
+
+from bench.lab import turn
+
+
+def test_a_turn_times_the_steps_it_was_told():
+    """Steps after those thrown away are timed, in number as ordered."""
+    calls = []
+    sample = turn.take(lambda: calls.append(time.sleep(0.01)), 5)
+
+    assert sample.steps == 5
+    assert len(calls) > 5
+    assert sample.wall_seconds == pytest.approx(0.05, rel=1.0)
+
+
+def test_waiting_costs_no_cpu_and_work_does():
+    """The two clocks tell a sleep from work."""
+    slept = turn.take(lambda: time.sleep(0.02), 5)
+    worked = turn.take(lambda: sum(range(300_000)), 5)
+
+    assert slept.cpu_seconds < 0.2 * slept.wall_seconds
+    assert worked.cpu_seconds > 5 * slept.cpu_seconds
+
+
+def test_the_start_of_a_turn_is_thrown_away():
+    """At least one step, and as many as fill the time that caches and buffers need."""
+    quick, slow = [], []
+    turn.take(lambda: quick.append(time.sleep(0.002)), 1)
+    turn.take(lambda: slow.append(time.sleep(turn.DROP_SECONDS)), 1)
+
+    assert len(quick) > 5
+    assert len(slow) == 2
+
+
+def test_the_warm_up_ends():
+    """Quick steps are repeated for a second, at least ten of them."""
+    calls = []
+    turn.warm_up(lambda: calls.append(time.sleep(0.01)))
+
+    assert len(calls) >= turn.WARMUP_STEPS
+
+
+def test_run_delay_only_grows():
+    """The kernel's count of waiting for a core never falls while threads live."""
+    before = turn.run_delay_seconds()
+    sum(range(100_000))
+
+    assert turn.run_delay_seconds() >= before
