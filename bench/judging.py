@@ -47,7 +47,7 @@ def _split(names: str | None) -> list[str]:
 
 def _rule(find: float, cells):
     """How sure verdicts must be; CPU seconds say nothing of an accelerator."""
-    from bench.ledger.verdict import Rule
+    from bench.verdicts.verdict import Rule
 
     on_cpu = all(cell.device == "cpu" for cell in cells)
     return Rule.finding(find, cells=len(cells), clocks=("wall", "cpu") if on_cpu else ("wall",))
@@ -55,7 +55,8 @@ def _rule(find: float, cells):
 
 def _matches(cells, base, candidate, axis, source):
     """What is to be compared, and a title for it."""
-    from bench.ledger import matches, sweep
+    from bench.ledger import sweep
+    from bench.verdicts import matches
 
     sweep.check(cells, source)
     if axis:
@@ -66,7 +67,7 @@ def _matches(cells, base, candidate, axis, source):
 def _compared(base, candidate, *, axis, find, budget, photos, records, results, json, **which):  # noqa: PLR0913 - options
     """Runs a comparison and gives its standings, rule and title."""
     from bench.lab import source as sources
-    from bench.ledger import scoreboard
+    from bench.verdicts import scoreboard
 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     found, title = _matches(cells, base, candidate, axis, source)
@@ -104,7 +105,7 @@ def compare(*, base, candidate, axis, anyway, json, **how) -> None:
 
     Example: python -m bench compare laptop.jsonl server.jsonl --anyway
     """  # fmt: skip
-    from bench.ledger import scoreboard
+    from bench.verdicts import scoreboard
 
     _check_sides(base, candidate, axis)
     context = click.get_current_context()
@@ -135,8 +136,8 @@ def _stored(base, candidate, *, anyway: bool, margin: float, as_json: bool) -> i
 
     from rich import console
 
-    from bench.ledger import ratio_table, sets
-    from bench.ledger.verdict import Rule
+    from bench.sets import ratio_table, sets
+    from bench.verdicts.verdict import Rule
 
     both = [sets.load(Path(path), tell=options.tell) for path in (base, candidate)]
     rows = sets.compare(*both, margin=Rule.finding(margin).margin, anyway=anyway)
@@ -172,7 +173,7 @@ def gate(*, base, candidate, threshold, summary, **how) -> None:
 
     Example: python -m bench gate origin/main --model squeezenet --budget 10m
     """  # fmt: skip
-    from bench.ledger import scoreboard, verdict_table
+    from bench.verdicts import scoreboard, verdict_table
 
     standings, rule, title = _compared(base, candidate, axis=None, **how)
     words = scoreboard.gate_words(standings, threshold)
@@ -196,7 +197,8 @@ def calibrate(*, units, photos, records, results, json, **which) -> None:
     Example: python -m bench calibrate --model squeezenet
     """
     from bench.lab import source as sources
-    from bench.ledger import calibration, sweep
+    from bench.ledger import sweep
+    from bench.verdicts import calibration
 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     sweep.check(cells, source)
@@ -224,7 +226,7 @@ def prove(*, seconds, load, photos, records, results, json) -> None:
 
     Example: python -m bench prove --results results/reference
     """
-    from bench.ledger import demonstration
+    from bench.proof import demonstration
 
     if seconds:
         from bench.lab import source as sources
@@ -251,8 +253,8 @@ def history(*, confirm, budget, shape, photos, records, results) -> None:
 
     from rich import console
 
+    from bench.history import annals, chronicle
     from bench.lab import source as sources
-    from bench.ledger import annals, chronicle
 
     source = sources.find(photos=photos, records=records)
     found = annals.find(results, source, confirm=confirm, budget_seconds=budget, tell=options.tell)

@@ -81,6 +81,12 @@ class Unit:
     def __post_init__(self):
         one_of("status", self.status, STATUSES)
 
+    @property
+    def identical(self) -> bool:
+        """Whether base and candidate were the same, and nothing was planted: whatever differs is noise."""
+        same = all(self.base.get(name) == self.candidate.get(name) for name in ("cell", "digest", "environment"))
+        return same and self.plant["kind"] == "none"
+
     def step_seconds(self, side: str, clock: str) -> list[float]:
         """Seconds a step of each turn of `base` or `candidate`."""
         samples = self.base_samples if side == "base" else self.candidate_samples

@@ -1,0 +1,1 @@
+"""Following performance over commits: steps, and the commit that made each."""

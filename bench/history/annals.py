@@ -1,0 +1,67 @@
+"""The history that a user asks for: steps over commits, confirmed by paired runs that this machine makes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.history import chronicle, history
+from bench.history.history import History, Paired
+from bench.lab.cell import Cell
+from bench.lab.source import Source
+from bench.ledger import store
+from bench.verdicts import compare, matches
+from bench.verdicts.verdict import Rule
+from flowers_core.errors import InputError
+
+Tell = Callable[[str], object]
+
+
+def find(results: Path, source: Source, *, confirm: bool, budget_seconds: float | None, tell: Tell) -> History:
+    """Finds the steps, confirms them if asked, and keeps what was found as results/tables/history.md and .json.
+
+    Raises:
+        InputError: If asv has measured nothing of this branch.
+    """
+    found = history.find(results / "asv", tell=tell)
+    if confirm:
+        judge = Judge(results, source, budget_seconds=budget_seconds, tell=tell)
+        found = history.confirm(found, judge, tell=tell)
+    store.save_table("history.md", chronicle.markdown(found), results)
+    store.save_table("history.json", json.dumps(chronicle.plain(found), indent=1), results)
+    return found
+
+
+class Judge:
+    """Compares two commits in a cell by a paired run; what it has judged before, it does not run again."""
+
+    def __init__(self, results: Path, source: Source, *, budget_seconds: float | None, tell: Tell):
+        self._results, self._source, self._budget, self._tell = results, source, budget_seconds, tell
+        self._known: dict[tuple, Paired] = {}
+
+    def __call__(self, cell: Cell, base: str, candidate: str) -> Paired:
+        """The verdict on `candidate`; inconclusive, with the reason told, where a commit cannot be built or run."""
+        try:
+            (match,) = matches.of_revisions([cell], base, candidate, self._source, tell=lambda _: None)
+        except InputError as error:
+            self._tell(f"{base[:8]}..{candidate[:8]}: {error}")
+            return Paired(verdict="inconclusive")
+        key = cell, match.base.code["digest"], match.candidate.code["digest"]
+        if key[1] == key[2]:
+            return Paired(verdict="same", ratio=1.0, low=1.0, high=1.0)
+        if key not in self._known:
+            self._known[key] = self._run(match, cell)
+        return self._known[key]
+
+    def _run(self, match: compare.Match, cell: Cell) -> Paired:
+        rule = Rule(clocks=("wall", "cpu") if cell.device == "cpu" else ("wall",))
+        for standings in compare.run([match], self._results, rule=rule, budget_seconds=self._budget):
+            (one,) = standings
+        verdict, estimates = one.verdict, one.verdict.estimates
+        reason = f" ({verdict.reason})" if verdict.reason else ""
+        self._tell(
+            f"  {match.base.name[:8]}..{match.candidate.name[:8]}: {verdict.word}, {verdict.units} units{reason}"
+        )
+        if not estimates:
+            return Paired(verdict=verdict.word)
+        estimate = estimates[verdict.clock if verdict.clock in estimates else "wall"]
+        return Paired(verdict=verdict.word, ratio=estimate.ratio, low=estimate.low, high=estimate.high)

@@ -1,0 +1,37 @@
+"""The proof as a user asks for it: units recorded behind a bar, and what all units of a store prove."""
+
+import json
+from pathlib import Path
+from time import perf_counter
+
+from bench.lab.source import Source
+from bench.ledger import store
+from bench.proof import proof_table, proving, recording
+from flowers_core import progress
+
+
+def record(results: Path, source: Source, *, seconds: float, load_share: float) -> None:
+    """Records units for some time; each is stored as its pair ends, so that Ctrl-C loses a pair at most."""
+    begun, told = perf_counter(), 0
+    with progress.bar("planted pairs, seconds", round(seconds)) as advance:
+        for _ in recording.record(results, source, seconds=seconds, load_share=load_share):
+            passed = min(round(seconds), round(perf_counter() - begun))
+            advance(passed - told)
+            told = passed
+
+
+def show(results: Path, *, as_json: bool) -> None:
+    """Judges all units of a store, prints what that proves, and keeps it as results/tables/proof.md.
+
+    Raises:
+        InputError: If there is no unit that could be judged.
+    """
+    from rich import console
+
+    found = proving.prove(store.load_units(results))
+    store.save_table("proof.md", proof_table.markdown(found), results)
+    out = console.Console()
+    if as_json:
+        out.file.write(json.dumps(proof_table.to_json(found)) + "\n")
+    else:
+        proof_table.show(found, out)

@@ -1,0 +1,1 @@
+"""Comparing stored sets of measurements."""

@@ -1,0 +1,1 @@
+"""Judging: pairs of processes that take turns, and what they say."""

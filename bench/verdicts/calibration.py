@@ -1,0 +1,63 @@
+"""Measures how much identical pairs of processes differ here, and says what slowdown that lets this machine find."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.lab import machine, pair
+from bench.lab.cell import Cell
+from bench.lab.side import Side
+from bench.lab.source import Source
+from bench.lab.unit import Unit
+from bench.ledger import store
+from bench.verdicts import noise
+from flowers_core import progress
+
+DONE, NOTHING = 0, 3
+
+
+def run(
+    cells: Sequence[Cell],
+    source: Source,
+    results: Path,
+    *,
+    units: int,
+    as_json: bool = False,
+    record: Callable[..., list[Unit]] = pair.record,
+) -> int:
+    """Runs `units` identical pairs of each cell, in turns over the cells, and prints the noise floor of each.
+
+    Units are stored as they end: after Ctrl-C those that are there count, and a second call adds to them.
+
+    Returns:
+        Exit code: 0 done, 3 no cell could be measured.
+    """
+    from rich import console
+
+    code, draw = machine.code(), random.Random()
+    comparison = datetime.now(UTC).strftime("calibration-%Y%m%dT%H%M%S%fZ")
+    died = {}
+    with progress.bar("identical pairs", units * len(cells)) as advance:
+        for _ in range(units):
+            for cell in cells:
+                sides = (Side(name=name, cell=cell, source=source, code=code) for name in ("base", "candidate"))
+                unit = record(*sides, comparison=comparison, draw=draw)[0]
+                store.append_unit(unit, results)
+                if unit.status != "ok":
+                    died[cell.id] = unit.reason
+                advance()
+    wanted = {cell.id for cell in cells}
+    found = [
+        one for one in noise.floors(store.load_units(results), machine_id=machine.hardware_id()) if one.cell in wanted
+    ]
+    out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
+    for name, reason in died.items():
+        err.print(f"{name}: a pair died: {reason}", markup=False, highlight=False)
+    if as_json:
+        for row in noise.to_json(found):
+            out.file.write(json.dumps(row) + "\n")
+    else:
+        noise.show(found, out)
+    return DONE if any(not one.reason for one in found) else NOTHING

@@ -1,0 +1,85 @@
+"""A history that a user asks for: paired runs judge its steps, each pair of codes once, and what was found is kept."""
+
+import json
+
+import pytest
+
+from bench.history import annals
+from bench.lab import revision
+from bench.lab.cell import Cell
+from bench.lab.side import Side
+from bench.lab.source import Source
+from bench.verdicts import compare, matches
+from bench.verdicts.compare import Match
+from flowers_core.errors import InputError
+
+CELL = Cell(model="squeezenet", batch_size=8)
+
+
+@pytest.fixture
+def runs(monkeypatch, paired):
+    """Commits `slow…` are 10 % slower, `broken…` do not build, those that end alike hold the same code; counts runs."""
+    counted = []
+
+    def of_revisions(cells, base, candidate, source, *, tell):  # noqa: ARG001 - as matches.of_revisions
+        if "broken" in candidate:
+            raise InputError("it does not build")
+        return [Match(*(Side(name=one, cell=cells[0], code={"digest": one[-1]}) for one in (base, candidate)))]
+
+    def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
+        counted.append(candidate.name)
+        return [paired(1.1 if "slow" in candidate.name else 1.0 + 0.001 * (len(counted) % 2))]
+
+    monkeypatch.setattr(matches, "of_revisions", of_revisions)
+    monkeypatch.setattr(compare.run, "__kwdefaults__", {**compare.run.__kwdefaults__, "record": record})
+    return counted
+
+
+@pytest.fixture
+def judge(tmp_path):
+    """Judges with this machine; what it tells is in `judge.told`."""
+    told = []
+    made = annals.Judge(tmp_path, Source(), budget_seconds=None, tell=told.append)
+    made.told = told
+    return made
+
+
+def test_a_pair_of_codes_is_run_once(judge, runs):
+    """The verdict has the ratio on the clock that decided; asking again costs nothing."""
+    first = judge(CELL, "good-a", "slow-b")
+    count = len(runs)
+
+    assert first.verdict == "slower"
+    assert first.low <= first.ratio <= first.high
+    assert judge(CELL, "good-a", "slow-b") == first
+    assert len(runs) == count
+
+
+def test_the_same_code_needs_no_run(judge, runs):
+    """Commits that differ in words alone are the same at once."""
+    assert judge(CELL, "good-a", "docs-a").verdict == "same"
+    assert runs == []
+
+
+def test_a_commit_that_does_not_build_is_inconclusive(judge, runs):
+    """It can be neither confirmed nor rejected, and the reason is told."""
+    assert judge(CELL, "good-a", "broken-c").verdict == "inconclusive"
+    assert "does not build" in judge.told[0]
+    assert runs == []
+
+
+def test_what_was_found_is_kept(tmp_path, monkeypatch, planted, otava):
+    """The table lies in the store as Markdown, and as JSON for the page."""
+    folder, _, results = planted
+    whole = annals.history.find
+    monkeypatch.setattr(annals.history, "find", lambda *_, tell: whole(results, repository=folder, tell=tell))
+    assert otava
+    annals.find(tmp_path, Source(), confirm=False, budget_seconds=None, tell=print)
+
+    assert "squeezenet" in (tmp_path / "tables" / "history.md").read_text()
+    assert json.loads((tmp_path / "tables" / "history.json").read_text())["points"]
+
+
+def test_revisions_are_what_commits_are():
+    """The judge's commits are revisions that can be built."""
+    assert revision.resolve("HEAD").commit

@@ -1,0 +1,152 @@
+"""The sequential test: what it finds, what it leaves alone, and which clock decides."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.verdicts import verdict
+from bench.verdicts.verdict import LOOKS, Rule
+
+RULE = Rule()
+
+
+def drawn(seed, *, effect=0.0, wall=0.02, cpu=0.01, count=LOOKS[-1], waiting=0.0):
+    """Values of units: logarithms with noise of the given standard deviations."""
+    dice = np.random.default_rng(seed)
+    return {
+        "wall": list(effect + waiting + wall * dice.standard_normal(count)),
+        "cpu": list(effect + cpu * dice.standard_normal(count)),
+    }
+
+
+def words(count, rule=RULE, **how):
+    return [verdict.follow(drawn(seed, **how), rule) for seed in range(count)]
+
+
+def test_identical_code_is_hardly_ever_called_different():
+    """Of 1,000 comparisons of nothing at most 1 % are alarms, also when the wall clock is very noisy."""
+    for wall in (0.02, 0.07):
+        found = words(1000, wall=wall)
+
+        assert sum(one.word in ("slower", "faster") for one in found) <= 10
+
+
+def test_identical_code_is_the_same_on_a_quiet_machine():
+    """With the noise that was measured on a quiet machine nearly all comparisons of nothing end as `same`, early."""
+    found = words(200)
+
+    assert sum(one.word == "same" for one in found) >= 195
+    assert np.median([one.units for one in found]) <= 6
+
+
+@pytest.mark.parametrize(("effect", "sign"), [(0.05, "slower"), (-0.05, "faster")])
+def test_five_percent_are_found(effect, sign):
+    """99 of 100 slowdowns and gains of 5 % are found, at 1 % noise of CPU seconds, whatever the wall clock says."""
+    found = words(200, effect=effect, wall=0.06)
+
+    assert sum(one.word == sign for one in found) >= 198
+
+
+def test_two_percent_are_found_by_the_rule_for_it():
+    """The margin of 1 % keeps a slowdown of 2 % from being called the same."""
+    found = words(200, Rule.finding(0.02), effect=math.log(1.02))
+
+    assert sum(one.word == "slower" for one in found) >= 180
+    assert not any(one.word == "same" for one in found)
+
+
+def test_waiting_is_found_by_the_wall_clock():
+    """What costs time and no CPU seconds is slower, by the wall clock."""
+    found = words(100, waiting=math.log(1.15), wall=0.04)
+
+    assert sum((one.word, one.clock) == ("slower", "wall") for one in found) >= 98
+
+
+def test_more_work_in_less_time_is_faster():
+    """Where parallel code costs more CPU seconds and less time, the wall clock decides."""
+    values = drawn(0, effect=0.10, waiting=-0.60)
+
+    assert (verdict.follow(values, RULE).word, verdict.follow(values, RULE).clock) == ("faster", "wall")
+
+
+def test_a_clock_that_is_contradicted_does_not_decide():
+    """CPU seconds that grew do not alarm while the wall clock says that it went faster, but not yet surely."""
+    dice = np.random.default_rng(1)
+    values = {"wall": list(-0.10 + 0.03 * dice.standard_normal(4)), "cpu": list(0.10 + 0.001 * dice.standard_normal(4))}
+    found = verdict.look(values, RULE)
+
+    assert found is None or found.word == "faster"
+
+
+def test_the_accelerator_is_judged_by_the_wall_clock():
+    """With one clock, CPU seconds are not asked."""
+    rule = Rule(clocks=("wall",))
+    values = {"wall": drawn(0)["wall"]}
+
+    assert verdict.follow(values, rule).clock == "wall"
+    assert rule.level == 2 * RULE.level
+
+
+def test_the_estimate_is_the_textbooks():
+    """Ratio, p and interval are those of the t test on logarithms."""
+    values = drawn(3, effect=0.01, count=8)["cpu"]
+    one = verdict.estimate(values)
+    reference = stats.ttest_1samp(values, 0)
+    low, high = reference.confidence_interval(0.95)
+
+    assert one.p == pytest.approx(reference.pvalue)
+    assert (one.ratio, one.low, one.high) == pytest.approx(tuple(map(math.exp, (np.mean(values), low, high))))
+    assert one.deviation == pytest.approx(np.std(values, ddof=1))
+
+
+def test_undecided_is_asked_for_more_and_in_the_end_inconclusive():
+    """Before the last look there is no verdict; after it there is one that clears nobody."""
+    values = {"wall": [0.2, -0.2] * 12, "cpu": [0.2, -0.2] * 12}
+
+    assert verdict.follow({clock: some[:16] for clock, some in values.items()}, RULE) is None
+    assert verdict.follow(values, RULE).word == "inconclusive"
+
+
+def test_disturbed_turns_do_not_count(paired):
+    """A unit's value is its middle: two turns of eight that another process stole change nothing."""
+    one = paired(1.05)
+    stolen = one.candidate_samples[0]._replace(wall_seconds=9.0)
+    disturbed = dataclasses.replace(one, candidate_samples=(stolen, stolen, *one.candidate_samples[2:]))
+
+    assert verdict.value(disturbed, "wall") == pytest.approx(math.log(1.05))
+
+
+def test_many_cells_share_the_level():
+    """With twenty cells identical code still raises at most 1 % alarms in all."""
+    rule = Rule(cells=20)
+    alarms = 0
+    for seed in range(40):
+        cells = [verdict.follow(drawn(1000 * seed + cell), rule) for cell in range(20)]
+        alarms += any(one.word in ("slower", "faster") for one in verdict.holm(cells, rule))
+
+    assert alarms <= 2
+
+
+def test_holm_gives_later_cells_an_easier_level():
+    """A cell that the first step leaves inconclusive passes once clearer cells are set aside; none loses a verdict."""
+    rule = Rule(cells=2, clocks=("wall",))
+    clear = verdict.follow({"wall": [0.5 + 0.001 * (number % 2) for number in range(24)]}, rule)
+    estimate = dataclasses.replace(clear.estimates["wall"], p=0.0007, ratio=1.04)
+    weak = verdict.Verdict(word="inconclusive", units=24, estimates={"wall": estimate}, reason="undecided")
+
+    assert [one.word for one in verdict.holm([weak, clear], rule)] == ["slower", "slower"]
+    assert [one.word for one in verdict.holm([weak, weak], rule)] == ["inconclusive", "inconclusive"]
+
+
+def test_two_units_are_too_few_for_a_verdict_but_say_something(paired):
+    """An interrupted comparison is inconclusive, with the ratio so far; one unit gives no interval at all."""
+    values = [verdict.value(paired(1.1), "wall"), verdict.value(paired(1.12), "wall")]
+    some = verdict.partial({"wall": values, "cpu": values}, RULE, "interrupted")
+    one = verdict.partial({"wall": values[:1], "cpu": values[:1]}, RULE, "interrupted")
+
+    assert (some.word, some.reason) == ("inconclusive", "interrupted")
+    assert some.ratio == pytest.approx(1.11, rel=0.01)
+    assert (one.estimates, one.ratio) == ({}, None)
