@@ -13,6 +13,7 @@ from bench.proof.fresh import Fresh
 from bench.proof.resampling import MOST, Outcome, Series
 from bench.verdicts import verdict
 from bench.verdicts.verdict import LOOKS, Estimate, Rule
+from flowers_core import progress
 from flowers_core.errors import InputError
 
 PROOF = "proof-"  # how the comparison of a unit begins that was recorded for a proof
@@ -121,13 +122,17 @@ def prove(units: Sequence[Unit], *, comparisons: int = COMPARISONS, sets: int = 
     for unit in whole:
         if unit.comparison.startswith(PROOF):
             groups.setdefault(_what(unit), []).append(unit)
+    asked = [
+        (what, some, find)
+        for what, some in sorted(groups.items(), key=_order)
+        for find in RULES
+        if find > FINEST or what[-1] <= FINEST
+    ]
     rows = []
-    for what, some in sorted(groups.items(), key=_order):
+    for what, some, find in progress.track(asked, "judging", len(asked)):
         found = resampling.series(some, [seconds[unit.pair] for unit in some])
-        for find in RULES:
-            if find > FINEST or what[-1] <= FINEST:
-                dice = random.Random(f"{seed} {what} {find}")
-                rows.append(row(some, found, find, comparisons=comparisons, sets=sets, dice=dice))
+        dice = random.Random(f"{seed} {what} {find}")
+        rows.append(row(some, found, find, comparisons=comparisons, sets=sets, dice=dice))
     return Proof(
         rows=tuple(rows),
         together=tuple(together(rows)),
