@@ -189,13 +189,14 @@ def test_tables_and_page_come_from_the_store(tmp_path):
 
 
 def test_two_stored_sets_are_compared(tmp_path):
-    """Two stores of one machine give ratios and a verdict; the exit code says that nothing is slower."""
+    """Two stores of one machine give ratios; nothing is slower, or, if others were busy meanwhile, nothing is said."""
     for name in ("monday", "tuesday"):
         run("bench", "measure", *SMALL, "--rounds", "2", "--results", tmp_path / name)
-    done = run("bench", "compare", tmp_path / "monday", tmp_path / "tuesday", "--json")
+    done = run("bench", "compare", tmp_path / "monday", tmp_path / "tuesday", "--anyway", "--json")
+    row = json.loads(done.stdout)
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] in ("same", "inconclusive")
+    assert done.returncode == (3 if row["verdict"] == "n/a" else 0), done.stderr
+    assert row["low"] < row["ratio"] < row["high"]
 
 
 def test_an_axis_is_compared_in_live_pairs(tmp_path):
