@@ -106,11 +106,38 @@ class Verdict:
 
 
 def value(unit: Unit, clock: str) -> float:
-    """What a unit says: the trimmed mean over its turns of log(candidate / base)."""
+    """What a unit says: the trimmed mean over its turns of log(candidate / base).
+
+    CPU seconds are those of a machine of one's own: see `contention`. Wall time is as it was.
+    """
     from scipy import stats
 
     pairs = zip(unit.step_seconds("base", clock), unit.step_seconds("candidate", clock), strict=True)
-    return float(stats.trim_mean([math.log(candidate / base) for base, candidate in pairs], TRIM))
+    logs = [math.log(candidate / base) for base, candidate in pairs]
+    if clock == "cpu":
+        logs = [one - part for one, part in zip(logs, contention(unit, logs), strict=True)]
+    return float(stats.trim_mean(logs, TRIM))
+
+
+def contention(unit: Unit, logs: Sequence[float]) -> list[float]:
+    """The part of each turn's number that others caused, by taking the cores that threads were ready to run on.
+
+    Where threads wait for cores, a step costs other CPU seconds than where they do not: caches go cold, and who spins
+    for a neighbour spins longer. How much is the slope, over the turns of the unit itself, of its numbers against the
+    difference in the share of time that threads waited (Theil and Sen's: the median of the slopes between turns).
+    Where one side waited more in every turn, it is that side's own doing, and nothing is taken off.
+    """
+    from scipy import stats
+
+    shares = (
+        [sample.delay_seconds / sample.wall_seconds for sample in samples]
+        for samples in (unit.base_samples, unit.candidate_samples)
+    )
+    more = [candidate - base for base, candidate in zip(*shares, strict=True)]
+    if not min(more) < 0 < max(more):
+        return [0.0] * len(more)
+    slope = stats.theilslopes(logs, more).slope
+    return [slope * one for one in more]
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -119,6 +119,40 @@ def test_disturbed_turns_do_not_count(paired):
     assert verdict.value(disturbed, "wall") == pytest.approx(math.log(1.05))
 
 
+def contended(one, delays, *, effect=0.0, cost=0.2):
+    """A unit whose candidate waited for cores for these shares of its turns, and paid for it in CPU seconds."""
+    samples = tuple(
+        sample._replace(
+            cpu_seconds=sample.cpu_seconds * math.exp(effect + cost * share), delay_seconds=share * sample.wall_seconds
+        )
+        for sample, share in zip(one.candidate_samples, delays, strict=True)
+    )
+    base = tuple(sample._replace(delay_seconds=0.1 * sample.wall_seconds) for sample in one.base_samples)
+    return dataclasses.replace(one, base_samples=base, candidate_samples=samples)
+
+
+def test_what_others_cost_is_taken_off_cpu_seconds(paired):
+    """A foreign load that fell on the candidate's turns more than on the base's does not make it slower."""
+    fell = [0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8]
+
+    assert verdict.value(contended(paired(), fell), "cpu") == pytest.approx(0.02, abs=0.001)  # of the base's own 10 %
+    assert verdict.value(contended(paired(), fell, effect=0.05), "cpu") == pytest.approx(0.07, abs=0.001)
+
+
+def test_who_always_waits_more_is_not_excused(paired):
+    """A candidate that makes its own threads wait keeps what that costs."""
+    own = [0.5, 0.9, 0.8, 0.6, 0.7, 0.9, 0.55, 0.8]
+
+    assert verdict.value(contended(paired(), own), "cpu") > 0.1
+
+
+def test_wall_time_is_as_it_was(paired):
+    """Waiting is what the wall clock is there to see: nothing is taken off it."""
+    one = contended(paired(1.1), [0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8])
+
+    assert verdict.value(one, "wall") == pytest.approx(math.log(1.1))
+
+
 def test_many_cells_share_the_level():
     """With twenty cells identical code still raises at most 1 % alarms in all."""
     rule = Rule(cells=20)
