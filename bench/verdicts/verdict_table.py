@@ -55,7 +55,7 @@ def drawn(standings: Sequence[Standing], title: str):
     """The table, for rich."""
     from rich import box, markup, table, text
 
-    _, same = names.apart([one.match.base.cell for one in standings])
+    same = _same(standings)
     heading = f"{title} ({', '.join(same)})" if same else title
     made = table.Table(
         title=markup.escape(heading),
@@ -71,6 +71,11 @@ def drawn(standings: Sequence[Standing], title: str):
         cell = text.Text.assemble(name, (f"\n  {times}" if times else "", "dim"))  # below, or 80 columns are too few
         made.add_row(cell, *map(markup.escape, row), text.Text(word, style=STYLES.get(word, "dim")))
     return made
+
+
+def _same(standings: Sequence[Standing]) -> list[str]:
+    """What all cells share, on both sides."""
+    return names.apart([side.cell for one in standings for side in (one.match.base, one.match.candidate)])[1]
 
 
 def notes(standings: Sequence[Standing], rule: Rule) -> list[str]:
@@ -108,7 +113,7 @@ def show(standings: Sequence[Standing], rule: Rule, title: str, console) -> None
 
 def markdown(standings: Sequence[Standing], rule: Rule, title: str) -> str:
     """The table for a pull request, notes below."""
-    _, same = names.apart([one.match.base.cell for one in standings])
+    same = _same(standings)
     lines = [f"### {title}", "", *([", ".join(same), ""] if same else [])]
     lines += [f"| {' | '.join(COLUMNS)} |", "|" + "|".join("---" if one in LEFT else "---:" for one in COLUMNS) + "|"]
     for *row, word in rows(standings):
