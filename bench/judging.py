@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from bench import options
+from bench.lab.plant import KINDS
 from flowers_core import models, pipelines
 
 FAILED, NOTHING = 1, 3
@@ -217,7 +218,7 @@ def calibrate(*, units, photos, records, results, json, **which) -> None:
 @options.DATA
 @options.RESULTS
 @options.JSON
-def prove(*, seconds, load, photos, records, results, json) -> None:
+def prove(*, seconds, load, kinds, photos, records, results, json) -> None:
     """Proves the verdicts: planted slowdowns and identical pairs, judged by us, by asv's rule and by pooled tests.
 
     Writes results/tables/proof.md from all units of the store.
@@ -232,7 +233,7 @@ def prove(*, seconds, load, photos, records, results, json) -> None:
         from bench.lab import source as sources
 
         source = sources.find(photos=photos, records=records)
-        demonstration.record(results, source, seconds=seconds, load_share=load)
+        demonstration.record(results, source, seconds=seconds, load_share=load, kinds=kinds or KINDS)
     demonstration.show(results, as_json=json)
 
 

@@ -1,20 +1,31 @@
 """The proof as a user asks for it: units recorded behind a bar, and what all units of a store prove."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from time import perf_counter
 
+from bench.lab.plant import NONE
 from bench.lab.source import Source
 from bench.ledger import store
 from bench.proof import proof_table, proving, recording
 from flowers_core import progress
 
 
-def record(results: Path, source: Source, *, seconds: float, load_share: float) -> None:
-    """Records units for some time; each is stored as its pair ends, so that Ctrl-C loses a pair at most."""
+def record(results: Path, source: Source, *, seconds: float, load_share: float, kinds: Collection[str]) -> None:
+    """Records units for some time; each is stored as its pair ends, so that Ctrl-C loses a pair at most.
+
+    Args:
+        results: The store.
+        source: What the cells read.
+        seconds: How long.
+        load_share: Of one core, which a load beside takes.
+        kinds: What is planted, of `bench.lab.plant.KINDS`; nothing is, in any case, for comparison.
+    """
+    cases = tuple(case for case in recording.CASES if case.kind in kinds or case == NONE)
     begun, told = perf_counter(), 0
     with progress.bar("planted pairs, seconds", round(seconds)) as advance:
-        for _ in recording.record(results, source, seconds=seconds, load_share=load_share):
+        for _ in recording.record(results, source, seconds=seconds, load_share=load_share, cases=cases):
             passed = min(round(seconds), round(perf_counter() - begun))
             advance(passed - told)
             told = passed
