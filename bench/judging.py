@@ -215,6 +215,13 @@ def calibrate(*, units, photos, records, results, json, **which) -> None:
     type=click.FloatRange(0, 0.95),
     help="Share of a core that a foreign load takes meanwhile, in bursts.",
 )
+@click.option(
+    "--plant",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS[1:]),
+    help="Only these beside nothing; may be given again. [all]",
+)
 @options.DATA
 @options.RESULTS
 @options.JSON
