@@ -46,14 +46,6 @@ def _split(names: str | None) -> list[str]:
     return names.split(",") if names else []
 
 
-def _rule(find: float, cells):
-    """How sure verdicts must be; CPU seconds say nothing of an accelerator."""
-    from bench.verdicts.verdict import Rule
-
-    on_cpu = all(cell.device == "cpu" for cell in cells)
-    return Rule.finding(find, cells=len(cells), clocks=("wall", "cpu") if on_cpu else ("wall",))
-
-
 def _matches(cells, base, candidate, axis, source):
     """What is to be compared, and a title for it."""
     from bench.ledger import sweep
@@ -68,11 +60,12 @@ def _matches(cells, base, candidate, axis, source):
 def _compared(base, candidate, *, axis, find, budget, photos, records, results, json, **which):  # noqa: PLR0913 - options
     """Runs a comparison and gives its standings, rule and title."""
     from bench.lab import source as sources
-    from bench.verdicts import scoreboard
+    from bench.verdicts import scoreboard, verdict
 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     found, title = _matches(cells, base, candidate, axis, source)
-    rule = _rule(find, [match.base.cell for match in found])
+    clocks = verdict.clocks(side.cell for match in found for side in (match.base, match.candidate))
+    rule = verdict.Rule.finding(find, cells=len(found), clocks=clocks)
     standings = scoreboard.run(found, results, rule=rule, title=title, budget_seconds=budget, as_json=json)
     return standings, rule, title
 

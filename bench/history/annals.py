@@ -10,6 +10,7 @@ from bench.lab.cell import Cell
 from bench.lab.source import Source
 from bench.ledger import store
 from bench.verdicts import compare, matches
+from bench.verdicts import verdict as verdicts
 from bench.verdicts.verdict import Rule
 from flowers_core.errors import InputError
 
@@ -53,7 +54,7 @@ class Judge:
         return self._known[key]
 
     def _run(self, match: compare.Match, cell: Cell) -> Paired:
-        rule = Rule(clocks=("wall", "cpu") if cell.device == "cpu" else ("wall",))
+        rule = Rule(clocks=verdicts.clocks([cell]))
         for standings in compare.run([match], self._results, rule=rule, budget_seconds=self._budget):
             (one,) = standings
         verdict, estimates = one.verdict, one.verdict.estimates

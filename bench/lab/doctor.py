@@ -11,9 +11,9 @@ from time import perf_counter, thread_time
 
 from bench.lab import machine, symptoms
 from bench.lab.finding import LEVELS, Finding, Said, named
+from bench.lab.machine import BUSY_SHARE
 
 COLOURS = {"bad": "bold red", "note": "yellow", "unknown": "dim", "ok": "green"}
-BUSY_SHARE = 0.1  # of all cores; figures taken beside more than this carry a mark in the tables, too
 SEEN_SHARE = 0.02  # what an idle system does for itself stays below it
 LOOPS, LOOP_SECONDS = 200, 0.005  # each as short as a quick step; 10 of them lie beyond the 95th percentile
 # Here the 95th percentile of the wait was under 0.1 % of a loop when quiet, and 140 % with more threads than cores.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 HOUSE = Path(__file__).parents[2]
 
+BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than this deserves a mark
+
 PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "numpy", "xprof", "asv", "flowers-bench")
 
 # What changes how TensorFlow, XLA, JAX, Keras, the allocator or the thread pools behave …

@@ -22,7 +22,7 @@ from bench.lab import clock, damage, machine, subject
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
-from flowers_core import devices, precision
+from flowers_core import devices
 from flowers_core.door import INSTALL
 from flowers_core.errors import InputError
 
@@ -67,7 +67,7 @@ def measure(job: Job) -> Measurement:
     try:
         base = replace(base, data=job.source.describe(job.cell.reads))
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
-    except devices.DeviceAbsent as absent:
+    except (devices.DeviceAbsent, subject.Unsuitable) as absent:
         done = replace(base, status="n/a", reason=str(absent))
     except ImportError as error:
         done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
@@ -122,12 +122,7 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
 def _measure_step(job: Job, base: Measurement) -> Measurement:
     """Trains or predicts, on a resident batch or fed by a pipeline."""
     cell = job.cell
-    reason = precision.unsuitable(cell.precision, cell.device)
-    if reason:
-        return replace(base, status="n/a", reason=reason)
-    device = devices.find(cell.device)
-    if device.replicas > 1 and cell.xla and cell.backend == "tensorflow":
-        return replace(base, status="n/a", reason="Keras cannot compile a step of several replicas by XLA")
+    device = subject.place(cell)
     batches = subject.feed(cell, job.source, images=base.data.get("images", 0))
     start = perf_counter()
     step = subject.fed_step(cell, batches, device, classes=base.data.get("classes", 5))

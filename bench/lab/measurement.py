@@ -92,6 +92,25 @@ def rate(images_per_step: int, step_seconds: tuple[float, ...]) -> float:
     return images_per_step / median(step_seconds)
 
 
+def known(values: dict, record: type, *, newest: int) -> dict:
+    """What a line of a store holds of the fields of a record; others are left aside.
+
+    Args:
+        values: The line.
+        record: The dataclass that it was written from.
+        newest: The latest format that this program knows.
+
+    Raises:
+        InputError: If a newer program wrote it.
+        KeyError: If it names no format.
+    """
+    if values["format"] > newest:
+        kind = record.__name__.lower()
+        raise InputError(f"a {kind} of format {values['format']}; this program reads up to {newest}")
+    names = {entry.name for entry in fields(record)}
+    return {name: value for name, value in values.items() if name in names}
+
+
 def from_json(values: dict) -> Measurement:
     """Reads what `to_json` gave.
 
@@ -99,10 +118,7 @@ def from_json(values: dict) -> Measurement:
         InputError: If a newer program wrote it, or if it lacks what every measurement has.
     """
     try:
-        if values["format"] > FORMAT:
-            raise InputError(f"a measurement of format {values['format']}; this program reads up to {FORMAT}")
-        known = {entry.name for entry in fields(Measurement)}
-        given = {name: value for name, value in values.items() if name in known}
+        given = known(values, Measurement, newest=FORMAT)
         given["cell"] = Cell(**given["cell"])
         for name in ("step_seconds", "step_cpu_seconds"):
             given[name] = tuple(given[name])

@@ -13,13 +13,14 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 from bench.lab import machine, plant, spawn
-from bench.lab.side import Side
-from bench.lab.unit import Sample, Unit, facts
+from bench.lab.side import Side, cell_id
+from bench.lab.unit import Sample, Unit
 
 TURNS = 8  # of each process
 TURN_SECONDS = 0.2
@@ -51,8 +52,8 @@ class Worker:
                 start_new_session=True,
             )
         os.close(write)
-        cell, source = side.cell.to_json(), {"photos": side.source.photos, "records": side.source.records}
-        self._tell({"cell": cell, "source": source, "planted": planted, "parent": os.getpid()})
+        job = {"cell": side.cell.to_json(), "source": asdict(side.source)}
+        self._tell({**job, "planted": planted, "parent": os.getpid()})
 
     def _tell(self, order: dict) -> None:
         with suppress(BrokenPipeError):  # it has died, which the answer will say
@@ -128,9 +129,9 @@ def record(
     common = {
         "comparison": comparison,
         "pair": begun,
-        "cell": " v ".join(dict.fromkeys((base.cell.id, candidate.cell.id))),
-        "base": _facts(base),
-        "candidate": _facts(candidate),
+        "cell": cell_id(base, candidate),
+        "base": base.facts(),
+        "candidate": candidate.facts(),
         "load": load,
         "machine": machine.fingerprint(),
     }
@@ -155,10 +156,6 @@ def record(
         finally:
             for worker in workers:
                 worker.end()
-
-
-def _facts(side: Side) -> dict:
-    return facts(side.cell, name=side.name, code=side.code, environment=side.environment)
 
 
 def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:

@@ -29,3 +29,12 @@ class Side:
     path: str = str(machine.HOUSE)
     code: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
+
+    def facts(self) -> dict:
+        """What a unit keeps of it."""
+        return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **self.code}
+
+
+def cell_id(base: Side, candidate: Side) -> str:
+    """Names what two sides run, in the store: the cell, or both where they differ."""
+    return " v ".join(dict.fromkeys((base.cell.id, candidate.cell.id)))

@@ -7,7 +7,7 @@ from time import perf_counter
 from bench.lab import sync
 from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from bench.lab.source import Source
-from flowers_core import pipelines, precision
+from flowers_core import devices, pipelines, precision
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
 MOST_FILLING_SECONDS = 30.0  # a bucket that is read one by one would take longer than a process may live
@@ -68,6 +68,26 @@ def batches_per_step(iterator) -> int:
         next(iterator)
         count += 1
     return count
+
+
+class Unsuitable(RuntimeError):
+    """A cell makes no sense on its device; the message says why."""
+
+
+def place(cell: Cell):
+    """The device of a cell's model, a `flowers_core.devices.Device`.
+
+    Raises:
+        Unsuitable: If the cell makes no sense there.
+        DeviceAbsent: If it is not to be had here.
+    """
+    reason = precision.unsuitable(cell.precision, cell.device)
+    if reason:
+        raise Unsuitable(reason)
+    device = devices.find(cell.device)
+    if device.replicas > 1 and cell.xla and cell.backend == "tensorflow":
+        raise Unsuitable("Keras cannot compile a step of several replicas by XLA")
+    return device
 
 
 def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:

@@ -1,10 +1,9 @@
 """What one pair of processes says of base against candidate: the record that verdicts are made from."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from bench.lab.cell import Cell
-from bench.lab.measurement import RULER
+from bench.lab.measurement import RULER, known
 from flowers_core.errors import InputError, one_of
 
 # 1: both sides with their samples, order, plant, load, machine (2026-11).
@@ -100,11 +99,6 @@ class Unit:
         return values
 
 
-def facts(cell: Cell, *, name: str, code: dict, environment: dict) -> dict:
-    """What a unit keeps of a side."""
-    return {"name": name, "cell": cell.to_json(), "environment": environment, **code}
-
-
 def from_json(values: dict) -> Unit:
     """Reads what `Unit.to_json` gave.
 
@@ -112,10 +106,7 @@ def from_json(values: dict) -> Unit:
         InputError: If a newer program wrote it, or if it lacks what every unit has.
     """
     try:
-        if values["format"] > FORMAT:
-            raise InputError(f"a unit of format {values['format']}; this program reads up to {FORMAT}")
-        known = {entry.name for entry in fields(Unit)}
-        given = {name: value for name, value in values.items() if name in known}
+        given = known(values, Unit, newest=FORMAT)
         for side in ("base_samples", "candidate_samples"):
             given[side] = tuple(Sample(*sample) for sample in given[side])
         return Unit(**given)

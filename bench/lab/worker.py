@@ -7,15 +7,12 @@ on the descriptor that the job names: nothing that a framework prints can get in
 import json
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 
 from bench.lab import measure, plant, subject, turn
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.source import Source
-from flowers_core import devices, precision
-from flowers_core.errors import InputError
 
 CALIBRATION_SECONDS = 0.5
 
@@ -43,10 +40,7 @@ def prepare(cell: Cell, source: Source, *, planted: bool):
 
 def _stepping(cell: Cell, source: Source, data: dict):
     """One step of a model."""
-    reason = precision.unsuitable(cell.precision, cell.device)
-    if reason:
-        raise InputError(reason)
-    device = devices.find(cell.device)
+    device = subject.place(cell)
     batches = subject.feed(cell, source, images=data.get("images", 0))
     return subject.fed_step(cell, batches, device, classes=data.get("classes", 5))
 
@@ -71,7 +65,8 @@ def _some_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
         return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
     import tensorflow as tf
 
-    manifest = import_module("flowers_core.manifest")
+    from flowers_core import manifest
+
     paths = manifest.paths(source.records, source.manifest())
     image = {"image": tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(list(paths), num_parallel_reads=1).take(count)
@@ -94,7 +89,7 @@ def serve(orders, answer) -> None:
     try:
         step = prepare(Cell(**job["cell"]), Source(**job["source"]), planted=job["planted"])
     except Exception as error:  # whatever stops it is the unit's reason
-        answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500], "kind": type(error).__name__})
+        answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
         return
     answer({"ready": True})
     for line in orders:

@@ -7,12 +7,10 @@ from math import comb
 from statistics import median
 
 from bench.lab.cell import Cell
+from bench.lab.machine import BUSY_SHARE
 from bench.lab.measurement import Measurement
 
 CONFIDENCE = 0.95
-
-# A figure taken while others used more of the CPU than this deserves a mark.
-BUSY_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,20 +182,28 @@ def markdown(view: View) -> str:
 
 def show(view: View, console) -> None:
     """Draws a view on a rich console; fits 80 columns."""
-    from rich import box, markup, table
+    from rich import markup
 
-    drawn = table.Table(
-        title=markup.escape(view.title),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    drawn = titled(view.title)
     named = len(view.columns) - FIGURES
     for number, column in enumerate(view.columns):
         drawn.add_column(column, justify="left" if number < named else "right", overflow="fold")
     for row in view.rows:
         drawn.add_row(*(markup.escape(text) for text in row))
     console.print(drawn)
-    for note in view.notes:
+    say(view.notes, console)
+
+
+def titled(title: str):
+    """An empty rich table as all of the house look, to be given columns and rows."""
+    from rich import box, markup, table
+
+    return table.Table(
+        title=markup.escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+
+
+def say(notes: Iterable[str], console) -> None:
+    """Prints the notes below a table."""
+    for note in notes:
         console.print(note, style="dim", markup=False, highlight=False)

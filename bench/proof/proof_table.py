@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bench.ledger import figures
+from bench.ledger import figures, table
 from bench.proof import proof_words, rivals
 from bench.proof.proving import Proof, Row
 
@@ -134,25 +134,19 @@ def others(row: Row) -> tuple[str, ...]:
 
 def show(proof: Proof, console) -> None:
     """Draws what matters on a rich console; fits 80 columns."""
-    from rich import box, markup, table
+    from rich import markup
 
     for load in dict.fromkeys(row.load for row in proof.together):
         rows = [row for row in proof.together if row.load == load]
-        drawn = table.Table(
-            title=markup.escape(f"Alarms where nothing was planted, else slowdowns found ({_among(rows)})"),
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-        )
+        drawn = table.titled(f"Alarms where nothing was planted, else slowdowns found ({_among(rows)})")
         for number, column in enumerate(SHOWN):
             drawn.add_column(column, justify="right" if number else "left", no_wrap=True, overflow="fold")
         for row in rows:
             _, _, find, _, share, _, _, minutes, *said = headline(row)
             drawn.add_row(*map(markup.escape, (proof_words.plant(row), find, share, minutes, *said)))
         console.print(drawn)
-    for line in (*map(proof_words.fresh_line, proof.fresh), *proof_words.notes(proof)[:3]):
-        console.print(line.replace("**", ""), style="dim", markup=False, highlight=False)
+    lines = (*map(proof_words.fresh_line, proof.fresh), *proof_words.notes(proof)[:3])
+    table.say((line.replace("**", "") for line in lines), console)
 
 
 def _among(rows: list[Row]) -> str:

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from bench.lab.machine import BUSY_SHARE
 from bench.ledger import figures
-from bench.ledger.summary import BUSY_SHARE
 from bench.proof import rivals
 from bench.proof.fresh import Fresh
 from bench.proof.proving import HALVES, IN_HALF, PROOF, SEED, Proof, Row, interval

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from bench.lab.machine import BUSY_SHARE
 from bench.lab.measurement import Measurement
-from bench.ledger.summary import BUSY_SHARE
 
 BUSY_PART = 0.25  # a set with more of its figures taken while others used the CPU is of a busy machine
 

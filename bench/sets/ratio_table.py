@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bench.lab.cell import NO_MODEL
-from bench.ledger import figures, names
+from bench.ledger import figures, names, table
 from bench.sets.sets import Row
 
 COLUMNS = ("cell", "base", "candidate", "ratio [95 %]", "verdict")
@@ -37,22 +37,15 @@ def show(rows: Iterable[Row], console) -> None:
         if some:
             per = "an image" if some[0].per == "image" else "a step"
             console.print(_drawn(title.format(per), some))
-    for note in notes(rows, most=MOST):
-        console.print(note, style="dim", markup=False, highlight=False)
+    table.say(notes(rows, most=MOST), console)
 
 
 def _drawn(title: str, rows: list[Row]):
     """A rich table under a title that says what all its cells have in common."""
-    from rich import box, markup, table
+    from rich import markup
 
     named, same = names.apart([row.cell for row in rows])
-    drawn = table.Table(
-        title=markup.escape(f"{title} ({', '.join(same)})"),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    drawn = table.titled(f"{title} ({', '.join(same)})")
     for column in COLUMNS:
         justify = "left" if column in ("cell", "verdict") else "right"
         drawn.add_column(column, justify=justify, no_wrap=column != "cell", overflow="fold")

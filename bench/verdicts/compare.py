@@ -9,8 +9,8 @@ from statistics import mean
 from time import perf_counter
 
 from bench.lab import pair
-from bench.lab.side import Side
-from bench.lab.unit import CLOCKS, Unit
+from bench.lab.side import Side, cell_id
+from bench.lab.unit import Unit
 from bench.ledger import store
 from bench.verdicts import verdict
 from bench.verdicts.verdict import LOOKS, Estimate, Rule, Verdict
@@ -31,8 +31,7 @@ class Match:
     @property
     def cell(self) -> str:
         """Names it in the store."""
-        base, candidate = self.base.cell.id, self.candidate.cell.id
-        return base if base == candidate else f"{base} v {candidate}"
+        return cell_id(self.base, self.candidate)
 
 
 @dataclass
@@ -63,8 +62,9 @@ class Standing:
         """What its units say together, by clock; those of the verdict where there is one."""
         if self.verdict:
             return self.verdict.estimates
-        clocks = CLOCKS if len(self.units) > 1 else ()
-        return {clock: verdict.estimate([verdict.value(unit, clock) for unit in self.units]) for clock in clocks}
+        rule = Rule(clocks=verdict.clocks([self.match.base.cell, self.match.candidate.cell]))
+        some = self.values(rule) if len(self.units) > 1 else {}
+        return {clock: verdict.estimate(values) for clock, values in some.items()}
 
     def unit_seconds(self) -> float:
         """What a unit of it takes."""

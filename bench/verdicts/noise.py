@@ -6,10 +6,10 @@ from functools import cache, partial
 from statistics import median
 
 from bench.lab.cell import Cell
+from bench.lab.machine import BUSY_SHARE
 from bench.lab.measurement import RULER
 from bench.lab.unit import CLOCKS, Unit
-from bench.ledger import figures, names
-from bench.ledger.summary import BUSY_SHARE
+from bench.ledger import figures, names, table
 from bench.verdicts import power, verdict
 from bench.verdicts.verdict import LOOKS, Rule
 
@@ -62,11 +62,6 @@ class Floor:
         return self.measured.id
 
 
-def clocks(cell: Cell) -> tuple[str, ...]:
-    """What a verdict of a cell looks at: CPU seconds say nothing of an accelerator."""
-    return CLOCKS if cell.device == "cpu" else ("wall",)
-
-
 def floors(units: Iterable[Unit], *, machine_id: str | None = None, load: str = "") -> list[Floor]:
     """The floor of each cell that has units of identical sides.
 
@@ -111,7 +106,7 @@ def _floor(units: Sequence[Unit], begun: Sequence[Unit]) -> Floor:
     begun = [unit for unit in begun if unit.status == "ok"]
     seconds = [unit.seconds for unit in begun if unit.identical] or [unit.seconds for unit in begun]
     shares = [unit.foreign_cpu_share for unit in units if unit.foreign_cpu_share is not None]
-    series, alarms = _alarms(values, Rule(clocks=clocks(measured)))
+    series, alarms = _alarms(values, Rule(clocks=verdict.clocks([measured])))
     return Floor(
         **known,
         wall_deviation=deviations["wall"],
@@ -173,7 +168,7 @@ def findable(
         power.Noise(limit * floor.wall_deviation, limit * floor.cpu_deviation, floor.correlation),
         int(seconds // floor.unit_seconds),
         waiting=waiting,
-        rule=(lambda _: rule) if rule else partial(Rule.finding, cells=cells, clocks=clocks(floor.measured)),
+        rule=(lambda _: rule) if rule else partial(Rule.finding, cells=cells, clocks=verdict.clocks([floor.measured])),
         power=power_wanted,
     )
 
@@ -205,22 +200,19 @@ def markdown(rows: Iterable[Floor]) -> str:
 
 def show(rows: Iterable[Floor], console) -> None:
     """Draws floors on a rich console; fits 80 columns."""
-    from rich import box, markup, table
+    from rich import markup
 
     rows = list(rows)
     short, same = names.apart([floor.measured for floor in rows]) if rows else ([], [])
     title = f"Noise floor, and the smallest slowdown found ({', '.join(same)})" if same else "Noise floor"
-    drawn = table.Table(
-        title=markup.escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    drawn = table.titled(title)
     for column in COLUMNS:
         left = column == "cell"
         drawn.add_column(column, justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for name, floor in zip(short, rows, strict=True):
         drawn.add_row(markup.escape(name), *_figures(floor))
     console.print(drawn)
-    for note in notes(rows):
-        console.print(note, style="dim", markup=False, highlight=False)
+    table.say(notes(rows), console)
 
 
 def _figures(floor: Floor) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ tested; where both speak, the wall clock decides, for it is what a user waits fo
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from bench.lab.cell import Cell
 from bench.lab.unit import CLOCKS, Unit
 
 # Six looks at p < 0.001, shared between two clocks, raise 0.45 % false alarms in all (by simulation: what all looks
@@ -105,6 +106,11 @@ class Verdict:
         return estimate and estimate.ratio
 
 
+def clocks(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """What a verdict of cells looks at: CPU seconds say nothing of an accelerator."""
+    return CLOCKS if all(cell.device == "cpu" for cell in cells) else ("wall",)
+
+
 def value(unit: Unit, clock: str) -> float:
     """What a unit says: the trimmed mean over its turns of log(candidate / base).
 
@@ -142,9 +148,8 @@ def contention(unit: Unit, logs: Sequence[float]) -> list[float]:
 
 def estimate(values: Sequence[float]) -> Estimate:
     """What at least 2 units say on one clock: the t test over them, its interval, and their scatter."""
-    from scipy import (
-        special,
-    )  # Student's distribution without what `scipy.stats` adds to it: a proof asks 100,000 times
+    # Student\'s distribution without what `scipy.stats` adds to it: a proof asks 100,000 times.
+    from scipy import special
 
     freedom = len(values) - 1
     mean = math.fsum(values) / len(values)
@@ -190,17 +195,12 @@ def _contradicted(one: Estimate, wall: Estimate) -> bool:
     return not wall.low <= one.ratio <= wall.high and (one.ratio > 1) != (wall.ratio > 1)
 
 
-def judge(units: Sequence[Unit], rule: Rule) -> Verdict | None:
-    """The verdict of whole units, taken in their order: at the first look that allows one.
+def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
+    """The verdict of units in their order, by what each says: at the first look that allows one.
 
     Returns:
         None where more units are needed; `inconclusive` when the last look allows no other.
     """
-    return follow({clock: [value(unit, clock) for unit in units] for clock in rule.clocks}, rule)
-
-
-def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
-    """`judge`, of the values of units."""
     count = len(values["wall"])
     for looked in (number for number in LOOKS if number <= count):
         verdict = look({clock: some[:looked] for clock, some in values.items()}, rule)

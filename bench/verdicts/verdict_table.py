@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
 
-from bench.ledger import figures, names
+from bench.lab.machine import BUSY_SHARE
+from bench.ledger import figures, names, table
 from bench.verdicts.compare import Standing
 from bench.verdicts.verdict import Estimate, Rule
 
@@ -53,17 +54,11 @@ def interval(estimate: Estimate) -> str:
 
 def drawn(standings: Sequence[Standing], title: str):
     """The table, for rich."""
-    from rich import box, markup, table, text
+    from rich import markup, text
 
     same = _same(standings)
     heading = f"{title} ({', '.join(same)})" if same else title
-    made = table.Table(
-        title=markup.escape(heading),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    made = table.titled(heading)
     for column in COLUMNS:
         if column != TIMES:
             made.add_column(column, justify="left" if column in LEFT else "right", no_wrap=column != "cell")
@@ -95,7 +90,7 @@ def notes(standings: Sequence[Standing], rule: Rule) -> list[str]:
         if one.deaths:
             said.append(f"{name}: {len(one.deaths)} units dropped, the last: {one.deaths[-1].reason}")
     load = [unit.foreign_cpu_share or 0.0 for one in standings for unit in one.units]
-    if load and median(load) > 0.1:
+    if load and median(load) > BUSY_SHARE:
         said.append(f"others used {100 * median(load):.0f} % of the CPU meanwhile (median): `python -m bench doctor`")
     return said
 
@@ -107,8 +102,7 @@ def _clock(name: str) -> str:
 def show(standings: Sequence[Standing], rule: Rule, title: str, console) -> None:
     """Draws the table and its notes on a rich console."""
     console.print(drawn(standings, title))
-    for note in notes(standings, rule):
-        console.print(note, style="dim", markup=False, highlight=False)
+    table.say(notes(standings, rule), console)
 
 
 def markdown(standings: Sequence[Standing], rule: Rule, title: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from bench.lab.cell import Cell
-from bench.lab.unit import Sample, Unit, facts
+from bench.lab.side import Side
+from bench.lab.unit import Sample, Unit
 from bench.verdicts import noise, power, verdict
 from bench.verdicts.verdict import Rule
 
@@ -26,8 +27,8 @@ def unit(number=0, *, wall=0.0, cpu=0.0, cell=PIPELINE, planted=False, digest="d
     common = {"comparison": "calibration-1", "pair": f"pair {number}", "seconds": 12.0, "machine": HERE}
     return Unit(
         **{**common, "cell": cell.id, "started": f"2026-11-2{number % 8}T12:00:00+00:00", **others},
-        base=facts(cell, name="base", code=CODE, environment={}),
-        candidate=facts(cell, name="candidate", code={**CODE, "digest": digest}, environment={}),
+        base=Side(name="base", cell=cell, code=CODE).facts(),
+        candidate=Side(name="candidate", cell=cell, code={**CODE, "digest": digest}).facts(),
         base_samples=(Sample(10, 0.2, 0.4, 0.0),) * 8,
         candidate_samples=(Sample(10, 0.2 * math.exp(wall), 0.4 * math.exp(cpu), 0.0),) * 8,
         plant={"kind": "compute", "share": 0.05} if planted else {"kind": "none", "share": 0.0},

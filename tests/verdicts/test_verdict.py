@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.lab.cell import Cell
 from bench.verdicts import verdict
 from bench.verdicts.verdict import LOOKS, Rule
 
@@ -88,6 +89,14 @@ def test_the_accelerator_is_judged_by_the_wall_clock():
 
     assert verdict.follow(values, rule).clock == "wall"
     assert rule.level == 2 * RULE.level
+
+
+def test_one_side_on_an_accelerator_is_enough():
+    """CPU seconds decide only where both sides work on the CPU: else a GPU would be faster for using none of them."""
+    cells = [Cell(model="dense", device=device) for device in ("cpu", "gpu")]
+
+    assert verdict.clocks(cells[:1]) == ("wall", "cpu")
+    assert verdict.clocks(cells) == ("wall",)
 
 
 def test_the_estimate_is_the_textbooks():
