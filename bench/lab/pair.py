@@ -22,7 +22,7 @@ from bench.lab import machine, plant, spawn
 from bench.lab.side import Side, cell_id
 from bench.lab.unit import Sample, Unit
 
-TURNS = 8  # of each process
+TURNS = 16  # of each process: most of the noise is between turns, most of the time goes into starting
 TURN_SECONDS = 0.2
 LONG_TURNS = 3  # the untimed first turn, so many times as long
 ANSWER_SECONDS = 300.0

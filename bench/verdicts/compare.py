@@ -16,7 +16,7 @@ from bench.verdicts import verdict
 from bench.verdicts.verdict import LOOKS, Estimate, Rule, Verdict
 from flowers_core.errors import InputError
 
-UNKNOWN_SECONDS = 15.0  # a unit, until one has been run: two imports of TensorFlow, warm-up, 16 turns
+UNKNOWN_SECONDS = 20.0  # a unit, until one has been run: two imports of TensorFlow, warm-up, 32 turns
 TYPICAL_UNITS = 6
 MOST_DEATHS = 3  # in a row; then the cell is given up
 

@@ -29,7 +29,7 @@ def units():
 
 
 def test_a_pair_gives_a_unit_of_turns_for_each_plant(units):
-    """Both processes take eight turns, in blocks of ABBA or BAAB; units of a pair share its name."""
+    """Both processes take as many turns, in blocks of ABBA or BAAB; units of a pair share its name."""
     assert {one.status for one in units} == {"ok"}, units[0].reason
     assert {one.plant["kind"] for one in units} == {"none", "sleep"}
     assert len({one.pair for one in units}) == 1
