@@ -1,11 +1,11 @@
-"""Words of the product: garden, fetch, records, models. `main` parses and calls, nothing else."""
+"""Words of the product: garden, fetch, records, models, and those of `learning`. They parse and call, nothing else."""
 
 import json as json_text
 from dataclasses import asdict
 
 import click
 
-from flowers_core import door
+from flowers_core import door, learning
 from flowers_core.errors import one_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -114,6 +114,10 @@ def models(json: bool) -> None:
     click.echo(
         "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; activations in float32."
     )
+
+
+for word in (learning.train, learning.evaluate, learning.predict, learning.export):
+    cli.add_command(word)
 
 
 def main() -> None:

@@ -57,17 +57,21 @@ def scale(image):
     return tf.cast(image, tf.float32) / 255
 
 
-def augment(image):
+def augment(image, seed=None):
     """Flips every other image left to right and draws its saturation between 0 (grey) and 2.
 
-    Drawn anew at each call: put it after `cache`, or the augmentation of the first epoch is repeated. The
-    draws follow `tf.random.set_seed`.
+    Put it after `cache`, or the augmentation of the first epoch is repeated.
 
     Args:
         image: float32 in [0, 1], shape `(height, width, 3)`: saturation is wrong for floats beyond 1.
+        seed: int64, shape `(2,)`, which decides the draws; drawn anew at each call if None, and then threads of a
+            parallel map take them in any order.
 
     Returns:
         float32 image in [0, 1] of the same shape.
     """
-    image = tf.image.random_flip_left_right(image)
-    return tf.image.random_saturation(image, 0, 2)
+    if seed is None:
+        image = tf.image.random_flip_left_right(image)
+        return tf.image.random_saturation(image, 0, 2)
+    image = tf.image.stateless_random_flip_left_right(image, seed)
+    return tf.image.stateless_random_saturation(image, 0, 2, seed)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flowers_core.errors import one_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies; the mixed ones compute in 16 bits and keep their weights in float32."""
+
+_FAST_FLAGS = {"amx_bf16"}  # units of a CPU that multiply bfloat16; without them it gains little, or loses
 
 _UNSUITABLE = {
     ("mixed_float16", "cpu"): "a CPU emulates float16 and takes seconds a step; use mixed_bfloat16",
@@ -35,6 +38,16 @@ def use(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def multiplies_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
+    """Whether this machine's CPU has units of its own for products of bfloat16 (AMX)."""
+    try:
+        text = Path(cpuinfo).read_text("utf-8")
+    except OSError:  # not Linux
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return bool(_FAST_FLAGS & set(flags.split()))
 
 
 def unsuitable(precision: str, device: str) -> str | None:

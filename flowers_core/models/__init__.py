@@ -41,6 +41,12 @@ _ROWS = {
 NAMES = tuple(_ROWS)
 """Every model: the codelab's in its order, then the drop-in bases that its notebooks name."""
 
+WITH_BASE = tuple(name for name, row in _ROWS.items() if row.has_base)
+"""Those with a network of keras.applications, for which ImageNet weights exist."""
+
+PIXELS = ("codelab", "weights")
+"""What a base is shown: [0, 1] as in the codelab, or the range that its ImageNet weights were trained on."""
+
 
 def image_size(name: str) -> int:
     """Pixels on each side of the images for which the codelab made the model `name`.
@@ -62,7 +68,14 @@ def check_image_size(name: str, size: int) -> None:
     _check_whole("image_size", size, _ROWS[name].smallest, f"{name} shrinks smaller images to nothing")
 
 
-def build(name: str, *, image_size: int | None = None, classes: int = 5, weights: str | Path | None = None):
+def build(
+    name: str,
+    *,
+    image_size: int | None = None,
+    classes: int = 5,
+    weights: str | Path | None = None,
+    pixels: str = "codelab",
+):
     """Builds an uncompiled model.
 
     It takes images of shape `(batch, image_size, image_size, 3)`, float32 in [0, 1], and gives class
@@ -75,14 +88,17 @@ def build(name: str, *, image_size: int | None = None, classes: int = 5, weights
         weights: None for random weights; the path of a weights file; or "imagenet", which Keras downloads.
             The file holds the base without its top for a model with a pretrained base (mobilenetv2,
             xception, vgg16, resnet50, mobilenet), and the whole model (`model.save_weights`) for the others.
+        pixels: One of `PIXELS`: what a base is shown. The model takes images in [0, 1] either way.
 
     Returns:
         A `keras.Model` named `name`.
 
     Raises:
-        InputError: If the name is unknown, the size too small, or the weights are missing or do not fit.
+        InputError: If the name is unknown, the size too small, the weights are missing or do not fit, or pixels are
+            to be those of weights and the model has no base.
     """
     one_of("name", name, NAMES)
+    one_of("pixels", pixels, PIXELS if name in WITH_BASE else PIXELS[:1])
     row = _ROWS[name]
     size = row.image_size if image_size is None else image_size
     check_image_size(name, size)
@@ -91,7 +107,7 @@ def build(name: str, *, image_size: int | None = None, classes: int = 5, weights
     make = getattr(import_module(f"{__name__}.{row.file}"), name)
     with _explained(name, weights):
         if row.has_base:
-            return make(image_size=size, classes=classes, weights=weights and str(weights))
+            return make(image_size=size, classes=classes, weights=weights and str(weights), pixels=pixels)
         model = make(image_size=size, classes=classes)
         if weights is not None:
             model.load_weights(weights)
@@ -128,10 +144,9 @@ def _check_weights(name: str, weights) -> None:
     if weights is None:
         return
     if weights == "imagenet":
-        bases = [other for other, row in _ROWS.items() if row.has_base]
-        if name not in bases:
+        if name not in WITH_BASE:
             raise InputError(
-                f'`weights="imagenet"` exists for {", ".join(bases)}. Received: name={name!r}. '
+                f'`weights="imagenet"` exists for {", ".join(WITH_BASE)}. Received: name={name!r}. '
                 "Leave the weights out, or give a file saved by `model.save_weights`."
             )
     elif Path(weights).suffix != ".h5" or not Path(weights).is_file():

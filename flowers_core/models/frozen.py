@@ -1,62 +1,74 @@
 """Transfer learning: a network of keras.applications that stays as it is, and one dense layer that learns.
 
 Source: the codelab's notebook "04 transfer learning, solution"; it uses MobileNetV2 and names the other bases.
-Pixels stay in [0, 1] as in the codelab, although ImageNet weights were trained on other ranges.
+A base is shown pixels in [0, 1] as in the codelab, although ImageNet weights were trained on other ranges; or, where
+pixels are those of the weights, what `keras.applications` says that they expect.
 """
 
 import keras
 
+from flowers_core.models import pixel_range
 
-def mobilenetv2(*, image_size: int, classes: int, weights: str | None = None):
+
+def mobilenetv2(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab"):
     """MobileNetV2: 2,488,389 parameters, of which 230,405 learn, at 192 pixels and 5 classes.
 
     Args:
         image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
         classes: Width of the output, shape `(batch, classes)`, float32.
         weights: None, "imagenet", or the path of the base's weights without its top.
+        pixels: What the base is shown, `codelab` or `weights`.
     """
-    return _under_dense(keras.applications.MobileNetV2, "mobilenetv2", image_size, classes, weights)
+    shown = pixel_range.signed() if pixels == "weights" else []
+    return _under_dense(keras.applications.MobileNetV2, "mobilenetv2", image_size, classes, weights, shown)
 
 
-def vgg16(*, image_size: int, classes: int, weights: str | None = None):
+def vgg16(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab"):
     """VGG16: 14,806,853 parameters, of which 92,165 learn, at 192 pixels and 5 classes.
 
     Args:
         image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
         classes: Width of the output, shape `(batch, classes)`, float32.
         weights: None, "imagenet", or the path of the base's weights without its top.
+        pixels: What the base is shown, `codelab` or `weights`.
     """
-    return _under_dense(keras.applications.VGG16, "vgg16", image_size, classes, weights)
+    shown = pixel_range.centred() if pixels == "weights" else []
+    return _under_dense(keras.applications.VGG16, "vgg16", image_size, classes, weights, shown)
 
 
-def resnet50(*, image_size: int, classes: int, weights: str | None = None):
+def resnet50(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab"):
     """ResNet50: 23,956,357 parameters, of which 368,645 learn, at 192 pixels and 5 classes.
 
     Args:
         image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
         classes: Width of the output, shape `(batch, classes)`, float32.
         weights: None, "imagenet", or the path of the base's weights without its top.
+        pixels: What the base is shown, `codelab` or `weights`.
     """
-    return _under_dense(keras.applications.ResNet50, "resnet50", image_size, classes, weights)
+    shown = pixel_range.centred() if pixels == "weights" else []
+    return _under_dense(keras.applications.ResNet50, "resnet50", image_size, classes, weights, shown)
 
 
-def mobilenet(*, image_size: int, classes: int, weights: str | None = None):
+def mobilenet(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab"):
     """MobileNet: 3,413,189 parameters, of which 184,325 learn, at 192 pixels and 5 classes.
 
     Args:
         image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
         classes: Width of the output, shape `(batch, classes)`, float32.
         weights: None, "imagenet", or the path of the base's weights without its top.
+        pixels: What the base is shown, `codelab` or `weights`.
     """
-    return _under_dense(keras.applications.MobileNet, "mobilenet", image_size, classes, weights)
+    shown = pixel_range.signed() if pixels == "weights" else []
+    return _under_dense(keras.applications.MobileNet, "mobilenet", image_size, classes, weights, shown)
 
 
-def _under_dense(application, name: str, image_size: int, classes: int, weights: str | None):
+def _under_dense(application, name: str, image_size: int, classes: int, weights: str | None, shown: list):
     base = application(weights=weights, include_top=False, input_shape=(image_size, image_size, 3))
     base.trainable = False
     return keras.Sequential(
         [
             keras.Input((image_size, image_size, 3)),
+            *shown,
             base,
             keras.layers.Flatten(),
             keras.layers.Dense(classes, activation="softmax", dtype="float32"),

@@ -255,13 +255,14 @@ def test_augmentation_is_drawn_anew_in_every_epoch(shards, tmp_path):
     assert all(form.min() >= 0 and form.max() <= 1 and form.dtype == np.float32 for form in forms)
 
 
-def test_a_seed_fixes_the_order(shards):
-    """With the same seed two streams agree image for image, with another they do not."""
+@pytest.mark.parametrize("augmented", [False, True])
+def test_a_seed_fixes_order_and_augmentation(shards, augmented):
+    """With the same seed two streams agree pixel for pixel, with another they do not."""
     streams = [
         [
             pixels.tobytes()
             for pixels, _ in batches.training(
-                shards, image_size=IMAGE_SIZE, batch_size=4, augmented=False, shuffle_buffer=20, seed=seed
+                shards, image_size=IMAGE_SIZE, batch_size=4, augmented=augmented, shuffle_buffer=20, seed=seed
             )
             .take(15)
             .as_numpy_iterator()
@@ -270,6 +271,17 @@ def test_a_seed_fixes_the_order(shards):
     ]
     assert streams[0] == streams[1]
     assert streams[0] != streams[2]
+
+
+def test_seeded_augmentation_differs_from_epoch_to_epoch(shards, tmp_path):
+    """A seed numbers the draws; it does not repeat them."""
+    single = str(tmp_path / "single.tfrec")
+    with tf.io.TFRecordWriter(single) as writer:
+        writer.write(next(iter(tf.data.TFRecordDataset(shards[0]))).numpy())
+    data = batches.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1, seed=5)
+    forms = [pixels for pixels, _ in data.take(12).as_numpy_iterator()]
+    assert len({form.tobytes() for form in forms}) > 6
+    assert all(form.min() >= 0 and form.max() <= 1 for form in forms)
 
 
 def test_training_has_static_shapes_and_the_right_options(shards):

@@ -15,6 +15,7 @@ import pytest
 
 from flowers_core import models, precision
 from flowers_core.errors import InputError
+from flowers_core.models import pixel_range
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -239,3 +240,41 @@ def test_models_run_on_jax_without_tensorflow():
     assert told["total"] == pytest.approx(2, abs=1e-4)
     assert told["rooms"] == ["dense"]
     assert not told["tensorflow"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "mode"), [(pixel_range.signed, "tf"), (pixel_range.centred, "caffe")], ids=["signed", "centred"]
+)
+def test_pixels_are_what_the_weights_expect(layers, mode):
+    """From [0, 1] to what `preprocess_input` makes of [0, 255]."""
+    images = noise()[0]
+    (layer,) = layers()
+    expected = keras.applications.imagenet_utils.preprocess_input(images * 255, mode=mode)
+
+    np.testing.assert_allclose(layer(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "xception", "mobilenet", "resnet50"])
+def test_the_range_of_the_weights_is_a_choice(name):
+    """It puts one layer without parameters before the base, and a model saved so can be loaded safely."""
+    plain, ranged = (models.build(name, image_size=71, pixels=pixels) for pixels in models.PIXELS)
+
+    assert len(ranged.layers) == len(plain.layers) + 1
+    assert ranged.count_params() == plain.count_params()
+    assert ranged.layers[0].name == ("centred" if name == "resnet50" else "signed")
+
+
+def test_a_range_of_weights_needs_a_base():
+    """Of a model without one it is a mistake."""
+    with pytest.raises(InputError, match="`pixels` must be one of codelab"):
+        models.build("convnet", pixels="weights")
+
+
+def test_a_range_survives_saving(tmp_path):
+    """A layer of ours needs no code in the file: safe mode loads it."""
+    images = noise()[0]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *pixel_range.centred()])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+
+    np.testing.assert_array_equal(again(images), model(images))

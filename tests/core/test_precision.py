@@ -51,3 +51,16 @@ def test_an_unknown_device_is_an_input_error():
     """An unknown kind of device is refused with the list of those there are."""
     with pytest.raises(InputError, match="cpu, gpu, tpu"):
         precision.unsuitable("float32", "npu")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("flags\t\t: fpu amx_bf16 avx\n", True), ("flags\t\t: fpu avx512_bf16\n", False), ("", False)],
+)
+def test_units_for_bfloat16_are_told_by_the_flags(tmp_path, text, expected):
+    """AMX is named among the flags of the CPU; other instructions for bfloat16 do not count."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+
+    assert precision.multiplies_bfloat16(path) is expected
+    assert precision.multiplies_bfloat16(tmp_path / "none") is False
