@@ -1,8 +1,8 @@
-"""Words of the lab: measure, sweep, table, report, and those of `judging`. `main` parses and calls, nothing else."""
+"""Words of the lab: measure, sweep, table, report, those of `judging` and of `teaching`. They parse and call."""
 
 import click
 
-from bench import judging, options
+from bench import judging, options, teaching
 from bench.lab.cell import MODES, NO_MODEL, RESIDENT
 from flowers_core import door, models, pipelines
 from flowers_core.precision import PRECISIONS
@@ -158,7 +158,7 @@ def report(results) -> None:
     click.echo(f"page: {reports.page(results)}")
 
 
-for word in judging.WORDS:
+for word in (*judging.WORDS, teaching.accuracy):
     cli.add_command(word)
 
 

@@ -8,15 +8,20 @@ import keras
 
 from flowers_core.runs import Run
 
+KEEP_SECONDS = 5.0  # at least from keeping to keeping: what a kill may cost; saving may take longer than an epoch
+
 
 class NotFinite(RuntimeError):
     """The loss is no number any more; the message says when it happened and what is left."""
 
 
 class Epochs(keras.callbacks.Callback):
-    """Keeps a row and the weights as each epoch ends.
+    """Makes a row as each epoch ends, and keeps rows and weights unless that was done seconds ago.
 
-    The row comes first: weights that are kept belong to an epoch whose row is there, even after a kill in between.
+    Rows come first: weights that are kept belong to an epoch whose row is there, even after a kill in between.
+
+    Attributes:
+        kept: The epoch, from 1, whose weights were kept last; 0 for none.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Epochs(keras.callbacks.Callback):
         super().__init__()
         self._run, self._whole, self._images, self._rows, self._tell = run, whole, images, rows, tell
         self._begun = begun - (rows[-1]["elapsed_seconds"] if rows else 0.0)
+        self._kept_at, self.kept = -math.inf, len(rows)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the epoch's clock."""
@@ -55,7 +61,7 @@ class Epochs(keras.callbacks.Callback):
         self._trained = perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Keeps row and weights."""
+        """Makes the row."""
         seconds = self._trained - self._epoch_begun
         figures = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
         self._rows.append(
@@ -68,13 +74,24 @@ class Epochs(keras.callbacks.Callback):
                 "elapsed_seconds": perf_counter() - self._begun,
             }
         )
-        self._run.keep_history(self._rows)
-        self._run.keep_model(self._whole)
+        if perf_counter() - self._kept_at > KEEP_SECONDS:
+            self._keep()
         self._tell(
             f"epoch {epoch + 1}: loss {figures['loss']:.3f}, accuracy {figures['accuracy']:.3f}; validation: "
             f"loss {figures['val_loss']:.3f}, accuracy {figures['val_accuracy']:.3f}; "
             f"{self._images / seconds:,.0f} images/s"
         )
+
+    def on_train_end(self, logs=None):
+        """Keeps the last epoch."""
+        del logs
+        if self.kept < len(self._rows):
+            self._keep()
+
+    def _keep(self) -> None:
+        self._run.keep_history(self._rows)
+        self._run.keep_model(self._whole)
+        self._kept_at, self.kept = perf_counter(), len(self._rows)
 
 
 class Moving(keras.callbacks.Callback):
@@ -93,9 +110,9 @@ class Moving(keras.callbacks.Callback):
 class StopAtNaN(keras.callbacks.Callback):
     """Stops at the first step after which the loss is no number; what is kept is from before it."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, epochs: Epochs):
         super().__init__()
-        self._run = run
+        self._run, self._epochs = run, epochs
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch."""
@@ -111,9 +128,10 @@ class StopAtNaN(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if math.isfinite(loss):
             return
-        kept = f"the weights of epoch {self._epoch} are kept in {self._run.model}" if self._epoch else "nothing is kept"
+        kept = self._epochs.kept
+        left = f"the weights of epoch {kept} are kept in {self._run.model}" if kept else "nothing is kept"
         raise NotFinite(
-            f"The loss is {loss} after step {batch + 1} of epoch {self._epoch + 1}: {kept}. A smaller --learning-rate "
+            f"The loss is {loss} after step {batch + 1} of epoch {self._epoch + 1}: {left}. A smaller --learning-rate "
             f"or --precision float32 may help"
         )
 

@@ -107,10 +107,11 @@ def train(
         model = _compiled(settings, run)
         done = int(model.optimizer.iterations) // (images // settings.batch_size)
         rows = _rows(run, done)
+        if done >= settings.epochs:
+            return rows
         learner, data, validation = _fed(model, settings, training_shards, validation_shards, done=done, tell=tell)
-    if done >= settings.epochs:
-        return rows
     steps = images // settings.batch_size
+    epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
     with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
         learner.fit(
             data,
@@ -122,9 +123,9 @@ def train(
             verbose=0,
             callbacks=[
                 *_scheduled(settings),
-                StopAtNaN(run),
+                StopAtNaN(run, epochs),
                 Moving(advance),
-                Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell),
+                epochs,
                 keras.callbacks.TensorBoard(run.logs, write_graph=False),
                 *([StopAtTarget(target)] if target is not None else []),
             ],

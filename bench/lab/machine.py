@@ -147,7 +147,7 @@ def code() -> dict:
 
 
 class ForeignLoad:
-    """Watches how much of the machine's CPU time others use while we measure."""
+    """Watches how much of the machine's CPU time others use while we, and children that we wait for, measure."""
 
     def __init__(self, *measured: int):
         """Watches others than this process and those of the given ids."""
@@ -162,9 +162,7 @@ class ForeignLoad:
         import psutil
 
         times = psutil.cpu_times()
-        own = sum(
-            used.user + used.system for used in (psutil.Process(one).cpu_times() for one in (None, *self._measured))
-        )
+        own = sum(sum(psutil.Process(one).cpu_times()[:4]) for one in (None, *self._measured))
         total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
         idle = times.idle + getattr(times, "iowait", 0.0)
         return total - idle, total, own

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.lab import measurement, unit
+from bench.lab import measurement, trained, unit
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
+from bench.lab.trained import Trained
 from bench.lab.unit import Unit
 from flowers_core.errors import InputError
 
@@ -47,7 +48,12 @@ def append_unit(record: Unit, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "units")
 
 
-def _append(record: Measurement | Unit, folder: Path) -> Path:
+def append_training(record: Trained, results: Path = RESULTS) -> Path:
+    """Adds a training likewise, to `results/trainings/<host>.jsonl`."""
+    return _append(record, Path(results) / "trainings")
+
+
+def _append(record: Measurement | Unit | Trained, folder: Path) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -87,6 +93,11 @@ def read(files: Iterable[Path]) -> Loaded:
 def load_units(results: Path = RESULTS) -> tuple[Unit, ...]:
     """Reads all units of a store; lines that cannot be read are left out."""
     return _read(sorted((Path(results) / "units").glob("*.jsonl")), unit.from_json)[0]
+
+
+def load_trainings(results: Path = RESULTS) -> tuple[Trained, ...]:
+    """Reads all trainings of a store; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "trainings").glob("*.jsonl")), trained.from_json)[0]
 
 
 def _read(files: Iterable[Path], from_json: Callable[[dict], object]) -> tuple[tuple, tuple[str, ...]]:

@@ -1,0 +1,141 @@
+"""Outcomes as tables: Markdown, the terminal at 80 columns, plain values."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from bench.accuracy import outcome
+from bench.accuracy.outcome import Middle, Outcome
+from bench.lab.machine import BUSY_SHARE
+from bench.ledger import figures, table
+from flowers_core import recipes
+
+ACCURACY = ("model", "way", "n", "accuracy", "codelab", "target reached")
+EPOCHS = ("model", "way", "n", "first epoch", "a later epoch", "images/s")
+LEFT = 2  # columns that are names
+
+
+def _share(middle: Middle | None) -> str:
+    if middle is None:
+        return figures.ABSENT
+    return f"{middle.value:.3f} [{middle.low:.3f}, {middle.high:.3f}]"
+
+
+def _seconds(middle: Middle | None) -> str:
+    return figures.ABSENT if middle is None else figures.interval(middle.value, middle.low, middle.high)
+
+
+def _codelab(model: str) -> str:
+    known = recipes.recipe(model).accuracy
+    return f"{known[0]:.3f} to {known[1]:.3f}" if known else figures.ABSENT
+
+
+def _target(one: Outcome) -> str:
+    if one.target is None:
+        return figures.ABSENT
+    if not one.reached:
+        return f"{one.target:g}: n/a, best {one.best:.3f}" if one.best is not None else figures.ABSENT
+    count = "" if one.reached == len(one.trainings) else f" ({one.reached} of {len(one.trainings)})"
+    return f"{one.target:g}: {_seconds(one.target_seconds)}, {one.target_images.value:,.0f} images{count}"
+
+
+def accuracy_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """A text for each of `ACCURACY`."""
+    return [
+        (one.model, one.way, str(len(one.trainings)), _share(one.accuracy), _codelab(one.model), _target(one))
+        for one in found
+    ]
+
+
+def epoch_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """A text for each of `EPOCHS`."""
+    return [
+        (
+            one.model,
+            one.way,
+            str(len(one.trainings)),
+            _seconds(one.first_epoch_seconds),
+            _seconds(one.epoch_seconds),
+            figures.rate(one.images_per_second and one.images_per_second.value),
+        )
+        for one in found
+    ]
+
+
+def notes(found: Sequence[Outcome]) -> list[str]:
+    """What the columns mean, how much faster, whether as good, what failed."""
+    said = [
+        "median [lowest, highest] over n trainings of different seeds, each in a fresh process; accuracy: on the "
+        "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos",
+        "target reached: seconds and images from the start of a training, compilation and validation included",
+        "a later epoch: from end to end, validation included; the first has building and compilation in it",
+    ]
+    faster = outcome.speedups(found)
+    if faster:
+        each = ", ".join(
+            f"{one.model} {one.ratio.value:.2f} [{one.ratio.low:.2f}, {one.ratio.high:.2f}]" for one in faster
+        )
+        mean = outcome.geometric_mean([one.ratio.value for one in faster])
+        said.append(f"a later epoch, ours against plain: {mean:.2f} times as fast (geometric mean); {each}")
+    said += [
+        f"{one.model}: mixed_bfloat16 less float32, accuracy {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}] "
+        f"(95 %, {one.seeds} seeds)"
+        for one in outcome.parities(found)
+    ]
+    said += [f"{one.model} {one.way}: {reason}" for one in found for reason in dict.fromkeys(one.failed)]
+    busy = [one for some in found for one in some.trainings if (one.foreign_cpu_share or 0.0) > BUSY_SHARE]
+    if busy:
+        said.append(f"beside {len(busy)} trainings others used more than {BUSY_SHARE:.0%} of the CPU")
+    return said
+
+
+def origin(found: Sequence[Outcome]) -> str:
+    """Machine, software, records and day, in one line."""
+    one = next(one for some in found for one in some.trainings)
+    packages = one.machine.get("packages", {})
+    parts = [
+        f"{one.machine.get('cpu', 'unknown CPU')}, {one.machine.get('usable_cores', '?')} cores",
+        *(f"{name} {packages[name]}" for name in ("tensorflow", "keras") if name in packages),
+        f"{one.images:,} images an epoch in batches of {one.settings.get('batch_size')}",
+        f"commit {one.code.get('commit', '')[:8]}{' with uncommitted changes' if one.code.get('dirty') else ''}",
+        one.started[:10],
+    ]
+    return "; ".join(parts)
+
+
+def markdown(found: Sequence[Outcome]) -> str:
+    """Both tables, notes, origin, and the command that makes it again."""
+    lines = ["# Accuracy, and the time it takes", ""]
+    for columns, rows in ((ACCURACY, accuracy_rows(found)), (EPOCHS, epoch_rows(found))):
+        lines += [f"| {' | '.join(columns)} |", "|" + "---|" * LEFT + "---:|" * (len(columns) - LEFT)]
+        lines += [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in rows]
+        lines.append("")
+    lines += [f"- {note}" for note in notes(found)]
+    if any(one.trainings for one in found):
+        lines.append(f"- {origin(found)}")
+    names = [f"--model {model}" for model in dict.fromkeys(one.model for one in found)]
+    ways = [f"--way {way}" for way in dict.fromkeys(one.way for one in found)]
+    seeds = max((len(one.trainings) for one in found), default=0)
+    command = " ".join(["python -m bench accuracy", *names, *ways, f"--seeds {seeds}"])
+    return "\n".join([*lines, f"- `{command}`, with `--records` and `--weights` of these", ""])
+
+
+def show(found: Sequence[Outcome], console) -> None:
+    """Draws both tables and the notes on a rich console."""
+    from rich import markup
+
+    for title, columns, rows in (
+        ("Accuracy", ACCURACY, accuracy_rows(found)),
+        ("Epochs", EPOCHS, epoch_rows(found)),
+    ):
+        drawn = table.titled(title)
+        for number, name in enumerate(columns):
+            drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold")
+        for row in rows:
+            drawn.add_row(*map(markup.escape, row))
+        console.print(drawn)
+    table.say(notes(found), console)
+
+
+def plain(found: Sequence[Outcome]) -> list[dict]:
+    """One object of plain values an outcome, without the trainings themselves."""
+    return [{name: value for name, value in asdict(one).items() if name != "trainings"} for one in found]

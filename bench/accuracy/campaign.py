@@ -1,0 +1,72 @@
+"""Many trainings, a fresh process each, ways in turns; each is stored as it ends."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.lab import trained
+from bench.lab.trained import Job, Trained
+from bench.ledger import store
+
+
+def plan(
+    models: Sequence[str], ways: Sequence[str], seeds: int, *, records: str, epochs: int | None, weights: dict[str, str]
+) -> list[Job]:
+    """What to train, seed after seed: of each model all ways one after another, the order turned round each time.
+
+    What disturbs the machine for minutes then falls on all ways alike.
+
+    Args:
+        models: Names.
+        ways: Names.
+        seeds: How many: 1, 2, 3 …
+        records: Folder of the records.
+        epochs: None for the codelab's.
+        weights: Path of weights by model; a model that is not named begins with random ones.
+    """
+    campaign = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return [
+        Job(
+            model=model,
+            way=way,
+            seed=seed,
+            records=str(Path(records).resolve()),
+            epochs=epochs,
+            weights=weights.get(model, ""),
+            campaign=campaign,
+        )
+        for seed in range(1, seeds + 1)
+        for model in models
+        for way in (ways if seed % 2 else reversed(ways))
+    ]
+
+
+def run(
+    jobs: Iterable[Job],
+    results: Path,
+    *,
+    timeout: float,
+    train: Callable[..., Trained] = trained.train,
+) -> Iterator[Trained]:
+    """Trains one after another; gives each when it is stored.
+
+    Args:
+        jobs: What to train.
+        results: The store.
+        timeout: Seconds for one training.
+        train: What trains.
+    """
+    for job in jobs:
+        done = train(job, timeout=timeout)
+        store.append_training(done, results)
+        yield done
+
+
+def stored(results: Path, campaign: str) -> list[Trained]:
+    """The trainings of a campaign that have ended."""
+    return [one for one in store.load_trainings(results) if one.campaign == campaign]
+
+
+def last(results: Path) -> list[Trained]:
+    """Those of the campaign that was begun last; none if there is none."""
+    return stored(results, max((one.campaign for one in store.load_trainings(results)), default=""))

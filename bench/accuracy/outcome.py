@@ -1,0 +1,187 @@
+"""Trainings -> how good each model becomes, how long that takes, and how much faster one way is than another."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import exp, fsum, log
+from statistics import median
+
+from bench.lab.trained import Trained
+from flowers_core import recipes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Middle:
+    """Median with lowest and highest: of few seeds no narrower interval would be honest."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Middle | None":
+        """None of nothing."""
+        ordered = sorted(values)
+        return cls(value=median(ordered), low=ordered[0], high=ordered[-1]) if ordered else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the trainings of one model, in one way, came to.
+
+    Attributes:
+        model: One of `models.NAMES`.
+        way: One of `bench.lab.trained.WAYS`.
+        trainings: Those that ended well.
+        failed: Reasons of the others.
+        accuracy: On the validation shards after the last epoch.
+        best: Highest of any epoch of any training.
+        target: Accuracy to be reached; None if there is none.
+        reached: How many reached it.
+        target_seconds: From the start of the training, of those that did: building, compilation, validation and
+            saving included.
+        target_images: Images trained on until then.
+        first_epoch_seconds: The first epoch with all that comes before it.
+        epoch_seconds: A later one, validation included; of each training the median.
+        images_per_second: Of the steps of later epochs.
+    """
+
+    model: str
+    way: str
+    trainings: tuple[Trained, ...]
+    failed: tuple[str, ...]
+    accuracy: Middle | None
+    best: float | None
+    target: float | None
+    reached: int
+    target_seconds: Middle | None
+    target_images: Middle | None
+    first_epoch_seconds: Middle | None
+    epoch_seconds: Middle | None
+    images_per_second: Middle | None
+
+
+def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> list[Outcome]:
+    """One for each model and way, in the order in which they first came.
+
+    Args:
+        trainings: Of one campaign.
+        target: Validation accuracy to be reached; the lowest that the codelab's notebooks print, unless given.
+    """
+    kinds: dict[tuple[str, str], list[Trained]] = {}
+    for one in trainings:
+        kinds.setdefault((one.model, one.way), []).append(one)
+    return [_outcome(model, way, some, target) for (model, way), some in kinds.items()]
+
+
+def _outcome(model: str, way: str, trainings: Sequence[Trained], target: float | None) -> Outcome:
+    published = recipes.recipe(model).accuracy
+    target = target if target is not None else published and published[0]
+    good = tuple(one for one in trainings if one.status == "ok" and one.history)
+    reached = [row for row in (first_at(one, target) for one in good) if row]
+    return Outcome(
+        model=model,
+        way=way,
+        trainings=good,
+        failed=tuple(f"{one.status}: {one.reason}" for one in trainings if one not in good),
+        accuracy=Middle.of(one.history[-1]["val_accuracy"] for one in good),
+        best=max((row["val_accuracy"] for one in good for row in one.history), default=None),
+        target=target,
+        reached=len(reached),
+        target_seconds=Middle.of(row["elapsed_seconds"] for row, _ in reached),
+        target_images=Middle.of(row["epoch"] * images for row, images in reached),
+        first_epoch_seconds=Middle.of(one.history[0]["elapsed_seconds"] for one in good),
+        epoch_seconds=Middle.of(later_epoch(one) for one in good if len(one.history) > 1),
+        images_per_second=Middle.of(
+            median(row["images_per_second"] for row in one.history[1:]) for one in good if len(one.history) > 1
+        ),
+    )
+
+
+def first_at(one: Trained, target: float | None) -> tuple[dict, int] | None:
+    """The first row of a training that reaches a target, with the images of an epoch; None if none does."""
+    if target is None:
+        return None
+    return next(((row, one.images) for row in one.history if row["val_accuracy"] >= target), None)
+
+
+def later_epoch(one: Trained) -> float:
+    """Median seconds of the epochs after the first, from end to end: steps, validation, and what is kept."""
+    return median(after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in pairwise(one.history))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speedup:
+    """How much faster an epoch is in one way than in another.
+
+    Attributes:
+        model: Of which.
+        ratio: Seconds of an epoch in the other way over those in this one, of trainings of the same seed, which ran
+            one after the other; above 1 this way is faster.
+    """
+
+    model: str
+    ratio: Middle
+
+
+def speedups(found: Sequence[Outcome], *, way: str = "ours", than: str = "plain") -> list[Speedup]:
+    """One for each model that was trained in both ways."""
+    by = {(one.model, one.way): one for one in found}
+    made = []
+    for model in dict.fromkeys(one.model for one in found):
+        if (model, way) not in by or (model, than) not in by:
+            continue
+        seconds, others = (
+            {one.seed: later_epoch(one) for one in by[model, name].trainings if len(one.history) > 1}
+            for name in (way, than)
+        )
+        ratio = Middle.of(others[seed] / seconds[seed] for seed in seconds if seed in others)
+        if ratio:
+            made.append(Speedup(model=model, ratio=ratio))
+    return made
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Of ratios: as many times faster as all together are."""
+    return exp(fsum(map(log, values)) / len(values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Whether one way becomes as good as another.
+
+    Attributes:
+        model: Of which.
+        seeds: Trainings in each way.
+        difference: Mean over seeds of its accuracy less the other's.
+        low: Lower end of the 95 % interval, by Student's t over seeds.
+        high: Its upper end.
+    """
+
+    model: str
+    seeds: int
+    difference: float
+    low: float
+    high: float
+
+
+def parities(found: Sequence[Outcome], *, way: str = "mixed_bfloat16", than: str = "float32") -> list[Parity]:
+    """One for each model that was trained in both ways with at least 2 seeds in common."""
+    from scipy import stats
+
+    by = {(one.model, one.way): one for one in found}
+    made = []
+    for model in dict.fromkeys(one.model for one in found):
+        if (model, way) not in by or (model, than) not in by:
+            continue
+        ours, theirs = (
+            {one.seed: one.history[-1]["val_accuracy"] for one in by[model, name].trainings} for name in (way, than)
+        )
+        differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+        if len(differences) < 2:
+            continue
+        mean = fsum(differences) / len(differences)
+        interval = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95) if len(set(differences)) > 1 else None
+        low, high = (float(interval.low), float(interval.high)) if interval else (mean, mean)
+        made.append(Parity(model=model, seeds=len(differences), difference=mean, low=low, high=high))
+    return made

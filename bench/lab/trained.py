@@ -1,0 +1,172 @@
+"""One training in a fresh process, from its first epoch to its last: accuracy, and the time that it takes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from bench.lab import machine, spawn
+from bench.lab.cell import Cell
+from bench.lab.measurement import RULER, STATUSES, known
+from flowers_core.errors import InputError, one_of
+
+# 1: way, settings, history, machine, code (2026-11).
+FORMAT = 1
+
+# What each way of training adds to the command: `ours` is what `train` does of itself on this machine, `plain` the
+# same recipe as `fit` runs it with nothing chosen, the others differ from `ours` in one thing.
+WAYS = {
+    "ours": (),
+    "plain": ("--precision", "float32", "--no-xla", "--no-cached-features"),
+    "float32": ("--precision", "float32"),
+    "mixed_bfloat16": ("--precision", "mixed_bfloat16"),
+    "deterministic": ("--deterministic",),
+    "weights_pixels": ("--pixels", "weights"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to train.
+
+    Attributes:
+        model: One of `models.NAMES`.
+        way: One of `WAYS`.
+        seed: Of weights, order and augmentation.
+        records: Folder of the records.
+        epochs: None for the codelab's.
+        weights: Of the base; empty for random ones.
+        campaign: Marks trainings that belong together.
+    """
+
+    model: str
+    way: str
+    seed: int
+    records: str
+    epochs: int | None = None
+    weights: str = ""
+    campaign: str = ""
+
+    def __post_init__(self):
+        one_of("way", self.way, WAYS)
+
+    def command(self, output: Path) -> list[str]:
+        """The command line of the training."""
+        words = ["-m", "flowers_core", "train", self.model, "--records", self.records, "--output", str(output)]
+        words += ["--seed", str(self.seed), "--device", "cpu", "--json", *WAYS[self.way]]
+        words += ["--epochs", str(self.epochs)] if self.epochs else []
+        words += ["--weights", self.weights] if self.weights else []
+        return [sys.executable, *words]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What one training gave.
+
+    Attributes:
+        model: One of `models.NAMES`.
+        way: One of `WAYS`.
+        seed: Of weights, order and augmentation.
+        campaign: Marks trainings that belong together.
+        status: One of `measurement.STATUSES`.
+        reason: Why, where the status is not `ok`.
+        settings: All that decided what it did, see `flowers_core.runs.Settings`.
+        history: A row an epoch, see `flowers_core.training.train`.
+        images: Images that an epoch trains on.
+        started: Date and time, ISO 8601 in UTC.
+        process_seconds: Life of the process, imports included.
+        foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
+        machine: Fingerprint of the machine and its software, see `bench.lab.machine`.
+        code: Git state and digest of the code under test.
+        ruler: Version of how we measure.
+        format: `FORMAT` when it was written.
+    """
+
+    model: str
+    way: str
+    seed: int
+    campaign: str
+    status: str
+    reason: str = ""
+    settings: dict = field(default_factory=dict)
+    history: tuple[dict, ...] = ()
+    images: int = 0
+    started: str = ""
+    process_seconds: float = 0.0
+    foreign_cpu_share: float | None = None
+    machine: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
+    ruler: str = RULER
+    format: int = FORMAT
+
+    def __post_init__(self):
+        one_of("status", self.status, STATUSES)
+
+    def to_json(self) -> dict:
+        """Plain values; `from_json` is the way back."""
+        return asdict(self)
+
+
+def from_json(values: dict) -> Trained:
+    """Reads what `Trained.to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what every training has.
+    """
+    try:
+        given = known(values, Trained, newest=FORMAT)
+        return Trained(**{**given, "history": tuple(given["history"])})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not a training: {type(error).__name__} {error}") from error
+
+
+def train(job: Job, *, timeout: float) -> Trained:
+    """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
+    started, start, load = datetime.now(UTC), perf_counter(), machine.ForeignLoad()
+    given: dict = {"status": "ok"}
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        output, words = Path(folder) / "training", Path(folder) / "stderr"
+        with words.open("wb") as stderr:
+            child = subprocess.Popen(
+                job.command(output),
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=spawn.environment(Cell(model=job.model)),
+                cwd=folder,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
+            )
+        try:
+            answer, _ = child.communicate(timeout=timeout)
+            if child.returncode == 0:
+                given |= _said(json.loads(answer), output)
+            else:
+                given["status"], given["reason"] = spawn.how_it_died(child.returncode, 0, 1, words)
+        except subprocess.TimeoutExpired:
+            given = {"status": "timeout", "reason": f"ended after {timeout:.0f} s, the limit for one training"}
+        finally:
+            spawn.end(child)
+            child.stdout.close()
+    return Trained(
+        model=job.model,
+        way=job.way,
+        seed=job.seed,
+        campaign=job.campaign,
+        **given,
+        started=started.isoformat(timespec="seconds"),
+        process_seconds=perf_counter() - start,
+        foreign_cpu_share=load.share(),
+        machine=machine.fingerprint(),
+        code=machine.code(),
+    )
+
+
+def _said(answer: dict, output: Path) -> dict:
+    """History and settings of a training that ended well."""
+    settings = json.loads((output / "training.json").read_text())
+    rows = answer["history"]
+    images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
+    return {"history": tuple(rows), "settings": settings, "images": images}
