@@ -7,18 +7,23 @@ RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test report clean
+.PHONY: bench test report clean browser
 
 bench: $(INSTALLED) $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
 	$(RUN) -m bench sweep --profile quick --seconds 2 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
 	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
 
-test: .venv/installed-test  ## all tests and checks
+test: .venv/installed-test browser  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pytest
+
+# The page is tried in a real browser: one that is here, or Debian's where root may install it; else its tests say so.
+browser:
+	@command -v chromium google-chrome > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || \
+	{ apt-get update --quiet && apt-get install --yes --quiet chromium; } > /dev/null 2>&1 || true
 
 report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report

@@ -153,9 +153,9 @@ def report(results) -> None:
 
     Example: python -m bench report
     """
-    from bench.ledger import report as reports
+    from bench.page import page
 
-    click.echo(f"page: {reports.page(results)}")
+    click.echo(f"page: {page.write(results)}")
 
 
 for word in (*judging.WORDS, teaching.accuracy):

@@ -1,11 +1,9 @@
-"""What a user reads of a store: tables in four shapes, and the page with the tables beside it."""
+"""What a user reads of a store: tables in four shapes."""
 
-import json
 from pathlib import Path
 
 from bench.lab import machine
 from bench.lab.measurement import Measurement
-from bench.ledger import page as pages
 from bench.ledger import store, summary, table
 from flowers_core.errors import InputError
 
@@ -77,19 +75,3 @@ def markdown(summaries: list[summary.Summary]) -> str:
         parts.append(f"{place}\n")
         parts += [table.markdown(view) for view in table.views(some)]
     return "\n".join(parts)
-
-
-def page(results: Path) -> Path:
-    """Writes the page of a store, and its tables as Markdown and CSV.
-
-    Returns:
-        The page.
-    """
-    loaded = store.load(results)
-    summaries = summary.by_cell(loaded.measurements)
-    if summaries:
-        store.save_table("all.md", markdown(summaries), results)
-        store.save_table("all.csv", table.csv(summaries), results)
-    rows = json.loads(table.frame(summaries).to_json(orient="records")) if summaries else []
-    places = {place: table.views(some) for place, some in by_place(summaries).items()}
-    return store.save_page(pages.render(places, rows=rows, damaged=loaded.damaged), results)

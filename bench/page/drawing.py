@@ -1,0 +1,52 @@
+"""Charts -> pictures that are there without JavaScript, and the library that lets them answer.
+
+Vega-Lite (BSD licence, kept in the bundle's comments): a chart is data and a description, so the same one is drawn here
+as SVG and in the browser as something to hover over; its expressions run interpreted, so that the page needs no `eval`.
+"""
+
+from functools import cache
+
+# What the page's own colours will stand for; in the browser the page's script puts them in.
+INK, LINE = "#123456", "#654321"
+
+CONFIG = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": INK, "titleColor": INK, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
+        "gridOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220,
+    },
+    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "symbolLimit": 40,
+               "symbolBaseFillColor": INK, "symbolBaseStrokeColor": INK},
+    "rule": {"color": INK},
+    "bar": {"color": "#4c78a8"},
+    "line": {"color": "#4c78a8", "strokeWidth": 2},
+    "range": {
+        "category": [
+            "#4c78a8", "#e07b39", "#54a07d", "#c2557a", "#8d6cab", "#b39b3a", "#6aa6c9", "#a35d4d",
+            "#2f8f9d", "#d98fb0", "#7f9c3b", "#9c755f", "#5a5fa8", "#c99700", "#888f96", "#b5479b",
+        ]
+    },
+}  # fmt: skip
+
+
+def whole(spec: dict) -> dict:
+    """A chart with the look of the page."""
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **spec, "config": CONFIG}
+
+
+def svg(spec: dict) -> str:
+    """A picture of a chart whose text and lines take the colours of the page around it."""
+    import vl_convert
+
+    drawn = vl_convert.vegalite_to_svg(whole(spec))
+    return drawn.replace(INK, "currentColor").replace(LINE, "var(--line)")
+
+
+@cache
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, safe inside a <script> element."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle().replace("</script", "<\\/script")

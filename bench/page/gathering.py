@@ -1,0 +1,135 @@
+"""A store -> what the page shows of it: figures of the latest code, verdicts, trainings, history."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.accuracy import campaign, outcome
+from bench.accuracy.outcome import Outcome
+from bench.lab.unit import Unit
+from bench.ledger import store, summary
+from bench.ledger.summary import Summary
+from bench.verdicts import verdict
+from bench.verdicts.verdict import Rule, Verdict
+
+MOST_COMPARISONS = 12  # the latest; the others stay in the store
+MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
+HISTORY = Path("tables") / "history.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What became of one cell of a comparison.
+
+    Attributes:
+        comparison: Its mark, the date and time when it began.
+        cell: Id of the cell.
+        base: Name of what ran as base.
+        candidate: Name of what ran as candidate.
+        verdict: By the rule for finding 5 %.
+        cpu: Of which machine.
+    """
+
+    comparison: str
+    cell: str
+    base: str
+    candidate: str
+    verdict: Verdict
+    cpu: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """All that the page shows.
+
+    Attributes:
+        summaries: Of all machines and all code, the latest last.
+        shown: The latest of each cell on each machine with each data, at most `MOST_SHOWN`: tables and charts.
+        compared: Cells of the latest comparisons.
+        outcomes: Of the latest campaign of trainings.
+        history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
+        damaged: Lines and files that could not be read.
+    """
+
+    summaries: tuple[Summary, ...]
+    shown: tuple[Summary, ...]
+    compared: tuple[Compared, ...]
+    outcomes: tuple[Outcome, ...]
+    history: dict | None
+    damaged: tuple[str, ...]
+
+
+def gather(results: Path) -> Gathered:
+    """Reads a store."""
+    loaded = store.load(results)
+    summaries = summary.by_cell(loaded.measurements)
+    history, damaged = _history(Path(results) / HISTORY)
+    return Gathered(
+        summaries=tuple(summaries),
+        shown=tuple(latest(summaries)),
+        compared=tuple(compared(store.load_units(results))),
+        outcomes=tuple(outcome.outcomes(campaign.last(results))),
+        history=history,
+        damaged=(*loaded.damaged, *damaged),
+    )
+
+
+def _history(path: Path) -> tuple[dict | None, tuple[str, ...]]:
+    """What `bench history` wrote, and why it cannot be read."""
+    if not path.exists():
+        return None, ()
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        points = [{**point, "value_seconds": float(point["value_seconds"])} for point in found["points"]]
+        return {"series": found["series"], "points": points, "changes": found["changes"]}, ()
+    except (ValueError, TypeError, KeyError) as error:
+        return None, (f"{path.name}: {type(error).__name__} {error}",)
+
+
+def latest(summaries: Iterable[Summary]) -> list[Summary]:
+    """Of each cell on each machine with each data the one of which a measurement came last."""
+    found: dict[tuple, Summary] = {}
+    for one in sorted(summaries, key=lambda one: one.measurement.started):
+        data = one.measurement.data.get("photos"), one.measurement.data.get("images")
+        found[one.cell, one.measurement.machine.get("id"), data] = one
+    return sorted(found.values(), key=lambda one: one.measurement.started)[-MOST_SHOWN:]
+
+
+def compared(units: Sequence[Unit]) -> list[Compared]:
+    """Verdicts of the latest comparisons, made again from their units."""
+    kept: dict[str, dict[str, list[Unit]]] = {}
+    for unit in units:
+        if unit.comparison[:1].isdigit():  # a date: others were recorded for a proof or a calibration
+            kept.setdefault(unit.comparison, {}).setdefault(unit.cell, []).append(unit)
+    chosen = sorted(kept, reverse=True)[:MOST_COMPARISONS]
+    return [one for comparison in chosen for one in _judged(comparison, kept[comparison])]
+
+
+def _judged(comparison: str, cells: dict[str, list[Unit]]) -> list[Compared]:
+    """Each cell of a comparison, by a level that all share."""
+    good = {cell: [unit for unit in units if unit.status == "ok"] for cell, units in cells.items()}
+    first = {cell: units[0] for cell, units in cells.items()}
+    clocks = ("wall",) if any(_accelerated(unit) for unit in first.values()) else verdict.CLOCKS
+    rule = Rule.finding(0.05, cells=len(cells), clocks=clocks)
+    verdicts = []
+    for units in good.values():
+        values = {clock: [verdict.value(unit, clock) for unit in units] for clock in rule.clocks}
+        found = verdict.follow(values, rule) if units else None
+        verdicts.append(found or verdict.partial(values, rule, "stopped before a verdict"))
+    return [
+        Compared(
+            comparison=comparison,
+            cell=cell,
+            base=str(first[cell].base.get("name", "")),
+            candidate=str(first[cell].candidate.get("name", "")),
+            verdict=one,
+            cpu=str(first[cell].machine.get("cpu", "")),
+        )
+        for cell, one in zip(cells, verdict.holm(verdicts, rule), strict=True)
+    ]
+
+
+def _accelerated(unit: Unit) -> bool:
+    """Whether a side ran on an accelerator, whose work no CPU second shows."""
+    return any(side.get("cell", {}).get("device", "cpu") != "cpu" for side in (unit.base, unit.candidate))

@@ -1,0 +1,162 @@
+"use strict";
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const { columns = [], data = [] } = read("rows");
+const rows = data.map((row) => Object.fromEntries(row.map((value, number) => [columns[number], value])));
+const points = read("points"), specs = read("specs"), look = read("look");
+const make = (tag, given = {}, ...inside) => {
+  const made = Object.assign(document.createElement(tag), given);
+  made.append(...inside);
+  return made;
+};
+
+// Charts: what stands there as a picture is drawn again as something that answers.
+const coloured = (spec) => {
+  const style = getComputedStyle(document.documentElement);
+  const text = JSON.stringify({ ...spec, config: look.config });
+  return JSON.parse(
+    text.replaceAll(look.colours.ink, style.getPropertyValue("--ink").trim())
+      .replaceAll(look.colours.line, style.getPropertyValue("--line").trim()),
+  );
+};
+const fitted = (spec, room) =>
+  room >= spec.width + 180 ? spec : { ...spec, width: Math.max(140, room - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
+const draw = (place, spec) =>
+  vegaEmbed(place, fitted(coloured(spec), place.clientWidth), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" } });
+const drawAll = () => {
+  const places = [...document.querySelectorAll("figure .chart")];
+  return Promise.all(places.map((place, number) => {
+    const picture = place.innerHTML;
+    return draw(place, specs[number]).catch((error) => {
+      place.innerHTML = picture;
+      console.warn(`a chart stays a picture: ${error.message}`);
+    });
+  })).then(() => document.documentElement.setAttribute("data-drawn", places.length));
+};
+
+// Tables: a heading sorts, a field filters.
+const UNITS = { "µs": 1e-6, ms: 1e-3, s: 1, min: 60 };
+const value = (text) => {
+  const found = text.replaceAll(",", "").match(/^[+-]?\d+(\.\d+)?/);
+  if (!found) return text === "" || text === "n/a" ? Infinity : text.toLowerCase();
+  const unit = text.match(/^[+-]?[\d.,]+ (µs|ms|s|min)\b/);
+  return Number(found[0]) * (unit ? UNITS[unit[1]] : 1);
+};
+const compare = (one, other) =>
+  typeof one === typeof other ? (one < other ? -1 : one > other ? 1 : 0) : typeof one === "number" ? -1 : 1;
+const sortBy = (table, column, direction) => {
+  const body = table.tBodies[0];
+  const sorted = [...body.rows].sort((one, other) =>
+    direction * compare(value(one.cells[column].textContent), value(other.cells[column].textContent)));
+  body.append(...sorted);
+  [...table.tHead.rows[0].cells].forEach((head, number) => {
+    if (number === column) head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+    else head.removeAttribute("aria-sort");
+  });
+};
+const makeSortable = (table) => {
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    if (head.classList.contains("rate")) return;
+    const button = make("button", { type: "button", title: "Sort" }, head.textContent);
+    button.addEventListener("click", () => sortBy(table, column, head.getAttribute("aria-sort") === "ascending" ? -1 : 1));
+    head.replaceChildren(button);
+  });
+  if (table.tBodies[0].rows.length < 8) return;
+  const field = make("input", { type: "search", className: "filter", placeholder: "filter rows" });
+  field.setAttribute("aria-label", "Filter rows");
+  field.addEventListener("input", () => {
+    const wanted = field.value.toLowerCase().split(/\s+/);
+    for (const row of table.tBodies[0].rows) {
+      row.hidden = !wanted.every((word) => row.textContent.toLowerCase().includes(word));
+    }
+  });
+  table.parentElement.before(field);
+};
+
+// Explorer: any axis against any axis.
+const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host"];
+const METRICS = ["images/s", "ms a step", "first step, s", "MB"];
+const number = (given) => given.toLocaleString("en", { maximumSignificantDigits: 4 });
+const choose = (form, name, options, chosen) => {
+  const select = make("select", { name }, ...options.map((option) => make("option", { value: option, selected: option === chosen }, option)));
+  form.append(make("label", {}, name, select));
+  return select;
+};
+const middle = (values) => {
+  const ordered = [...values].sort((one, other) => one - other), half = ordered.length >> 1;
+  return ordered.length % 2 ? ordered[half] : (ordered[half - 1] + ordered[half]) / 2;
+};
+const explore = () => {
+  const form = document.getElementById("pivot");
+  if (!form) return;
+  const selects = {
+    rows: choose(form, "rows", AXES, "model"), columns: choose(form, "columns", AXES, "precision"),
+    metric: choose(form, "metric", METRICS, "images/s"), of: choose(form, "of", ["training steps", "fed steps", "predictions", "pipelines alone", "all"], "training steps"),
+  };
+  const wanted = {
+    "training steps": (one) => one.model !== "none" && one.pipeline === "resident" && one.mode === "train",
+    "fed steps": (one) => one.model !== "none" && one.pipeline !== "resident",
+    predictions: (one) => one.model !== "none" && one.mode === "predict",
+    "pipelines alone": (one) => one.model === "none",
+    all: () => true,
+  };
+  const pivot = () => {
+    const [down, across, metric] = [selects.rows.value, selects.columns.value, selects.metric.value];
+    const some = points.filter(wanted[selects.of.value]).filter((one) => one[metric] != null);
+    const heads = [...new Set(some.map((one) => one[across]))].sort(compare);
+    const sides = [...new Set(some.map((one) => one[down]))].sort(compare);
+    const cell = (side, head) => some.filter((one) => one[down] === side && one[across] === head).map((one) => one[metric]);
+    const logs = some.map((one) => Math.log(one[metric])), [low, high] = [Math.min(...logs), Math.max(...logs)];
+    const body = sides.map((side) => make("tr", {}, make("th", { scope: "row" }, String(side)), ...heads.map((head) => {
+      const values = cell(side, head);
+      if (!values.length) return make("td", { className: "figure" }, "");
+      const shown = middle(values), made = make("td", { className: "heat", title: `${values.length} cells, median` }, number(shown));
+      made.style.setProperty("--heat", `${high > low ? 5 + 55 * (Math.log(shown) - low) / (high - low) : 5}%`);
+      return made;
+    })));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, make("th", {}, `${metric} by ${down}`), ...heads.map((head) => make("th", { scope: "col", className: "figure" }, String(head))))), make("tbody", {}, ...body));
+    document.getElementById("pivoted").replaceChildren(some.length ? table : make("p", {}, "There are no such figures."));
+  };
+  form.addEventListener("change", pivot);
+  pivot();
+  const chart = document.getElementById("plot"), all = [...METRICS, "batch", "px"];
+  const axes = {
+    x: choose(chart, "across", [...all, ...AXES], "MB"), y: choose(chart, "up", [...all, ...AXES], "images/s"),
+    colour: choose(chart, "colour", AXES, "model"), shape: choose(chart, "shape", AXES, "precision"),
+  };
+  const plot = () => {
+    const axis = (name) => all.includes(name)
+      ? { field: name.replace(/([.[\]])/g, "\\$1"), type: "quantitative", scale: { type: "log", nice: false, padding: 12 }, title: `${name} (log)` }
+      : { field: name, type: "nominal", title: name };
+    draw(document.getElementById("plotted"), {
+      data: { values: points.filter((one) => axes.x.value !== "MB" || one.MB) }, width: 500, height: 320,
+      mark: { type: "point", filled: true, size: 70, opacity: 0.85 },
+      encoding: {
+        x: axis(axes.x.value), y: axis(axes.y.value), color: { field: axes.colour.value, type: "nominal", legend: { title: null } },
+        shape: { field: axes.shape.value, type: "nominal", legend: { title: null } },
+        tooltip: [...AXES, ...METRICS].map((field) => ({ field })),
+      },
+    });
+  };
+  chart.addEventListener("change", plot);
+  plot();
+  return plot;
+};
+
+// The data to take along.
+const take = (text, type, name) => {
+  const link = make("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+};
+const quoted = (given) => (given == null ? "" : /[",\n]/.test(String(given)) ? `"${String(given).replaceAll('"', '""')}"` : String(given));
+const csv = () => {
+  const names = rows.length ? Object.keys(rows[0]) : [];
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(quoted).join(",")).join("\n");
+};
+document.getElementById("take-csv").addEventListener("click", () => take(csv(), "text/csv", "flowers-bench.csv"));
+document.getElementById("take-json").addEventListener("click", () => take(JSON.stringify(rows), "application/json", "flowers-bench.json"));
+
+document.querySelectorAll("table.sortable").forEach(makeSortable);
+const plotAgain = explore();
+drawAll();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawAll(); plotAgain?.(); });

@@ -1,0 +1,200 @@
+"""The page: one file, no network, everything from outside escaped, whatever the store holds."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from bench.accuracy import campaign
+from bench.lab.trained import Trained
+from bench.ledger import store
+from bench.page import page
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+SMALL_ENOUGH = 4_000_000  # bytes
+
+
+def embedded(text, name):
+    return json.loads(re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def body(text):
+    """What a reader sees: all before the data."""
+    return text.split('<script id="rows"')[0]
+
+
+@pytest.fixture
+def filled(tmp_path, measured, paired):
+    """A small store with something for every section, and hostile names."""
+    for batch_size in (4, 8, 16):
+        store.append(measured(batch_size=batch_size, seconds=(0.1, 0.11, 0.12)), tmp_path)
+    for one in (
+        measured(model="none", pipeline="photos_one_by_one"),
+        measured(model="none", pipeline="records_parallel", seconds=(0.02, 0.021)),
+        measured(model="none", pipeline="records_cached", seconds=(0.001, 0.0011)),
+        measured(model="convnet", seconds=(0.05, 0.051)),
+        measured(precision="mixed_bfloat16", batch_size=8, seconds=(0.04, 0.05)),
+        measured(pipeline="records_parallel"),
+        measured(model="convnet", batch_size=16, status="error", reason=HOSTILE),
+        measured(machine={"cpu": "<script>alert(2)</script>", "id": "other"}),
+    ):
+        store.append(one, tmp_path)
+    for _ in range(4):
+        store.append_unit(paired(1.001), tmp_path)
+    rows = tuple(
+        {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
+        for n in (1, 2)
+    )
+    given = {"settings": {"batch_size": 4}, "history": rows, "images": 10, "machine": {"host": "lab", "cpu": HOSTILE}}
+    one = Trained(model="dense", way="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
+    store.append_training(one, tmp_path)
+    (tmp_path / "tables").mkdir(exist_ok=True)
+    (tmp_path / "tables" / "history.json").write_text(json.dumps(HISTORY))
+    return tmp_path
+
+
+HISTORY = {
+    "series": [{"id": 1, "benchmark": "step_time", "label": "dense", "machine": "lab", "reason": ""}],
+    "points": [
+        {"series": 1, "commit": f"{n:040x}", "value_seconds": 0.1 + 0.05 * (n > 2), "position": n, "subject": HOSTILE}
+        for n in range(5)
+    ],
+    "changes": [
+        {
+            "series": 1, "before": f"{2:040x}", "after": f"{3:040x}", "ratio": 1.5, "p": 0.001, "state": "confirmed",
+            "commit": f"{3:040x}", "subject": HOSTILE, "reason": "",
+        }
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(filled):
+    return page.write(filled).read_text()
+
+
+def test_every_section_is_there(made):
+    """What the store holds is shown, in the order of the data's way."""
+    assert re.findall(r'<section id="(\w+)">', made) == [
+        *("answer", "input", "steps", "feed", "verdicts", "history", "training", "explorer", "data"),
+    ]
+
+
+def test_names_are_escaped(made):
+    """What files, frameworks and commits say shows as text, in tables and in pictures."""
+    assert "<img" not in body(made) + made.split('<script id="rows"')[1].split("<script>")[0]
+    assert "<script>" not in body(made)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in body(made)
+
+
+def test_embedded_data_is_whole_and_cannot_end_its_script(made):
+    """Every row of the tidy table stands in the page, and no name in it can break out."""
+    rows = embedded(made, "rows")
+
+    assert len(rows["data"]) == 11
+    assert sum(row[rows["columns"].index("cpu")] == "<script>alert(2)</script>" for row in rows["data"]) == 1
+
+
+def test_each_chart_is_a_picture_without_javascript(made):
+    """There are as many pictures as descriptions, drawn in the page's own colours."""
+    assert body(made).count("<svg") == len(embedded(made, "specs")) >= 7
+    assert "currentColor" in made
+    assert "#123456" not in body(made)
+
+
+def test_nothing_is_loaded_from_elsewhere(made):
+    """No element of the page has an address, and its policy forbids loading."""
+    addresses = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, given: addresses.extend(
+        f"{tag} {name}={value}" for name, value in given if name in ("src", "href", "xlink:href", "action", "srcset")
+    )
+    parser.feed(made)
+
+    assert addresses
+    assert [one for one in addresses if "=#" not in one] == []
+    assert not re.search(r"@import|url\(", body(made))
+    assert "default-src 'none'" in made
+
+
+def test_the_page_is_small(made):
+    """Library and all."""
+    assert len(made.encode()) < SMALL_ENOUGH
+
+
+def test_an_empty_store_gives_a_page(tmp_path):
+    """The page of nothing says what to run."""
+    text = page.write(tmp_path).read_text()
+
+    assert "make bench" in text
+    assert embedded(text, "rows") == {}
+
+
+def test_one_measurement_is_enough(tmp_path, measured):
+    """A page of a single figure has its table and its chart."""
+    store.append(measured(), tmp_path)
+    text = page.write(tmp_path).read_text()
+
+    assert 'id="steps"' in text
+    assert body(text).count("<svg") == 1
+
+
+def test_only_failures_are_shown_with_their_reasons(tmp_path, measured):
+    """Where nothing was measured there is no chart, and the reason is told."""
+    store.append(measured(status="oom", reason="killed at 8 GB"), tmp_path)
+    text = page.write(tmp_path).read_text()
+
+    assert "killed at 8 GB" in body(text)
+    assert "<svg" not in body(text)
+
+
+def test_what_cannot_be_read_is_told(tmp_path, measured):
+    """Damaged lines, lines of a newer program and a damaged history are on the page."""
+    path = store.append(measured(), tmp_path)
+    line = json.loads(path.read_text())
+    path.write_text(json.dumps(line) + "\n{half\n" + json.dumps({**line, "format": 99}) + "\n")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "history.json").write_text('{"points": [')
+    text = page.write(tmp_path).read_text()
+
+    assert "lab.jsonl:2" in text
+    assert "lab.jsonl:3" in text
+    assert "format 99" in text
+    assert "history.json" in text
+
+
+def test_twenty_thousand_measurements_make_a_page(tmp_path, measured):
+    """It stays under 4 MB, shows the latest, and says how many older ones it leaves out."""
+    line = json.dumps(measured(reason="a reason of usual length, such as a framework gives").to_json())
+    lines = [
+        line.replace('"batch_size": 32', f'"batch_size": {1 + n % 4000}').replace(
+            '"digest": "', f'"digest": "{n // 4000}'
+        )
+        for n in range(20_000)
+    ]
+    (tmp_path / "measurements").mkdir()
+    (tmp_path / "measurements" / "lab.jsonl").write_text("\n".join(lines) + "\n")
+    text = page.write(tmp_path).read_text()
+
+    assert len(text.encode()) < SMALL_ENOUGH
+    assert "17000 older ones" in text
+
+
+def test_bars_are_logarithmic():
+    """The fastest has the full length, a tenth of it a third less, and what has no figure no bar."""
+    assert page.bars((1000.0, 100.0, None)) == [100, pytest.approx(100 - 100 / 3), None]
+
+
+def test_tables_are_written_beside_the_page(tmp_path, measured):
+    """Markdown and CSV of the same figures."""
+    store.append(measured(), tmp_path)
+    page.write(tmp_path)
+
+    assert "| dense |" in (tmp_path / "tables" / "all.md").read_text()
+    assert "dense" in (tmp_path / "tables" / "all.csv").read_text()
+
+
+def test_the_last_campaign_is_shown(filled):
+    """Of trainings, the latest."""
+    assert [one.model for one in campaign.last(filled)] == ["dense"]
