@@ -7,7 +7,7 @@ RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test report clean browser
+.PHONY: bench test report tensorboard clean browser
 
 bench: $(INSTALLED) $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
@@ -27,6 +27,9 @@ browser:
 
 report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report
+
+tensorboard: $(INSTALLED)  ## traces, the sweep as a table, curves of trainings, on this machine alone
+	$(RUN) -m bench tensorboard
 
 clean:  ## forget photos, records and environments; measurements stay
 	rm -rf .venv .asv data

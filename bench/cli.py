@@ -1,11 +1,9 @@
-"""Words of the lab: measure, sweep, table, report, those of `judging` and of `teaching`. They parse and call."""
+"""Words of the lab: measure, trace, sweep, table, report, and those of other rooms. They parse and call."""
 
 import click
 
-from bench import judging, options, teaching
-from bench.lab.cell import MODES, NO_MODEL, RESIDENT
-from flowers_core import door, models, pipelines
-from flowers_core.precision import PRECISIONS
+from bench import judging, options, teaching, tracing
+from flowers_core import door
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -25,6 +23,7 @@ MEASURING = options.together(
     click.option("--seconds", type=options.TIME, default="3", show_default=True,
                  help="How long each process times steps."),
     click.option("--timeout", type=options.TIME, default="10m", show_default=True, help="Limit for one process."),
+    click.option("--trace", is_flag=True, help="Then take a profiler trace of further steps."),
     click.option("--memory", type=options.MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]"),
     options.RESULTS,
     options.JSON,
@@ -32,42 +31,37 @@ MEASURING = options.together(
 
 
 @cli.command()
-@click.option(
-    "--model",
-    type=click.Choice([*models.NAMES, NO_MODEL]),
-    required=True,
-    metavar="NAME",
-    help=f"{', '.join(models.NAMES)}; or `{NO_MODEL}` for the pipeline alone.",
-)
-@click.option(
-    "--pipeline",
-    type=click.Choice([*pipelines.NAMES, RESIDENT]),
-    default=RESIDENT,
-    metavar="NAME",
-    show_default=True,
-    help=f"{', '.join(pipelines.NAMES)}; or `{RESIDENT}`, one batch of noise kept on the device.",
-)
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Over all replicas.")
-@click.option("--image-size", type=click.IntRange(1), help="Side in pixels. [what the model was designed for]")
-@click.option("--mode", type=click.Choice(MODES), default="train", show_default=True)
-@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
-@click.option("--xla", type=click.Choice(["on", "off"]), help="[off; on JAX always on]")
+@tracing.CELL
 @MEASURING
-def measure(*, model, image_size, backend, xla, device, pipeline, batch_size, mode, precision, **how) -> None:  # noqa: PLR0913 - the fields of a cell
+def measure(**how) -> None:
     """Measures one cell in fresh processes, stores it and prints it.
 
     Example: python -m bench measure --model squeezenet --batch-size 32 --precision mixed_bfloat16
     """  # fmt: skip
-    from bench.lab.cell import Cell
+    cell = tracing.cell(**{name: how.pop(name) for name in tracing.FIELDS})
+    _run([cell], budget=None, resumable=False, **how)
 
-    fields = {"pipeline": pipeline, "batch_size": batch_size, "mode": mode, "precision": precision}
-    if model == NO_MODEL:
-        size = image_size or 192
+
+@cli.command()
+@click.option("--diff", nargs=2, metavar="A B", help="Two traces side by side, by path or below results/traces.")
+@tracing.CELL
+@MEASURING
+def trace(*, diff, **how) -> None:
+    """Measures one cell, then traces some further steps; without a model it lists the traces there are.
+
+    XProf reads the trace at once: its step time stands beside ours, with waiting for input and the longest operations.
+
+    Example: python -m bench trace --model squeezenet --batch-size 8
+
+    Example: python -m bench trace --diff CELL/TIME CELL/TIME
+    """  # fmt: skip
+    if diff:
+        tracing.show_difference(diff, how["results"])
+    elif how["model"] is None:
+        tracing.show_all(how["results"])
     else:
-        size = image_size or models.image_size(model)
-        compiled = backend == "jax" if xla is None else xla == "on"
-        fields |= {"device": options.device(device, backend), "backend": backend, "xla": compiled}
-    _run([Cell(model=model, image_size=size, **fields)], budget=None, resumable=False, **how)
+        cell = tracing.cell(**{name: how.pop(name) for name in tracing.FIELDS})
+        _run([cell], budget=None, resumable=False, **{**how, "trace": True})
 
 
 @cli.command()
@@ -115,7 +109,9 @@ def _run(cells, *, results, json, resume=False, dry_run=False, resumable=True, *
     else:
         source = sources.find(photos=how["photos"], records=how["records"])
         effort = Effort(seconds=how["seconds"])
-        planned = sweeps.Sweep(cells=tuple(cells), rounds=how["rounds"], effort=effort, source=source)
+        planned = sweeps.Sweep(
+            cells=tuple(cells), rounds=how["rounds"], effort=effort, source=source, traced=how["trace"]
+        )
     if dry_run:
         watch.print_plan(planned, results)
         return
@@ -158,7 +154,7 @@ def report(results) -> None:
     click.echo(f"page: {page.write(results)}")
 
 
-for word in (*judging.WORDS, teaching.accuracy):
+for word in (*judging.WORDS, teaching.accuracy, tracing.tensorboard):
     cli.add_command(word)
 
 

@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from time import perf_counter, time
 
-from bench.lab import clock, damage, machine, subject
+from bench.lab import clock, damage, machine, subject, trace
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
@@ -34,6 +35,7 @@ class Job:
     cell: Cell
     effort: clock.Effort = field(default_factory=clock.Effort)
     source: Source = field(default_factory=Source)
+    trace: str = ""  # log directory for a profiler trace of further steps, when all have been timed
 
     def to_json(self) -> dict:
         """Plain values."""
@@ -46,6 +48,7 @@ def job_from_json(values: dict) -> Job:
         cell=Cell(**values["cell"]),
         effort=clock.Effort(**values["effort"]),
         source=Source(**values["source"]),
+        trace=values["trace"],
     )
 
 
@@ -75,7 +78,7 @@ def measure(job: Job) -> Measurement:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
         done = _failed(job, base, error)
-    return replace(done, process_seconds=_age(), peak_bytes=_peak_bytes())
+    return replace(done, process_seconds=_age(), peak_bytes=done.peak_bytes or _peak_bytes())
 
 
 def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
@@ -145,8 +148,13 @@ def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_
     """What the clock says of a step, and how busy the machine was meanwhile."""
     load = machine.ForeignLoad()
     timing = clock.watch(step, job.effort, at_start=load.start)
+    seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
+    if job.trace:
+        step_seconds = median(timing.step_seconds)
+        seen["trace"] = trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)
     return replace(
         base,
+        **seen,
         status="ok",
         first_step_seconds=timing.first_step_seconds,
         warmup_steps=timing.warmup_steps,
@@ -155,7 +163,6 @@ def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_
         step_cpu_seconds=timing.step_cpu_seconds,
         images_per_step=images_per_step,
         images_per_second=rate(images_per_step, timing.step_seconds),
-        foreign_cpu_share=load.share(),
     )
 
 

@@ -39,6 +39,7 @@ class Measurement:
         loss: Keras' running mean of the loss over all steps, warm-up included; None where nothing was trained.
         loss_finite: Whether it is a number; None likewise.
         foreign_cpu_share: Share of this machine's CPU time that others used while the steps were timed.
+        trace: What a profiler trace of further steps says, see `bench.lab.trace.Trace`; empty where none was taken.
         data: Where the images came from, how many there are; empty for a resident batch.
         machine: Fingerprint of the machine and its software, see `bench.lab.machine`.
         code: Git state and digest of the code under test, see `bench.lab.machine.code`.
@@ -66,6 +67,7 @@ class Measurement:
     loss: float | None = None
     loss_finite: bool | None = None
     foreign_cpu_share: float | None = None
+    trace: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
     machine: dict = field(default_factory=dict)
     code: dict = field(default_factory=dict)

@@ -4,8 +4,10 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.lab import measurement, trained, unit
@@ -16,6 +18,7 @@ from bench.lab.unit import Unit
 from flowers_core.errors import InputError
 
 RESULTS = HOUSE / "results"
+TRACES_BYTES, TRACES_DAYS = 500_000_000, 90  # what traces may take of the disk, and how long they are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +145,27 @@ def save_table(name: str, text: str, results: Path = RESULTS) -> Path:
 def save_page(text: str, results: Path = RESULTS) -> Path:
     """Writes the page and gives its path."""
     return _write(Path(results) / "html" / "index.html", text)
+
+
+def trace_folder(cell_id: str, results: Path = RESULTS) -> Path:
+    """A new log directory for a trace of a cell, when older ones have been pruned."""
+    prune_traces(results)
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    return (Path(results) / "traces" / cell_id / now).resolve()
+
+
+def traces(results: Path = RESULTS) -> list[Path]:
+    """The log directories of all traces, the oldest first."""
+    return sorted((Path(results) / "traces").glob("*/*/"), key=lambda folder: folder.name)
+
+
+def prune_traces(results: Path = RESULTS, *, most_bytes: int = TRACES_BYTES, most_days: int = TRACES_DAYS) -> None:
+    """Removes traces that are old, and the oldest of those that are too many for the disk they may take."""
+    kept, oldest = 0, (datetime.now(UTC) - timedelta(days=most_days)).strftime("%Y%m%dT%H%M%S%fZ")
+    for folder in reversed(traces(results)):
+        kept += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        if kept > most_bytes or folder.name < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> Path:

@@ -32,6 +32,7 @@ class Sweep:
         effort: How long each process measures.
         source: Where photos and records lie.
         code: Digest of the code under test when it began.
+        traced: Whether a profiler trace of each cell is taken after its timed steps.
     """
 
     cells: tuple[Cell, ...]
@@ -40,6 +41,7 @@ class Sweep:
     effort: Effort = field(default_factory=Effort)
     source: Source = field(default_factory=Source)
     code: str = ""
+    traced: bool = False
 
     def turns(self) -> list[tuple[int, Cell]]:
         """Round and cell of each process, in order: rounds outermost, so that a drift of the machine hits all."""
@@ -69,6 +71,7 @@ def resume(results: Path) -> Sweep:
             effort=Effort(**plan["effort"]),
             source=Source(**plan["source"]),
             code=plan["code"],
+            traced=plan.get("traced", False),
         )
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"The plan of the last sweep is damaged ({error}): start anew, without `--resume`") from error
@@ -163,7 +166,8 @@ def run(
                 cell=cell, status="n/a", reason=reason, machine=machine.fingerprint(), code=machine.code()
             )
         else:
-            job = Job(cell=cell, effort=sweep.effort, source=sweep.source)
+            folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
+            job = Job(cell=cell, effort=sweep.effort, source=sweep.source, trace=folder)
             timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
             done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
             if done.status == "timeout" and timeout < limits.timeout_seconds:

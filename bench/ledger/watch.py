@@ -6,7 +6,7 @@ from time import monotonic
 
 from bench.lab.cell import Cell
 from bench.lab.measurement import Measurement
-from bench.ledger import figures, report, store, summary, sweep
+from bench.ledger import figures, report, store, summary, sweep, trace_table
 
 DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
 
@@ -41,6 +41,8 @@ def run(planned: sweep.Sweep, results: Path, *, limits: sweep.Limits, as_json: b
             _foretell(bar, task, turns[number:], (*earlier, *mine))
     if not as_json:
         report.draw(summary.by_cell(mine), out)
+        if planned.traced and trace_table.of(mine):
+            trace_table.show(trace_table.of(mine), out)
     if left_out:
         err.print(f"{left_out} left out: no time for them in the budget; `python -m bench sweep --resume` goes on")
     return exit_code(mine)

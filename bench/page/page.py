@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.accuracy import accuracy_table
-from bench.ledger import figures, report, store, table
+from bench.ledger import figures, report, store, table, trace_table
 from bench.ledger.summary import Summary
 from bench.ledger.table import View
 from bench.page import answers, charts, courses, drawing, gathering
@@ -22,6 +22,7 @@ COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
     "feed": "python -m bench sweep --profile full --filter pipeline=photos_one_by_one,records_parallel,records_cached",
+    "traces": "python -m bench trace --model squeezenet --batch-size 8",
     "verdicts": "python -m bench compare BASE CANDIDATE",
     "history": "python -m bench history --confirm",
     "training": "python -m bench accuracy",
@@ -134,6 +135,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _measured(
             "feed", "Feed", "What is left of a step's speed when a pipeline feeds it.", "Steps fed", views, drawn
         ),
+        _traces(gathered.shown),
         _verdicts(gathered.compared),
         _history(gathered.history),
         _training(gathered),
@@ -152,6 +154,23 @@ def _measured(name: str, title: str, words: str, kind: str, views: dict[str, lis
         charts=drawn.get(name, ()),
         views=[view for _, view in chosen],
         subjects=[place for place, _ in chosen],
+    )
+
+
+def _traces(summaries: Sequence[Summary]) -> Section:
+    """What XProf found in the traces of the cells that are shown."""
+    traces = trace_table.of([one.measurement for one in summaries])
+    rows = tuple(trace_table.rows(traces))
+    notes = tuple(trace_table.notes(traces))
+    view = View(
+        title="Steps as XProf sees them", columns=trace_table.STEPS, rows=rows, rates=(None,) * len(rows), notes=notes
+    )
+    return Section(
+        name="traces",
+        title="Traces",
+        words="Profiler traces of steps, taken after the timed ones.",
+        command=COMMANDS["traces"],
+        views=(view,) if rows else (),
     )
 
 

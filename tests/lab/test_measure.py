@@ -163,6 +163,19 @@ def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
     assert (done.status, done.data["classes"]) == ("ok", 2)
 
 
+@pytest.mark.parametrize("pipeline", ["resident", "records_parallel"])
+def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
+    """It is read at once, and its figures are in the measurement."""
+    cell = Cell(model="dense_single", pipeline=pipeline, batch_size=4)
+    done = measure(Job(cell=cell, effort=SHORT, source=source, trace=str(tmp_path / "trace")))
+
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.trace["problem"] == ""
+    assert done.trace["steps"] >= 4
+    assert done.trace["folder"] == str(tmp_path / "trace")
+    assert done.peak_bytes > 1e8
+
+
 def test_a_job_survives_json():
     """What the parent asks is what the child measures."""
     job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"))

@@ -141,3 +141,28 @@ def test_a_damaged_plan(tmp_path):
 
     with pytest.raises(InputError, match="damaged"):
         store.load_plan(tmp_path)
+
+
+def test_each_trace_has_a_folder_of_its_own(tmp_path):
+    """By cell and time: two in one second would overwrite each other."""
+    folders = [store.trace_folder("cell", tmp_path) for _ in range(3)]
+
+    assert len(set(folders)) == 3
+    assert {folder.parent for folder in folders} == {tmp_path.resolve() / "traces" / "cell"}
+
+
+def test_traces_are_pruned_by_size_and_age(tmp_path):
+    """The oldest go first; those that are too old go in any case."""
+    for name in (
+        "20200101T000000000000Z",
+        "29990101T000000000000Z",
+        "29990102T000000000000Z",
+        "29990103T000000000000Z",
+    ):
+        (tmp_path / "traces" / "cell" / name).mkdir(parents=True)
+        (tmp_path / "traces" / "cell" / name / "host.xplane.pb").write_bytes(b"x" * 100)
+    store.prune_traces(tmp_path, most_bytes=250, most_days=90)
+
+    assert [folder.name[:8] for folder in store.traces(tmp_path)] == ["29990102", "29990103"]
+    store.prune_traces(tmp_path, most_bytes=1000, most_days=90)
+    assert len(store.traces(tmp_path)) == 2

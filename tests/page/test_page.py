@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -36,6 +37,7 @@ def filled(tmp_path, measured, paired):
         measured(model="convnet", seconds=(0.05, 0.051)),
         measured(precision="mixed_bfloat16", batch_size=8, seconds=(0.04, 0.05)),
         measured(pipeline="records_parallel"),
+        replace(measured(model="vgg16"), trace=TRACE),
         measured(model="convnet", batch_size=16, status="error", reason=HOSTILE),
         measured(machine={"cpu": "<script>alert(2)</script>", "id": "other"}),
     ):
@@ -53,6 +55,15 @@ def filled(tmp_path, measured, paired):
     (tmp_path / "tables" / "history.json").write_text(json.dumps(HISTORY))
     return tmp_path
 
+
+TRACE = {
+    "folder": "traces/cell/time",
+    "steps": 6,
+    "step_seconds": 0.1,
+    "our_step_seconds": 0.1,
+    "input_share": 0.25,
+    "ops": [{"name": HOSTILE, "seconds": 0.1, "share": 1.0}],
+}
 
 HISTORY = {
     "series": [{"id": 1, "benchmark": "step_time", "label": "dense", "machine": "lab", "reason": ""}],
@@ -77,7 +88,7 @@ def made(filled):
 def test_every_section_is_there(made):
     """What the store holds is shown, in the order of the data's way."""
     assert re.findall(r'<section id="(\w+)">', made) == [
-        *("answer", "input", "steps", "feed", "verdicts", "history", "training", "explorer", "data"),
+        *("answer", "input", "steps", "feed", "traces", "verdicts", "history", "training", "explorer", "data"),
     ]
 
 
@@ -92,7 +103,7 @@ def test_embedded_data_is_whole_and_cannot_end_its_script(made):
     """Every row of the tidy table stands in the page, and no name in it can break out."""
     rows = embedded(made, "rows")
 
-    assert len(rows["data"]) == 11
+    assert len(rows["data"]) == 12
     assert sum(row[rows["columns"].index("cpu")] == "<script>alert(2)</script>" for row in rows["data"]) == 1
 
 
