@@ -38,14 +38,15 @@ def share(part: float | None) -> str:
 def notes(traces: Sequence[tuple[str, Trace]]) -> list[str]:
     """What cannot be read, where the clocks disagree, and how to look further."""
     said = ["XProf: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"]
+    short = {name: name.rpartition("/")[2] if len(traces) > 1 else "longest" for name, _ in traces}
     for name, one in traces:
         if one.ops:
-            said.append(f"{name}, longest operations, of all threads: {_longest(one.ops)}")
+            said.append(f"{short[name]}: {_longest(one.ops)}")
         if one.data_ops:
-            said.append(f"{name}, of the input pipeline: {_longest(one.data_ops)}")
+            said.append(f"{short[name]}, of the input pipeline: {_longest(one.data_ops)}")
         if one.problem:
             said.append(f"{name}: {one.problem}")
-        elif not one.agrees:
+        elif one.our_step_seconds and not one.agrees:
             said.append(f"{name}: the two step times differ by more than {AGREES_WITHIN:.0%}: was the machine busy?")
     return [*said, "to look inside: `python -m bench tensorboard`"]
 
