@@ -143,15 +143,16 @@ def table(*, everything, shape, results) -> None:
 
 
 @cli.command()
+@click.option("--markdown", is_flag=True, help="Print the answer and the tables for a pull request instead.")
 @options.RESULTS
-def report(results) -> None:
+def report(markdown, results) -> None:
     """Writes the page, results/html/index.html: one file that needs no network.
 
     Example: python -m bench report
     """
     from bench.page import page
 
-    click.echo(f"page: {page.write(results)}")
+    click.echo(page.markdown(results) if markdown else f"page: {page.write(results)}")
 
 
 for word in (*judging.WORDS, teaching.accuracy, tracing.tensorboard):

@@ -54,7 +54,10 @@ def train(model: str, *, records: str, output: Path | None, resume: bool, target
         model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen
     )
     run = runs.Run(output or Path(TRAININGS) / model)
-    run.check_same(settings) if resume else run.begin(settings)
+    if resume:
+        run.check_same(settings)
+    else:
+        run.begin(settings)
     rows = _trained(settings, run, device, target)
     goal = recipes.recipe(model).accuracy
     curves.draw(run.curves, rows, title=f"{model}, {settings.precision}, batch {settings.batch_size}", goal=goal)

@@ -91,15 +91,10 @@ def notes(found: Sequence[Outcome]) -> list[str]:
 def origin(found: Sequence[Outcome]) -> str:
     """Machine, software, records and day, in one line."""
     one = next(one for some in found for one in some.trainings)
-    packages = one.machine.get("packages", {})
-    parts = [
-        f"{one.machine.get('cpu', 'unknown CPU')}, {one.machine.get('usable_cores', '?')} cores",
-        *(f"{name} {packages[name]}" for name in ("tensorflow", "keras") if name in packages),
-        f"{one.images:,} images an epoch in batches of {one.settings.get('batch_size')}",
-        f"commit {one.code.get('commit', '')[:8]}{' with uncommitted changes' if one.code.get('dirty') else ''}",
-        one.started[:10],
-    ]
-    return "; ".join(parts)
+    batch = one.settings.get("batch_size")
+    return (
+        f"{one.images:,} images an epoch in batches of {batch}; {table.place_line(one.machine, one.code, one.started)}"
+    )
 
 
 def markdown(found: Sequence[Outcome]) -> str:

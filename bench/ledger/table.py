@@ -155,9 +155,14 @@ def _name(cell: Cell) -> str:
 
 
 def machine_line(summary: Summary) -> str:
-    """The machine, the software, the data and the day of a figure, in one line."""
+    """The machine, the software, the code and the day of a figure, in one line."""
     one = summary.measurement
-    machine, packages = one.machine, one.machine.get("packages", {})
+    return place_line(one.machine, one.code, one.started)
+
+
+def place_line(machine: dict, code: dict, started: str) -> str:
+    """The same of what a measurement, a unit or a training keeps of them."""
+    packages = machine.get("packages", {})
     devices = [device.get("name", "") for device in machine.get("accelerators", [])]
     parts = [
         f"{machine.get('cpu', 'unknown CPU')}, {machine.get('usable_cores', '?')} cores",
@@ -165,8 +170,8 @@ def machine_line(summary: Summary) -> str:
         *devices,
         *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
         *(f"{name}={value}" for name, value in machine.get("environment", {}).items()),
-        f"commit {one.code.get('commit', '')[:8]}{' with uncommitted changes' if one.code.get('dirty') else ''}",
-        one.started[:10],
+        f"commit {code.get('commit', '')[:8]}{' with uncommitted changes' if code.get('dirty') else ''}",
+        started[:10],
     ]
     return "; ".join(parts)
 

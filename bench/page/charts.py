@@ -11,6 +11,7 @@ WIDTH = 620
 LOG = {"type": "log", "nice": False, "padding": 12}
 BAR_HEIGHT = {"step": 26, "for": "position"}
 RATE = "images/s"
+WORK = "GFLOPs an image"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,21 @@ class Chart:
     spec: dict
 
 
-def point(one: Summary) -> dict:
-    """What charts need of a figure, flat; images a second with the interval's ends."""
+def points(summaries: Iterable[Summary], costs: dict[tuple[str, int], dict]) -> list[dict]:
+    """What charts need of each figure, flat."""
+    return [
+        _point(one, costs.get((one.cell.model, one.cell.image_size), {})) for one in summaries if one.status == "ok"
+    ]
+
+
+def _point(one: Summary, cost: dict) -> dict:
+    """Images a second with the interval's ends; of a training step the arithmetic that it does, too."""
     cell, size = one.cell, one.cell.batch_size
+    work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
     return {
+        "million parameters": rounded(cost.get("parameters", 0) / 1e6 or None),
+        WORK: rounded(work),
+        "GFLOP/s": rounded(work and work * one.images_per_second),
         "model": cell.model,
         "pipeline": cell.pipeline,
         "batch": size,
@@ -53,16 +65,15 @@ def rounded(value: float | None) -> float | None:
     return value if value is None else float(f"{value:.4g}")
 
 
-def charts(summaries: Iterable[Summary]) -> dict[str, list[Chart]]:
+def charts(points: Sequence[dict]) -> dict[str, list[Chart]]:
     """Charts of a machine's figures, by the section that they belong to; those that there is data for."""
-    points = [point(one) for one in summaries if one.status == "ok"]
     alone = [one for one in points if one["model"] == NO_MODEL]
     steps = [one for one in points if one["model"] != NO_MODEL and one["pipeline"] == RESIDENT]
     trained = [one for one in steps if one["mode"] == "train"]
     fed = [one for one in points if one["model"] != NO_MODEL and one["pipeline"] != RESIDENT]
     return {
         "input": _some(pipelines(alone)),
-        "steps": _some(models(trained), batches(trained), memory(trained)),
+        "steps": _some(models(trained), batches(trained), memory(trained), arithmetic(trained)),
         "feed": _some(feeding(fed, trained)),
     }
 
@@ -222,6 +233,29 @@ def memory(points: Sequence[dict]) -> Chart | None:
                     },
                 },
             ],
+        },
+    )
+
+
+def arithmetic(points: Sequence[dict]) -> Chart | None:
+    """Images a second against the arithmetic of an image."""
+    points = [one for one in points if one[WORK]]
+    if len({one["model"] for one in points}) < 2:
+        return None
+    return Chart(
+        title="Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
+        spec={
+            "data": {"values": points},
+            "width": WIDTH - 120,
+            "height": 300,
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.9},
+            "encoding": {
+                "x": {"field": WORK, "type": "quantitative", "scale": LOG, "title": f"{WORK} in a training step (log)"},
+                "y": {"field": RATE, "type": "quantitative", "scale": LOG, "title": f"{RATE} (log)"},
+                "color": {"field": "model", "type": "nominal", "legend": {"title": None}},
+                "shape": {"field": "precision", "legend": {"title": None}},
+                "tooltip": tooltip("model", "precision", "batch", RATE, WORK, "GFLOP/s"),
+            },
         },
     )
 

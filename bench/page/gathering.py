@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.accuracy import campaign, outcome
 from bench.accuracy.outcome import Outcome
+from bench.lab.cell import NO_MODEL
 from bench.lab.unit import Unit
 from bench.ledger import store, summary
 from bench.ledger.summary import Summary
 from bench.verdicts import verdict
 from bench.verdicts.verdict import Rule, Verdict
+from flowers_core import door
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
@@ -46,6 +49,7 @@ class Gathered:
     Attributes:
         summaries: Of all machines and all code, the latest last.
         shown: The latest of each cell on each machine with each data, at most `MOST_SHOWN`: tables and charts.
+        costs: By model and image size, see `flowers_core.costs.table`; empty where Keras is not installed.
         compared: Cells of the latest comparisons.
         outcomes: Of the latest campaign of trainings.
         history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
@@ -54,6 +58,7 @@ class Gathered:
 
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
+    costs: dict[tuple[str, int], dict]
     compared: tuple[Compared, ...]
     outcomes: tuple[Outcome, ...]
     history: dict | None
@@ -65,14 +70,26 @@ def gather(results: Path) -> Gathered:
     loaded = store.load(results)
     summaries = summary.by_cell(loaded.measurements)
     history, damaged = _history(Path(results) / HISTORY)
+    shown = latest(summaries)
     return Gathered(
         summaries=tuple(summaries),
-        shown=tuple(latest(summaries)),
+        shown=tuple(shown),
+        costs=costs({one.cell.model for one in shown} - {NO_MODEL}),
         compared=tuple(compared(store.load_units(results))),
         outcomes=tuple(outcome.outcomes(campaign.last(results))),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )
+
+
+def costs(models: set[str]) -> dict[tuple[str, int], dict]:
+    """Parameters and arithmetic of models at the image sizes that they were designed for."""
+    if not models or not find_spec("keras"):
+        return {}
+    door.load("keras")
+    from flowers_core import costs as counted
+
+    return {(row["name"], row["image_size"]): row for row in counted.table(sorted(models))}
 
 
 def _history(path: Path) -> tuple[dict | None, tuple[str, ...]]:

@@ -74,7 +74,8 @@ const makeSortable = (table) => {
 
 // Explorer: any axis against any axis.
 const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host"];
-const METRICS = ["images/s", "ms a step", "first step, s", "MB"];
+const METRICS = ["images/s", "ms a step", "first step, s", "MB", "GFLOP/s"];
+const COSTS = ["million parameters", "GFLOPs an image"];
 const number = (given) => given.toLocaleString("en", { maximumSignificantDigits: 4 });
 const choose = (form, name, options, chosen) => {
   const select = make("select", { name }, ...options.map((option) => make("option", { value: option, selected: option === chosen }, option)));
@@ -118,7 +119,7 @@ const explore = () => {
   };
   form.addEventListener("change", pivot);
   pivot();
-  const chart = document.getElementById("plot"), all = [...METRICS, "batch", "px"];
+  const chart = document.getElementById("plot"), all = [...METRICS, ...COSTS, "batch", "px"];
   const axes = {
     x: choose(chart, "across", [...all, ...AXES], "MB"), y: choose(chart, "up", [...all, ...AXES], "images/s"),
     colour: choose(chart, "colour", AXES, "model"), shape: choose(chart, "shape", AXES, "precision"),
@@ -128,12 +129,12 @@ const explore = () => {
       ? { field: name.replace(/([.[\]])/g, "\\$1"), type: "quantitative", scale: { type: "log", nice: false, padding: 12 }, title: `${name} (log)` }
       : { field: name, type: "nominal", title: name };
     draw(document.getElementById("plotted"), {
-      data: { values: points.filter((one) => axes.x.value !== "MB" || one.MB) }, width: 500, height: 320,
+      data: { values: points.filter((one) => [axes.x, axes.y].every((axis) => one[axis.value] || !all.includes(axis.value))) }, width: 500, height: 320,
       mark: { type: "point", filled: true, size: 70, opacity: 0.85 },
       encoding: {
         x: axis(axes.x.value), y: axis(axes.y.value), color: { field: axes.colour.value, type: "nominal", legend: { title: null } },
         shape: { field: axes.shape.value, type: "nominal", legend: { title: null } },
-        tooltip: [...AXES, ...METRICS].map((field) => ({ field })),
+        tooltip: [...AXES, ...METRICS, ...COSTS].map((field) => ({ field })),
       },
     });
   };

@@ -42,7 +42,10 @@ def test_markdown_names_machine_and_command(found):
     """Whoever reads the table knows where it comes from and how to make it again."""
     text = accuracy_table.markdown(found)
 
-    assert "Test CPU, 2 cores; keras 3.15.1; 100 images an epoch in batches of 10; commit c0ffee00; 2026-11-24" in text
+    assert (
+        "100 images an epoch in batches of 10; Test CPU, 2 cores; 0 GiB; keras 3.15.1; commit c0ffee00; 2026-11-24"
+        in text
+    )
     assert (
         "python -m bench accuracy --model squeezenet --model convnet_gap --model dense --way ours --way plain" in text
     )

@@ -11,7 +11,9 @@ from bench.verdicts.verdict import Verdict, estimate
 def said(*measurements, compared=()):
     summaries = tuple(summary.by_cell(measurements))
     return answers.answers(
-        Gathered(summaries=summaries, shown=summaries, compared=compared, outcomes=(), history=None, damaged=())
+        Gathered(
+            summaries=summaries, shown=summaries, costs={}, compared=compared, outcomes=(), history=None, damaged=()
+        )
     )
 
 

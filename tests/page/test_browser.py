@@ -69,7 +69,7 @@ def test_it_asks_for_nothing_and_fails_nowhere(opened, address):
 
     assert asked == [address]
     assert said == []
-    assert int(shown.get_attribute("html", "data-drawn")) == shown.locator("figure svg").count() == 4
+    assert int(shown.get_attribute("html", "data-drawn")) == shown.locator("figure svg").count() == 5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -147,4 +147,4 @@ def test_it_is_readable_without_javascript(opened):
 
     assert shown.locator("#answer li").count() >= 2
     assert shown.locator("#steps tbody tr").count() == 9
-    assert shown.locator("figure svg").count() == 4
+    assert shown.locator("figure svg").count() == 5

@@ -11,6 +11,7 @@ from bench.accuracy import campaign
 from bench.lab.trained import Trained
 from bench.ledger import store
 from bench.page import page
+from flowers_core.errors import InputError
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SMALL_ENOUGH = 4_000_000  # bytes
@@ -204,6 +205,23 @@ def test_tables_are_written_beside_the_page(tmp_path, measured):
 
     assert "| dense |" in (tmp_path / "tables" / "all.md").read_text()
     assert "dense" in (tmp_path / "tables" / "all.csv").read_text()
+
+
+def test_a_pull_request_gets_answers_and_tables(filled):
+    """As Markdown: each section, each row with as many columns as its head."""
+    text = page.markdown(filled)
+
+    assert text.startswith("- Parallel TFRecords deliver")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        *("## Input", "## Steps", "## Feed", "## Traces", "## Verdicts", "## History", "## Training"),
+    ]
+    assert "| dense |" in text
+
+
+def test_a_pull_request_of_nothing_is_a_mistake(tmp_path):
+    """What to run is said."""
+    with pytest.raises(InputError, match="make bench"):
+        page.markdown(tmp_path)
 
 
 def test_the_last_campaign_is_shown(filled):

@@ -1,0 +1,176 @@
+"""What was gathered -> the parts of the page: charts, tables, and the command that makes their figures again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench.accuracy import accuracy_table
+from bench.ledger import figures, report, table, trace_table
+from bench.ledger.summary import Summary
+from bench.ledger.table import View
+from bench.page import answers, charts, courses
+from bench.page.charts import Chart
+from bench.page.gathering import Compared, Gathered
+
+COMMANDS = {
+    "input": "python -m bench sweep --filter model=none",
+    "steps": "python -m bench sweep --profile full --filter pipeline=resident",
+    "feed": "python -m bench sweep --profile full --filter pipeline=photos_one_by_one,records_parallel,records_cached",
+    "traces": "python -m bench trace --model squeezenet --batch-size 8",
+    "verdicts": "python -m bench compare BASE CANDIDATE",
+    "history": "python -m bench history --confirm",
+    "training": "python -m bench accuracy",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        name: For links to it.
+        title: Heading.
+        words: A sentence of what it shows.
+        command: What makes its figures again.
+        charts: Pictures.
+        views: Tables.
+        subjects: What each table is of, beside its title: the machine; empty where one line is enough for all.
+    """
+
+    name: str
+    title: str
+    words: str
+    command: str
+    charts: Sequence[Chart] = ()
+    views: Sequence[View] = ()
+    subjects: Sequence[str] = field(default=())
+
+
+def sections(gathered: Gathered) -> list[Section]:
+    """All parts that there is something to show in, in the order of the data's way."""
+    views = {place: table.views(some) for place, some in report.by_place(list(gathered.shown)).items()}
+    drawn = charts.charts(charts.points(answers.busiest(gathered.shown), gathered.costs))
+    made = [
+        _measured("input", "Input", "How fast each way of feeding is when nothing eats.", "Input pip", views, drawn),
+        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", "Steps on", views, drawn),
+        _measured(
+            "feed", "Feed", "What is left of a step's speed when a pipeline feeds it.", "Steps fed", views, drawn
+        ),
+        _traces(gathered.shown),
+        _verdicts(gathered.compared),
+        _history(gathered.history),
+        _training(gathered),
+    ]
+    return [one for one in made if one.charts or one.views]
+
+
+def _measured(name: str, title: str, words: str, kind: str, views: dict[str, list[View]], drawn: dict) -> Section:
+    """A section of measurements: its tables by machine, its charts of the machine with most cells."""
+    chosen = [(place, view) for place, some in views.items() for view in some if view.title.startswith(kind)]
+    return Section(
+        name=name,
+        title=title,
+        words=words,
+        command=COMMANDS[name],
+        charts=drawn.get(name, ()),
+        views=[view for _, view in chosen],
+        subjects=[place for place, _ in chosen],
+    )
+
+
+def _traces(summaries: Sequence[Summary]) -> Section:
+    """What XProf found in the traces of the cells that are shown."""
+    traces = trace_table.of([one.measurement for one in summaries])
+    rows = tuple(trace_table.rows(traces))
+    notes = tuple(trace_table.notes(traces))
+    view = View(
+        title="Steps as XProf sees them", columns=trace_table.STEPS, rows=rows, rates=(None,) * len(rows), notes=notes
+    )
+    return Section(
+        name="traces",
+        title="Traces",
+        words="Profiler traces of steps, taken after the timed ones.",
+        command=COMMANDS["traces"],
+        views=(view,) if rows else (),
+    )
+
+
+def _verdicts(compared: Sequence[Compared]) -> Section:
+    """The latest comparisons, a table each."""
+    marks = list(dict.fromkeys(one.comparison for one in compared))
+    views = [_comparison(mark, [one for one in compared if one.comparison == mark]) for mark in marks]
+    return Section(
+        name="verdicts",
+        title="Verdicts",
+        words="Was this slower than that? Judged over pairs of fresh processes, on two clocks.",
+        command=COMMANDS["verdicts"],
+        views=views,
+    )
+
+
+def _comparison(mark: str, compared: Sequence[Compared]) -> View:
+    made = []
+    for one in compared:
+        ratios = [
+            f"{estimate.ratio:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else figures.ABSENT
+            for estimate in (one.verdict.estimates.get(clock) for clock in ("wall", "cpu"))
+        ]
+        made.append((one.cell, one.verdict.word, *ratios, str(one.verdict.units)))
+    day = f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]} UTC"
+    return View(
+        title=f"{compared[0].base} against {compared[0].candidate}, {day}",
+        columns=("cell", "verdict", "wall ratio [95 %]", "CPU ratio [95 %]", "pairs"),
+        rows=tuple(made),
+        rates=(None,) * len(made),
+        notes=("ratio: candidate over base, above 1 is slower; by the rule for finding 5 %", compared[0].cpu),
+    )
+
+
+def _history(history: dict | None) -> Section:
+    """Steps over commits."""
+    changes = history["changes"] if history else []
+    made = tuple(
+        (
+            one["state"],
+            f"{one['ratio']:.3f}",
+            (one["commit"] or "")[:8],
+            one["subject"] or "",
+            f"{one['before'][:8]}..{one['after'][:8]}",
+            one["reason"] or "",
+        )
+        for one in changes
+    )
+    columns = ("state", "ratio", "commit", "subject", "between", "reason")
+    view = View(title="Steps that were found", columns=columns, rows=made, rates=(None,) * len(made), notes=())
+    return Section(
+        name="history",
+        title="History",
+        words="Seconds over commits, as asv measured them; a dashed line is a step.",
+        command=COMMANDS["history"],
+        charts=courses.commits(history) if history else (),
+        views=(view,) if made else (),
+    )
+
+
+def _training(gathered: Gathered) -> Section:
+    """Accuracy and the time it takes."""
+    found = gathered.outcomes
+    chart = courses.learning(found)
+    kinds = (
+        ("Accuracy", accuracy_table.ACCURACY, accuracy_table.accuracy_rows),
+        ("Epochs", accuracy_table.EPOCHS, accuracy_table.epoch_rows),
+    )
+    views = [
+        View(title=title, columns=columns, rows=tuple(make(found)), rates=(None,) * len(found), notes=())
+        for title, columns, make in kinds
+    ]
+    if found:
+        notes = (*accuracy_table.notes(found), *([accuracy_table.origin(found)] if chart else []))
+        views[-1] = View(**{**vars(views[-1]), "notes": notes})
+    return Section(
+        name="training",
+        title="Training",
+        words="How good each model becomes, and how long that takes.",
+        command=COMMANDS["training"],
+        charts=(chart,) if chart else (),
+        views=views if found else (),
+    )
