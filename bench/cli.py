@@ -155,6 +155,18 @@ def report(markdown, results) -> None:
     click.echo(page.markdown(results) if markdown else f"page: {page.write(results)}")
 
 
+@cli.command()
+@options.RESULTS
+def publish(results) -> None:
+    """Writes asv's own page as `asv publish` does, and puts beside it what it would load: it needs no network then.
+
+    Example: python -m bench publish
+    """
+    from bench.ledger import asv_page
+
+    click.echo(f"asv's page: {asv_page.publish(results)}")
+
+
 for word in (*judging.WORDS, teaching.accuracy, tracing.tensorboard):
     cli.add_command(word)
 

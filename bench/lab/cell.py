@@ -73,6 +73,19 @@ class Cell:
         return f"{self.model}-{self.mode}-{self.pipeline}-{self.image_size}-b{self.batch_size}-{place}"
 
     @property
+    def command(self) -> str:
+        """What measures this cell again."""
+        words = [f"--{name.replace('_', '-')} {value}" for name, value in self._told().items()]
+        return " ".join(["python -m bench measure", *words])
+
+    def _told(self) -> dict[str, str | int]:
+        """Fields as options, those of a step only where there is a model."""
+        fields = {name: value for name, value in vars(self).items() if name != "xla"}
+        if self.model == NO_MODEL:
+            return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
+        return {**fields, **({"xla": "on"} if self.xla and self.backend != "jax" else {})}
+
+    @property
     def reads(self) -> str:
         """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
         return pipelines.READS.get(self.pipeline, "")

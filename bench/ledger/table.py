@@ -35,7 +35,7 @@ def frame(summaries: Iterable[Summary]):
     """A tidy table: one row for each summary, one column for each fact; pandas.DataFrame.
 
     Columns are the fields of the cell, of the summary, and `machine_id`, `host`, `cpu`, `usable_cores`, `commit`,
-    `dirty`, `photos`, `ruler`, `started`. Seconds, bytes and images a second.
+    `dirty`, `photos`, `ruler`, `started`, `command`. Seconds, bytes and images a second.
     """
     import pandas as pd
 
@@ -60,6 +60,7 @@ def _facts(summary: Summary) -> dict:
         "photos": one.data.get("photos"),
         "ruler": one.ruler,
         "started": one.started,
+        "command": summary.cell.command,
     }
 
 

@@ -80,3 +80,20 @@ def test_json_both_ways():
 def test_pipelines_are_those_that_exist():
     """The names that cells accept are functions of batches."""
     assert all(callable(getattr(batches, name)) for name in pipelines.NAMES)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell(model="squeezenet", batch_size=8, precision="mixed_bfloat16", mode="predict", xla=True),
+        Cell(model="none", pipeline="records_uint8", image_size=224),
+        Cell(model="dense", backend="jax", xla=True),
+    ],
+)
+def test_the_command_of_a_cell_measures_that_cell(cell):
+    """Its options, read by the command line, are the cell again."""
+    from bench import cli, tracing
+
+    context = cli.measure.make_context("measure", cell.command.split()[4:])
+
+    assert tracing.cell(**{name: context.params[name] for name in tracing.FIELDS}) == cell
