@@ -15,7 +15,7 @@ CONFIG = {
     "view": {"stroke": None},
     "axis": {
         "labelColor": INK, "titleColor": INK, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
-        "gridOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220,
+        "gridOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220, "labelOverlap": "greedy",
     },
     "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "symbolLimit": 40,
                "symbolBaseFillColor": INK, "symbolBaseStrokeColor": INK},

@@ -1,11 +1,16 @@
 """Traces of real steps, read by XProf without a browser; and those that cannot be read."""
 
+import os
+import subprocess
+import sys
 import time
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 import pytest
 
 from bench.lab import trace, trace_facts
+from bench.lab.machine import HOUSE
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +141,24 @@ def test_clocks_that_agree_are_within_five_percent():
     ]
 
     assert agree == [True, True, False, False]
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="the extra `jax` is not installed")
+def test_steps_on_jax_are_found(tmp_path):
+    """JAX marks them in its own way, and XProf finds them as well."""
+    code = f"""
+import jax
+from pathlib import Path
+from bench.lab import trace
+product = jax.jit(lambda square: square @ square)
+square = jax.numpy.ones((600, 600))
+step = lambda: product(square).block_until_ready()
+step()
+found = trace.take(step, Path({str(tmp_path)!r}), backend="jax", step_seconds=0.25)
+assert found["problem"] == "", found["problem"]
+assert found["steps"] == 6, found
+"""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(HOUSE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr

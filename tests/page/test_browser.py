@@ -141,6 +141,17 @@ def test_the_data_can_be_taken_along(opened):
     assert HOSTILE in text
 
 
+def test_it_prints_what_matters(opened):
+    """Headings stay, what needs a hand does not."""
+    shown, _, _ = opened()
+    shown.emulate_media(media="print")
+
+    assert shown.locator("#steps th").first.get_by_text("model").is_visible()
+    assert shown.locator("svg").first.is_visible()
+    assert not shown.locator("#explorer").is_visible()
+    assert not shown.locator("input.filter").first.is_visible()
+
+
 def test_it_is_readable_without_javascript(opened):
     """Answers, tables and pictures are there."""
     shown, _, _ = opened(javascript=False)
