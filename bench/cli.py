@@ -157,6 +157,30 @@ def report(markdown, results) -> None:
 
 @cli.command()
 @options.RESULTS
+@options.JSON
+def limits(results, json) -> None:
+    """Measures what this machine could do at most: matrix products in each precision, copies of memory.
+
+    The page holds the arithmetic of each model against them.
+
+    Example: python -m bench limits
+    """
+    import json as json_text
+
+    from bench.lab import limits as measuring
+    from bench.ledger import store
+
+    found = measuring.measure()
+    store.append_limits(found, results)
+    if json:
+        click.echo(json_text.dumps(found.to_json()))
+        return
+    for name, one in found.limits.items():
+        click.echo(f"{name}: {one['value']:,.1f} [{one['low']:,.1f}, {one['high']:,.1f}] {one['unit']}")
+
+
+@cli.command()
+@options.RESULTS
 def publish(results) -> None:
     """Writes asv's own page as `asv publish` does, and puts beside it what it would load: it needs no network then.
 

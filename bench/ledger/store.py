@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import measurement, trained, unit
+from bench.lab import limits, measurement, trained, unit
+from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
 from bench.lab.trained import Trained
@@ -56,7 +57,12 @@ def append_training(record: Trained, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "trainings")
 
 
-def _append(record: Measurement | Unit | Trained, folder: Path) -> Path:
+def append_limits(record: Limits, results: Path = RESULTS) -> Path:
+    """Adds what a machine could do at most likewise, to `results/limits/<host>.jsonl`."""
+    return _append(record, Path(results) / "limits")
+
+
+def _append(record: Measurement | Unit | Trained | Limits, folder: Path) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -101,6 +107,12 @@ def load_units(results: Path = RESULTS) -> tuple[Unit, ...]:
 def load_trainings(results: Path = RESULTS) -> tuple[Trained, ...]:
     """Reads all trainings of a store; lines that cannot be read are left out."""
     return _read(sorted((Path(results) / "trainings").glob("*.jsonl")), trained.from_json)[0]
+
+
+def load_limits(results: Path = RESULTS) -> dict[str, Limits]:
+    """What each machine could do at most, by its id, as it was measured last."""
+    read = _read(sorted((Path(results) / "limits").glob("*.jsonl")), limits.from_json)[0]
+    return {one.machine.get("id", ""): one for one in sorted(read, key=lambda one: one.started)}
 
 
 def _read(files: Iterable[Path], from_json: Callable[[dict], object]) -> tuple[tuple, tuple[str, ...]]:

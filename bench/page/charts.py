@@ -1,68 +1,11 @@
 """Figures of cells -> charts as Vega-Lite describes them: bars, curves, a front."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from bench.lab.cell import NO_MODEL, RESIDENT
-from bench.ledger.summary import Summary
-from bench.page import answers
-
-WIDTH = 620
-LOG = {"type": "log", "nice": False, "padding": 12}
-BAR_HEIGHT = {"step": 26, "for": "position"}
-RATE = "images/s"
-WORK = "GFLOPs an image"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A chart.
-
-    Attributes:
-        title: What it shows, as a sentence.
-        spec: Of Vega-Lite, with its data in it.
-    """
-
-    title: str
-    spec: dict
-
-
-def points(summaries: Iterable[Summary], costs: dict[tuple[str, int], dict]) -> list[dict]:
-    """What charts need of each figure, flat."""
-    return [
-        _point(one, costs.get((one.cell.model, one.cell.image_size), {})) for one in summaries if one.status == "ok"
-    ]
-
-
-def _point(one: Summary, cost: dict) -> dict:
-    """Images a second with the interval's ends; of a training step the arithmetic that it does, too."""
-    cell, size = one.cell, one.cell.batch_size
-    work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
-    return {
-        "million parameters": rounded(cost.get("parameters", 0) / 1e6 or None),
-        WORK: rounded(work),
-        "GFLOP/s": rounded(work and work * one.images_per_second),
-        "model": cell.model,
-        "pipeline": cell.pipeline,
-        "batch": size,
-        "px": cell.image_size,
-        "mode": cell.mode,
-        "device": cell.device,
-        "precision": cell.precision + (" XLA" if cell.xla and cell.backend != "jax" else ""),
-        "backend": cell.backend,
-        "host": one.measurement.machine.get("host") or "unknown",
-        RATE: rounded(one.images_per_second),
-        "low": rounded(size / one.high),
-        "high": rounded(size / one.low),
-        "ms a step": rounded(1000 * one.batch_seconds),
-        "first step, s": rounded(one.first_step_seconds),
-        "MB": rounded((one.peak_bytes or 0) / 1e6),
-    }
-
-
-def rounded(value: float | None) -> float | None:
-    """Four significant digits: more are not seen, and make the page heavy."""
-    return value if value is None else float(f"{value:.4g}")
+from bench.page import answers, arithmetic
+from bench.page.chart import BAR_HEIGHT, LOG, WIDTH, Chart, tooltip
+from bench.page.points import RATE
 
 
 def charts(points: Sequence[dict]) -> dict[str, list[Chart]]:
@@ -73,18 +16,19 @@ def charts(points: Sequence[dict]) -> dict[str, list[Chart]]:
     fed = [one for one in points if one["model"] != NO_MODEL and one["pipeline"] != RESIDENT]
     return {
         "input": _some(pipelines(alone)),
-        "steps": _some(models(trained), batches(trained), memory(trained), arithmetic(trained)),
+        "steps": _some(
+            models(trained),
+            batches(trained),
+            memory(trained),
+            arithmetic.against_rate(trained),
+            arithmetic.of_peak(trained),
+        ),
         "feed": _some(feeding(fed, trained)),
     }
 
 
 def _some(*made: Chart | None) -> list[Chart]:
     return [one for one in made if one]
-
-
-def tooltip(*names: str) -> list[dict]:
-    """What is told of the mark under the pointer."""
-    return [{"field": name} for name in names]
 
 
 def _bars(points: Sequence[dict], row: str, colour: str | None, told: Sequence[str]) -> dict:
@@ -233,29 +177,6 @@ def memory(points: Sequence[dict]) -> Chart | None:
                     },
                 },
             ],
-        },
-    )
-
-
-def arithmetic(points: Sequence[dict]) -> Chart | None:
-    """Images a second against the arithmetic of an image."""
-    points = [one for one in points if one[WORK]]
-    if len({one["model"] for one in points}) < 2:
-        return None
-    return Chart(
-        title="Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
-        spec={
-            "data": {"values": points},
-            "width": WIDTH - 120,
-            "height": 300,
-            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.9},
-            "encoding": {
-                "x": {"field": WORK, "type": "quantitative", "scale": LOG, "title": f"{WORK} in a training step (log)"},
-                "y": {"field": RATE, "type": "quantitative", "scale": LOG, "title": f"{RATE} (log)"},
-                "color": {"field": "model", "type": "nominal", "legend": {"title": None}},
-                "shape": {"field": "precision", "legend": {"title": None}},
-                "tooltip": tooltip("model", "precision", "batch", RATE, WORK, "GFLOP/s"),
-            },
         },
     )
 

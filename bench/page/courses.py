@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bench.accuracy.outcome import Outcome
-from bench.page.charts import WIDTH, Chart, rounded, tooltip
+from bench.page.chart import WIDTH, Chart, rounded, tooltip
 
 
 def learning(outcomes: Iterable[Outcome]) -> Chart | None:

@@ -4,6 +4,8 @@ Vega-Lite (BSD licence, kept in the bundle's comments): a chart is data and a de
 as SVG and in the browser as something to hover over; its expressions run interpreted, so that the page needs no `eval`.
 """
 
+import hashlib
+import re
 from functools import cache
 
 # What the page's own colours will stand for; in the browser the page's script puts them in.
@@ -15,7 +17,8 @@ CONFIG = {
     "view": {"stroke": None},
     "axis": {
         "labelColor": INK, "titleColor": INK, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE,
-        "gridOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 220, "labelOverlap": "greedy",
+        "gridOpacity": 0.5, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal",
+        "labelLimit": 220, "labelOverlap": "greedy",
     },
     "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "symbolLimit": 40,
                "symbolBaseFillColor": INK, "symbolBaseStrokeColor": INK},
@@ -41,6 +44,8 @@ def svg(spec: dict) -> str:
     import vl_convert
 
     drawn = vl_convert.vegalite_to_svg(whole(spec))
+    own = hashlib.sha256(drawn.encode()).hexdigest()[:8]  # or a picture would be clipped by the mask of another
+    drawn = re.sub(r'(id="|url\(#)', rf"\g<1>{own}-", drawn)
     return drawn.replace(INK, "currentColor").replace(LINE, "var(--line)")
 
 

@@ -50,6 +50,7 @@ class Gathered:
         summaries: Of all machines and all code, the latest last.
         shown: The latest of each cell on each machine with each data, at most `MOST_SHOWN`: tables and charts.
         costs: By model and image size, see `flowers_core.costs.table`; empty where Keras is not installed.
+        peaks: GFLOP/s of matrix products by machine and precision, see `bench.lab.limits`.
         compared: Cells of the latest comparisons.
         outcomes: Of the latest campaign of trainings.
         history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
@@ -59,6 +60,7 @@ class Gathered:
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
     costs: dict[tuple[str, int], dict]
+    peaks: dict[tuple[str, str], float]
     compared: tuple[Compared, ...]
     outcomes: tuple[Outcome, ...]
     history: dict | None
@@ -75,6 +77,11 @@ def gather(results: Path) -> Gathered:
         summaries=tuple(summaries),
         shown=tuple(shown),
         costs=costs({one.cell.model for one in shown} - {NO_MODEL}),
+        peaks={
+            (machine, name): limit["value"]
+            for machine, one in store.load_limits(results).items()
+            for name, limit in one.limits.items()
+        },
         compared=tuple(compared(store.load_units(results))),
         outcomes=tuple(outcome.outcomes(campaign.last(results))),
         history=history,

@@ -74,7 +74,7 @@ const makeSortable = (table) => {
 
 // Explorer: any axis against any axis.
 const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host"];
-const METRICS = ["images/s", "ms a step", "first step, s", "MB", "GFLOP/s"];
+const METRICS = ["images/s", "ms a step", "first step, s", "MB", "GFLOP/s", "% of peak"];
 const COSTS = ["million parameters", "GFLOPs an image"];
 const number = (given) => given.toLocaleString("en", { maximumSignificantDigits: 4 });
 const choose = (form, name, options, chosen) => {

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.ledger import report, store, table
 from bench.ledger.summary import Summary
 from bench.ledger.table import View
-from bench.page import answers, charts, drawing, gathering, sections
+from bench.page import answers, drawing, gathering, points, sections
 from bench.page.gathering import Gathered
 from bench.verdicts.verdict import WORDS
 from flowers_core.errors import InputError
@@ -42,7 +42,7 @@ def render(gathered: Gathered) -> str:
         config=_safe(drawing.CONFIG),
         colours=_safe({"ink": drawing.INK, "line": drawing.LINE}),
         rows=_safe(rows(gathered.summaries)),
-        points=_safe(charts.points(gathered.shown, gathered.costs)),
+        points=_safe(points.points(gathered.shown, gathered)),
         names=NAMES,
         words=WORDS,
         bars=bars,

@@ -7,8 +7,8 @@ from bench.accuracy import accuracy_table
 from bench.ledger import figures, report, table, trace_table
 from bench.ledger.summary import Summary
 from bench.ledger.table import View
-from bench.page import answers, charts, courses
-from bench.page.charts import Chart
+from bench.page import answers, charts, courses, points
+from bench.page.chart import Chart
 from bench.page.gathering import Compared, Gathered
 
 COMMANDS = {
@@ -48,7 +48,7 @@ class Section:
 def sections(gathered: Gathered) -> list[Section]:
     """All parts that there is something to show in, in the order of the data's way."""
     views = {place: table.views(some) for place, some in report.by_place(list(gathered.shown)).items()}
-    drawn = charts.charts(charts.points(answers.busiest(gathered.shown), gathered.costs))
+    drawn = charts.charts(points.points(answers.busiest(gathered.shown), gathered))
     made = [
         _measured("input", "Input", "How fast each way of feeding is when nothing eats.", "Input pip", views, drawn),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", "Steps on", views, drawn),

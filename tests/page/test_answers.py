@@ -12,7 +12,14 @@ def said(*measurements, compared=()):
     summaries = tuple(summary.by_cell(measurements))
     return answers.answers(
         Gathered(
-            summaries=summaries, shown=summaries, costs={}, compared=compared, outcomes=(), history=None, damaged=()
+            summaries=summaries,
+            shown=summaries,
+            costs={},
+            peaks={},
+            compared=compared,
+            outcomes=(),
+            history=None,
+            damaged=(),
         )
     )
 

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.accuracy import campaign
+from bench.lab.limits import Limits
 from bench.lab.trained import Trained
 from bench.ledger import store
 from bench.page import page
@@ -43,6 +44,8 @@ def filled(tmp_path, measured, paired):
         measured(machine={"cpu": "<script>alert(2)</script>", "id": "other"}),
     ):
         store.append(one, tmp_path)
+    peak = {"float32": {"value": 500.0}}
+    store.append_limits(Limits(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
     for _ in range(4):
         store.append_unit(paired(1.001), tmp_path)
     rows = tuple(
@@ -110,9 +113,24 @@ def test_embedded_data_is_whole_and_cannot_end_its_script(made):
 
 def test_each_chart_is_a_picture_without_javascript(made):
     """There are as many pictures as descriptions, drawn in the page's own colours."""
-    assert body(made).count("<svg") == len(embedded(made, "specs")) >= 7
+    assert body(made).count("<svg") == len(embedded(made, "specs")) >= 9
     assert "currentColor" in made
+    names = re.findall(r'<clipPath id="([^"]+)"', body(made))
+    assert len(names) == len(set(names))
     assert "#123456" not in body(made)
+
+
+def test_arithmetic_is_held_against_the_machines_peak(made):
+    """A training step of dense at 16 images: its GFLOPs an image by images a second, over the peak."""
+    (one,) = (
+        point
+        for point in embedded(made, "points")
+        if (point["model"], point["batch"], point["pipeline"], point["precision"])
+        == ("dense", 16, "resident", "float32")
+    )
+
+    assert one["GFLOP/s"] == pytest.approx(one["GFLOPs an image"] * one["images/s"], rel=1e-3)
+    assert one["% of peak"] == pytest.approx(one["GFLOP/s"] / 5, rel=1e-3)
 
 
 def test_nothing_is_loaded_from_elsewhere(made):
@@ -126,7 +144,7 @@ def test_nothing_is_loaded_from_elsewhere(made):
 
     assert addresses
     assert [one for one in addresses if "=#" not in one] == []
-    assert not re.search(r"@import|url\(", body(made))
+    assert not re.search(r"@import|url\((?!#)", body(made))
     assert "default-src 'none'" in made
 
 
