@@ -101,16 +101,15 @@ def train(
     """
     begun = perf_counter()
     training_shards, validation_shards = _shards(settings)
-    images = sum(map(_count, training_shards))
+    steps = sum(map(manifest.count, training_shards)) // settings.batch_size
     _seed(settings)
     with device.scope(), precision.use(settings.precision):
         model = _compiled(settings, run)
-        done = int(model.optimizer.iterations) // (images // settings.batch_size)
+        done = int(model.optimizer.iterations) // steps
         rows = _rows(run, done)
         if done >= settings.epochs:
             return rows
         learner, data, validation = _fed(model, settings, training_shards, validation_shards, done=done, tell=tell)
-    steps = images // settings.batch_size
     epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
     with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
         learner.fit(
@@ -142,7 +141,7 @@ def _shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     written = manifest.load(settings.records)
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
     parts = manifest.split(manifest.paths(settings.records, written), validation=settings.validation)
-    counts = [sum(map(_count, part)) for part in parts]
+    counts = [sum(map(manifest.count, part)) for part in parts]
     if counts[0] < settings.batch_size or not counts[1]:
         raise InputError(
             f"{settings.records} must hold at least a batch of images to train on and one to validate on. Received: "
@@ -150,10 +149,6 @@ def _shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"or write records of more photos"
         )
     return parts
-
-
-def _count(shard: str) -> int:
-    return manifest.count(shard)
 
 
 def _seed(settings: Settings) -> None:
@@ -217,12 +212,12 @@ def _fed(model, settings: Settings, training_shards, validation_shards, *, done:
             training_shards, augmented=settings.augmented, shuffle_buffer=settings.shuffle_buffer, seed=seed, **size
         )
         # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
-        steps = -(-sum(map(_count, validation_shards)) // settings.batch_size)
+        steps = -(-sum(map(manifest.count, validation_shards)) // settings.batch_size)
         known_end = tf.data.experimental.assert_cardinality(steps)
         return model, data, batches.validation(validation_shards, **size).apply(known_end)
     base, head = parts
     known, unseen = (
-        features.Features(base, shards, images=sum(map(_count, shards)), **size)
+        features.Features(base, shards, images=sum(map(manifest.count, shards)), **size)
         for shards in (training_shards, validation_shards)
     )
     data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
@@ -235,7 +230,7 @@ def _affordable(model, settings: Settings, shards, tell) -> tuple[keras.Model, k
     parts = features.part(model) if settings.cached_features else None
     if parts is None:
         return None
-    needed = 2 * features.bytes_of(parts[0], sum(map(_count, shards)))
+    needed = 2 * features.bytes_of(parts[0], sum(map(manifest.count, shards)))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > FEATURES_SHARE * memory:
         tell(

@@ -101,9 +101,7 @@ def markdown(found: Sequence[Outcome]) -> str:
     """Both tables, notes, origin, and the command that makes it again."""
     lines = ["# Accuracy, and the time it takes", ""]
     for columns, rows in ((ACCURACY, accuracy_rows(found)), (EPOCHS, epoch_rows(found))):
-        lines += [f"| {' | '.join(columns)} |", "|" + "---|" * LEFT + "---:|" * (len(columns) - LEFT)]
-        lines += [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in rows]
-        lines.append("")
+        lines += [*table.grid(columns, rows, left=columns[:LEFT]), ""]
     lines += [f"- {note}" for note in notes(found)]
     if any(one.trainings for one in found):
         lines.append(f"- {origin(found)}")

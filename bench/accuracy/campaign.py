@@ -69,4 +69,6 @@ def stored(results: Path, campaign: str) -> list[Trained]:
 
 def last(results: Path) -> list[Trained]:
     """Those of the campaign that was begun last; none if there is none."""
-    return stored(results, max((one.campaign for one in store.load_trainings(results)), default=""))
+    kept = store.load_trainings(results)
+    newest = max((one.campaign for one in kept), default="")
+    return [one for one in kept if one.campaign == newest]

@@ -126,19 +126,26 @@ class Speedup:
 
 def speedups(found: Sequence[Outcome], *, way: str = "ours", than: str = "plain") -> list[Speedup]:
     """One for each model that was trained in both ways."""
-    by = {(one.model, one.way): one for one in found}
     made = []
-    for model in dict.fromkeys(one.model for one in found):
-        if (model, way) not in by or (model, than) not in by:
-            continue
-        seconds, others = (
-            {one.seed: later_epoch(one) for one in by[model, name].trainings if len(one.history) > 1}
-            for name in (way, than)
+    for model, pairs in _side_by_side(found, way, than).items():
+        ratio = Middle.of(
+            later_epoch(other) / later_epoch(one)
+            for one, other in pairs
+            if len(one.history) > 1 and len(other.history) > 1
         )
-        ratio = Middle.of(others[seed] / seconds[seed] for seed in seconds if seed in others)
         if ratio:
             made.append(Speedup(model=model, ratio=ratio))
     return made
+
+
+def _side_by_side(found: Sequence[Outcome], way: str, than: str) -> dict[str, list[tuple[Trained, Trained]]]:
+    """By model, its trainings in one way, each with that of the same seed in the other."""
+    by = {(one.model, one.way): {training.seed: training for training in one.trainings} for one in found}
+    return {
+        model: [(one, other[seed]) for seed, one in by.get((model, way), {}).items() if seed in other]
+        for model in dict.fromkeys(one.model for one in found)
+        for other in [by.get((model, than), {})]
+    }
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -169,15 +176,9 @@ def parities(found: Sequence[Outcome], *, way: str = "mixed_bfloat16", than: str
     """One for each model that was trained in both ways with at least 2 seeds in common."""
     from scipy import stats
 
-    by = {(one.model, one.way): one for one in found}
     made = []
-    for model in dict.fromkeys(one.model for one in found):
-        if (model, way) not in by or (model, than) not in by:
-            continue
-        ours, theirs = (
-            {one.seed: one.history[-1]["val_accuracy"] for one in by[model, name].trainings} for name in (way, than)
-        )
-        differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    for model, pairs in _side_by_side(found, way, than).items():
+        differences = [one.history[-1]["val_accuracy"] - other.history[-1]["val_accuracy"] for one, other in pairs]
         if len(differences) < 2:
             continue
         mean = fsum(differences) / len(differences)

@@ -4,9 +4,7 @@ Keras marks no steps that XProf finds, so each is marked here, the drawing of it
 and the last step out. Source of both: measured with TensorFlow 2.21 and XProf 2.24.
 """
 
-import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -125,9 +123,3 @@ def read(folder: Path, *, our_step_seconds: float | None = None) -> Trace:
     except trace_facts.Unreadable as error:
         return Trace(folder=str(folder), problem=str(error), our_step_seconds=our_step_seconds, bytes=size)
     return Trace(folder=str(folder), our_step_seconds=our_step_seconds, bytes=size, **facts)
-
-
-def remove(folder: Path) -> None:
-    """Removes a log directory."""
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)

@@ -1,6 +1,6 @@
 """Summaries as tables: a tidy pandas frame, CSV, Markdown, and the terminal at 80 columns."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.lab.cell import NO_MODEL, RESIDENT, Cell
@@ -179,11 +179,20 @@ def place_line(machine: dict, code: dict, started: str) -> str:
 
 def markdown(view: View) -> str:
     """A view as a Markdown table under its title, notes below."""
-    lines = [f"### {view.title}", "", "| " + " | ".join(view.columns) + " |"]
-    lines.append("|" + "---|" * (len(view.columns) - FIGURES) + "---:|" * FIGURES)
-    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in view.rows]
-    lines += ["", *(f"- {note}" for note in view.notes), ""]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *(f"### {view.title}", ""),
+            *grid(view.columns, view.rows, left=view.columns[:-FIGURES]),
+            *("", *(f"- {note}" for note in view.notes), ""),
+        ]
+    )
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Container[str]) -> list[str]:
+    """Lines of a Markdown table: the columns named in `left` to the left, the others to the right."""
+    marks = ("---" if column in left else "---:" for column in columns)
+    cells = (" | ".join(text.replace("|", "\\|") for text in row) for row in rows)
+    return [f"| {' | '.join(columns)} |", f"|{'|'.join(marks)}|", *(f"| {row} |" for row in cells)]
 
 
 def show(view: View, console) -> None:

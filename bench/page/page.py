@@ -112,7 +112,5 @@ def markdown(results: Path) -> str:
 
 def _table(view: View) -> str:
     """A table of any columns: names to the left, figures to the right."""
-    marks = ["---" if column in NAMES else "---:" for column in view.columns]
-    rows = [" | ".join(text.replace("|", "\\|") for text in row) for row in view.rows]
-    head = [f"### {view.title}", "", f"| {' | '.join(view.columns)} |", f"|{'|'.join(marks)}|"]
-    return "\n".join([*head, *(f"| {row} |" for row in rows), "", *(f"- {note}" for note in view.notes), ""])
+    grid = table.grid(view.columns, view.rows, left=NAMES)
+    return "\n".join([f"### {view.title}", "", *grid, "", *(f"- {note}" for note in view.notes), ""])

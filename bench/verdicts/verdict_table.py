@@ -109,10 +109,8 @@ def markdown(standings: Sequence[Standing], rule: Rule, title: str) -> str:
     """The table for a pull request, notes below."""
     same = _same(standings)
     lines = [f"### {title}", "", *([", ".join(same), ""] if same else [])]
-    lines += [f"| {' | '.join(COLUMNS)} |", "|" + "|".join("---" if one in LEFT else "---:" for one in COLUMNS) + "|"]
-    for *row, word in rows(standings):
-        word = f"**{word}**" if word in ("slower", "faster") else word
-        lines.append("| " + " | ".join(text.replace("|", "\\|") for text in (*row, word)) + " |")
+    marked = [(*row, f"**{word}**" if word in ("slower", "faster") else word) for *row, word in rows(standings)]
+    lines += table.grid(COLUMNS, marked, left=LEFT)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(standings, rule)), ""])
 
 
