@@ -44,7 +44,8 @@ class Weights(click.ParamType):
 def accuracy(*, target, last, photos, records, results, json, timeout, **asked) -> None:
     """Trains models over seeds and ways: accuracy, time to reach it, and seconds an epoch.
 
-    Ways: `ours` is what `train` does on this machine, `plain` the same in float32 without XLA and cached features.
+    Ways: `ours` is what `train` does on this machine, `plain` the same as Keras does it of
+    itself: float32, no XLA, no cached features, memory given back.
     Exit code: 0 done, 1 some training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
 
     Example: python -m bench accuracy --model convnet_gap --way float32 --way mixed_bfloat16 --seeds 5

@@ -37,18 +37,33 @@ TRAININGS = "results/training"
 @click.option("--device", help="tpu, gpu or cpu. [the best there is]")
 @click.option("--precision", help="float32, mixed_bfloat16 or mixed_float16. [the fastest here]")
 @click.option("--xla/--no-xla", default=None, help="Compile the step with XLA. [where it pays]")
+@click.option(
+    "--keep-memory/--no-keep-memory", default=True, show_default=True, help="Use memory again without the kernel."
+)
 @click.option("--seed", type=int, help="The same weights, order and augmentation in every run.")
 @click.option("--deterministic", is_flag=True, default=None, help="Each operation the same to the bit, at a price.")
 @JSON
-def train(model: str, *, records: str, output: Path | None, resume: bool, target: float | None, json: bool, **chosen):
+def train(
+    model: str,
+    *,
+    records: str,
+    output: Path | None,
+    resume: bool,
+    target: float | None,
+    keep_memory: bool,
+    json: bool,
+    **chosen,
+):
     """Trains a model as the codelab does, and keeps weights and history after each epoch.
 
     Every option left out is the codelab's for this model. `tensorboard --logdir results/training` shows the curves.
 
     Example: python -m flowers_core train convnet_gap --records data/garden-192
     """
-    from flowers_core import curves, manifest, recipes, runs
+    from flowers_core import curves, manifest, memory, recipes, runs
 
+    if keep_memory:
+        memory.keep_freed()
     device = _device(chosen.pop("device"))
     settings = recipes.settle(
         model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen

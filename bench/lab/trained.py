@@ -21,7 +21,7 @@ FORMAT = 1
 # same recipe as `fit` runs it with nothing chosen, the others differ from `ours` in one thing.
 WAYS = {
     "ours": (),
-    "plain": ("--precision", "float32", "--no-xla", "--no-cached-features"),
+    "plain": ("--precision", "float32", "--no-xla", "--no-cached-features", "--no-keep-memory"),
     "float32": ("--precision", "float32"),
     "mixed_bfloat16": ("--precision", "mixed_bfloat16"),
     "deterministic": ("--deterministic",),

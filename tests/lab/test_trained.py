@@ -64,6 +64,6 @@ def test_a_way_is_options_of_the_command(tmp_path):
 
     assert not {"--precision", "--epochs", "--weights"} & set(ours)
     assert plain[plain.index("--json") + 1 :] == [
-        *("--precision", "float32", "--no-xla", "--no-cached-features"),
+        *("--precision", "float32", "--no-xla", "--no-cached-features", "--no-keep-memory"),
         *("--epochs", "2", "--weights", "w.h5"),
     ]

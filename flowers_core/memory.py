@@ -1,0 +1,22 @@
+"""Memory that is freed stays with the process, so that the next step need not ask the kernel for it again."""
+
+import ctypes
+
+# Names of glibc's malloc.h. By default every block from 32 MB on is mapped afresh, and the kernel clears it page by
+# page: 1.6 million page faults in a step of squeezenet, which cost nearly half of its CPU seconds on 2 cores.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+
+
+def keep_freed() -> bool:
+    """Lets the C library keep what is freed; call it before threads start, so before TensorFlow is imported.
+
+    The process then never gets smaller. All blocks come from one arena, for the others cannot hold large ones.
+
+    Returns:
+        Whether the C library can do so: glibc can, musl and those of other systems are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # no such function; no such library
+        return False
+    return all([mallopt(_ARENA_MAX, 1), mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1)])
