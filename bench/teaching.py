@@ -37,7 +37,7 @@ class Weights(click.ParamType):
 @click.option("--target", type=click.FloatRange(0, 1), help="Accuracy to reach. [the codelab's lowest]")
 @click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again.")
 @click.option("--timeout", type=options.TIME, default="1h", show_default=True, help="Limit for one training.")
-@click.option("--last", is_flag=True, help="Train nothing: show again what the last call trained.")
+@click.option("--last", is_flag=True, help="Train nothing: show what this code has trained.")
 @options.DATA
 @options.RESULTS
 @options.JSON
@@ -54,7 +54,7 @@ def accuracy(*, target, last, photos, records, results, json, timeout, **asked) 
     from bench.lab import source as sources
 
     if last:
-        raise click.exceptions.Exit(_show(campaign.last(results), results, target, json=json))
+        raise click.exceptions.Exit(_show(campaign.latest(results), results, target, json=json))
     source = sources.find(photos=photos, records=records)
     jobs = campaign.plan(records=source.records, **_settled(source.manifest().image_size, **asked))
     code = 0

@@ -9,8 +9,8 @@ from bench.lab.machine import BUSY_SHARE
 from bench.ledger import figures, table
 from flowers_core import recipes
 
-ACCURACY = ("model", "way", "n", "accuracy", "codelab", "target reached")
-EPOCHS = ("model", "way", "n", "first epoch", "a later epoch", "images/s")
+ACCURACY = ("model", "way", "epochs", "n", "accuracy", "seconds", "codelab", "target reached")
+EPOCHS = ("model", "way", "epochs", "n", "first epoch", "a later epoch", "images/s")
 LEFT = 2  # columns that are names
 
 
@@ -38,11 +38,14 @@ def _target(one: Outcome) -> str:
     return f"{one.target:g}: {_seconds(one.target_seconds)}, {one.target_images.value:,.0f} images{count}"
 
 
+def _names(one: Outcome) -> tuple[str, ...]:
+    return one.model, one.way, str(one.epochs), str(len(one.trainings))
+
+
 def accuracy_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """A text for each of `ACCURACY`."""
     return [
-        (one.model, one.way, str(len(one.trainings)), _share(one.accuracy), _codelab(one.model), _target(one))
-        for one in found
+        (*_names(one), _share(one.accuracy), _seconds(one.seconds), _codelab(one.model), _target(one)) for one in found
     ]
 
 
@@ -50,9 +53,7 @@ def epoch_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """A text for each of `EPOCHS`."""
     return [
         (
-            one.model,
-            one.way,
-            str(len(one.trainings)),
+            *_names(one),
             _seconds(one.first_epoch_seconds),
             _seconds(one.epoch_seconds),
             figures.rate(one.images_per_second and one.images_per_second.value),

@@ -67,8 +67,14 @@ def stored(results: Path, campaign: str) -> list[Trained]:
     return [one for one in store.load_trainings(results) if one.campaign == campaign]
 
 
-def last(results: Path) -> list[Trained]:
-    """Those of the campaign that was begun last; none if there is none."""
+def latest(results: Path) -> list[Trained]:
+    """Those of the machine and the code that trained last, of all campaigns; none if there is none."""
     kept = store.load_trainings(results)
-    newest = max((one.campaign for one in kept), default="")
-    return [one for one in kept if one.campaign == newest]
+    if not kept:
+        return []
+    newest = _place(max(kept, key=lambda one: one.started))
+    return [one for one in kept if _place(one) == newest]
+
+
+def _place(one: Trained) -> tuple:
+    return one.machine.get("id"), one.code.get("digest")

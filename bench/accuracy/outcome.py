@@ -32,10 +32,12 @@ class Outcome:
     Attributes:
         model: One of `models.NAMES`.
         way: One of `bench.lab.trained.WAYS`.
+        epochs: How many a training was to have.
         trainings: Those that ended well.
         failed: Reasons of the others.
         accuracy: On the validation shards after the last epoch.
         best: Highest of any epoch of any training.
+        seconds: From the start of a training to the end of its last epoch.
         target: Accuracy to be reached; None if there is none.
         reached: How many reached it.
         target_seconds: From the start of the training, of those that did: building, compilation, validation and
@@ -48,10 +50,12 @@ class Outcome:
 
     model: str
     way: str
+    epochs: int
     trainings: tuple[Trained, ...]
     failed: tuple[str, ...]
     accuracy: Middle | None
     best: float | None
+    seconds: Middle | None
     target: float | None
     reached: int
     target_seconds: Middle | None
@@ -62,19 +66,24 @@ class Outcome:
 
 
 def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> list[Outcome]:
-    """One for each model and way, in the order in which they first came.
+    """One for each model, way and number of epochs, in the order in which they first came.
 
     Args:
-        trainings: Of one campaign.
+        trainings: Of one machine and one state of the code.
         target: Validation accuracy to be reached; the lowest that the codelab's notebooks print, unless given.
     """
-    kinds: dict[tuple[str, str], list[Trained]] = {}
+    kinds: dict[tuple[str, str, int], list[Trained]] = {}
     for one in trainings:
-        kinds.setdefault((one.model, one.way), []).append(one)
-    return [_outcome(model, way, some, target) for (model, way), some in kinds.items()]
+        kinds.setdefault((one.model, one.way, _epochs(one)), []).append(one)
+    return [_outcome(*kind, some, target) for kind, some in kinds.items()]
 
 
-def _outcome(model: str, way: str, trainings: Sequence[Trained], target: float | None) -> Outcome:
+def _epochs(one: Trained) -> int:
+    """How many it was to have; one that failed left no settings, and counts with those of the recipe."""
+    return one.settings.get("epochs", recipes.recipe(one.model).epochs)
+
+
+def _outcome(model: str, way: str, epochs: int, trainings: Sequence[Trained], target: float | None) -> Outcome:
     published = recipes.recipe(model).accuracy
     target = target if target is not None else published and published[0]
     good = tuple(one for one in trainings if one.status == "ok" and one.history)
@@ -82,10 +91,12 @@ def _outcome(model: str, way: str, trainings: Sequence[Trained], target: float |
     return Outcome(
         model=model,
         way=way,
+        epochs=epochs,
         trainings=good,
         failed=tuple(f"{one.status}: {one.reason}" for one in trainings if one not in good),
         accuracy=Middle.of(one.history[-1]["val_accuracy"] for one in good),
         best=max((row["val_accuracy"] for one in good for row in one.history), default=None),
+        seconds=Middle.of(one.history[-1]["elapsed_seconds"] for one in good),
         target=target,
         reached=len(reached),
         target_seconds=Middle.of(row["elapsed_seconds"] for row, _ in reached),
@@ -139,10 +150,13 @@ def speedups(found: Sequence[Outcome], *, way: str = "ours", than: str = "plain"
 
 
 def _side_by_side(found: Sequence[Outcome], way: str, than: str) -> dict[str, list[tuple[Trained, Trained]]]:
-    """By model, its trainings in one way, each with that of the same seed in the other."""
-    by = {(one.model, one.way): {training.seed: training for training in one.trainings} for one in found}
+    """By model, its trainings in one way, each with that of the same campaign, epochs and seed in the other."""
+    by: dict[tuple[str, str], dict[tuple, Trained]] = {}
+    for one in found:
+        known = by.setdefault((one.model, one.way), {})
+        known.update({(training.campaign, one.epochs, training.seed): training for training in one.trainings})
     return {
-        model: [(one, other[seed]) for seed, one in by.get((model, way), {}).items() if seed in other]
+        model: [(one, other[key]) for key, one in by.get((model, way), {}).items() if key in other]
         for model in dict.fromkeys(one.model for one in found)
         for other in [by.get((model, than), {})]
     }

@@ -52,7 +52,7 @@ class Gathered:
         costs: By model and image size, see `flowers_core.costs.table`; empty where Keras is not installed.
         peaks: GFLOP/s of matrix products by machine and precision, see `bench.lab.limits`.
         compared: Cells of the latest comparisons.
-        outcomes: Of the latest campaign of trainings.
+        outcomes: Of the machine and code that trained last.
         history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
         damaged: Lines and files that could not be read.
     """
@@ -83,7 +83,7 @@ def gather(results: Path) -> Gathered:
             for name, limit in one.limits.items()
         },
         compared=tuple(compared(store.load_units(results))),
-        outcomes=tuple(outcome.outcomes(campaign.last(results))),
+        outcomes=tuple(outcome.outcomes(campaign.latest(results))),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )

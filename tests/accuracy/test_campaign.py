@@ -52,13 +52,16 @@ def test_each_training_is_kept_as_it_ends(trained, tmp_path):
     assert kept[0] == trained("dense", "ours", campaign=jobs[0].campaign)
 
 
-def test_the_last_campaign_is_the_newest(trained, tmp_path):
-    """Of a store with two; of an empty one there is none."""
-    assert campaign.last(tmp_path) == []
-    for name, model in (("20261124T120000Z", "dense"), ("20261125T120000Z", "convnet")):
-        store.append_training(trained(model, campaign=name), tmp_path)
+def test_campaigns_of_the_same_code_and_machine_count_together(trained, tmp_path):
+    """Those of other code, or of another machine, are left out; of an empty store there is none."""
+    assert campaign.latest(tmp_path) == []
+    older, newer = {"digest": "old"}, {"digest": "new"}
+    for number, (model, code) in enumerate((("dense", older), ("convnet", newer), ("squeezenet", newer))):
+        one = trained(model, code=code, campaign=str(number), started=f"2026-11-2{5 + number}T12:00:00+00:00")
+        store.append_training(one, tmp_path)
+    store.append_training(trained("xception", code=newer, machine={"host": "lab", "id": "other"}), tmp_path)
 
-    assert [one.model for one in campaign.last(tmp_path)] == ["convnet"]
+    assert [one.model for one in campaign.latest(tmp_path)] == ["convnet", "squeezenet"]
 
 
 def test_lines_of_a_newer_program_are_left_out(trained, tmp_path):

@@ -110,3 +110,23 @@ def test_one_seed_says_nothing_of_parity(trained):
 
     assert outcome.parities(outcome.outcomes(one)) == []
     assert outcome.parities(outcome.outcomes(apart)) == []
+
+
+def test_trainings_of_other_lengths_are_kept_apart(trained):
+    """Two epochs measure speed, all of them accuracy: neither is pooled with the other, nor paired."""
+    short = {"settings": {"batch_size": 10, "epochs": 2}, "accuracies": (0.3, 0.4)}
+    found = outcome.outcomes(
+        [
+            trained("dense", "ours", settings={"batch_size": 10, "epochs": 3}),
+            trained("dense", "ours", **short),
+            trained("dense", "plain", epoch=5.0, **short),
+            trained("dense", "plain", epoch=50.0, campaign="another", **short),
+        ]
+    )
+
+    assert [(one.way, one.epochs, len(one.trainings)) for one in found] == [
+        ("ours", 3, 1),
+        ("ours", 2, 1),
+        ("plain", 2, 2),
+    ]
+    assert [one.ratio.value for one in outcome.speedups(found)] == [2.5]

@@ -244,4 +244,4 @@ def test_a_pull_request_of_nothing_is_a_mistake(tmp_path):
 
 def test_the_last_campaign_is_shown(filled):
     """Of trainings, the latest."""
-    assert [one.model for one in campaign.last(filled)] == ["dense"]
+    assert [one.model for one in campaign.latest(filled)] == ["dense"]
