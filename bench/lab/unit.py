@@ -54,6 +54,7 @@ class Unit:
         foreign_cpu_share: Share of the machine's CPU time that others used during the turns.
         machine: Fingerprint of the machine and its software, see `bench.lab.machine`.
         load: Name of the load that ran beside it on purpose; empty for none.
+        margin: Within which its comparison calls two the same; None outside a comparison, and in older units.
         ruler: Version of how we measure.
         format: `FORMAT` when it was written.
     """
@@ -74,6 +75,7 @@ class Unit:
     foreign_cpu_share: float | None = None
     machine: dict = field(default_factory=dict)
     load: str = ""
+    margin: float | None = None
     ruler: str = RULER
     format: int = FORMAT
 

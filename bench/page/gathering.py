@@ -135,7 +135,8 @@ def _judged(comparison: str, cells: dict[str, list[Unit]]) -> list[Compared]:
     good = {cell: [unit for unit in units if unit.status == "ok"] for cell, units in cells.items()}
     first = {cell: units[0] for cell, units in cells.items()}
     clocks = ("wall",) if any(_accelerated(unit) for unit in first.values()) else verdict.CLOCKS
-    rule = Rule.finding(0.05, cells=len(cells), clocks=clocks)
+    margin = max(unit.margin or Rule.margin for unit in first.values())
+    rule = Rule(margin=margin, cells=len(cells), clocks=clocks)
     verdicts = []
     for units in good.values():
         values = {clock: [verdict.value(unit, clock) for unit in units] for clock in rule.clocks}

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -131,6 +131,7 @@ def run(
                 _close(one, rule, "the budget ended")
             else:
                 unit = record(one.match.base, one.match.candidate, comparison=comparison, draw=draw)[0]
+                unit = replace(unit, margin=rule.margin)  # so that whoever reads it judges by the same rule
                 store.append_unit(unit, results)
                 _enter(one, unit, rule)
             yield standings

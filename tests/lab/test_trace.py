@@ -149,7 +149,7 @@ def test_steps_on_jax_are_found(tmp_path):
     code = f"""
 import jax
 from pathlib import Path
-from bench.lab import trace
+from bench.lab import machine, trace
 product = jax.jit(lambda square: square @ square)
 square = jax.numpy.ones((600, 600))
 step = lambda: product(square).block_until_ready()
@@ -162,3 +162,12 @@ assert found["steps"] == 6, found
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_sample_that_is_committed_opens():
+    """Whoever has not traced yet can look at one."""
+    samples = sorted((HOUSE / "results" / "reference" / "traces").glob("*/*/"))
+    found = [trace.read(folder) for folder in samples]
+
+    assert [(one.problem, one.steps > 0, one.bytes < 1_000_000) for one in found] == [("", True, True)]
+    assert "Conv2D" in found[0].ops[0]["name"]

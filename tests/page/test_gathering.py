@@ -24,6 +24,15 @@ def test_verdicts_are_made_again_from_units(paired):
     assert [(one.comparison[:8], one.verdict.word) for one in found] == [("20261125", "slower"), ("20261124", "same")]
 
 
+def test_a_comparison_is_judged_by_its_own_rule(paired):
+    """What is the same within 3 % may not be so within 1 %."""
+    ratios = (1.0, 1.02, 1.0, 1.02)
+    wide = [paired(ratio, comparison="20261124T100000Z") for ratio in ratios]
+    narrow = [paired(ratio, comparison="20261125T100000Z", margin=0.01) for ratio in ratios]
+
+    assert [one.verdict.word for one in gathering.compared([*wide, *narrow])] == ["inconclusive", "same"]
+
+
 def test_units_that_died_decide_nothing(paired):
     """A comparison of dead pairs is inconclusive."""
     (one,) = gathering.compared([paired(status="error", reason="killed")])
