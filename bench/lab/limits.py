@@ -5,13 +5,10 @@ against the product of large square matrices, the fastest arithmetic that a fram
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -83,20 +80,12 @@ def measure(*, timeout: float = 300.0) -> Limits:
         InputError: If the process dies or takes too long; the message says how.
     """
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), machine.ForeignLoad()
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        words = Path(folder) / "stderr"
-        with words.open("wb") as stderr:
-            command = [sys.executable, "-m", "bench.lab.limits"]
-            environment = spawn.environment(Cell(model="dense"))
-            try:
-                done = subprocess.run(
-                    command, stdout=subprocess.PIPE, stderr=stderr, env=environment, timeout=timeout, check=False
-                )
-            except subprocess.TimeoutExpired as error:
-                raise InputError(f"The limits took longer than {timeout:.0f} s: is the machine busy?") from error
-        if done.returncode:
-            raise InputError(f"The limits were not measured: {spawn.how_it_died(done.returncode, 0, 1, words)[1]}")
-    found = json.loads(done.stdout)
+    with spawn.room() as folder:
+        command, env = [sys.executable, "-m", "bench.lab.limits"], spawn.environment(Cell(model="dense"))
+        done = spawn.run(command, folder, env=env, timeout=timeout, what="all of them: is the machine busy?")
+    if done.status != "ok":
+        raise InputError(f"The limits were not measured: {done.reason}")
+    found = json.loads(done.printed)
     return Limits(limits=found, started=started, foreign_cpu_share=load.share(), machine=machine.fingerprint())
 
 

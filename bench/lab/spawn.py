@@ -1,4 +1,4 @@
-"""One fresh process a cell, with limits on time and memory; the only place that makes measuring processes.
+"""Fresh processes with limits on time and memory, one for a cell; the only place that makes measuring processes.
 
 It also chooses their environment: backend, visible devices, what the frameworks print.
 """
@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
@@ -41,6 +42,54 @@ def environment(cell: Cell, *, path: str = str(machine.HOUSE)) -> dict[str, str]
     return chosen
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        status: `ok` for exit code 0, else one of `measurement.STATUSES`.
+        reason: Why, where the status is not `ok`.
+        printed: What it wrote to standard output.
+        peak_bytes: The largest resident set that was seen.
+    """
+
+    status: str
+    reason: str
+    printed: bytes
+    peak_bytes: int
+
+
+def run(command: Sequence[str], folder: Path, *, env: dict[str, str], given: bytes = b"", **limits) -> Ended:
+    """Runs a process in a folder until it ends or reaches a limit; nothing of it is left then, even after Ctrl-C.
+
+    Args:
+        command: What to run.
+        folder: Where it runs, and where what it prints is kept.
+        env: Its variables.
+        given: What it reads from standard input.
+        limits: `timeout` in seconds, `memory_bytes` of its resident set, and `what` is limited, for the reason.
+    """
+    printed, words = folder / "stdout", folder / "stderr"
+    with printed.open("wb") as stdout, words.open("wb") as stderr:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
+        )
+    try:
+        with suppress(BrokenPipeError):  # it has died already, and will be told how
+            child.stdin.write(given)
+            child.stdin.close()
+        status, reason, peak = _watch(child, words, **limits)
+    finally:
+        end(child)
+    return Ended(status=status, reason=reason, printed=printed.read_bytes(), peak_bytes=peak)
+
+
 def spawn(
     job: Job, *, timeout: float = 600.0, memory_bytes: int | None = None, command: Sequence[str] = COMMAND
 ) -> Measurement:
@@ -55,43 +104,35 @@ def spawn(
     Returns:
         The process's own measurement, or, if it gave none, one that says how it died.
     """
-    limit = memory_bytes or int(MEMORY_SHARE * _free_bytes())
     started, start = datetime.now(UTC), perf_counter()
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        answer, words = Path(folder) / "measurement.json", Path(folder) / "stderr"
-        with words.open("wb") as stderr:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=environment(job.cell),
-                cwd=folder,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
-            )
-        try:
-            with suppress(BrokenPipeError):  # it has died already, and will be told how
-                child.stdin.write(json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode())
-                child.stdin.close()
-            ended, peak = _watch(child, deadline=start + timeout, limit=limit)
-        finally:
-            end(child)
-        if child.returncode == 0 and answer.exists():
+    with room() as folder:
+        answer = folder / "measurement.json"
+        given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
+        limits = {"timeout": timeout, "memory_bytes": memory_bytes, "what": "one cell (`--timeout`)"}
+        ended = run(command, folder, env=environment(job.cell), given=given, **limits)
+        if ended.status == "ok" and answer.exists():
             return from_json(json.loads(answer.read_text()))
-        status, reason = ended or how_it_died(child.returncode, peak, limit, words)
-        if ended:
-            reason = reason.format(timeout=timeout, limit=limit)
+        status, reason = ended.status, ended.reason
+        if status == "ok":
+            status, reason = how_it_died(0, 0, 1, folder / "stderr")
     return Measurement(
         cell=job.cell,
         status=status,
         reason=reason,
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
-        peak_bytes=peak or None,
+        peak_bytes=ended.peak_bytes or None,
         data=_described(job),
         machine=machine.fingerprint(),
         code=machine.code(),
     )
+
+
+@contextmanager
+def room() -> Iterator[Path]:
+    """An empty folder for a process, while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        yield Path(folder)
 
 
 def _described(job: Job) -> dict:
@@ -108,26 +149,24 @@ def _free_bytes() -> int:
     return psutil.virtual_memory().available
 
 
-def _watch(child: subprocess.Popen, *, deadline: float, limit: int) -> tuple[tuple[str, str] | None, int]:
-    """Waits for the child's end and ends it at a limit.
-
-    Returns:
-        Status and reason if it was ended here, else None; and the largest resident set seen, in bytes.
-    """
+def _watch(
+    child: subprocess.Popen, words: Path, *, timeout: float, memory_bytes: int | None = None, what: str
+) -> tuple[str, str, int]:
+    """Waits for the child's end, or ends it at a limit; gives status, reason and the largest resident set seen."""
     import psutil
 
-    peak = 0
+    deadline, limit, peak = perf_counter() + timeout, memory_bytes or int(MEMORY_SHARE * _free_bytes()), 0
     while child.poll() is None:
         if perf_counter() > deadline:
-            return ("timeout", "ended after {timeout:.0f} s, the limit for one cell (`--timeout`)"), peak
+            return "timeout", f"ended after {timeout:.0f} s, the limit for {what}", peak
         try:
             peak = max(peak, psutil.Process(child.pid).memory_info().rss)
         except psutil.Error:  # it has just ended
             continue
         if peak > limit:
-            return ("oom", "ended at its memory limit of {limit:,} bytes (`--memory`)"), peak
+            return "oom", f"ended at its memory limit of {limit:,} bytes (`--memory`)", peak
         sleep(LOOK_SECONDS)
-    return None, peak
+    return *(("ok", "") if child.returncode == 0 else how_it_died(child.returncode, peak, limit, words)), peak
 
 
 def end(child: subprocess.Popen) -> None:

@@ -1,9 +1,7 @@
 """One training in a fresh process, from its first epoch to its last: accuracy, and the time that it takes."""
 
 import json
-import subprocess
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,35 +125,18 @@ def from_json(values: dict) -> Trained:
 def train(job: Job, *, timeout: float) -> Trained:
     """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
     started, start, load = datetime.now(UTC), perf_counter(), machine.ForeignLoad()
-    given: dict = {"status": "ok"}
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        output, words = Path(folder) / "training", Path(folder) / "stderr"
-        with words.open("wb") as stderr:
-            child = subprocess.Popen(
-                job.command(output),
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=spawn.environment(Cell(model=job.model)),
-                cwd=folder,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
-            )
-        try:
-            answer, _ = child.communicate(timeout=timeout)
-            if child.returncode == 0:
-                given |= _said(json.loads(answer), output)
-            else:
-                given["status"], given["reason"] = spawn.how_it_died(child.returncode, 0, 1, words)
-        except subprocess.TimeoutExpired:
-            given = {"status": "timeout", "reason": f"ended after {timeout:.0f} s, the limit for one training"}
-        finally:
-            spawn.end(child)
-            child.stdout.close()
+    with spawn.room() as folder:
+        output, env = folder / "training", spawn.environment(Cell(model=job.model))
+        done = spawn.run(job.command(output), folder, env=env, timeout=timeout, what="one training")
+        said = _said(json.loads(done.printed), output) if done.status == "ok" else {}
     return Trained(
         model=job.model,
         way=job.way,
         seed=job.seed,
         campaign=job.campaign,
-        **given,
+        status=done.status,
+        reason=done.reason,
+        **said,
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         foreign_cpu_share=load.share(),
