@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import limits, measurement, trained, unit
+from bench.lab import limits, measurement, served, trained, unit
 from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
+from bench.lab.served import Served
 from bench.lab.trained import Trained
 from bench.lab.unit import Unit
 from flowers_core.errors import InputError
@@ -62,7 +63,12 @@ def append_limits(record: Limits, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "limits")
 
 
-def _append(record: Measurement | Unit | Trained | Limits, folder: Path) -> Path:
+def append_served(record: Served, results: Path = RESULTS) -> Path:
+    """Adds what was drawn over a tf.data service likewise, to `results/service/<host>.jsonl`."""
+    return _append(record, Path(results) / "service")
+
+
+def _append(record: Measurement | Unit | Trained | Limits | Served, folder: Path) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -107,6 +113,11 @@ def load_units(results: Path = RESULTS) -> tuple[Unit, ...]:
 def load_trainings(results: Path = RESULTS) -> tuple[Trained, ...]:
     """Reads all trainings of a store; lines that cannot be read are left out."""
     return _read(sorted((Path(results) / "trainings").glob("*.jsonl")), trained.from_json)[0]
+
+
+def load_served(results: Path = RESULTS) -> tuple[Served, ...]:
+    """Reads all that was drawn over a tf.data service; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "service").glob("*.jsonl")), served.from_json)[0]
 
 
 def load_limits(results: Path = RESULTS) -> dict[str, Limits]:

@@ -1,0 +1,1 @@
+"""The input pipeline past one host: rates by number of workers, whole epochs, servers that are killed."""

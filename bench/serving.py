@@ -1,0 +1,112 @@
+"""Words of the lab past one host: service, serve. They parse, call and exit, nothing else."""
+
+import json as json_text
+
+import click
+
+from bench import options
+from flowers_core import door, pipelines, progress
+from flowers_core.errors import InputError
+
+RECORDS = [name for name, reads in pipelines.READS.items() if reads == "records"]
+
+
+class Numbers(click.ParamType):
+    """`1,2,4`."""
+
+    name = "numbers"
+
+    def convert(self, value, param, ctx):
+        """Gives whole numbers from 1."""
+        parts = str(value).split(",")
+        if not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"expected numbers from 1, such as 1,2. Received: {value!r}", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.command()
+@click.option("--workers", type=Numbers(), default="1,2", show_default=True, metavar="N[,N]", help="Numbers to try.")
+@click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port.")
+@click.option(
+    "--pipeline", "named", multiple=True, type=click.Choice(RECORDS), help="May be given again. [parallel, uint8]"
+)
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
+@click.option("--seconds", type=options.TIME, default="3", show_default=True, help="How long each is timed.")
+@click.option("--kill/--no-kill", "kills", default=True, help="Kill a worker, and the dispatcher, mid-epoch, too.")
+@options.DATA
+@options.RESULTS
+@options.JSON
+def service(*, named, photos, records, results, json, **how) -> None:
+    """Spreads the records pipeline over workers of tf.data service: images/s, equal epochs, servers that die.
+
+    Each number of workers takes its turn beside the same pipeline without a service.
+    Exit code: 0 done, 1 something failed or an epoch was not whole, 2 wrong use, 130 interrupted: what ended is kept.
+
+    Example: python -m bench service --workers 1,2
+    """
+    from bench.lab import source as sources
+    from bench.service import campaign, service_table
+
+    source = sources.find(photos=photos, records=records)
+    source.manifest()
+    plan = campaign.Plan(records=source.records, pipelines=named or campaign.FEW, **how)
+    found, code = [], 0
+    try:
+        for one in progress.track(campaign.run(plan, results), "pipelines drawn", campaign.count(plan)):
+            found.append(one)
+            if one.task.kills:
+                options.tell(f"{one.task.kills} killed mid-epoch: {service_table.outcome(one)}. {one.reason}".strip())
+    except KeyboardInterrupt:
+        code = door.INTERRUPTED
+        options.tell(f"interrupted after {len(found)} of {campaign.count(plan)}")
+    shown = _show(found, results, json=json) if found else 0
+    raise click.exceptions.Exit(code or shown)
+
+
+def _show(found, results, *, json: bool) -> int:
+    """Prints and keeps what was drawn; gives the exit code."""
+    from rich import console
+
+    from bench.ledger import store
+    from bench.service import service_table
+
+    store.save_table("service.md", service_table.markdown(found), results)
+    if json:
+        for one in found:
+            click.echo(json_text.dumps(one.to_json()))
+    else:
+        service_table.show(found, console.Console())
+    return service_table.exit_code(found)
+
+
+@click.command()
+@click.argument("role", type=click.Choice(["dispatcher", "worker"]))
+@click.option("--bind", metavar="HOST:PORT", help="Where others reach it. [127.0.0.1, port 5050 or 5051]")
+@click.option("--dispatcher", default="", metavar="ADDRESS", help="Of a worker: its dispatcher, grpc://host:port.")
+@click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Of a dispatcher: a worker to come, which static sharding needs; may be given again.",
+)
+def serve(*, role, bind, dispatcher, workers) -> None:
+    """Runs a dispatcher or a worker of tf.data service until Ctrl-C, on any host.
+
+    It answers only what is sent to the address it is bound to, but asks nobody for a password: in a network of yours
+    alone. A worker must see the records under the same path as the host that trains.
+
+    Example: python -m bench serve dispatcher --bind 10.0.0.2:5050
+
+    Example: python -m bench serve worker --bind 10.0.0.3:5051 --dispatcher grpc://10.0.0.2:5050
+    """
+    from bench.lab import server
+
+    if role == "worker" and not dispatcher:
+        raise InputError("A worker needs `--dispatcher`, an address such as grpc://10.0.0.2:5050. Received: none")
+    bind = bind or f"{server.LOCAL}:{5051 if role == 'worker' else 5050}"
+    door.load("tensorflow")
+    running = server.start(role, bind, dispatcher=dispatcher, workers=workers)
+    options.tell(f"{role} at {bind}; Ctrl-C ends it")
+    server.wait(running)

@@ -1,0 +1,197 @@
+"""An epoch over several hosts: a pipeline's work spread by tf.data service over workers that a dispatcher knows.
+
+Nothing of it ends of itself when a dispatcher or all workers are lost: tf.data tries again for an hour. Hence limits.
+"""
+
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from flowers_core.errors import InputError, one_of
+
+SHARDING = {
+    "dynamic": "DYNAMIC",  # whichever worker is free asks for the next shard
+    "static": "FILE",  # each worker has its shards; the dispatcher must know the workers' addresses beforehand
+}
+REACH_SECONDS = 10.0
+"""How long a dispatcher may take to answer first."""
+
+SILENT_SECONDS = 60.0
+"""How long workers may be silent before an epoch is given up; a worker that is started anew needs some of it."""
+
+
+def address(dispatcher: str) -> tuple[str, int]:
+    """Host and port of `grpc://host:port` or `host:port`.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    found = re.fullmatch(r"(?:grpc://)?([^\s:/]+):(\d{1,5})", dispatcher)
+    if not found or not 0 < int(found[2]) < 65536:
+        raise InputError(f"`dispatcher` must be an address such as grpc://10.0.0.2:5050. Received: {dispatcher!r}")
+    return found[1], int(found[2])
+
+
+def reach(dispatcher: str, *, seconds: float = REACH_SECONDS) -> None:
+    """Checks that somebody listens at an address.
+
+    Raises:
+        InputError: If there is no answer within `seconds`; the message has the address and the cause.
+    """
+    try:
+        socket.create_connection(address(dispatcher), timeout=seconds).close()
+    except OSError as error:
+        raise InputError(
+            f"`dispatcher` must be the address of a dispatcher that runs. Received: {dispatcher}: "
+            f"{error.strerror or error} (waited up to {seconds:g} s). Start one: python -m bench serve dispatcher"
+        ) from error
+
+
+def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynamic", whole: bool = False):
+    """The same batches, made by the workers of a dispatcher: each image once an epoch, in no fixed order.
+
+    Each worker ends with a part of a batch; here they are put together again. Every pass is an epoch of its own.
+    Nothing is compressed on its way: a decoded photo would cost the CPU more than it saves the network.
+
+    Args:
+        data: A `tf.data.Dataset` of batches `(images, labels)`, whose files every worker sees under the same paths.
+        dispatcher: Its address.
+        batch_size: Images a batch.
+        sharding: One of `SHARDING`.
+        whole: Whether a last, smaller batch is left out.
+
+    Raises:
+        InputError: If no dispatcher answers within `REACH_SECONDS`, or one of another TensorFlow does.
+    """
+    import tensorflow as tf
+
+    one_of("sharding", sharding, SHARDING)
+    reach(dispatcher)
+    service = tf.data.experimental.service
+    spread = service.distribute(
+        processing_mode=service.ShardingPolicy[SHARDING[sharding]],
+        service="grpc://{}:{}".format(*address(dispatcher)),
+        compression=None,
+    )
+    registering = _Beside(lambda: data.apply(spread))
+    try:
+        data = registering.result(REACH_SECONDS)
+    except TimeoutError:
+        raise InputError(
+            f"`dispatcher` must be the address of a tf.data service dispatcher. Received: {dispatcher}, which did "
+            f"not take the pipeline within {REACH_SECONDS:g} s. Is it something else that listens there?"
+        ) from None
+    except tf.errors.OpError as error:
+        raise explained(error, dispatcher) from error
+    finally:
+        registering.end()
+    data = data.rebatch(batch_size, drop_remainder=whole)
+    return data.prefetch(tf.data.AUTOTUNE)
+
+
+def drawn(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator:
+    """Batches of a distributed pipeline, one by one, never waiting longer than it says.
+
+    Args:
+        data: What `distribute` gave.
+        dispatcher: Its address, for the message.
+        silent_seconds: Longest wait for one batch.
+
+    Raises:
+        InputError: If a worker or the dispatcher fails, or none comes in time; the message says which.
+    """
+    import tensorflow as tf
+
+    drawing = _Beside(lambda: iter(data))
+    try:
+        iterator = drawing.result(silent_seconds)
+        while True:
+            drawing.begin(lambda: next(iterator, None))
+            batch = drawing.result(silent_seconds)
+            if batch is None:
+                return
+            yield batch
+    except TimeoutError:
+        raise _silent(dispatcher, silent_seconds) from None
+    except tf.errors.OpError as error:
+        raise explained(error, dispatcher) from error
+    finally:
+        drawing.end()
+
+
+def guarded(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
+    """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting without end; see `explained`."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_generator(
+        lambda: drawn(data, dispatcher, silent_seconds=silent_seconds), output_signature=data.element_spec
+    )
+
+
+def explained(error: Exception, dispatcher: str) -> InputError:
+    """What an error of TensorFlow while drawing means; what `guarded` raised comes back as it was."""
+    said = str(error)
+    ours = re.search(r"InputError: (.*?)(?:\n|$)", said)
+    if ours:
+        return InputError(ours[1])
+    said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", said).strip()
+    if "Version mismatch" in said:
+        return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {said}")
+    if "workers list" in said:
+        return InputError(
+            f"Static sharding needs a dispatcher that was told its workers: `bench serve dispatcher --worker "
+            f"HOST:PORT`, for each. Received: {dispatcher}: {said}"
+        )
+    return InputError(
+        f"A pipeline over {dispatcher} failed: {said}. Every worker must see the records under the same path as this "
+        f"host, and run the same TensorFlow"
+    )
+
+
+def _silent(dispatcher: str, seconds: float) -> InputError:
+    """Who is to blame for silence, as far as can be told from here."""
+    try:
+        reach(dispatcher)
+    except InputError as error:
+        return InputError(f"No batch within {seconds:g} s: the dispatcher was lost. {error}")
+    return InputError(
+        f"No batch within {seconds:g} s from the workers of {dispatcher}, which answers: no worker has registered, or "
+        f"one was lost. Start it again at the same address: python -m bench serve worker --dispatcher {dispatcher}"
+    )
+
+
+class _Beside:
+    """Work in a thread beside, which can be given up: what waits in TensorFlow's code cannot be interrupted."""
+
+    def __init__(self, work: Callable[[], object]):
+        self._asked: queue.SimpleQueue = queue.SimpleQueue()
+        self._done: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._serve, daemon=True).start()
+        self.begin(work)
+
+    def _serve(self) -> None:
+        while (work := self._asked.get()) is not None:
+            try:
+                self._done.put((work(), None))
+            except Exception as error:  # raised by `result`
+                self._done.put((None, error))
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """Begins the next piece of work."""
+        self._asked.put(work)
+
+    def result(self, seconds: float):
+        """What it gave, or raises what it raised; TimeoutError if that takes longer."""
+        try:
+            value, error = self._done.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError from None
+        if error is not None:
+            raise error
+        return value
+
+    def end(self) -> None:
+        """Lets the thread end, as soon as it can."""
+        self._asked.put(None)
