@@ -9,8 +9,8 @@ import sys
 import asv.benchmark
 import pytest
 
-from bench import input_throughput, step_time, suite
-from bench.lab import machine
+from bench import input_throughput, step_time, suite, time_to_accuracy
+from bench.lab import machine, trained
 from bench.lab.machine import HOUSE
 from bench.ledger import store
 
@@ -19,6 +19,7 @@ BENCHMARKS = [
     "import_time.ImportTime.track_import_seconds",
     "input_throughput.InputThroughput.track_image_seconds",
     "step_time.StepTime.track_step_seconds",
+    "time_to_accuracy.TimeToAccuracy.track_target_seconds",
 ]
 
 
@@ -100,6 +101,37 @@ def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, little_
     (stored,) = store.load(tmp_path).measurements
 
     assert given == {"samples": [pytest.approx(1 / stored.images_per_second)], "number": 1}
+
+
+@pytest.mark.parametrize(("accuracies", "seconds"), [((0.2, 0.6, 0.5), 2.0), ((0.2, 0.3, 0.4), None)])
+def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, monkeypatch, accuracies, seconds):
+    """A target that is never reached is n/a; the training is stored either way."""
+    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
+    rows = tuple(
+        {"epoch": epoch, "val_accuracy": accuracy, "elapsed_seconds": float(epoch)}
+        for epoch, accuracy in enumerate(accuracies, 1)
+    )
+
+    def train(job, *, timeout):
+        given = {"model": job.model, "way": job.way, "seed": job.seed, "campaign": job.campaign}
+        assert timeout == time_to_accuracy.TimeToAccuracy.timeout
+        return trained.Trained(**given, status="ok", history=rows, images=100, data={"photos": "garden"})
+
+    monkeypatch.setattr(time_to_accuracy.trained, "train", train)
+    given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
+
+    assert given == {"samples": [seconds], "number": 1} if seconds else math.isnan(given)
+    assert [one.history for one in store.load_trainings(tmp_path)] == [rows]
+
+
+def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
+    """And the store, too."""
+    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
+    broken = trained.Trained(model="squeezenet_small", way="ours", seed=1, campaign="", status="oom", reason="killed")
+    monkeypatch.setattr(time_to_accuracy.trained, "train", lambda *_, **__: broken)
+    with pytest.raises(RuntimeError, match="oom: killed"):
+        time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
+    assert len(store.load_trainings(tmp_path)) == 1
 
 
 def test_na_is_a_number_that_asv_knows():

@@ -9,6 +9,10 @@ from statistics import median
 from bench.lab.trained import Trained
 from flowers_core import recipes
 
+GARDEN = "garden"
+# What our recipes reach within their epochs on the 300 photos that `make bench` draws, less some points for the seed.
+GARDEN_TARGETS = {"squeezenet_small": 0.5}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Middle:
@@ -70,7 +74,7 @@ def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> li
 
     Args:
         trainings: Of one machine and one state of the code.
-        target: Validation accuracy to be reached; the lowest that the codelab's notebooks print, unless given.
+        target: Validation accuracy to be reached; see `target_of`, unless given.
     """
     kinds: dict[tuple[str, str, int], list[Trained]] = {}
     for one in trainings:
@@ -84,9 +88,8 @@ def _epochs(one: Trained) -> int:
 
 
 def _outcome(model: str, way: str, epochs: int, trainings: Sequence[Trained], target: float | None) -> Outcome:
-    published = recipes.recipe(model).accuracy
-    target = target if target is not None else published and published[0]
     good = tuple(one for one in trainings if one.status == "ok" and one.history)
+    target = target if target is not None else target_of(trainings[0])
     reached = [row for row in (first_at(one, target) for one in good) if row]
     return Outcome(
         model=model,
@@ -107,6 +110,14 @@ def _outcome(model: str, way: str, epochs: int, trainings: Sequence[Trained], ta
             median(row["images_per_second"] for row in one.history[1:]) for one in good if len(one.history) > 1
         ),
     )
+
+
+def target_of(one: Trained) -> float | None:
+    """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
+    if one.data.get("photos") == GARDEN:
+        return GARDEN_TARGETS.get(one.model)
+    published = recipes.recipe(one.model).accuracy
+    return published and published[0]
 
 
 def first_at(one: Trained, target: float | None) -> tuple[dict, int] | None:

@@ -10,6 +10,7 @@ from time import perf_counter
 from bench.lab import machine, spawn
 from bench.lab.cell import Cell
 from bench.lab.measurement import RULER, STATUSES, known
+from bench.lab.source import Source
 from flowers_core.errors import InputError, one_of
 
 # 1: way, settings, history, machine, code (2026-11).
@@ -75,6 +76,7 @@ class Trained:
         settings: All that decided what it did, see `flowers_core.runs.Settings`.
         history: A row an epoch, see `flowers_core.training.train`.
         images: Images that an epoch trains on.
+        data: What the records were made of, see `source.Source.describe`.
         started: Date and time, ISO 8601 in UTC.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
@@ -93,6 +95,7 @@ class Trained:
     settings: dict = field(default_factory=dict)
     history: tuple[dict, ...] = ()
     images: int = 0
+    data: dict = field(default_factory=dict)
     started: str = ""
     process_seconds: float = 0.0
     foreign_cpu_share: float | None = None
@@ -146,8 +149,9 @@ def train(job: Job, *, timeout: float) -> Trained:
 
 
 def _said(answer: dict, output: Path) -> dict:
-    """History and settings of a training that ended well."""
+    """History, settings and data of a training that ended well."""
     settings = json.loads((output / "training.json").read_text())
     rows = answer["history"]
     images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
-    return {"history": tuple(rows), "settings": settings, "images": images}
+    data = Source(records=settings["records"]).describe("records")
+    return {"history": tuple(rows), "settings": settings, "images": images, "data": data}

@@ -130,3 +130,13 @@ def test_trainings_of_other_lengths_are_kept_apart(trained):
         ("plain", 2, 2),
     ]
     assert [one.ratio.value for one in outcome.speedups(found)] == [2.5]
+
+
+def test_drawn_photos_have_a_mark_of_their_own(trained):
+    """The codelab's figures are of real photos; other models have no mark on drawn ones."""
+    drawn = {"photos": "garden"}
+
+    assert outcome.target_of(trained("squeezenet")) == 0.8
+    assert outcome.target_of(trained("squeezenet", data=drawn)) is None
+    assert outcome.target_of(trained("squeezenet_small", data=drawn)) == outcome.GARDEN_TARGETS["squeezenet_small"]
+    assert outcome.target_of(trained("squeezenet_small", data={"photos": "mine"})) is None

@@ -37,6 +37,7 @@ def test_a_real_training_gives_its_history(tmp_path):
     assert [row["epoch"] for row in one.history] == [1, 2]
     assert (one.settings["seed"], one.settings["precision"], one.settings["xla"]) == (1, "float32", False)
     assert one.images == 32
+    assert one.data == {"photos": "garden", "images": 60, "classes": 5}
     assert one.process_seconds > one.history[-1]["elapsed_seconds"]
     assert 0 <= one.foreign_cpu_share <= 1
     assert one.machine["id"]

@@ -1,0 +1,35 @@
+"""How long a model trains, from nothing, until it is as accurate as it should become on these photos."""
+
+import random
+
+from bench import suite
+from bench.accuracy import outcome
+from bench.lab import source, trained
+
+
+class TimeToAccuracy:
+    """Seconds from the start of a training to its target; each round has a seed of its own."""
+
+    timeout = 3600
+    version = suite.VERSION
+    params = [["squeezenet_small"]]
+    param_names = ["model"]
+
+    def setup(self, model):  # noqa: ARG002 - asv hands over the parameters
+        """Refuses to file uncommitted changes under a commit, and says n/a where there are no records."""
+        suite.refuse_uncommitted()
+        if not source.find().records:
+            raise NotImplementedError("no records to read: run `make bench` first, or set FLOWERS_RECORDS")
+
+    @suite.series
+    def track_target_seconds(self, model):
+        """Building, compilation, validation and saving included; n/a if the target is never reached."""
+        from bench.ledger import store
+
+        job = trained.Job(model=model, way="ours", seed=random.randrange(2**31), records=source.find().records)
+        done = trained.train(job, timeout=self.timeout)
+        store.append_training(done)
+        if done.status != "ok":
+            raise RuntimeError(f"{done.status}: {done.reason}")
+        reached = outcome.first_at(done, outcome.target_of(done))
+        return suite.sample(reached and reached[0]["elapsed_seconds"])
