@@ -6,7 +6,7 @@ from statistics import median
 
 import click
 
-from flowers_core import door
+from flowers_core import door, folders
 from flowers_core.errors import InputError
 
 JSON = click.option("--json", is_flag=True, help="Print one JSON object.")
@@ -108,6 +108,11 @@ def _trained(settings, run, device, target: float | None) -> list[dict[str, floa
     except NotFinite as error:
         click.echo(f"error: {error}", err=True)
         raise click.exceptions.Exit(door.FAILED) from error
+    except OSError as error:
+        if not folders.is_full(error):
+            raise
+        told = f"{error.strerror}; what was kept before is whole: make room, and --resume goes on"
+        raise OSError(error.errno, told, f"{run.folder}:") from error
     except KeyboardInterrupt:
         click.echo(f"{len(run.history())} epochs are kept in {run.folder}: --resume goes on", err=True)
         raise

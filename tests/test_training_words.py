@@ -104,3 +104,16 @@ def test_it_is_exported_once(trained, tmp_path):
 
     assert (first.returncode, second.returncode) == (0, 2)
     assert (tmp_path / "flowers.keras").stat().st_size > 1000
+
+
+def test_a_full_disk_is_told_with_what_is_kept(little_records, tmp_path):
+    """A file that may not grow stands for a disk that is full; no half of one is left under a final name."""
+    words = command(*TRAIN, "--records", little_records, "--output", tmp_path / "run", "--seed", 1, "--epochs", 2)
+    limit = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6,) * 2); "
+    limited = [sys.executable, "-c", limit + "os.execv(sys.argv[1], sys.argv[1:])", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False, cwd="/")
+
+    assert done.returncode == 1
+    assert f"{tmp_path / 'run'}: " in done.stderr
+    assert "what was kept before is whole: make room, and --resume goes on" in done.stderr
+    assert not (tmp_path / "run" / "model.keras").exists()
