@@ -40,7 +40,16 @@ def bytes_of(base: keras.Model, images: int) -> int:
 class Features:
     """Features of the records of some shards, in the order of reading."""
 
-    def __init__(self, base: keras.Model, shards: Sequence[str], *, image_size: int, batch_size: int, images: int):
+    def __init__(
+        self,
+        base: keras.Model,
+        shards: Sequence[str],
+        *,
+        image_size: int,
+        batch_size: int,
+        images: int,
+        dispatcher: str = "",
+    ):
         """Reads the shards and computes, behind a bar.
 
         Args:
@@ -49,8 +58,9 @@ class Features:
             image_size: Side of their images in pixels.
             batch_size: Images at a time.
             images: How many there are, for the bar.
+            dispatcher: Address of a tf.data service that decodes them; empty for here.
         """
-        data = batches.validation(shards, image_size=image_size, batch_size=batch_size)
+        data = batches.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
         self.labels = np.empty(images, np.int64)
         self.values = np.empty((images, *base.output_shape[1:]), tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype)
         filled = 0

@@ -42,6 +42,7 @@ TRAININGS = "results/training"
 )
 @click.option("--seed", type=int, help="The same weights, order and augmentation in every run.")
 @click.option("--deterministic", is_flag=True, default=None, help="Each operation the same to the bit, at a price.")
+@click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]")
 @JSON
 def train(
     model: str,
@@ -51,6 +52,7 @@ def train(
     resume: bool,
     target: float | None,
     keep_memory: bool,
+    dispatcher: str,
     json: bool,
     **chosen,
 ):
@@ -64,6 +66,8 @@ def train(
 
     if keep_memory:
         memory.keep_freed()
+    if dispatcher:
+        records = _for_all(records, dispatcher, chosen["deterministic"])
     device = _device(chosen.pop("device"))
     settings = recipes.settle(
         model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen
@@ -73,7 +77,7 @@ def train(
         run.check_same(settings)
     else:
         run.begin(settings)
-    rows = _trained(settings, run, device, target)
+    rows = _trained(settings, run, device, target, dispatcher)
     goal = recipes.recipe(model).accuracy
     curves.draw(run.curves, rows, title=f"{model}, {settings.precision}, batch {settings.batch_size}", goal=goal)
     reached = next((row for row in rows if target is not None and row["val_accuracy"] >= target), None)
@@ -99,12 +103,22 @@ def _device(kind: str | None):
         raise InputError(f"`device` must be one that is there. Received: device={kind!r}: {error}") from error
 
 
-def _trained(settings, run, device, target: float | None) -> list[dict[str, float]]:
+def _for_all(records: str, dispatcher: str, deterministic: bool | None) -> str:
+    """The records as workers elsewhere have to find them; checks that the dispatcher answers."""
+    from flowers_core import folders, service
+
+    if deterministic:
+        raise InputError("`--deterministic` fixes the order of images, which workers of a `--dispatcher` do not keep")
+    service.reach(dispatcher)
+    return records if folders.is_bucket(records) else str(Path(records).resolve())
+
+
+def _trained(settings, run, device, target: float | None, dispatcher: str) -> list[dict[str, float]]:
     from flowers_core import training
     from flowers_core.keeping import NotFinite
 
     try:
-        return training.train(settings, run, device=device, target=target, tell=_tell)
+        return training.train(settings, run, device=device, target=target, dispatcher=dispatcher, tell=_tell)
     except NotFinite as error:
         click.echo(f"error: {error}", err=True)
         raise click.exceptions.Exit(door.FAILED) from error

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from flowers_core.errors import InputError, one_of
 
@@ -122,7 +123,7 @@ def drawn(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> I
 
 
 def guarded(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
-    """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting without end; see `explained`."""
+    """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting without end; see `told`."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_generator(
@@ -130,13 +131,23 @@ def guarded(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
     )
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Lets what `guarded` raised within TensorFlow come out as the InputError that it was."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        ours = re.search(r"InputError: (.*)", str(error))
+        if not ours:
+            raise
+        raise InputError(ours[1]) from error
+
+
 def explained(error: Exception, dispatcher: str) -> InputError:
-    """What an error of TensorFlow while drawing means; what `guarded` raised comes back as it was."""
-    said = str(error)
-    ours = re.search(r"InputError: (.*?)(?:\n|$)", said)
-    if ours:
-        return InputError(ours[1])
-    said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", said).strip()
+    """What an error of TensorFlow means where it registers or draws a pipeline."""
+    said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
     if "Version mismatch" in said:
         return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {said}")
     if "workers list" in said:

@@ -9,7 +9,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import batches, features, manifest, models, precision, progress, schedules
+from flowers_core import batches, features, manifest, models, precision, progress, schedules, service
 from flowers_core.devices import Device
 from flowers_core.errors import InputError
 from flowers_core.keeping import Epochs, Moving, StopAtNaN, StopAtTarget
@@ -79,6 +79,7 @@ def train(
     *,
     device: Device,
     target: float | None = None,
+    dispatcher: str = "",
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, float]]:
     """Trains from the last epoch that was kept, or from the beginning.
@@ -88,6 +89,7 @@ def train(
         run: Where rows and weights are kept; its training has been begun.
         device: Where the model is built.
         target: Validation accuracy at which to stop.
+        dispatcher: Address of a tf.data service that reads and decodes; empty for this process.
         tell: Is called with a line an epoch.
 
     Returns:
@@ -96,22 +98,24 @@ def train(
         since training began.
 
     Raises:
-        InputError: If the records are too few for a batch, the weights do not fit, or what was kept is damaged.
+        InputError: If the records are too few for a batch, the weights do not fit, what was kept is damaged, or the
+            service fails or is lost.
         NotFinite: If the loss is no number any more.
     """
     begun = perf_counter()
     training_shards, validation_shards = _shards(settings)
     steps = sum(map(manifest.count, training_shards)) // settings.batch_size
     _seed(settings)
-    with device.scope(), precision.use(settings.precision):
+    with service.told(), device.scope(), precision.use(settings.precision):
         model = _compiled(settings, run)
         done = int(model.optimizer.iterations) // steps
         rows = _rows(run, done)
         if done >= settings.epochs:
             return rows
-        learner, data, validation = _fed(model, settings, training_shards, validation_shards, done=done, tell=tell)
+        parts = (training_shards, validation_shards)
+        learner, data, validation = _fed(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
     epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
-    with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
+    with service.told(), progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
         learner.fit(
             data,
             steps_per_epoch=steps,
@@ -202,12 +206,13 @@ def _rows(run: Run, done: int) -> list[dict[str, float]]:
     return rows
 
 
-def _fed(model, settings: Settings, training_shards, validation_shards, *, done: int, tell):
+def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
     """What learns, and the batches for it: the model itself, or its head and the features of its base."""
+    training_shards, validation_shards = parts
     seed = None if settings.seed is None else settings.seed + done  # an epoch that follows is no repetition
-    size = {"image_size": settings.image_size, "batch_size": settings.batch_size}
-    parts = _affordable(model, settings, [*training_shards, *validation_shards], tell)
-    if parts is None:
+    size = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
+    split = _affordable(model, settings, [*training_shards, *validation_shards], tell)
+    if split is None:
         data = batches.training(
             training_shards, augmented=settings.augmented, shuffle_buffer=settings.shuffle_buffer, seed=seed, **size
         )
@@ -215,7 +220,7 @@ def _fed(model, settings: Settings, training_shards, validation_shards, *, done:
         steps = -(-sum(map(manifest.count, validation_shards)) // settings.batch_size)
         known_end = tf.data.experimental.assert_cardinality(steps)
         return model, data, batches.validation(validation_shards, **size).apply(known_end)
-    base, head = parts
+    base, head = split
     known, unseen = (
         features.Features(base, shards, images=sum(map(manifest.count, shards)), **size)
         for shards in (training_shards, validation_shards)
