@@ -67,11 +67,9 @@ def resolved(host: str) -> str:
 def listening() -> list[socket.socket]:
     """Copies of the sockets of this process that listen on the network."""
     found = []
-    for path in Path("/proc/self/fd").iterdir():
+    for descriptor in sorted(int(path.name) for path in Path("/proc/self/fd").iterdir() if path.is_socket()):
         try:
-            if not str(path.readlink()).startswith("socket:"):
-                continue
-            one = socket.socket(fileno=os.dup(int(path.name)))
+            one = socket.socket(fileno=os.dup(descriptor))
         except OSError:  # closed meanwhile
             continue
         if one.family in (socket.AF_INET, socket.AF_INET6) and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
