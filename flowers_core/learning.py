@@ -44,7 +44,7 @@ TRAININGS = "results/training"
 @click.option("--deterministic", is_flag=True, default=None, help="Each operation the same to the bit, at a price.")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]")
 @JSON
-def train(
+def train(  # noqa: PLR0913 - its options
     model: str,
     *,
     records: str,
