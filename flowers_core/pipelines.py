@@ -3,12 +3,14 @@
 READS = {
     "photos_one_by_one": "photos",
     "photos_parallel": "photos",
+    "photos_turbo": "photos",
     "records_sequential": "records",
     "records_parallel": "records",
     "records_uint8": "records",
+    "records_turbo": "records",
     "records_cached": "records",
 }
 NAMES = tuple(READS)
 
 # The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
-YIELDS_UINT8 = ("records_uint8", "records_cached")
+YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached")

@@ -56,6 +56,22 @@ def parse(record, *, image_size: int):
     return image, features["class"]
 
 
+def parse_batch(some):
+    """Reads JPEGs and labels from a batch of records at once, without decoding.
+
+    Args:
+        some: Strings, shape `(batch,)`, serialized tf.train.Examples.
+
+    Returns:
+        `(jpegs, labels)`: strings and int64, both of shape `(batch,)`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If a feature is missing.
+    """
+    features = tf.io.parse_example(some, _IMAGE_AND_CLASS)
+    return features["image"], features["class"]
+
+
 def example(jpeg: bytes, *, label: int, classes, image_size: int) -> bytes:
     """Serializes one record in the codelab's schema (section 3), the same bytes for the same input.
 
