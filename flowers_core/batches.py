@@ -105,7 +105,7 @@ def records_uint8(shards, *, image_size, batch_size, epochs):
 
 
 def records_turbo(shards, *, image_size, batch_size, epochs):
-    """The same pixels by libjpeg-turbo, and records parsed by the batch: nothing is done image by image but decoding."""
+    """The same pixels by libjpeg-turbo, records parsed by the batch: image by image there is only decoding."""
     data = _records_in_parallel(shards, epochs)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.map(_decoded_records(image_size), num_parallel_calls=_cores(), deterministic=True)

@@ -1,0 +1,118 @@
+"""What races: limits, our pipelines and other loaders, each with what it decodes and scales by."""
+
+from dataclasses import dataclass
+
+from flowers_core import pipelines
+from flowers_core.errors import one_of
+
+JOBS = {"photos": "native photos", "records": "records"}
+SIDES = ("limit", "ours", "peer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One way to make batches of a job's images.
+
+    Attributes:
+        name: As the table shows it.
+        side: `limit`, `ours` or `peer`.
+        job: `photos` (native JPEGs, to be scaled) or `records` (JPEGs of the right size).
+        module: Room of `bench.peers` whose `draw` makes the batches.
+        way: What that room is to do.
+        does: Decoder, resize and container, in a few words.
+    """
+
+    name: str
+    side: str
+    job: str
+    module: str
+    way: str
+    does: str
+
+    def __post_init__(self):
+        one_of("side", self.side, SIDES)
+        one_of("job", self.job, JOBS)
+
+    @property
+    def id(self) -> str:
+        """Names the lane among those of both jobs."""
+        return f"{self.job}/{self.name}"
+
+
+_TURBO, _PIL = "libjpeg-turbo (simplejpeg), fast DCT", "libjpeg-turbo (PIL), slow DCT"
+_TENSORFLOW = "libjpeg-turbo (TensorFlow), fast DCT"
+_SCALED = {"cv2": "cv2 bilinear", "PIL": "PIL bilinear with antialias", "TensorFlow": "TensorFlow bilinear"}
+
+# What each of our pipelines decodes and scales by.
+_OURS = {
+    "photos_turbo": f"{_TURBO}; {_SCALED['cv2']}, cut first; a batch a thread",
+    "records_turbo": f"{_TURBO}; a batch a thread; parsed by the batch",
+}
+
+
+def _limits() -> list[Lane]:
+    bare = {
+        ("photos", "decode and resize"): f"{_TURBO}; {_SCALED['cv2']}, cut first",
+        ("photos", "decode alone"): _TURBO,
+        ("photos", "page cache"): "files read, nothing done",
+        ("records", "decode"): _TURBO,
+        ("records", "page cache"): "files read, nothing done",
+    }
+    return [
+        Lane(name=name, side="limit", job=job, module="bare", way=name, does=f"{does}; a process a core")
+        for (job, name), does in bare.items()
+    ]
+
+
+def _ours() -> list[Lane]:
+    """Our pipelines in their first epoch: those that only a later one shows are left out."""
+    return [
+        Lane(
+            name=name,
+            side="ours",
+            job=reads,
+            module="own",
+            way=name,
+            does=_OURS.get(name, _TENSORFLOW + (f"; {_SCALED['TensorFlow']}" if reads == "photos" else "")),
+        )
+        for name, reads in pipelines.READS.items()
+        if not name.endswith("_cached")
+    ]
+
+
+def _peers() -> list[Lane]:
+    rooms = {
+        "torch, PIL": ("torch_lane", "PIL", _PIL, "files"),
+        "torch, simplejpeg": ("torch_lane", "cv2", _TURBO, "files"),
+        "grain": ("grain_lane", "cv2", _TURBO, "array_record"),
+        "webdataset": ("webdataset_lane", "cv2", _TURBO, "tar, through torch's DataLoader"),
+        "DALI": ("dali_lane", "DALI", "libjpeg-turbo (nvImageCodec), fast DCT", "files"),
+        "ffcv": ("ffcv_lane", "ffcv", "libjpeg-turbo (ffcv)", "beton"),
+    }
+    scaled = {**_SCALED, "DALI": "DALI bilinear", "ffcv": "cv2 area"}
+    return [
+        Lane(
+            name=name,
+            side="peer",
+            job=job,
+            module=module,
+            way=way,
+            does=f"{decoder}; {scaled[way]}; {container}" if job == "photos" else f"{decoder}; {container}",
+        )
+        for job in JOBS
+        for name, (module, way, decoder, container) in rooms.items()
+    ]
+
+
+LANES = tuple(sorted((*_limits(), *_ours(), *_peers()), key=lambda lane: list(JOBS).index(lane.job)))
+LIMITS = {"photos": "decode and resize", "records": "decode"}  # which limit each job is held against
+
+
+def named(lane_id: str) -> Lane:
+    """The lane of an id.
+
+    Raises:
+        InputError: If there is none.
+    """
+    one_of("lane", lane_id, [lane.id for lane in LANES])
+    return next(lane for lane in LANES if lane.id == lane_id)
