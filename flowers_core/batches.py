@@ -105,10 +105,21 @@ def records_uint8(shards, *, image_size, batch_size, epochs):
 
 
 def records_turbo(shards, *, image_size, batch_size, epochs):
-    """The same pixels by libjpeg-turbo, records parsed by the batch: image by image there is only decoding."""
-    data = _records_in_parallel(shards, epochs)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    data = data.map(_decoded_records(image_size), num_parallel_calls=_cores(), deterministic=True)
+    """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
+    if folders.is_bucket(shards[0]):
+        data = _records_in_parallel(shards, epochs)
+        data = data.batch(batch_size, drop_remainder=epochs is None)
+        data = data.map(_decoded_records(image_size), num_parallel_calls=_cores(), deterministic=True)
+    else:
+        sizes = {"image_size": image_size, "batch_size": batch_size}
+        images_of = (batch_size if epochs is None else None,)
+        data = tf.data.Dataset.from_generator(
+            lambda: turbo.batches(shards, epochs=epochs, threads=_cores(), **sizes),
+            output_signature=(
+                tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
+                tf.TensorSpec(images_of, tf.int64),
+            ),
+        )
     data = data.prefetch(AUTOTUNE)
     return data.with_options(_unordered(threads=2 * _cores()))
 

@@ -8,16 +8,20 @@ import mmap
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import chain, islice, repeat
 from math import gcd
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from flowers_core import errors
+from flowers_core import errors, shards
 
+AHEAD = 2  # batches a thread that are begun before they are asked for
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
 
 
@@ -98,6 +102,37 @@ class Filler:
         scaled = desk.scaled[:needed].reshape(height, width, 3)
         cv2.resize(photo, (width, height), scaled)
         place[:] = scaled[top : top + size, left : left + size]
+
+
+def batches(paths: Sequence[str], *, image_size: int, batch_size: int, epochs: int | None, threads: int):
+    """Batches of the records of shards on disk, each made by one of some threads of their own.
+
+    Args:
+        paths: Shards.
+        image_size: Side of the images in pixels.
+        batch_size: Images a batch; the last one may be smaller if there is an end.
+        epochs: Passes over the shards; without end if None.
+        threads: How many batches are worked on at once.
+
+    Yields:
+        `(images, labels)`: uint8 `(batch, image_size, image_size, 3)` and int64 `(batch,)`.
+    """
+    filler = Filler(image_size)
+
+    def made(frames) -> tuple[np.ndarray, np.ndarray]:
+        jpegs, labels = zip(*map(shards.parse, frames), strict=True)
+        return filler.same_size(jpegs), np.array(labels, np.int64)
+
+    passes = repeat(paths) if epochs is None else repeat(paths, epochs)
+    frames = chain.from_iterable(map(shards.frames, passes))
+    with ThreadPoolExecutor(threads, thread_name_prefix="decoding") as pool:
+        ahead = deque()
+        while some := list(islice(frames, batch_size)):
+            ahead.append(pool.submit(made, some))
+            if len(ahead) > AHEAD * threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 @lru_cache(4096)
