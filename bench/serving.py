@@ -8,7 +8,7 @@ from bench import options
 from flowers_core import door, pipelines, progress
 from flowers_core.errors import InputError
 
-RECORDS = [name for name, reads in pipelines.READS.items() if reads == "records"]
+RECORDS = [name for name, reads in pipelines.READS.items() if reads == "records" and name not in pipelines.BY_PYTHON]
 
 
 class Numbers(click.ParamType):

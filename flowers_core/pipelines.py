@@ -14,3 +14,6 @@ NAMES = tuple(READS)
 
 # The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
 YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached")
+
+# Made by functions of Python, which no other host can be sent.
+BY_PYTHON = ("photos_turbo", "records_turbo")

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import limits, measurement, served, trained, unit
+from bench.lab import limits, measurement, served, trained, turns, unit
 from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
 from bench.lab.served import Served
 from bench.lab.trained import Trained
+from bench.lab.turns import Turns
 from bench.lab.unit import Unit
 from flowers_core.errors import InputError
 
@@ -68,7 +69,12 @@ def append_served(record: Served, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "service")
 
 
-def _append(record: Measurement | Unit | Trained | Limits | Served, folder: Path) -> Path:
+def append_turns(record: Turns, results: Path = RESULTS) -> Path:
+    """Adds what a lane of a race did likewise, to `results/races/<host>.jsonl`."""
+    return _append(record, Path(results) / "races")
+
+
+def _append(record: Measurement | Unit | Trained | Limits | Served | Turns, folder: Path) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -118,6 +124,11 @@ def load_trainings(results: Path = RESULTS) -> tuple[Trained, ...]:
 def load_served(results: Path = RESULTS) -> tuple[Served, ...]:
     """Reads all that was drawn over a tf.data service; lines that cannot be read are left out."""
     return _read(sorted((Path(results) / "service").glob("*.jsonl")), served.from_json)[0]
+
+
+def load_turns(results: Path = RESULTS) -> tuple[Turns, ...]:
+    """Reads all turns of races of a store; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "races").glob("*.jsonl")), turns.from_json)[0]
 
 
 def load_limits(results: Path = RESULTS) -> dict[str, Limits]:

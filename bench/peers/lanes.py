@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flowers_core import pipelines
-from flowers_core.errors import one_of
+from flowers_core.errors import InputError, one_of
 
 JOBS = {"photos": "native photos", "records": "records"}
 SIDES = ("limit", "ours", "peer")
@@ -116,3 +116,21 @@ def named(lane_id: str) -> Lane:
     """
     one_of("lane", lane_id, [lane.id for lane in LANES])
     return next(lane for lane in LANES if lane.id == lane_id)
+
+
+def chosen(jobs=(), words=()) -> list[Lane]:
+    """Lanes of some jobs, all if none are named; with words only those whose name has one of them, and the limits.
+
+    Raises:
+        InputError: If no lane but limits is left.
+    """
+    found = [
+        lane
+        for lane in LANES
+        if (not jobs or lane.job in jobs)
+        and (not words or lane.side == "limit" or any(word.lower() in lane.name.lower() for word in words))
+    ]
+    if all(lane.side == "limit" for lane in found):
+        names = ", ".join(dict.fromkeys(lane.name for lane in LANES if lane.side != "limit"))
+        raise InputError(f"`--only` must be part of a name, one of {names}. Received: {', '.join(words)}")
+    return found

@@ -1,0 +1,138 @@
+"""A race as tables: the terminal at 80 columns, Markdown, plain values."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from bench.lab.turns import Turns
+from bench.ledger import figures, table
+from bench.peers import lanes
+from bench.peers.lanes import JOBS, LANES, LIMITS, Lane
+
+COLUMNS = ("", "images/s", "of the limit", "of ours", "CPU an image")
+LEFT = 1  # columns that are names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A lane beside the others of its race and job.
+
+    Attributes:
+        lane: Who ran.
+        turns: What it did.
+        share: Of the limit of its job: median over rounds of the ratio to the turn of the same round.
+        ratio: To the fastest of our pipelines likewise.
+    """
+
+    lane: Lane
+    turns: Turns
+    share: float | None
+    ratio: float | None
+
+
+def rows(turns: Iterable[Turns]) -> list[Row]:
+    """The last race: limits first, then the fastest first, then those that could not run."""
+    known = {lane.id for lane in LANES}
+    turns = [one for one in turns if one.lane in known]
+    if not turns:
+        return []
+    last = max(one.race for one in turns)
+    return [row for job in JOBS for row in _of_job(job, [one for one in turns if one.race == last])]
+
+
+def _of_job(job: str, turns: Sequence[Turns]) -> list[Row]:
+    pairs = [(lanes.named(one.lane), one) for one in turns]
+    pairs = [(lane, one) for lane, one in pairs if lane.job == job]
+    limit = next((one for lane, one in pairs if lane.side == "limit" and lane.name == LIMITS[job]), None)
+    ours = max((one for lane, one in pairs if lane.side == "ours" and one.rates), key=rate, default=None)
+    found = [Row(lane=lane, turns=one, share=_ratio(one, limit), ratio=_ratio(one, ours)) for lane, one in pairs]
+    return sorted(found, key=lambda row: (row.lane.side != "limit", -rate(row.turns)))
+
+
+def rate(turns: Turns) -> float:
+    """Median images/s; 0 if it did not run."""
+    return median(turns.rates) if turns.rates else 0.0
+
+
+def _ratio(one: Turns, other: Turns | None) -> float | None:
+    """Median over rounds: what disturbs a whole round disturbs both."""
+    if other is None or not one.rates or not other.rates:
+        return None
+    return median(a / b for a, b in zip(one.rates, other.rates, strict=False))  # an interrupted round is not whole
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    if not row.turns.rates:
+        return row.lane.name, row.turns.status, "", "", ""
+    low, high = (figures.rate(bound) for bound in (min(row.turns.rates), max(row.turns.rates)))
+    return (
+        row.lane.name,
+        f"{figures.rate(rate(row.turns))} [{low}, {high}]",
+        figures.ABSENT if row.share is None else f"{row.share:.1%}",
+        figures.ABSENT if row.ratio is None or row.lane.side == "limit" else f"{row.ratio:.2f}",
+        figures.duration(median(row.turns.cpu_seconds)),
+    )
+
+
+def _title(job: str, some: Sequence[Row]) -> str:
+    data = some[0].turns.data
+    what = f"{data.get('images', 0):,} {data.get('photos', '')}"
+    size = f"{data.get('image_size')} px, batch {data.get('batch_size')}, {data.get('cores')} cores"
+    return f"{JOBS[job].capitalize()} to batches, first epoch ({what}, {size})"
+
+
+def notes(some: Sequence[Row]) -> list[str]:
+    """What the brackets are, what each lane does, and why some have no figure."""
+    ran = [len(row.turns.rates) for row in some if row.turns.rates]
+    said = [f"median [lowest, highest] of {max(ran)} turns in rounds, each lane a fresh process"] if ran else []
+    said.append(f"the limit: {LIMITS[some[0].lane.job]}, the same kernels without a loader, bytes in memory")
+    doing: dict[str, list[str]] = {}
+    for row in some:
+        if row.turns.rates:
+            doing.setdefault(row.lane.does, []).append(row.lane.name)
+    said += [f"{'; '.join(names)}: {does}" for does, names in doing.items()]
+    return said + [f"{row.lane.name}: {row.turns.status}: {row.turns.reason}" for row in some if not row.turns.rates]
+
+
+def _tables(found: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    jobs = [(job, [row for row in found if row.lane.job == job]) for job in JOBS]
+    return [(_title(job, some), some) for job, some in jobs if some]
+
+
+def markdown(found: Sequence[Row]) -> str:
+    """A table a job, notes, origin and the command."""
+    lines = ["# Loaders beside each other", ""]
+    for title, some in _tables(found):
+        columns = ("loader", *COLUMNS[1:])
+        lines += [f"## {title}", "", *table.grid(columns, map(_texts, some), left=columns[:LEFT]), ""]
+        lines += [*(f"- {note}" for note in notes(some)), ""]
+    one = found[0].turns
+    lines += [f"- {table.place_line(one.machine, one.code, one.started)}", "- `python -m bench peers`", ""]
+    return "\n".join(lines)
+
+
+def show(found: Sequence[Row], console) -> None:
+    """Draws a table a job on a rich console; fits 80 columns."""
+    from rich import markup
+
+    for title, some in _tables(found):
+        drawn = table.titled(title)
+        for number, name in enumerate(COLUMNS):
+            drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold")
+        for row in some:
+            drawn.add_row(*map(markup.escape, _texts(row)))
+        console.print(drawn)
+        table.say(notes(some), console)
+
+
+def plain(row: Row) -> dict:
+    """Plain values of a row, its turns among them."""
+    return {
+        "lane": row.lane.id,
+        "side": row.lane.side,
+        "does": row.lane.does,
+        "images_per_second": rate(row.turns) or None,
+        "limit_share": row.share,
+        "ours_ratio": row.ratio,
+        "turns": asdict(row.turns),
+    }

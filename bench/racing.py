@@ -1,0 +1,83 @@
+"""Words of the lab that race: peers. They parse, call and exit, nothing else."""
+
+import json as json_text
+import shutil
+from pathlib import Path
+
+import click
+
+from bench import options
+from flowers_core import door, progress
+from flowers_core.errors import InputError
+
+
+@click.command()
+@click.option("--job", "jobs", multiple=True, type=click.Choice(["photos", "records"]), help="One of both alone.")
+@click.option(
+    "--only", multiple=True, metavar="WORD", help="Only lanes with it in their name, beside the limits; again."
+)
+@click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Turns of each lane.")
+@click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a turn is.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch.")
+@click.option("--python", default="", metavar="PATH", help="Interpreter that has the peers' packages. [this one]")
+@click.option("--last", is_flag=True, help="Race nothing: show the last race again.")
+@options.DATA
+@options.RESULTS
+@options.JSON
+def peers(*, last, results, json, **how) -> None:
+    """Races our pipelines against other loaders and against what the machine could do at most, first epoch.
+
+    Each lane is a fresh process; they take turns on the same bytes and cores, all others held still meanwhile.
+    Exit code: 0 done, 1 some lane failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
+
+    Example: python -m bench peers --python ../peers/bin/python
+    """  # fmt: skip
+    code = 0
+    if not last:
+        try:
+            _race(results=results, **how)
+        except KeyboardInterrupt:
+            code = door.INTERRUPTED
+    raise click.exceptions.Exit(code or _show(results, json=json))
+
+
+def _race(*, jobs, only, python, photos, records, results, **effort) -> None:
+    """Runs a race and keeps what each lane did."""
+    from bench.lab import source as sources
+    from bench.ledger import store
+    from bench.peers import lanes, race
+
+    if python and not shutil.which(python):
+        raise InputError(f"`--python` must be an interpreter. Received: {python!r}, which cannot be run")
+    source = sources.find(photos=photos, records=records)
+    source.found_photos()
+    source.manifest()
+    chosen = lanes.chosen(jobs, only)
+    with progress.bar("turns", len(chosen) * (effort["rounds"] + 2)) as advance:
+        race.run(
+            chosen,
+            source,
+            race.Effort(**effort),
+            keep=lambda turns: store.append_turns(turns, results),
+            advance=advance,
+            python=str(Path(shutil.which(python)).absolute()) if python else "",
+        )
+
+
+def _show(results, *, json: bool) -> int:
+    """Prints and keeps the last race of a store; gives the exit code."""
+    from rich import console
+
+    from bench.ledger import store
+    from bench.peers import race_table
+
+    rows = race_table.rows(store.load_turns(results))
+    if not rows:
+        raise InputError(f"There is no race in {results}. Leave out --last, and one is run")
+    store.save_table("peers.md", race_table.markdown(rows), results)
+    if json:
+        for row in rows:
+            click.echo(json_text.dumps(race_table.plain(row)))
+    else:
+        race_table.show(rows, console.Console())
+    return int(any(row.turns.status == "error" for row in rows))
