@@ -24,8 +24,21 @@ class Quantity(click.ParamType):
         return float(found[1]) * self.units[found[2]]
 
 
+class Several(click.ParamType):
+    """Some quantities with commas between them."""
+
+    def __init__(self, one: Quantity):
+        self.one, self.name = one, one.name
+
+    def convert(self, value, param, ctx):
+        """Gives a tuple of floats."""
+        return tuple(self.one.convert(part.strip(), param, ctx) for part in str(value).split(","))
+
+
 TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
 MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or 8G")
+LATENCIES = Several(Quantity("latency", {"ms": 1e-3, "s": 1}, "30ms, or 5ms,30ms,100ms"))
+BANDWIDTH = Quantity("bandwidth", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "100MB or 1G, bytes a second")
 PERCENT = Quantity("share", {"": 0.01, "%": 0.01}, "3% or 3")
 
 RESULTS = click.option(

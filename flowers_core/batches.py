@@ -10,7 +10,13 @@ import tensorflow as tf
 
 from flowers_core import errors, folders, images, pipelines, records, service, turbo
 
-AUTOTUNE = tf.data.AUTOTUNE
+AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
+
+BUCKET_SHARDS = 16
+"""Shards of a bucket read at once: a request of 0.1 s brings what two cores decode in 0.02 s."""
+
+BUCKET_PHOTOS = 64
+"""Photos of a bucket read at once, likewise: each takes a connection and a request."""
 
 
 def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | None = 1) -> tf.data.Dataset:
@@ -55,10 +61,11 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
     """Photos with as many files at once as the machine bears."""
     data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
     data = data.repeat(epochs)  # before the work: the next epoch's first photos are read beside the last
-    data = data.map(_photo(image_size), num_parallel_calls=AUTOTUNE)
+    waiting = folders.is_bucket(photos.folder)
+    data = data.map(_photo(image_size), num_parallel_calls=BUCKET_PHOTOS if waiting else AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered())
+    return data.with_options(_many_threads() if waiting else _unordered())
 
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
@@ -187,6 +194,10 @@ def _records_in_parallel(shards, epochs):
     """Serialized records from many shards at once."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(epochs)  # of the names: the next epoch's first shard is opened beside the last
+    if folders.is_bucket(shards[0]):
+        return tf.data.TFRecordDataset(
+            data, buffer_size=folders.request_bytes(), num_parallel_reads=min(BUCKET_SHARDS, max(2, len(shards)))
+        )
     return tf.data.TFRecordDataset(data, num_parallel_reads=AUTOTUNE)
 
 
@@ -272,6 +283,13 @@ def _unordered(threads: int | None = None):
     options.deterministic = False
     if threads:
         options.threading.private_threadpool_size = threads
+    return options
+
+
+def _many_threads():
+    """The same with a thread for each photo that is waited for: those of the process are as few as the cores."""
+    options = _unordered()
+    options.threading.private_threadpool_size = BUCKET_PHOTOS
     return options
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from flowers_core import folders
 from flowers_core.errors import InputError, one_of
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
@@ -42,6 +43,7 @@ def load(framework: str) -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     one_of("KERAS_BACKEND", backend, ("tensorflow", "jax"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
+    folders.settle_client(os.environ)
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)

@@ -123,8 +123,8 @@ def _on_disk(folder: str) -> list[tuple[str, str]]:
 
 
 def _in_bucket(folder: str) -> list[tuple[str, str]]:
-    """The same of an address such as `gs://bucket/folder`, in one listing."""
-    paths = folders.glob(folder, ("*", "*/*"))
+    """The same of an address such as `gs://bucket/folder`, in one listing; a second one only to say what is wrong."""
+    paths = folders.glob(folder, ("*/*",)) or folders.glob(folder, ("*",))
     relative = (path.removeprefix(f"{folder}/").rpartition("/") for path in paths)
     return [(name, file) for name, _, file in relative if "/" not in name and not name.startswith(".")]
 

@@ -19,6 +19,7 @@ BENCHMARKS = [
     "import_time.ImportTime.track_import_seconds",
     "input_throughput.InputThroughput.track_image_seconds",
     "step_time.StepTime.track_step_seconds",
+    "store_throughput.StoreThroughput.track_image_seconds",
     "time_to_accuracy.TimeToAccuracy.track_target_seconds",
 ]
 

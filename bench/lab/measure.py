@@ -23,7 +23,7 @@ from bench.lab import clock, damage, machine, subject, trace
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
-from flowers_core import devices
+from flowers_core import devices, folders
 from flowers_core.door import INSTALL
 from flowers_core.errors import InputError
 
@@ -112,7 +112,8 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     built = perf_counter()
     next(iter(batches))
     first_batch = perf_counter()
-    subject.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
+    if job.cell.pipeline == "records_cached" or not folders.is_bucket(getattr(job.source, job.cell.reads)):
+        subject.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
     iterator = iter(batches)
     count = subject.batches_per_step(iterator)
     return replace(

@@ -42,7 +42,10 @@ class Source:
             written = self.manifest()
         except InputError:
             return set()  # said where records are read
-        same = Path(written.source).resolve() == Path(self.photos).resolve()
+        if folders.is_bucket(self.photos):  # whoever copied the photos there kept the folder's name, if nothing else
+            same = _name(written.source) == _name(self.photos)
+        else:
+            same = Path(written.source).resolve() == Path(self.photos).resolve()
         return {folders.join(self.photos, photo.path) for photo in written.skipped} if same else set()
 
     def manifest(self) -> manifests.Manifest:

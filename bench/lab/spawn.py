@@ -9,17 +9,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
+from types import MappingProxyType
 
 from bench.lab import machine
 from bench.lab.cell import Cell
 from bench.lab.measure import Job
 from bench.lab.measurement import Measurement, from_json
+from flowers_core import folders
 from flowers_core.errors import InputError
 
 COMMAND = (sys.executable, "-m", "bench.lab.measure")
@@ -35,6 +37,7 @@ NEAR_LIMIT = 0.7
 def environment(cell: Cell, *, path: str = str(machine.HOUSE)) -> dict[str, str]:
     """Variables for a process that measures a cell, with the ruler from `path`."""
     chosen = {**os.environ, "KERAS_BACKEND": cell.backend, "PYTHONPATH": path}
+    folders.settle_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"
@@ -91,7 +94,12 @@ def run(command: Sequence[str], folder: Path, *, env: dict[str, str], given: byt
 
 
 def spawn(
-    job: Job, *, timeout: float = 600.0, memory_bytes: int | None = None, command: Sequence[str] = COMMAND
+    job: Job,
+    *,
+    timeout: float = 600.0,
+    memory_bytes: int | None = None,
+    command: Sequence[str] = COMMAND,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurement:
     """Measures a job in a fresh process.
 
@@ -100,6 +108,7 @@ def spawn(
         timeout: Seconds after which the process is ended: status `timeout`.
         memory_bytes: Resident set at which it is ended: status `oom`. 90 % of what is free, unless given.
         command: What to run; it reads the job from standard input.
+        variables: Of its environment, beside those of `environment`.
 
     Returns:
         The process's own measurement, or, if it gave none, one that says how it died.
@@ -109,7 +118,7 @@ def spawn(
         answer = folder / "measurement.json"
         given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
         limits = {"timeout": timeout, "memory_bytes": memory_bytes, "what": "one cell (`--timeout`)"}
-        ended = run(command, folder, env=environment(job.cell), given=given, **limits)
+        ended = run(command, folder, env={**environment(job.cell), **variables}, given=given, **limits)
         if ended.status == "ok" and answer.exists():
             return from_json(json.loads(answer.read_text()))
         status, reason = ended.status, ended.reason
@@ -136,7 +145,9 @@ def room() -> Iterator[Path]:
 
 
 def _described(job: Job) -> dict:
-    """What the job read, as its process would have said."""
+    """What the job read, as its process would have said; not of a bucket, which may be what it died of."""
+    if "://" in job.source.photos + job.source.records:
+        return {}
     try:
         return job.source.describe(job.cell.reads)
     except (InputError, OSError):

@@ -10,7 +10,7 @@ from bench.lab.source import Source
 from flowers_core import devices, pipelines, precision
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
-MOST_FILLING_SECONDS = 30.0  # a bucket that is read one by one would take longer than a process may live
+MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
 
 
 def dataset(cell: Cell, source: Source):

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import limits, measurement, served, trained, turns, unit
+from bench.lab import limits, measurement, reading, served, trained, turns, unit
 from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
+from bench.lab.reading import Reading
 from bench.lab.served import Served
 from bench.lab.trained import Trained
 from bench.lab.turns import Turns
@@ -74,7 +75,12 @@ def append_turns(record: Turns, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "races")
 
 
-def _append(record: Measurement | Unit | Trained | Limits | Served | Turns, folder: Path) -> Path:
+def append_reading(record: Reading, results: Path = RESULTS) -> Path:
+    """Adds a reading from a disk or a far store likewise, to `results/readings/<host>.jsonl`."""
+    return _append(record, Path(results) / "readings")
+
+
+def _append(record: Measurement | Unit | Trained | Limits | Served | Turns | Reading, folder: Path) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -129,6 +135,11 @@ def load_served(results: Path = RESULTS) -> tuple[Served, ...]:
 def load_turns(results: Path = RESULTS) -> tuple[Turns, ...]:
     """Reads all turns of races of a store; lines that cannot be read are left out."""
     return _read(sorted((Path(results) / "races").glob("*.jsonl")), turns.from_json)[0]
+
+
+def load_readings(results: Path = RESULTS) -> tuple[Reading, ...]:
+    """Reads all readings of a store; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "readings").glob("*.jsonl")), reading.from_json)[0]
 
 
 def load_limits(results: Path = RESULTS) -> dict[str, Limits]:

@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-import subprocess
+from urllib.error import HTTPError
 
 import pytest
 
@@ -31,14 +31,25 @@ def test_a_bucket_that_answers_is_asked_once(monkeypatch):
     """A bucket is asked once a process, whatever the folder in it; other buckets, and other schemes, on their own."""
     asked = []
 
-    def answer(command, **_):
-        asked.append(command[3])
-        return subprocess.CompletedProcess(command, 0)
+    def answer(url, **_):
+        asked.append(url.rpartition("/")[2])
+        raise HTTPError(url, 403, "Forbidden", {}, None)  # an answer as well
 
-    monkeypatch.setattr(subprocess, "run", answer)
+    monkeypatch.setattr(folders.request, "urlopen", answer)
     for address in ("gs://first/a", "gs://first/b/c", "gs://second", "ram://third/a"):
         folders._reach(address)
-    assert asked == ["gs://first/", "gs://second/"]
+    assert asked == ["first", "second"]
+
+
+def test_the_client_is_settled_before_it_is_loaded(monkeypatch):
+    """What a user has set stays; a request for a shard is larger than the client's buffer, whatever that is."""
+    variables = {"GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
+    folders.settle_client(variables)
+    assert variables == {**folders.CLIENT, "GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
+    for megabytes in ("1", "16", "64"):
+        monkeypatch.setenv("GCS_READ_CACHE_BLOCK_SIZE_MB", megabytes)
+        assert folders.request_bytes() > int(megabytes) << 20
+        assert folders.request_bytes() > folders.REQUEST_BYTES
 
 
 @pytest.mark.parametrize(

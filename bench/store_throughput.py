@@ -1,0 +1,35 @@
+"""How long an image takes from an object store of stated latency: one photo after the other, and records in parallel.
+
+TensorFlow's client reads its environment when it is loaded, so that the reading process is a child of asv's, which
+serves the store meanwhile.
+"""
+
+from bench import suite
+from bench.lab import reading, source
+from bench.lab.traffic import Conditions
+
+
+class StoreThroughput(suite.Suite):
+    """Seconds an image, 192 px."""
+
+    params = [["photos_one_by_one", "records_parallel"], [5, 30, 100]]
+    param_names = ["pipeline", "latency_milliseconds"]
+
+    def cell(self, pipeline, latency_milliseconds):  # noqa: ARG002 - the store's, not the cell's
+        """The pipeline alone."""
+        return reading.cell(pipeline)
+
+    @suite.series
+    def track_image_seconds(self, pipeline, latency_milliseconds):
+        """Median seconds an image."""
+        from bench.ledger import store
+
+        found = source.find()
+        conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
+        with reading.open_store(found, conditions) as opened:
+            done = reading.take(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
+        store.append_reading(done)
+        if done.measurement.status not in ("ok", "n/a"):
+            raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")
+        rate = done.measurement.images_per_second
+        return suite.sample(rate and 1 / rate)
