@@ -37,6 +37,7 @@ class Reading:
         sent_bytes: That the store sent, by kind of request.
         files: Photos or shards that were read, each as often as it was: bytes read over bytes of the mean file.
         image_bytes: Of a mean image, as it lies in the file.
+        server_cpu_seconds: Of the store's connections, on this machine: the reader had to do without them.
         round: Of the campaign, from 0.
         format: `FORMAT` when it was written.
     """
@@ -52,6 +53,7 @@ class Reading:
     sent_bytes: dict[str, int] = field(default_factory=dict)
     files: float = 0.0
     image_bytes: float | None = None
+    server_cpu_seconds: float | None = None
     round: int = 0
     format: int = FORMAT
 
@@ -128,6 +130,7 @@ def take(
         sent_bytes=dict(counts.sent_bytes),
         files=counts.sent_bytes["read"] / file_bytes,
         image_bytes=image_bytes,
+        server_cpu_seconds=counts.cpu_seconds,
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from time import thread_time
 
 from bench.lab import bucket, certificate
 from bench.lab.traffic import CUT, SILENT, Conditions, Traffic
@@ -64,6 +65,14 @@ class _Connection(BaseHTTPRequestHandler):
             return
         self.setup()
         self.close_connection = False
+
+    def handle(self):
+        """Answers until the client goes."""
+        start = thread_time()
+        try:
+            super().handle()
+        finally:
+            self.server.traffic.closed(thread_time() - start)
 
     def finish(self):
         """Closes what TLS has taken over; the server itself knows only the socket that was wrapped."""

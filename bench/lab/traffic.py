@@ -59,6 +59,7 @@ class Counts:
         sent_bytes: Of bodies, by kind of request.
         received_bytes: Of bodies.
         refused: Connections that ended before TLS stood, as of a client that does not trust the authority.
+        cpu_seconds: What the server's connections took; a real store would take it elsewhere.
     """
 
     connections: int = 0
@@ -67,6 +68,7 @@ class Counts:
     sent_bytes: Counter = field(default_factory=Counter)
     received_bytes: int = 0
     refused: int = 0
+    cpu_seconds: float = 0.0
 
 
 class Traffic:
@@ -93,6 +95,11 @@ class Traffic:
         """Counts a connection that ended before TLS stood."""
         with self._lock:
             self.counts.refused += 1
+
+    def closed(self, cpu_seconds: float) -> None:
+        """Adds what a connection took from the first byte to the last."""
+        with self._lock:
+            self.counts.cpu_seconds += cpu_seconds
 
     def asked(self, kind: str) -> Fault | None:
         """Counts a request, lets it wait, and says what shall go wrong with it."""

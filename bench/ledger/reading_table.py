@@ -8,7 +8,7 @@ from bench.lab.machine import BUSY_SHARE
 from bench.lab.reading import Reading
 from bench.ledger import figures, table
 
-COLUMNS = ("pipeline", "from", "images/s", "of disk", "first", "requests", "MB/s")
+COLUMNS = ("pipeline", "from", "images/s", "of disk", "less server", "first", "requests")
 LEFT = 2  # columns that are names
 
 
@@ -27,6 +27,7 @@ class Far:
         ratio: Over the disk's rate in the same round, median over rounds; None of the disk itself.
         ratio_low: Lowest.
         ratio_high: Highest.
+        server_share: Of the cores that the reader could use, what the server took at this rate; None of the disk.
         first_batch_seconds: Median.
         requests_per_file: For the content of a photo or shard; None of the disk.
         bytes_per_second: That the store sends at this rate; None of the disk.
@@ -42,6 +43,7 @@ class Far:
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
+    server_share: float | None = None
     first_batch_seconds: float | None = None
     requests_per_file: float | None = None
     bytes_per_second: float | None = None
@@ -79,6 +81,7 @@ def _far(kind: tuple, some: Sequence[Reading], near: Sequence[Reading]) -> Far:
         ratio=median(ratios) if ratios else None,
         ratio_low=min(ratios, default=None),
         ratio_high=max(ratios, default=None),
+        server_share=_median(good, _server_share) if remote else None,
         first_batch_seconds=median(one.measurement.first_step_seconds for one in good),
         requests_per_file=_median(good, lambda one: one.requests["read"] / one.files) if remote else None,
         bytes_per_second=_median(good, _sent_per_second) if remote else None,
@@ -92,6 +95,11 @@ def _median(good: Sequence[Reading], figure: Callable[[Reading], float]) -> floa
 
 def _sent_per_second(one: Reading) -> float:
     return one.measurement.images_per_second * one.image_bytes
+
+
+def _server_share(one: Reading) -> float:
+    image_seconds = one.server_cpu_seconds / (one.sent_bytes["read"] / one.image_bytes)
+    return image_seconds * one.measurement.images_per_second / one.machine["usable_cores"]
 
 
 def place(one: Far) -> str:
@@ -111,9 +119,9 @@ def _figures(one: Far) -> tuple[str, ...]:
     return (
         figures.rate(one.images_per_second),
         share,
+        "" if one.ratio is None else f"{one.ratio / (1 - one.server_share):.0%}",
         figures.duration(one.first_batch_seconds),
         "" if one.requests_per_file is None else figures.significant(one.requests_per_file),
-        "" if one.bytes_per_second is None else figures.significant(one.bytes_per_second / 1e6),
     )
 
 
@@ -122,8 +130,9 @@ def notes(found: Sequence[Far]) -> list[str]:
     counts = sorted({len(one.readings) for one in found})
     said = [
         f"medians of {' or '.join(map(str, counts))} fresh processes a row, disk and store in turns; of disk: the rate "
-        "over that of the same pipeline from the disk in the same round, median [lowest, highest]; the server runs on "
-        "the same cores",
+        "over that of the same pipeline from the disk in the same round, median [lowest, highest]",
+        "less server: the same with the cores that the server takes here given back, as if all of the reader's work "
+        "waited for them; a real store has its own",
         "first: from the pipeline, whose files are known, to its first batch; requests: for the content of a file, a "
         "photo or a shard",
     ]

@@ -17,6 +17,7 @@ def readings(measured):
         figures = measured(model="none", pipeline=pipeline, seconds=(seconds,) * 3, **fields)
         figures.data.update(images=1000, photos="flower_photos")
         far = {"files": 40.0, "requests": {"read": 44, "stat": 17}, "image_bytes": 25_000.0, "round_trips": 3}
+        far |= {"sent_bytes": {"read": 25_000_000}, "server_cpu_seconds": 0.1}
         return Reading(measurement=figures, latency_seconds=latency, round=round, **(far if latency else {}))
 
     return [
@@ -36,6 +37,7 @@ def test_ratios_are_of_the_same_round(readings):
     assert (far.ratio, far.ratio_low, far.ratio_high) == tuple(pytest.approx(value) for value in (0.85, 0.8, 0.9))
     assert far.requests_per_file == pytest.approx(1.1)
     assert far.bytes_per_second == pytest.approx(25_000 * (32 / 0.0125 + 32 / 0.020) / 2)
+    assert far.server_share == pytest.approx(1e-4 * far.images_per_second / 2)
     assert failed.failed == ("error: gs://b: 403",)
 
 
@@ -46,7 +48,7 @@ def test_tables_show_rates_shares_and_failures(readings):
     out = StringIO()
     reading_table.show(found, Console(file=out, width=80))
 
-    assert "| records_parallel | 30 ms | 2,080 | 85% [80, 90] | 1.50 s | 1.10 | 52.0 |" in text
+    assert "| records_parallel | 30 ms | 2,080 | 85% [80, 90] | 95% | 1.50 s | 1.10 |" in text
     assert "bench store --latency 30ms" in text
     assert "photos_parallel, 30 ms: error: gs://b: 403" in text
     assert "85% [80, 90]" in out.getvalue()
