@@ -8,7 +8,7 @@ import os
 
 import tensorflow as tf
 
-from flowers_core import errors, folders, images, pipelines, records, service, turbo
+from flowers_core import errors, folders, images, pipelines, records, turbo
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
 
@@ -65,7 +65,7 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
     data = data.map(_photo(image_size), num_parallel_calls=BUCKET_PHOTOS if waiting else AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_many_threads() if waiting else _unordered())
+    return data.with_options(_many_threads() if waiting else unordered())
 
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
@@ -74,13 +74,13 @@ def photos_turbo(photos, *, image_size, batch_size, epochs):
     data = data.repeat(epochs)
     if folders.is_bucket(photos.folder):  # many requests at once hide the latency, and threads that decode are few
         data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
-        filled = _filled_from(list, image_size)
+        filled = turbo.map_of_photos(image_size, list)
     else:
-        filled = _filled_from(lambda paths: map(turbo.read, paths), image_size)
+        filled = turbo.map_of_photos(image_size, lambda paths: map(turbo.read, paths))
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.map(lambda some, labels: (filled(some), labels), num_parallel_calls=_cores(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered(threads=2 * _cores()))
+    return data.with_options(unordered(threads=2 * _cores()))
 
 
 def records_sequential(shards, *, image_size, batch_size, epochs):
@@ -95,28 +95,28 @@ def records_sequential(shards, *, image_size, batch_size, epochs):
 
 def records_parallel(shards, *, image_size, batch_size, epochs):
     """Records as the codelab reads them in the end: shards and decoding in parallel, float32 pixels."""
-    data = _records_in_parallel(shards, epochs)
+    data = records_in_parallel(shards, epochs)
     data = data.map(_scaled_record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered())
+    return data.with_options(unordered())
 
 
 def records_uint8(shards, *, image_size, batch_size, epochs):
     """The same with the pixels left as they are: a quarter of the bytes to batch, prefetch and send."""
-    data = _records_in_parallel(shards, epochs)
-    data = data.map(_record(image_size), num_parallel_calls=AUTOTUNE)
+    data = records_in_parallel(shards, epochs)
+    data = data.map(record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered())
+    return data.with_options(unordered())
 
 
 def records_turbo(shards, *, image_size, batch_size, epochs):
     """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
     if folders.is_bucket(shards[0]):
-        data = _records_in_parallel(shards, epochs)
+        data = records_in_parallel(shards, epochs)
         data = data.batch(batch_size, drop_remainder=epochs is None)
-        data = data.map(_decoded_records(image_size), num_parallel_calls=_cores(), deterministic=True)
+        data = data.map(turbo.map_of_records(image_size), num_parallel_calls=_cores(), deterministic=True)
     else:
         sizes = {"image_size": image_size, "batch_size": batch_size}
         images_of = (batch_size if epochs is None else None,)
@@ -128,69 +128,40 @@ def records_turbo(shards, *, image_size, batch_size, epochs):
             ),
         )
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered(threads=2 * _cores()))
+    return data.with_options(unordered(threads=2 * _cores()))
 
 
 def records_cached(shards, *, image_size, batch_size, epochs):
     """Decoded once and kept in memory as uint8: from the second epoch on nothing is read or decoded."""
-    data = _records_in_parallel(shards, epochs=1)
-    data = data.map(_record(image_size), num_parallel_calls=AUTOTUNE)
+    data = records_in_parallel(shards, epochs=1)
+    data = data.map(record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.cache()
     data = data.repeat(epochs)  # after the cache, which one whole pass has to fill
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered())
+    return data.with_options(unordered())
 
 
-def training(
-    shards, *, image_size: int, batch_size: int, augmented=True, shuffle_buffer=2048, seed=None, dispatcher: str = ""
-):
-    """Batches to train on, for ever: the codelab's order, cache, repeat, augment, shuffle, batch (section 5).
+def records_batches_cached(shards, *, image_size, batch_size, epochs):
+    """Whole batches decoded once and kept: an epoch only hands them over, the same images together in each.
 
-    Args:
-        shards: Paths of the training shards.
-        image_size: Side of the records' images in pixels.
-        batch_size: Images a batch; whole batches only.
-        augmented: Whether each image is flipped and its saturation changed at random, anew in every epoch.
-        shuffle_buffer: Images the shuffle chooses from. They are float32: 2048 take 0.9 GB at 192 pixels.
-        seed: Makes order and augmentation the same in every run, at the price of reading in order.
-        dispatcher: Address of a tf.data service whose workers read and decode, in an order of their own; empty for
-            here.
-
-    Returns:
-        Dataset of `(images, labels)`, images float32 in [0, 1].
+    An endless stream is without the images of the smaller last batch.
     """
-    data = _decoded(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-    data = data.cache()  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
-    data = data.repeat()
-    # After the cache, which would freeze the first epoch's augmentation for all others.
-    data = _augmented(data, seed) if augmented else data.map(_scaled, num_parallel_calls=AUTOTUNE)
-    data = data.shuffle(shuffle_buffer, seed=seed)
-    data = data.batch(batch_size, drop_remainder=True)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(_unordered() if seed is None else tf.data.Options())
-
-
-def validation(shards, *, image_size: int, batch_size: int, dispatcher: str = ""):
-    """Batches to validate on: every image once a pass, in the same order each time, the last batch smaller.
-
-    Args:
-        shards: Paths of the validation shards.
-        image_size: Side of the records' images in pixels.
-        batch_size: Images a batch.
-        dispatcher: As of `training`.
-
-    Returns:
-        Dataset of `(images, labels)`, images float32 in [0, 1].
-    """
-    data = _decoded(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
+    data = records_turbo(shards, image_size=image_size, batch_size=batch_size, epochs=1)
+    if epochs is None:
+        data = data.filter(lambda _, labels: tf.size(labels) == batch_size)
+        data = data.map(lambda pixels, labels: _whole(pixels, labels, batch_size))
     data = data.cache()
-    data = data.map(_scaled, num_parallel_calls=AUTOTUNE)
-    data = data.batch(batch_size)
-    return data.prefetch(AUTOTUNE)
+    data = data.repeat(epochs)
+    return data.with_options(unordered())
 
 
-def _records_in_parallel(shards, epochs):
+def _whole(pixels, labels, batch_size):
+    """A batch whose size is known to be that of all."""
+    return tf.ensure_shape(pixels, (batch_size, *pixels.shape[1:])), tf.ensure_shape(labels, (batch_size,))
+
+
+def records_in_parallel(shards, epochs):
     """Serialized records from many shards at once."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(epochs)  # of the names: the next epoch's first shard is opened beside the last
@@ -199,16 +170,6 @@ def _records_in_parallel(shards, epochs):
             data, buffer_size=folders.request_bytes(), num_parallel_reads=min(BUCKET_SHARDS, max(2, len(shards)))
         )
     return tf.data.TFRecordDataset(data, num_parallel_reads=AUTOTUNE)
-
-
-def _decoded(shards, *, image_size, batch_size, dispatcher):
-    """uint8 images and labels of one epoch, decoded here or, in batches, by the workers of a dispatcher."""
-    data = _records_in_parallel(shards, epochs=1)
-    data = data.map(_record(image_size), num_parallel_calls=AUTOTUNE)
-    if not dispatcher:
-        return data
-    data = service.distribute(data.batch(batch_size), dispatcher, batch_size=batch_size)
-    return service.guarded(data, dispatcher).unbatch()
 
 
 def _photo(image_size):
@@ -221,41 +182,19 @@ def _photo(image_size):
     return read
 
 
-def _record(image_size):
+def record(image_size):
     """A map from a record to a uint8 image and its label."""
     return lambda record: records.parse(record, image_size=image_size)
 
 
 def _scaled_record(image_size):
     """A map from a record to a float32 image in [0, 1] and its label."""
-    return lambda record: _scaled(*records.parse(record, image_size=image_size))
+    return lambda record: scaled(*records.parse(record, image_size=image_size))
 
 
-def _scaled(image, label):
+def scaled(image, label):
+    """A map from a uint8 image and its label to a float32 image in [0, 1] and the label."""
     return images.scale(image), label
-
-
-def _decoded_records(image_size):
-    """A map from a batch of records to uint8 images and labels, decoded by libjpeg-turbo."""
-    decode = turbo.Filler(image_size).same_size
-
-    def read(some):
-        jpegs, labels = records.parse_batch(some)
-        return _called(decode, jpegs, image_size), labels
-
-    return read
-
-
-def _filled_from(jpegs, image_size):
-    """A map from a batch of strings, of which `jpegs` makes the bytes of photos, to uint8 images."""
-    fill = turbo.Filler(image_size).filled
-    return lambda some: _called(lambda strings: fill(jpegs(strings), len(strings)), some, image_size)
-
-
-def _called(function, strings, image_size):
-    """Images that a Python function makes of a batch of strings, with their shape as far as it is known."""
-    pixels = tf.numpy_function(function, [strings], tf.uint8, stateful=False)
-    return tf.ensure_shape(pixels, (strings.shape[0], image_size, image_size, 3))
 
 
 def _cores() -> int:
@@ -263,17 +202,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _augmented(data, seed):
-    """Scaled and augmented images; where there is a seed, by draws that are numbered as the images are."""
-    if seed is None:
-        return data.map(lambda image, label: (images.augment(images.scale(image)), label), num_parallel_calls=AUTOTUNE)
-    draws = tf.data.Dataset.random(seed).batch(2, drop_remainder=True)
-    return tf.data.Dataset.zip(data, draws).map(
-        lambda pair, draw: (images.augment(images.scale(pair[0]), draw), pair[1]), num_parallel_calls=AUTOTUNE
-    )
-
-
-def _unordered(threads: int | None = None):
+def unordered(threads: int | None = None):
     """Speed over order: whatever is ready comes first. On the last dataset: options of one left behind are lost.
 
     Args:
@@ -288,7 +217,7 @@ def _unordered(threads: int | None = None):
 
 def _many_threads():
     """The same with a thread for each photo that is waited for: those of the process are as few as the cores."""
-    options = _unordered()
+    options = unordered()
     options.threading.private_threadpool_size = BUCKET_PHOTOS
     return options
 

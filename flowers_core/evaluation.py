@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from flowers_core import batches, images, manifest
+from flowers_core import images, manifest, splits
 from flowers_core.errors import one_of
 from flowers_core.runs import Settings
 
@@ -93,7 +93,7 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
     shards = manifest.paths(folder, written)
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
-    data = batches.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
+    data = splits.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
     return _evaluated(model, data, settings.classes)
 
 

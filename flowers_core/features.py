@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from flowers_core import batches, progress
+from flowers_core import progress, splits
 
 
 def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -60,7 +60,7 @@ class Features:
             images: How many there are, for the bar.
             dispatcher: Address of a tf.data service that decodes them; empty for here.
         """
-        data = batches.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
+        data = splits.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
         self.labels = np.empty(images, np.int64)
         self.values = np.empty((images, *base.output_shape[1:]), tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype)
         filled = 0
@@ -73,7 +73,7 @@ class Features:
                 filled = end
 
     def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None):
-        """Batches to train on, for ever, in the order of `batches.training` with this seed."""
+        """Batches to train on, for ever, in the order of `splits.training` with this seed."""
         data = tf.data.Dataset.from_tensor_slices((self.values, self.labels))
         data = data.repeat()
         data = data.shuffle(shuffle_buffer, seed=seed)

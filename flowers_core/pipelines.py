@@ -9,11 +9,12 @@ READS = {
     "records_uint8": "records",
     "records_turbo": "records",
     "records_cached": "records",
+    "records_batches_cached": "records",
 }
 NAMES = tuple(READS)
 
 # The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
-YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached")
+YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached", "records_batches_cached")
 
 # Made by functions of Python, which no other host can be sent.
-BY_PYTHON = ("photos_turbo", "records_turbo")
+BY_PYTHON = ("photos_turbo", "records_turbo", "records_batches_cached")

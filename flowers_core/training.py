@@ -9,7 +9,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import batches, features, manifest, models, precision, progress, schedules, service
+from flowers_core import caching, features, manifest, models, precision, progress, schedules, service, splits
 from flowers_core.devices import Device
 from flowers_core.errors import InputError
 from flowers_core.keeping import Epochs, Moving, StopAtNaN, StopAtTarget
@@ -213,13 +213,17 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
     size = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
     split = _affordable(model, settings, [*training_shards, *validation_shards], tell)
     if split is None:
-        data = batches.training(
+        shards = [*training_shards, *validation_shards]
+        cache = caching.decide(sum(map(manifest.count, shards)), image_size=settings.image_size)
+        tell(cache.told)
+        size["cache"] = cache
+        data = splits.training(
             training_shards, augmented=settings.augmented, shuffle_buffer=settings.shuffle_buffer, seed=seed, **size
         )
         # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
         steps = -(-sum(map(manifest.count, validation_shards)) // settings.batch_size)
         known_end = tf.data.experimental.assert_cardinality(steps)
-        return model, data, batches.validation(validation_shards, **size).apply(known_end)
+        return model, data, splits.validation(validation_shards, **size).apply(known_end)
     base, head = split
     known, unseen = (
         features.Features(base, shards, images=sum(map(manifest.count, shards)), **size)

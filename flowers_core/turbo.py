@@ -135,6 +135,33 @@ def batches(paths: Sequence[str], *, image_size: int, batch_size: int, epochs: i
             yield ahead.popleft().result()
 
 
+def map_of_records(image_size: int):
+    """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
+    from flowers_core import records
+
+    decode = Filler(image_size).same_size
+
+    def read(some):
+        jpegs, labels = records.parse_batch(some)
+        return _called(decode, jpegs, image_size), labels
+
+    return read
+
+
+def map_of_photos(image_size: int, jpegs):
+    """A map, for `tf.data`, from a batch of strings, of which `jpegs` makes the bytes of photos, to uint8 images."""
+    fill = Filler(image_size).filled
+    return lambda some: _called(lambda strings: fill(jpegs(strings), len(strings)), some, image_size)
+
+
+def _called(function, strings, image_size):
+    """Images that a Python function makes of a batch of strings, with their shape as far as it is known."""
+    import tensorflow as tf
+
+    pixels = tf.numpy_function(function, [strings], tf.uint8, stateful=False)
+    return tf.ensure_shape(pixels, (strings.shape[0], image_size, image_size, 3))
+
+
 @lru_cache(4096)
 def cut(height: int, width: int, size: int) -> tuple[slice, slice, int, int, int, int]:
     """The least of a photo that has to be scaled for its middle to be as if all of it had been.

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from flowers_core import batches, errors, images, manifest, photos, pipelines, records
+from flowers_core import batches, errors, images, manifest, photos, pipelines, records, splits
 
 IMAGE_SIZE = 48
 PHOTOS = 44
@@ -224,7 +224,7 @@ def test_numbers_below_1_are_refused(shards, wrong):
 
 def test_validation_delivers_every_image_as_it_is(shards, epoch):
     """Once each, in the same order in every pass, with the remainder, in [0, 1], not augmented."""
-    data = batches.validation(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+    data = splits.validation(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
     first, second = list(data.as_numpy_iterator()), list(data.as_numpy_iterator())
     assert _pairs(first) == _pairs(epoch["records_uint8"])
     for (pixels, labels), (pixels_again, labels_again) in zip(first, second, strict=True):
@@ -250,10 +250,10 @@ def test_a_planted_leak_is_found(shards):
 def test_what_training_delivers_is_only_its_shards(shards):
     """In four epochs of the stream every image of the training shards comes, and none of the others."""
     training, validation = manifest.split(shards)
-    data = batches.training(training, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, augmented=False, shuffle_buffer=16)
+    data = splits.training(training, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, augmented=False, shuffle_buffer=16)
     delivered = _pairs(data.take(4 * PHOTOS // BATCH_SIZE).as_numpy_iterator())
     allowed, forbidden = (
-        _pairs(batches.validation(part, image_size=IMAGE_SIZE, batch_size=8).as_numpy_iterator())
+        _pairs(splits.validation(part, image_size=IMAGE_SIZE, batch_size=8).as_numpy_iterator())
         for part in (training, validation)
     )
     assert set(delivered) == set(allowed)
@@ -265,7 +265,7 @@ def test_augmentation_is_drawn_anew_in_every_epoch(shards, tmp_path):
     single = str(tmp_path / "single.tfrec")
     with tf.io.TFRecordWriter(single) as writer:
         writer.write(next(iter(tf.data.TFRecordDataset(shards[0]))).numpy())
-    data = batches.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1)
+    data = splits.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1)
     forms = [pixels for pixels, _ in data.take(12).as_numpy_iterator()]
     assert len({form.tobytes() for form in forms}) > 6
     assert all(form.min() >= 0 and form.max() <= 1 and form.dtype == np.float32 for form in forms)
@@ -277,7 +277,7 @@ def test_a_seed_fixes_order_and_augmentation(shards, augmented):
     streams = [
         [
             pixels.tobytes()
-            for pixels, _ in batches.training(
+            for pixels, _ in splits.training(
                 shards, image_size=IMAGE_SIZE, batch_size=4, augmented=augmented, shuffle_buffer=20, seed=seed
             )
             .take(15)
@@ -294,7 +294,7 @@ def test_seeded_augmentation_differs_from_epoch_to_epoch(shards, tmp_path):
     single = str(tmp_path / "single.tfrec")
     with tf.io.TFRecordWriter(single) as writer:
         writer.write(next(iter(tf.data.TFRecordDataset(shards[0]))).numpy())
-    data = batches.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1, seed=5)
+    data = splits.training([single], image_size=IMAGE_SIZE, batch_size=1, shuffle_buffer=1, seed=5)
     forms = [pixels for pixels, _ in data.take(12).as_numpy_iterator()]
     assert len({form.tobytes() for form in forms}) > 6
     assert all(form.min() >= 0 and form.max() <= 1 for form in forms)
@@ -302,9 +302,9 @@ def test_seeded_augmentation_differs_from_epoch_to_epoch(shards, tmp_path):
 
 def test_training_has_static_shapes_and_the_right_options(shards):
     """Whole batches without end; unordered unless a seed asks for an order (codelab, section 8, trap 2)."""
-    data = batches.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+    data = splits.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
     assert data.element_spec[0].shape == (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3)
     assert data.cardinality() == tf.data.INFINITE_CARDINALITY
     assert data.options().deterministic is False
-    seeded = batches.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, seed=1)
+    seeded = splits.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, seed=1)
     assert seeded.options().deterministic is not False

@@ -10,7 +10,7 @@ from concurrent import futures
 import pytest
 import tensorflow as tf
 
-from flowers_core import batches, manifest, service
+from flowers_core import batches, manifest, service, splits
 from flowers_core.errors import InputError
 
 KINDS = tf.data.experimental.service
@@ -120,7 +120,7 @@ def test_training_over_workers_sees_the_same_images(shards, two_workers):
     """An epoch of training batches holds the same images, whoever decoded them."""
     here, there = (
         images(
-            batches.training(
+            splits.training(
                 shards, image_size=24, batch_size=5, augmented=False, shuffle_buffer=1, dispatcher=dispatcher
             ).take(4)
         )
