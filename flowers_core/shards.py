@@ -3,6 +3,7 @@
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import google_crc32c
 
@@ -24,7 +25,7 @@ def frames(paths: Sequence[str]) -> Iterator[tuple[str, memoryview]]:
         InputError: If a shard ends within a record.
     """
     waiting = iter(paths)
-    reading = [_frames(path) for path, _ in zip(waiting, range(AT_ONCE), strict=False)]
+    reading = [_frames(path) for path in islice(waiting, AT_ONCE)]
     while reading:
         for number in range(len(reading) - 1, -1, -1):
             try:

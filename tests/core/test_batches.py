@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from flowers_core import batches, errors, images, manifest, photos, pipelines, records, splits
+from flowers_core import batches, caching, errors, images, manifest, photos, pipelines, records, splits
 
 IMAGE_SIZE = 48
 PHOTOS = 44
@@ -308,3 +308,55 @@ def test_training_has_static_shapes_and_the_right_options(shards):
     assert data.options().deterministic is False
     seeded = splits.training(shards, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, seed=1)
     assert seeded.options().deterministic is not False
+
+
+@pytest.mark.parametrize("place", ["memory", "disk", "none"])
+def test_training_and_validation_keep_images_where_they_are_told(shards, tmp_path, place):
+    """What is kept is not read again: the shards may vanish; what is not kept is."""
+    copies = [shutil.copy(shard, tmp_path) for shard in shards]
+    cache = caching.Cache(place=place, reason="as the test wants")
+    sizes = {"image_size": IMAGE_SIZE, "batch_size": BATCH_SIZE, "cache": cache}
+    kept = splits.validation(copies, **sizes)
+    stream = iter(splits.training(copies, augmented=False, shuffle_buffer=4, **sizes))
+    first = _pairs(kept.as_numpy_iterator())
+    list(itertools.islice(stream, 2 * PHOTOS // BATCH_SIZE))
+    for copy in copies:
+        Path(copy).unlink()
+    if place == "none":
+        with pytest.raises(tf.errors.NotFoundError):
+            list(kept)
+    else:
+        assert _pairs(kept.as_numpy_iterator()) == first
+        assert len(list(itertools.islice(stream, 20))) == 20
+
+
+def mixing(labels, window: int = BATCH_SIZE) -> float:
+    """How well classes are mixed: how many a window holds, beside what a random order would bring; 1 is random.
+
+    Args:
+        labels: In the order of delivery.
+        window: Images that are looked at together, a batch.
+    """
+    draw = np.random.default_rng(0)
+
+    def classes(order):
+        return np.mean([len(set(order[at : at + window])) for at in range(0, len(order) - window + 1, window)])
+
+    return float(classes(labels) / np.mean([classes(draw.permutation(labels)) for _ in range(200)]))
+
+
+@pytest.mark.parametrize("name", sorted({*pipelines.NAMES} - {"photos_one_by_one"}))
+def test_batches_of_records_are_mixed(epoch, found, name):
+    """As well as drawn at random, within a tenth; photos come in the order of their folders, and are not."""
+    quality = mixing([label for _, labels in epoch[name] for label in labels])
+    if pipelines.READS[name] == "records":
+        assert 0.85 < quality < 1.15
+    assert mixing(sorted(found.labels)) < 0.5
+
+
+def test_the_fast_records_come_from_many_shards_at_once(shards):
+    """Each batch of 8 holds a record of every one of 8 shards, as long as all have some left."""
+    from flowers_core import shards as reading
+
+    origin = [path for path, _ in reading.frames(shards)]
+    assert len(set(origin[:BATCH_SIZE])) == SHARDS

@@ -1,0 +1,68 @@
+"""Records read past TensorFlow."""
+
+from collections import Counter
+from pathlib import Path
+
+import google_crc32c
+import pytest
+import tensorflow as tf
+
+from flowers_core import errors, manifest, records, shards
+
+
+@pytest.fixture
+def paths(written):
+    """The three shards of 20 photos."""
+    return manifest.paths(*written)
+
+
+def test_records_are_those_that_tensorflow_reads(paths):
+    """Every JPEG and label comes once."""
+    theirs = Counter()
+    for record in tf.data.TFRecordDataset(list(paths)):
+        jpeg, label = (part.numpy() for part in records.parse_batch(record[None]))
+        theirs[jpeg[0], int(label[0])] += 1
+    assert Counter(map(shards.parse, shards.frames(paths))) == theirs
+
+
+def test_neighbours_come_from_different_shards(paths):
+    """As long as all shards have records left, each gives one in turn."""
+    assert {path for path, _ in list(shards.frames(paths))[:3]} == set(paths)
+
+
+def test_more_shards_than_are_open_at_once(paths, monkeypatch):
+    """The next one takes the place of one that has ended."""
+    monkeypatch.setattr(shards, "AT_ONCE", 2)
+    assert len(list(shards.frames(paths))) == 20
+
+
+def test_the_checksum_is_tensorflows(paths):
+    """CRC-32C, masked as in the files."""
+    for _, content in shards.frames(paths):
+        stored = int.from_bytes(content[-4:], "little")
+        assert shards.masked(google_crc32c.value(bytes(content[12:-4]))) == stored
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"), [("flip", "checksum"), ("cut", "truncated"), ("feature", "without a feature")]
+)
+def test_a_damaged_shard_is_named(paths, tmp_path, damage, said):
+    """A flipped bit, an end within a record, a record of something else."""
+    path = tmp_path / "flowers00-7.tfrec"
+    content = bytearray(Path(paths[0]).read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    if damage == "cut":
+        del content[-5:]
+    path.write_bytes(content)
+    if damage == "feature":
+        with tf.io.TFRecordWriter(str(path)) as file:
+            file.write(tf.train.Example().SerializeToString())
+    with pytest.raises(errors.InputError, match=rf"flowers00-7\.tfrec.*{said}"):
+        list(map(shards.parse, shards.frames([str(path)])))
+
+
+def test_an_empty_shard_holds_nothing(tmp_path):
+    """As TensorFlow takes it."""
+    (tmp_path / "a").touch()
+    assert not list(shards.frames([str(tmp_path / "a")]))
