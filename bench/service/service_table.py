@@ -71,7 +71,7 @@ def outcome(one: Served) -> str:
     if one.status != "ok":
         end = "failed" if one.status == "error" else one.status
     else:
-        end = "each exactly once" if epoch_is_whole(one) else "completed"
+        end = "whole" if epoch_is_whole(one) else "completed"
     return f"{event}: {end} in {figures.duration(one.seconds)}" if event else end
 
 
@@ -85,13 +85,14 @@ def notes(found: Sequence[Served]) -> list[str]:
     ]
     if any(some.workers for some in found):
         said.append(
-            f"workers, dispatcher and reader share the {cores} cores of this machine: more workers cannot give more "
-            f"images/s here, only the service's own cost shows; other hosts bring cores of their own"
+            f"workers, dispatcher and reader share the {cores} cores of this machine: more workers bring no more "
+            f"cores here, and what they cost shows; a gain is the share that more processes take from others' load"
         )
     if any(not some.task.seconds for some in found):
         said.append(
-            "missing, doubled: against an epoch without a service, by digest of each image and label. Dynamic sharding "
-            "promises each at most once, static each at least once; both exactly once if no worker dies"
+            "whole: each image exactly once; missing, doubled: against an epoch without a service, by digest of each "
+            "image and label. Dynamic sharding promises each at most once, static each at least once; both exactly "
+            "once if no worker dies"
         )
     said += [f"{_named(some)}: {some.reason}" for some in found if some.status != "ok"]
     busy = [some for some in found if (some.foreign_cpu_share or 0.0) > BUSY_SHARE]

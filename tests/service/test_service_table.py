@@ -31,7 +31,7 @@ def test_ratios_are_of_one_round(found):
 def test_epochs_say_what_happened(found):
     """Whole, completed with losses, failed; with what is missing and doubled."""
     assert [row[3:] for row in service_table.epochs(found)] == [
-        ("each exactly once", "20", "0", "0"),
+        ("whole", "20", "0", "0"),
         ("worker killed, started again: completed in 2.00 s", "15", "5", "0"),
         ("worker killed: failed in 2.00 s", "9", "11", ""),
     ]
