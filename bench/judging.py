@@ -1,5 +1,6 @@
 """Words that judge: compare, gate, calibrate, prove, history, doctor. Each parses and calls, nothing else."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,9 +13,10 @@ FAILED, NOTHING = 1, 3
 CALIBRATION_UNITS = 8
 
 CHOICE = options.together(
-    click.option("--model", "named", metavar="NAME[,NAME]", help=f"{', '.join(models.NAMES)}. [a few of each kind]"),
-    click.option("--pipeline", "piped", metavar="NAME[,NAME]",
-                 help=f"{', '.join(pipelines.NAMES)}: alone, or feeding the models."),
+    click.option("--model", "named", multiple=True, metavar="NAME[,NAME]",
+                 help=f"May be given again: {', '.join(models.NAMES)}. [a few of each kind]"),
+    click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]",
+                 help=f"May be given again: {', '.join(pipelines.NAMES)}; alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE[,VALUE]",
@@ -42,8 +44,9 @@ def _cells(*, named, piped, batch_size, profile, filters, device, backend):
     return matrix.pick(cells, list(filters))
 
 
-def _split(names: str | None) -> list[str]:
-    return names.split(",") if names else []
+def _split(given: Sequence[str]) -> list[str]:
+    """Names that were given one by one or joined by commas, each once."""
+    return list(dict.fromkeys(name for names in given for name in names.split(",")))
 
 
 def _matches(cells, base, candidate, axis, source):

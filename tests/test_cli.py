@@ -95,6 +95,8 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["bench", "compare", "--axis", "precision=float32,float8", "--model", "dense"], "mixed_bfloat16"),
         (["bench", "compare", "--axis", "colour=red,blue", "--model", "dense"], "env:NAME"),
         (["bench", "compare", "--axis", "xla=off,on", "--model", "resnet"], "squeezenet"),
+        (["bench", "compare", "--axis", "xla=off,on", "--model", "resnet", "--model", "dense"], "squeezenet"),
+        (["bench", "gate", "HEAD", "--pipeline", "fast", "--pipeline", "records_uint8"], "records_parallel"),
         (["bench", "compare", "--axis", "xla=off,on", "--model", "dense", "--budget", "20s"], "at least 4 units"),
         (["bench", "compare", "HEAD", "HEAD", "--pipeline", "records_parallel", "--records", "/no/such"], "/no/such"),
         (["bench", "compare", "/no/such.jsonl", "README.md"], "/no/such.jsonl"),
@@ -243,6 +245,18 @@ def test_an_interrupted_comparison_keeps_its_units(tmp_path):
     assert "Traceback" not in said
     assert store.load_units(tmp_path)
     assert (len(workers), alive) == (2, [])
+
+
+@pytest.mark.parametrize("word", ["compare", "gate", "calibrate"])
+@pytest.mark.parametrize("given", [["dense,convnet"], ["dense", "convnet"], ["dense,convnet", "dense"]], ids=str)
+def test_names_that_are_given_again_are_joined(word, given, monkeypatch):
+    """Every `--model` counts, none is dropped for the last, and a name that comes twice is one cell."""
+    asked = []
+    monkeypatch.setattr("bench.lab.matrix.pick", lambda cells, _: asked.extend(cells) or sys.exit())
+    revisions = {"compare": ["HEAD", "HEAD"], "gate": ["HEAD"]}.get(word, [])
+    CliRunner().invoke(bench_cli.cli, [word, *revisions, *(part for name in given for part in ("--model", name))])
+
+    assert [cell.model for cell in asked] == ["dense", "convnet"]
 
 
 def test_doctor_says_what_is_noisy():
