@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, time
 
-from bench.lab import clock, damage, machine, subject, trace
+from bench.lab import clock, damage, machine, subject, trace, waiting
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
@@ -68,6 +68,7 @@ def measure(job: Job) -> Measurement:
         code=machine.code(),
     )
     try:
+        job = replace(job, source=job.source.sized(job.cell.image_size))
         base = replace(base, data=job.source.describe(job.cell.reads))
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
     except (devices.DeviceAbsent, subject.Unsuitable) as absent:
@@ -128,6 +129,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     cell = job.cell
     device = subject.place(cell)
     batches = subject.feed(cell, job.source, images=base.data.get("images", 0))
+    batches = waiting.watched(cell, batches, replicas=device.replicas)
     start = perf_counter()
     step = subject.fed_step(cell, batches, device, classes=base.data.get("classes", 5))
     built = perf_counter()
@@ -136,7 +138,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     def remembered() -> None:
         last["outputs"] = step()
 
-    timed = _timed(remembered, job, base, images_per_step=cell.batch_size)
+    timed = _timed(remembered, job, base, images_per_step=cell.batch_size, batches=batches)
     return replace(
         timed,
         build_seconds=built - start,
@@ -145,11 +147,12 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     )
 
 
-def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int) -> Measurement:
+def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
     """What the clock says of a step, and how busy the machine was meanwhile."""
     load = machine.ForeignLoad()
     timing = clock.watch(step, job.effort, at_start=load.start)
     seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
+    seen["step_wait_seconds"] = waiting.of_last(batches, len(timing.step_seconds))
     if job.trace:
         step_seconds = median(timing.step_seconds)
         seen["trace"] = trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)

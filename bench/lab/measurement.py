@@ -33,6 +33,7 @@ class Measurement:
         images_per_step: Images that one timed step handles.
         step_seconds: Wall time of each timed step.
         step_cpu_seconds: CPU time of each, all threads of the process.
+        step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it cannot be told.
         images_per_second: `images_per_step` over the median of `step_seconds`.
         peak_bytes: Most memory that the process held (its resident set).
         device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
@@ -61,6 +62,7 @@ class Measurement:
     images_per_step: int = 0
     step_seconds: tuple[float, ...] = ()
     step_cpu_seconds: tuple[float, ...] = ()
+    step_wait_seconds: tuple[float, ...] = ()
     images_per_second: float | None = None
     peak_bytes: int | None = None
     device_peak_bytes: int | None = None
@@ -124,6 +126,7 @@ def from_json(values: dict) -> Measurement:
         given["cell"] = Cell(**given["cell"])
         for name in ("step_seconds", "step_cpu_seconds"):
             given[name] = tuple(given[name])
+        given["step_wait_seconds"] = tuple(given.get("step_wait_seconds", ()))  # not in the oldest of format 1
         return Measurement(**given)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not a measurement: {type(error).__name__} {error}") from error

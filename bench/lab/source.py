@@ -1,6 +1,7 @@
 """Folders that cells read: those given, those the environment names, or those that `make bench` has filled."""
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -57,6 +58,24 @@ class Source:
         if not self.records:
             raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
         return manifests.load(self.records)
+
+    def sized(self, image_size: int) -> "Source":
+        """The same with records of an image size: where ours are of another, those beside them, `garden-331`."""
+        beside = self.beside(image_size)
+        return replace(self, records=beside) if beside and (Path(beside) / manifests.NAME).is_file() else self
+
+    def beside(self, image_size: int) -> str:
+        """Where records of an image size would lie beside ours; empty where ours are of it, or lie in a bucket."""
+        ours = re.fullmatch(r"(.*-)\d+", self.records)
+        if not ours or "://" in self.records or self._size() in (None, image_size):
+            return ""
+        return f"{ours[1]}{image_size}"
+
+    def _size(self) -> int | None:
+        try:
+            return self.manifest().image_size
+        except InputError:
+            return None  # said where records are read
 
     def describe(self, reads: str) -> dict:
         """What a cell reads: name of the photos' folder, number of images and of classes; empty for no reading.
