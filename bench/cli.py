@@ -2,7 +2,7 @@
 
 import click
 
-from bench import judging, options, racing, serving, storing, teaching, tracing
+from bench import feeding, judging, options, racing, serving, storing, teaching, tracing
 from flowers_core import door
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -191,15 +191,8 @@ def publish(results) -> None:
     click.echo(f"asv's page: {asv_page.publish(results)}")
 
 
-for word in (
-    *judging.WORDS,
-    teaching.accuracy,
-    racing.peers,
-    serving.service,
-    serving.serve,
-    storing.store,
-    tracing.tensorboard,
-):
+WORDS = (teaching.accuracy, racing.peers, serving.service, serving.serve, storing.store, tracing.tensorboard)
+for word in (*judging.WORDS, *feeding.WORDS, *WORDS):
     cli.add_command(word)
 
 

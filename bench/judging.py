@@ -38,13 +38,13 @@ def _cells(*, named, piped, batch_size, profile, filters, device, backend):
     if profile:
         cells = matrix.profile(profile, device=place["device"], backend=backend)
     elif named or piped:
-        cells = matrix.chosen(_split(named), _split(piped), batch_size=batch_size, **place)
+        cells = matrix.chosen(split(named), split(piped), batch_size=batch_size, **place)
     else:
         cells = matrix.few(**place)
     return matrix.pick(cells, list(filters))
 
 
-def _split(given: Sequence[str]) -> list[str]:
+def split(given: Sequence[str]) -> list[str]:
     """Names that were given one by one or joined by commas, each once."""
     return list(dict.fromkeys(name for names in given for name in names.split(",")))
 

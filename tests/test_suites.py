@@ -16,6 +16,7 @@ from bench.ledger import store
 
 # Names are keys for ever: one that changes loses its history.
 BENCHMARKS = [
+    "feed.Feed.track_fed_step_seconds",
     "import_time.ImportTime.track_import_seconds",
     "input_throughput.InputThroughput.track_image_seconds",
     "step_time.StepTime.track_step_seconds",

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import limits, measurement, reading, served, trained, turns, unit
+from bench.lab import emulated, limits, measurement, reading, served, stages, trained, turns, unit
+from bench.lab.emulated import Emulated
 from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
 from bench.lab.measurement import Measurement
 from bench.lab.reading import Reading
 from bench.lab.served import Served
+from bench.lab.stages import Stages
 from bench.lab.trained import Trained
 from bench.lab.turns import Turns
 from bench.lab.unit import Unit
@@ -80,7 +82,19 @@ def append_reading(record: Reading, results: Path = RESULTS) -> Path:
     return _append(record, Path(results) / "readings")
 
 
-def _append(record: Measurement | Unit | Trained | Limits | Served | Turns | Reading, folder: Path) -> Path:
+def append_emulation(record: Emulated, results: Path = RESULTS) -> Path:
+    """Adds an emulation likewise, to `results/emulations/<host>.jsonl`."""
+    return _append(record, Path(results) / "emulations")
+
+
+def append_stages(record: Stages, results: Path = RESULTS) -> Path:
+    """Adds costs of stages likewise, to `results/stages/<host>.jsonl`."""
+    return _append(record, Path(results) / "stages")
+
+
+def _append(
+    record: Measurement | Unit | Trained | Limits | Served | Turns | Reading | Emulated | Stages, folder: Path
+) -> Path:
     """Adds a line to the file of a machine.
 
     Two writers take turns by a lock. A last line that a killed writer left unfinished is closed first. If the disk
@@ -146,6 +160,17 @@ def load_limits(results: Path = RESULTS) -> dict[str, Limits]:
     """What each machine could do at most, by its id, as it was measured last."""
     read = _read(sorted((Path(results) / "limits").glob("*.jsonl")), limits.from_json)[0]
     return {one.machine.get("id", ""): one for one in sorted(read, key=lambda one: one.started)}
+
+
+def load_emulations(results: Path = RESULTS) -> tuple[Emulated, ...]:
+    """Reads all emulations of a store; lines that cannot be read are left out."""
+    return _read(sorted((Path(results) / "emulations").glob("*.jsonl")), emulated.from_json)[0]
+
+
+def load_stages(results: Path = RESULTS) -> dict[tuple[str, str], Stages]:
+    """Costs of stages by id of the machine and kind of data, as they were measured last."""
+    read = _read(sorted((Path(results) / "stages").glob("*.jsonl")), stages.from_json)[0]
+    return {(one.machine.get("id", ""), one.kind): one for one in sorted(read, key=lambda one: one.started)}
 
 
 def _read(files: Iterable[Path], from_json: Callable[[dict], object]) -> tuple[tuple, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Shows a sweep while it runs: a line for each cell that ends, a bar with the time that is left."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
@@ -11,8 +12,22 @@ from bench.ledger import figures, report, store, summary, sweep, trace_table
 DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
 
 
-def run(planned: sweep.Sweep, results: Path, *, limits: sweep.Limits, as_json: bool = False) -> int:
+def run(
+    planned: sweep.Sweep,
+    results: Path,
+    *,
+    limits: sweep.Limits,
+    as_json: bool = False,
+    show: Callable[[list[Measurement], object], None] | None = None,
+) -> int:
     """Runs a sweep and prints its table, or each measurement as a line of JSON.
+
+    Args:
+        planned: What to run.
+        results: The store.
+        limits: On time and memory.
+        as_json: Whether lines of JSON are printed instead of a table.
+        show: Draws what was measured on a rich console, instead of the usual tables.
 
     Returns:
         Exit code: 0 done (n/a is a result), 1 some cell failed, 3 nothing was measured.
@@ -40,12 +55,18 @@ def run(planned: sweep.Sweep, results: Path, *, limits: sweep.Limits, as_json: b
             bar.advance(task)
             _foretell(bar, task, turns[number:], (*earlier, *mine))
     if not as_json:
-        report.draw(summary.by_cell(mine), out)
-        if planned.traced and trace_table.of(mine):
-            trace_table.show(trace_table.of(mine), out)
+        (show or _show)(mine, out)
     if left_out:
         err.print(f"{left_out} left out: no time for them in the budget; `python -m bench sweep --resume` goes on")
     return exit_code(mine)
+
+
+def _show(measurements: list[Measurement], console) -> None:
+    """Draws the tables of a sweep, that of its traces last."""
+    report.draw(summary.by_cell(measurements), console)
+    traces = trace_table.of(measurements)
+    if traces:
+        trace_table.show(traces, console)
 
 
 def _bar(console):

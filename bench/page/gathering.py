@@ -9,9 +9,12 @@ from pathlib import Path
 from bench.accuracy import campaign, outcome
 from bench.accuracy.outcome import Outcome
 from bench.lab.cell import NO_MODEL
+from bench.lab.measurement import Measurement
 from bench.lab.unit import Unit
 from bench.ledger import store, summary
 from bench.ledger.summary import Summary
+from bench.stall import account
+from bench.stall.account import Account
 from bench.verdicts import verdict
 from bench.verdicts.verdict import Rule, Verdict
 from flowers_core import door
@@ -53,6 +56,7 @@ class Gathered:
         peaks: GFLOP/s of matrix products by machine and precision, see `bench.lab.limits`.
         compared: Cells of the latest comparisons.
         outcomes: Of the machine and code that trained last.
+        feeding: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
         history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
         damaged: Lines and files that could not be read.
     """
@@ -63,6 +67,7 @@ class Gathered:
     peaks: dict[tuple[str, str], float]
     compared: tuple[Compared, ...]
     outcomes: tuple[Outcome, ...]
+    feeding: Account | None
     history: dict | None
     damaged: tuple[str, ...]
 
@@ -84,9 +89,21 @@ def gather(results: Path) -> Gathered:
         },
         compared=tuple(compared(store.load_units(results))),
         outcomes=tuple(outcome.outcomes(campaign.latest(results))),
+        feeding=_feeding(results, loaded.measurements),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )
+
+
+def _feeding(results: Path, measurements: Sequence[Measurement]) -> Account | None:
+    """What is known of feeding on the machine of the latest verdict."""
+    trios, _ = account.last(results, measurements)
+    if not trios:
+        return None
+    place = max(trios, key=lambda one: one.measurement.started).measurement.machine.get("id")
+    here = [one for one in measurements if one.machine.get("id") == place]
+    trios, emulations = account.last(results, here)
+    return account.of(here, results=results, trios=trios, emulations=emulations)
 
 
 def costs(models: set[str]) -> dict[tuple[str, int], dict]:

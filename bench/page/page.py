@@ -11,13 +11,14 @@ from bench.ledger.summary import Summary
 from bench.ledger.table import View
 from bench.page import answers, drawing, gathering, points, sections
 from bench.page.gathering import Gathered
+from bench.stall import account
 from bench.verdicts.verdict import WORDS
 from flowers_core.errors import InputError
 
 ROOM = Path(__file__).parent
 MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
 # Columns of names, which stand to the left; figures stand to the right.
-NAMES = {"model", "pipeline", "cell", "way", "state", "subject", "commit", "between", "reason", "verdict"}
+NAMES = {"model", "pipeline", "cell", "way", "state", "subject", "commit", "between", "reason", *account.LEFT}
 DECADE = 100 / 3  # percent of the full length for a factor of ten
 
 

@@ -1,7 +1,7 @@
 """What was gathered -> the parts of the page: charts, tables, and the command that makes their figures again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.accuracy import accuracy_table
 from bench.ledger import figures, report, table, trace_table
@@ -14,7 +14,7 @@ from bench.page.gathering import Compared, Gathered
 COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
-    "feed": "python -m bench sweep --profile full --filter pipeline=photos_one_by_one,records_parallel,records_cached",
+    "feed": "python -m bench feed",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
     "verdicts": "python -m bench compare BASE CANDIDATE",
     "history": "python -m bench history --confirm",
@@ -52,9 +52,7 @@ def sections(gathered: Gathered) -> list[Section]:
     made = [
         _measured("input", "Input", "How fast each way of feeding is when nothing eats.", "Input pip", views, drawn),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", "Steps on", views, drawn),
-        _measured(
-            "feed", "Feed", "What is left of a step's speed when a pipeline feeds it.", "Steps fed", views, drawn
-        ),
+        _feeding(gathered, views, drawn),
         _traces(gathered.shown),
         _verdicts(gathered.compared),
         _history(gathered.history),
@@ -75,6 +73,17 @@ def _measured(name: str, title: str, words: str, kind: str, views: dict[str, lis
         views=[view for _, view in chosen],
         subjects=[place for place, _ in chosen],
     )
+
+
+def _feeding(gathered: Gathered, views: dict[str, list[View]], drawn: dict) -> Section:
+    """Verdicts and the planner before the figures that they are made from."""
+    words = "Does input hold the models up? What is left of a step's speed when a pipeline feeds it."
+    fed = _measured("feed", "Feed", words, "Steps fed", views, drawn)
+    if not gathered.feeding:
+        return fed
+    last = gathered.feeding.trios[-1].measurement
+    told, place = gathered.feeding.views(), table.place_line(last.machine, last.code, last.started)
+    return replace(fed, views=[*told, *fed.views], subjects=[*[place] * len(told), *fed.subjects])
 
 
 def _traces(summaries: Sequence[Summary]) -> Section:

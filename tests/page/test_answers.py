@@ -18,6 +18,7 @@ def said(*measurements, compared=()):
             peaks={},
             compared=compared,
             outcomes=(),
+            feeding=None,
             history=None,
             damaged=(),
         )

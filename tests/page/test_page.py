@@ -245,3 +245,22 @@ def test_a_pull_request_of_nothing_is_a_mistake(tmp_path):
 def test_the_last_campaign_is_shown(filled):
     """Of trainings, the latest."""
     assert [one.model for one in campaign.latest(filled)] == ["dense"]
+
+
+def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured):
+    """A step that loses half of its speed by waiting is input-bound, and published accelerators are in the plan."""
+    data = {"photos": "garden", "images": 300, "classes": 5}
+    fed = replace(measured(pipeline="records_parallel", seconds=(0.2,) * 3), step_wait_seconds=(0.1,) * 3, data=data)
+    for one in (
+        replace(measured(model="none", pipeline="records_parallel", seconds=(0.2,) * 3), data=data),
+        measured(seconds=(0.1,) * 3),
+        fed,
+    ):
+        store.append(one, tmp_path)
+    text, markdown = page.write(tmp_path).read_text(), page.markdown(tmp_path)
+
+    for shown in (body(text), markdown):
+        assert "Fed by records_parallel" in shown
+        assert "input-bound" in shown
+        assert "TPU v2-8" in shown
+    assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % | 50% | 1.00 | input-bound |" in markdown

@@ -1,0 +1,23 @@
+"""How long a training step takes when a pipeline feeds it: input, computing, and their quarrel about cores."""
+
+from statistics import median
+
+from bench import suite
+from bench.lab.cell import Cell
+
+
+class Feed(suite.Suite):
+    """Seconds a step of a fed model; `step_time` has the same cells with nothing to feed."""
+
+    params = [["dense", "mobilenetv2"], ["photos_one_by_one", "records_parallel"]]
+    param_names = ["model", "pipeline"]
+
+    def cell(self, model, pipeline):
+        """The step, fed."""
+        return Cell(model=model, pipeline=pipeline, batch_size=8, **suite.axes())
+
+    @suite.series
+    def track_fed_step_seconds(self, model, pipeline):
+        """Median seconds a step."""
+        seconds = self.measured(model, pipeline).step_seconds
+        return suite.sample(median(seconds) if seconds else None)

@@ -1,0 +1,177 @@
+"""Runs what `feed` was asked for: cells three times each, then emulated accelerators; each is stored as it ends."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.lab import emulated, machine
+from bench.lab.cell import Cell
+from bench.lab.clock import Effort
+from bench.lab.emulated import Consumer, Emulated
+from bench.lab.measurement import Measurement
+from bench.lab.source import Source
+from bench.ledger import report, store, sweep, table, watch
+from bench.stall import account, trio
+from bench.stall.account import Account
+from flowers_core import door, progress
+from flowers_core.errors import InputError
+
+EMULATION_SECONDS = 3.0  # of one emulation, after its warm-up
+MOST_EMULATION_SECONDS = 60.0  # of one emulation: a slow pipeline needs long for 8 steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feeding:
+    """What is to be done.
+
+    Attributes:
+        sweep: The cells that can be measured.
+        absent: Fed cells that cannot, each with the reason.
+        emulations: Consumer and pipeline of each.
+        timeout_seconds: For one process.
+    """
+
+    sweep: sweep.Sweep
+    absent: tuple[tuple[Cell, str], ...]
+    emulations: tuple[tuple[Consumer, str], ...]
+    timeout_seconds: float
+
+
+def plan(
+    fed: Iterable[Cell],
+    beside: Iterable[Cell],
+    emulations: Iterable[tuple[Consumer, str]],
+    source: Source,
+    *,
+    rounds: int,
+    seconds: float,
+    timeout: float,
+) -> Feeding:
+    """Sets apart what cannot be measured, such as models of 331 pixels where records have 192.
+
+    Args:
+        fed: Models fed by a pipeline.
+        beside: Pipelines alone, measured for the planner where their data is there.
+        emulations: Consumer and pipeline of each.
+        source: Where photos and records lie.
+        rounds: Of three fresh processes a cell.
+        seconds: How long each is timed.
+        timeout: Seconds for one process.
+
+    Raises:
+        InputError: If none can be measured; the message is the first one's.
+    """
+    reasons = {cell: _why_not(cell, source) for cell in fed}
+    able = [cell for cell, reason in reasons.items() if not reason]
+    if not able and (reasons or not emulations):
+        raise InputError(
+            next(iter(reasons.values()), "No published accelerator trains that model: give --emulate FILE")
+        )
+    others = [cell for cell in beside if not _why_not(cell, source)]
+    return Feeding(
+        sweep=sweep.Sweep(
+            id=datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"),
+            cells=tuple(dict.fromkeys([*others, *trio.cells(able)])),
+            rounds=rounds,
+            effort=Effort(seconds=seconds),
+            source=source,
+            code=machine.code_digest(),
+        ),
+        absent=tuple((cell, reason) for cell, reason in reasons.items() if reason),
+        emulations=tuple(emulations),
+        timeout_seconds=timeout,
+    )
+
+
+def _why_not(cell: Cell, source: Source) -> str:
+    try:
+        sweep.check([cell], source.sized(cell.image_size))
+    except InputError as error:
+        beside = source.beside(cell.image_size) if cell.reads == "records" else ""
+        return f"{error}{f'; those in a folder {Path(beside).name} beside them are found' if beside else ''}"
+    return ""
+
+
+def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tuple[int, Account]:
+    """Measures and emulates; Ctrl-C ends it with what there is.
+
+    Returns:
+        Exit code, as `watch.run` gives it or 130, and what is known now.
+    """
+    code, place = 0, {"machine": machine.fingerprint(), "code": machine.code()}
+    for cell, reason in planned.absent:
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        absent = Measurement(cell=cell, status="n/a", reason=reason, started=started, sweep=planned.sweep.id, **place)
+        store.append(absent, results)
+    limits = sweep.Limits(timeout_seconds=planned.timeout_seconds)
+    try:
+        if planned.sweep.cells:
+            code = watch.run(planned.sweep, results, limits=limits, show=lambda *_: None)
+        _emulate(planned, results)
+    except KeyboardInterrupt:
+        code = door.INTERRUPTED
+        tell("interrupted: what has ended is kept and shown; `python -m bench feed --last` shows it again")
+    mark = planned.sweep.id
+    ours = [one for one in store.load(results).measurements if report.is_ours(one)]
+    measured = [one for one in ours if one.sweep == mark]
+    emulations = [one for one in store.load_emulations(results) if one.campaign == mark]
+    consumers = dict.fromkeys(consumer for consumer, _ in planned.emulations)
+    return code, account.of(
+        ours,
+        results=results,
+        trios=trio.trios(measured),
+        models={one.cell.model for one in measured},
+        consumers=consumers,
+        emulations=emulations,
+    )
+
+
+def _emulate(planned: Feeding, results: Path) -> None:
+    jobs = planned.emulations
+    if not jobs:
+        return
+    found = emulated.run(
+        jobs,
+        planned.sweep.source,
+        seconds=EMULATION_SECONDS,
+        campaign=planned.sweep.id,
+        timeout=MOST_EMULATION_SECONDS * len(jobs),
+    )
+    for one in progress.track(found, "emulated accelerators", len(jobs)):
+        store.append_emulation(one, results)
+
+
+def stored(results: Path) -> Account:
+    """What the store says of this machine and the code as it is.
+
+    Raises:
+        InputError: If that is nothing.
+    """
+    measured = [one for one in store.load(results).measurements if report.is_ours(one)]
+    trios, emulations = account.last(results, measured)
+    if not trios:
+        raise InputError(
+            f"{results} holds no verdict of this machine and this code. Leave out --last, and some are made"
+        )
+    return account.of(measured, results=results, trios=trios, emulations=emulations)
+
+
+def show(found: Account, results: Path) -> None:
+    """Draws all tables, and keeps them as Markdown."""
+    from rich import console
+
+    views = found.views()
+    if not (found.trios or found.emulations):
+        return  # interrupted before there was a verdict
+    account.draw(views, console.Console())
+    place = _place(found.trios, found.emulations)
+    store.save_table(
+        "feed.md", account.markdown(views, "Feeding", place=place, command="python -m bench feed"), results
+    )
+    console.Console().print(place, style="dim", highlight=False, markup=False)
+
+
+def _place(trios: Sequence[trio.Trio], emulations: Sequence[Emulated]) -> str:
+    one = trios[-1].measurement if trios else emulations[-1]
+    return table.place_line(one.machine, one.code, one.started)

@@ -1,0 +1,106 @@
+"""A pipeline alone, a step alone, both together -> what the step loses, and to what: one pure function of facts."""
+
+from dataclasses import dataclass
+
+INPUT_BOUND, COMPUTE_BOUND, BALANCED, CONTENDED = "input-bound", "compute-bound", "balanced", "host-contended"
+
+# A device that computes 90 % of the time counts as fed: MLPerf Storage's threshold for most of its models.
+FED = 0.9
+# A pipeline that needs over 80 % of the step's time for a batch keeps up, but a step a quarter faster would wait.
+CLOSE = 0.8
+# What is lost has one cause if at least half of it has: waiting for a batch, or computing more slowly than alone.
+MOST = 0.5
+# Input delays a step by the waiting and by the CPU seconds that it takes, doubled: all threads of an operation wait for
+# the one that lost its core, and caches are cold afterwards. What is lost beyond that was not lost to input.
+HARM = 2
+# Cores that are busy 90 % of the time have nothing left: a pipeline that would keep up alone waits for them, not for
+# itself. Measured: a convolution step alone keeps 2 cores 85 to 95 % busy, waiting for files far less.
+FULL = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What three fresh processes measured of one cell; seconds a batch, on the wall clock unless told otherwise.
+
+    Attributes:
+        pipeline_seconds: The pipeline alone; nothing is computed.
+        step_seconds: The step alone, on a batch that is there.
+        both_seconds: The step, fed by the pipeline.
+        wait_seconds: Of these, waiting for the batch; None where it could not be timed.
+        pipeline_cpu_seconds: CPU seconds of the pipeline alone.
+        both_cpu_seconds: CPU seconds of both together.
+        cores: That the processes might use.
+        shares_cores: Whether the step computes on them, not on a device of its own.
+    """
+
+    pipeline_seconds: float
+    step_seconds: float
+    both_seconds: float
+    wait_seconds: float | None
+    pipeline_cpu_seconds: float
+    both_cpu_seconds: float
+    cores: int
+    shares_cores: bool = True
+
+    @property
+    def stall(self) -> float:
+        """Share of its speed that the step loses when it is fed; below 0 where noise made it faster."""
+        return 1 - self.step_seconds / self.both_seconds
+
+    @property
+    def overlap(self) -> float:
+        """How well both run side by side: 1 where together they take no longer than the slower one alone."""
+        return max(self.pipeline_seconds, self.step_seconds) / self.both_seconds
+
+    @property
+    def waiting(self) -> float | None:
+        """Share of the time that is spent waiting for a batch."""
+        return None if self.wait_seconds is None else self.wait_seconds / self.both_seconds
+
+    @property
+    def explained(self) -> float:
+        """Share of the time that input can have cost: waiting, and the cores that it took; no more than the stall."""
+        if self.wait_seconds is None or not self.shares_cores:
+            return max(0.0, self.stall)
+        most = (self.wait_seconds + HARM * self.pipeline_cpu_seconds) / self.both_seconds
+        return max(0.0, min(self.stall, most))
+
+    @property
+    def busy(self) -> float:
+        """Share of all cores' time that both together use."""
+        return self.both_cpu_seconds / (self.both_seconds * self.cores)
+
+
+def judge(facts: Facts) -> tuple[str, str]:
+    """The verdict, and why.
+
+    1. Fed: the step keeps 90 % of its speed, or what it loses beyond that cannot be input's doing: it neither waits
+       for it nor lacks the CPU seconds that input takes. `compute-bound`, or `balanced` where the pipeline has less
+       than a quarter to spare.
+    2. Not fed, and less than half of the loss is waiting: the step itself got slower, `host-contended`.
+    3. Most of the loss is waiting. Where the pipeline alone would keep up and all cores are busy, it waits for cores
+       that the step has: `host-contended`. Else `input-bound`: slower than the step, or not running ahead of it.
+
+    Rule 1 holds on a busy machine, too: waiting and CPU seconds are of one process, while the stall compares two.
+    Where waiting could not be timed, all that is lost counts as waiting. A step on a device of its own has no cores to
+    lose: what it loses beside waiting is the way of the batch to the device, which is input, too.
+    """
+    share = facts.pipeline_seconds / facts.step_seconds
+    needs = f"a batch takes the pipeline alone {share:.0%} of the step's time"
+    if facts.explained <= 1 - FED:
+        if facts.stall > 1 - FED:
+            needs = (
+                f"input explains at most {facts.explained:.0%} by waiting and CPU seconds; the rest is noise or others"
+            )
+        return (BALANCED if share > CLOSE else COMPUTE_BOUND), needs
+    lost = facts.both_seconds - facts.step_seconds
+    if not facts.shares_cores:
+        return INPUT_BOUND, f"{needs}; it waits {facts.waiting or 0:.0%} of the time, the rest is the way to the device"
+    waited = lost if facts.wait_seconds is None else facts.wait_seconds
+    if waited < MOST * lost:
+        return CONTENDED, f"{1 - waited / lost:.0%} of the loss is slower computing: input takes cores from it"
+    if share <= 1 and facts.busy >= FULL:
+        return CONTENDED, f"it waits, but alone the pipeline keeps up: all cores are {facts.busy:.0%} busy"
+    if share > 1:
+        return INPUT_BOUND, needs
+    return INPUT_BOUND, f"it waits with cores {1 - facts.busy:.0%} idle: the pipeline does not run ahead"
