@@ -44,7 +44,7 @@ def advice(one: Plan) -> str:
         return f"fed {figures.significant(one.fed, 2)}x, {figures.significant(one.cores, 2)} cores"
     ways = []
     if one.provider.scales:
-        ways.append(f"{figures.significant(max(one.cores, 1.0), 2)} cores")
+        ways.append(f"{figures.significant(one.provider.cores / one.fed, 2)} such cores")
     if one.cache_fits:
         kept = f"{one.cache_bytes / 1e9:.2g} GB"
         after = f", {figures.rate(one.cached.images_per_second)} images/s" if one.cached else ""

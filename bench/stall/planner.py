@@ -13,8 +13,9 @@ CORES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96, 128, 160, 192, 224, 256, 331)
 # Decoded images may take half of the memory: the rest is the framework's, the batches' and the page cache's.
 CACHE_SHARE = 0.5
-# A pipeline that keeps little more than one core busy works one thing after another: more cores do not help it.
-PARALLEL_CORES = 1.2
+# They work one thing after another, as their names say: more cores do not help them. What they keep busy would tell, too,
+# but not on a machine that others use.
+SERIAL = tuple(name for name in pipelines.NAMES if "one_by_one" in name or "sequential" in name)
 CACHED = tuple(name for name in pipelines.NAMES if "cached" in name)
 
 
@@ -40,8 +41,8 @@ class Provider:
 
     @property
     def scales(self) -> bool:
-        """Whether it uses the cores there are, so that more would help."""
-        return self.cores == 1 or self.images_per_second * self.cpu_seconds >= PARALLEL_CORES
+        """Whether more cores would help."""
+        return self.pipeline not in SERIAL
 
     def at(self, cores: int) -> float | None:
         """Images a second on so many cores, computed as if each core added the same; None where it uses one only."""

@@ -69,8 +69,8 @@ def test_smaller_images_are_computed_from_stages(provider):
 
 
 def test_what_works_one_by_one_does_not_scale(provider):
-    """A pipeline that keeps one of two cores busy gains nothing from more."""
-    one_by_one = replace(provider, cpu_seconds=0.001)
+    """A pipeline without parallelism gains nothing from more cores."""
+    one_by_one = replace(provider, pipeline="photos_one_by_one")
 
     assert provider.at(8) == pytest.approx(4000)
     assert one_by_one.at(8) is None
