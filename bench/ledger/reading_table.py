@@ -7,6 +7,7 @@ from statistics import median
 from bench.lab.machine import BUSY_SHARE
 from bench.lab.reading import Reading
 from bench.ledger import figures, table
+from bench.ledger.table import View
 
 COLUMNS = ("pipeline", "from", "images/s", "of disk", "less server", "first", "requests")
 LEFT = 2  # columns that are names
@@ -122,6 +123,17 @@ def _figures(one: Far) -> tuple[str, ...]:
         "" if one.ratio is None else f"{one.ratio / (1 - one.server_share):.0%}",
         figures.duration(one.first_batch_seconds),
         "" if one.requests_per_file is None else figures.significant(one.requests_per_file),
+    )
+
+
+def view(found: Sequence[Far]) -> View:
+    """The table, for the page."""
+    return View(
+        title="From a store beside from the disk",
+        columns=COLUMNS,
+        rows=tuple(rows(found)),
+        rates=tuple(one.images_per_second for one in found),
+        notes=tuple(notes(found)),
     )
 
 

@@ -10,9 +10,12 @@ from bench.accuracy import campaign, outcome
 from bench.accuracy.outcome import Outcome
 from bench.lab.cell import NO_MODEL
 from bench.lab.measurement import Measurement
+from bench.lab.reading import Reading
 from bench.lab.unit import Unit
-from bench.ledger import store, summary
+from bench.ledger import reading_table, store, summary
+from bench.ledger.reading_table import Far
 from bench.ledger.summary import Summary
+from bench.peers import race_table
 from bench.stall import account
 from bench.stall.account import Account
 from bench.verdicts import verdict
@@ -57,6 +60,8 @@ class Gathered:
         compared: Cells of the latest comparisons.
         outcomes: Of the machine and code that trained last.
         feeding: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
+        race: Lanes of the latest race of loaders.
+        far: What the latest readings from an object store came to, the disk beside it.
         history: Series, points and changes over commits, see `bench.history.chronicle.plain`; None if there is none.
         damaged: Lines and files that could not be read.
     """
@@ -68,6 +73,8 @@ class Gathered:
     compared: tuple[Compared, ...]
     outcomes: tuple[Outcome, ...]
     feeding: Account | None
+    race: tuple[race_table.Row, ...]
+    far: tuple[Far, ...]
     history: dict | None
     damaged: tuple[str, ...]
 
@@ -90,9 +97,17 @@ def gather(results: Path) -> Gathered:
         compared=tuple(compared(store.load_units(results))),
         outcomes=tuple(outcome.outcomes(campaign.latest(results))),
         feeding=_feeding(results, loaded.measurements),
+        race=tuple(race_table.rows(store.load_turns(results))),
+        far=_far(store.load_readings(results)),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )
+
+
+def _far(readings: Sequence[Reading]) -> tuple[Far, ...]:
+    """What the latest readings from stores came to."""
+    newest = max((one.campaign for one in readings), default="")
+    return tuple(reading_table.far(one for one in readings if one.campaign == newest))
 
 
 def _feeding(results: Path, measurements: Sequence[Measurement]) -> Account | None:

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.accuracy import accuracy_table
-from bench.ledger import figures, report, table, trace_table
+from bench.ledger import figures, reading_table, report, table, trace_table
+from bench.ledger.reading_table import Far
 from bench.ledger.summary import Summary
 from bench.ledger.table import View
 from bench.page import answers, charts, courses, points
 from bench.page.chart import Chart
 from bench.page.gathering import Compared, Gathered
+from bench.peers import race_table
 
 COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
+    "loaders": "python -m bench peers",
+    "store": "python -m bench store --latency 30ms",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
     "feed": "python -m bench feed",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
@@ -51,6 +55,8 @@ def sections(gathered: Gathered) -> list[Section]:
     drawn = charts.charts(points.points(answers.busiest(gathered.shown), gathered))
     made = [
         _measured("input", "Input", "How fast each way of feeding is when nothing eats.", "Input pip", views, drawn),
+        _loaders(gathered.race),
+        _store(gathered.far),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", "Steps on", views, drawn),
         _feeding(gathered, views, drawn),
         _traces(gathered.shown),
@@ -72,6 +78,34 @@ def _measured(name: str, title: str, words: str, kind: str, views: dict[str, lis
         charts=drawn.get(name, ()),
         views=[view for _, view in chosen],
         subjects=[place for place, _ in chosen],
+    )
+
+
+def _loaders(race: Sequence[race_table.Row]) -> Section:
+    """Our pipelines, those of others and the limit."""
+    views = race_table.views(race)
+    return Section(
+        name="loaders",
+        title="Loaders",
+        words="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
+        command=COMMANDS["loaders"],
+        views=views,
+        subjects=[table.place_line(one.machine, one.code, one.started) for one in [race[0].turns] * len(views)]
+        if race
+        else (),
+    )
+
+
+def _store(far: Sequence[Far]) -> Section:
+    """What latency costs, and how it is hidden."""
+    readings = [reading for one in far for reading in one.readings]
+    return Section(
+        name="store",
+        title="Object store",
+        words="The same pipelines from a store far away, beside from the disk.",
+        command=COMMANDS["store"],
+        views=[reading_table.view(far)] if readings else (),
+        subjects=[table.place_line(one.machine, one.measurement.code, one.measurement.started) for one in readings[:1]],
     )
 
 

@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.lab.turns import Turns
 from bench.ledger import figures, table
+from bench.ledger.table import View
 from bench.peers import lanes
 from bench.peers.lanes import JOBS, LANES, LIMITS, Lane
 
@@ -97,6 +98,20 @@ def notes(some: Sequence[Row]) -> list[str]:
 def _tables(found: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     jobs = [(job, [row for row in found if row.lane.job == job]) for job in JOBS]
     return [(_title(job, some), some) for job, some in jobs if some]
+
+
+def views(found: Sequence[Row]) -> list[View]:
+    """A table a job, for the page."""
+    return [
+        View(
+            title=title,
+            columns=("loader", *COLUMNS[1:]),
+            rows=tuple(map(_texts, some)),
+            rates=tuple(rate(row.turns) or None for row in some),
+            notes=tuple(notes(some)),
+        )
+        for title, some in _tables(found)
+    ]
 
 
 def markdown(found: Sequence[Row]) -> str:

@@ -8,10 +8,13 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.accuracy import campaign
+from bench.lab import reading
 from bench.lab.limits import Limits
 from bench.lab.trained import Trained
+from bench.lab.turns import Turns
 from bench.ledger import store
 from bench.page import page
+from bench.peers import lanes
 from flowers_core.errors import InputError
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -25,6 +28,16 @@ def embedded(text, name):
 def body(text):
     """What a reader sees: all before the data."""
     return text.split('<script id="rows"')[0]
+
+
+SENT = {
+    "round_trips": 3.0,
+    "requests": {"read": 2},
+    "sent_bytes": {"read": 100},
+    "files": 2.0,
+    "image_bytes": 10.0,
+    "server_cpu_seconds": 0.1,
+}
 
 
 @pytest.fixture
@@ -48,6 +61,14 @@ def filled(tmp_path, measured, paired):
     store.append_limits(Limits(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
     for _ in range(4):
         store.append_unit(paired(1.001), tmp_path)
+    data = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
+    for lane in lanes.LANES[:3]:
+        store.append_turns(
+            Turns(race="r", lane=lane.id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data), tmp_path
+        )
+    for latency in (None, 0.03):
+        one = measured(model="none", pipeline="records_parallel", reason="")
+        store.append_reading(reading.Reading(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path)
     rows = tuple(
         {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
         for n in (1, 2)
@@ -92,7 +113,8 @@ def made(filled):
 def test_every_section_is_there(made):
     """What the store holds is shown, in the order of the data's way."""
     assert re.findall(r'<section id="(\w+)">', made) == [
-        *("answer", "input", "steps", "feed", "traces", "verdicts", "history", "training", "explorer", "data"),
+        *("answer", "input", "loaders", "store", "steps", "feed", "traces", "verdicts", "history", "training"),
+        *("explorer", "data"),
     ]
 
 
@@ -231,7 +253,8 @@ def test_a_pull_request_gets_answers_and_tables(filled):
 
     assert text.startswith("- Parallel TFRecords deliver")
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        *("## Input", "## Steps", "## Feed", "## Traces", "## Verdicts", "## History", "## Training"),
+        *("## Input", "## Loaders", "## Object store", "## Steps", "## Feed", "## Traces", "## Verdicts", "## History"),
+        "## Training",
     ]
     assert "| dense |" in text
 
@@ -264,3 +287,13 @@ def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured)
         assert "input-bound" in shown
         assert "TPU v2-8" in shown
     assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % | 50% | 1.00 | input-bound |" in markdown
+
+
+def test_loaders_and_a_far_store_have_their_tables(filled):
+    """Ours beside others and the limit; a store beside the disk; each with the command that makes them again."""
+    text = page.markdown(filled)
+
+    assert "## Loaders" in text
+    assert "python -m bench peers" in text
+    assert "## Object store" in text
+    assert "30 ms" in text
