@@ -13,8 +13,8 @@ CORES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96, 128, 160, 192, 224, 256, 331)
 # Decoded images may take half of the memory: the rest is the framework's, the batches' and the page cache's.
 CACHE_SHARE = 0.5
-# They work one thing after another, as their names say: more cores do not help them. The cores that they keep busy would
-# tell, too, but not on a machine that others use.
+# They work one thing after another, as their names say: more cores do not help them. How busy they keep the cores
+# would tell, too, but not on a machine that others use.
 SERIAL = tuple(name for name in pipelines.NAMES if "one_by_one" in name or "sequential" in name)
 CACHED = tuple(name for name in pipelines.NAMES if "cached" in name)
 
