@@ -11,7 +11,7 @@ from bench.ledger.table import View
 from bench.stall import planner
 from bench.stall.judge import FED
 from bench.stall.planner import Plan, Provider
-from flowers_core import pipelines
+from flowers_core import caching, pipelines
 
 PLAN = ("model", "device", "eats", "pipeline", "delivers", "advice")
 EMULATED = ("accelerator", "model", "pipeline", "reached", "wants", "AU", "fed")
@@ -22,7 +22,7 @@ def plan(plans: Sequence[Plan], *, cores: int) -> View:
     notes = [
         "images/s: eats if it never waits, delivers by the pipeline alone on all "
         f"{cores} cores of this host; cores: eats times the pipeline's CPU seconds an image, computed",
-        f"cache: all images decoded, uint8, within {planner.CACHE_SHARE:.0%} of the memory; px: the largest image size "
+        f"cache: images decoded, uint8, within {caching.MEMORY_SHARE:.0%} of the memory; px: the largest image size "
         "at which the pipeline would keep up, computed from the measured costs of stages (`python -m bench stages`)",
     ]
     if any(one.eater.origin == "published" for one in plans):

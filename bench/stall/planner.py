@@ -7,12 +7,10 @@ from bench.lab.cell import NO_MODEL, RESIDENT
 from bench.lab.emulated import Consumer
 from bench.lab.stages import Stages
 from bench.ledger.summary import Summary
-from flowers_core import pipelines
+from flowers_core import caching, pipelines
 
 CORES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96, 128, 160, 192, 224, 256, 331)
-# Decoded images may take half of the memory: the rest is the framework's, the batches' and the page cache's.
-CACHE_SHARE = 0.5
 # They work one thing after another, as their names say: more cores do not help them. How busy they keep the cores
 # would tell, too, but not on a machine that others use.
 SERIAL = tuple(name for name in pipelines.NAMES if "one_by_one" in name or "sequential" in name)
@@ -81,8 +79,8 @@ class Plan:
         provider: The fastest pipeline that keeps nothing between epochs; None where none delivers this image size.
         cores: That it needs for this: images a second times CPU seconds an image. None without a provider.
         cache_bytes: What all images take decoded; None without a provider.
-        cache_fits: Whether that is within `CACHE_SHARE` of the memory.
-        cached: The pipeline that keeps decoded images, once it has; None where it was not measured.
+        cache_fits: Whether training would keep them in memory, see `flowers_core.caching`.
+        cached: The fastest pipeline that keeps decoded images, once it has; None where none was measured.
         image_size: The largest of `SIZES` at which the provider would keep up, computed; None if none or not known.
     """
 
@@ -173,8 +171,10 @@ def plan(eater: Eater, found: Sequence[Provider], *, memory_bytes: int, stages: 
         provider=provider,
         cores=eater.images_per_second * provider.cpu_seconds,
         cache_bytes=size,
-        cache_fits=size <= CACHE_SHARE * memory_bytes,
-        cached=next((one for one in able if one.pipeline in CACHED), None),
+        cache_fits=size <= caching.MEMORY_SHARE * memory_bytes,
+        cached=max(
+            (one for one in able if one.pipeline in CACHED), key=lambda one: one.images_per_second, default=None
+        ),
         image_size=_smaller(eater, provider, stages.get(pipelines.READS[provider.pipeline])),
     )
 

@@ -57,7 +57,7 @@ def test_cores_needed_are_cpu_seconds(provider):
 
 
 def test_a_cache_must_fit(provider):
-    """What takes more than half of the memory is not proposed."""
+    """What training would not keep in memory is not proposed."""
     assert not planner.plan(eater(3000), [provider], memory_bytes=5 * 10**7, stages={}).cache_fits
 
 
