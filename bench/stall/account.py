@@ -45,7 +45,9 @@ class Account:
         if self.plans and self.providers:
             made.append(plan_table.plan(self.plans, cores=self.cores))
         if self.providers:
-            made += [plan_table.what_if(self.providers), plan_table.other_sizes(self.providers, self.stages)]
+            made.append(plan_table.what_if(self.providers))
+        if self.providers and self.stages:
+            made.append(plan_table.other_sizes(self.providers, self.stages))
         return [*made, plan_table.emulated(self.emulations)] if self.emulations else made
 
     def plain(self) -> list[dict]:

@@ -77,8 +77,8 @@ def judge(facts: Facts) -> tuple[str, str]:
     1. Fed: the step keeps 90 % of its speed, or what it loses beyond that cannot be input's doing: it neither waits
        for it nor lacks the CPU seconds that input takes. `compute-bound`, or `balanced` where the pipeline has less
        than a quarter to spare.
-    2. Not fed, and less than half of the loss is waiting: the step itself got slower, `host-contended`.
-    3. Most of the loss is waiting. Where the pipeline alone would keep up and all cores are busy, it waits for cores
+    2. Not fed, and less than half of input's loss is waiting: the step itself got slower, `host-contended`.
+    3. Most of it is waiting. Where the pipeline alone would keep up and all cores are busy, it waits for cores
        that the step has: `host-contended`. Else `input-bound`: slower than the step, or not running ahead of it.
 
     Rule 1 holds on a busy machine, too: waiting and CPU seconds are of one process, while the stall compares two.
@@ -93,12 +93,15 @@ def judge(facts: Facts) -> tuple[str, str]:
                 f"input explains at most {facts.explained:.0%} by waiting and CPU seconds; the rest is noise or others"
             )
         return (BALANCED if share > CLOSE else COMPUTE_BOUND), needs
-    lost = facts.both_seconds - facts.step_seconds
+    lost = facts.explained * facts.both_seconds
     if not facts.shares_cores:
         return INPUT_BOUND, f"{needs}; it waits {facts.waiting or 0:.0%} of the time, the rest is the way to the device"
     waited = lost if facts.wait_seconds is None else facts.wait_seconds
     if waited < MOST * lost:
-        return CONTENDED, f"{1 - waited / lost:.0%} of the loss is slower computing: input takes cores from it"
+        return (
+            CONTENDED,
+            f"{1 - waited / lost:.0%} of what input costs it is slower computing: input takes cores from it",
+        )
     if share <= 1 and facts.busy >= FULL:
         return CONTENDED, f"it waits, but alone the pipeline keeps up: all cores are {facts.busy:.0%} busy"
     if share > 1:

@@ -84,9 +84,7 @@ def other_sizes(found: Sequence[Provider], stages: dict[str, Stages]) -> View:
         "What if images had so many pixels a side (images/s, computed from the costs of stages)",
         columns,
         rows,
-        ["what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"]
-        if stages
-        else ["n/a: the costs of stages are not measured yet: `python -m bench stages`"],
+        ["what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"],
     )
 
 

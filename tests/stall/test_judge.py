@@ -42,6 +42,14 @@ def test_a_loss_that_input_cannot_cause_is_not_its():
     assert "the rest is noise or others" in reason
 
 
+def test_the_split_is_of_what_input_explains():
+    """Where others slow the step as well, waiting of 15 of the 20 ms that input costs is still most of it."""
+    found = facts(pipeline=0.01, step=0.01, both=0.10, wait=0.015, cpu=0.05, cores=1)
+
+    assert found.explained == pytest.approx(0.35)
+    assert judge(replace(found, pipeline_cpu_seconds=0.0025))[0] == "input-bound"
+
+
 def test_a_device_of_its_own_has_no_cores_to_lose():
     """On a GPU what is lost beside waiting is the way to it: input-bound, not contended."""
     found = facts(pipeline=0.05, step=0.10, both=0.15, wait=0.0)
