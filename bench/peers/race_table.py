@@ -10,7 +10,7 @@ from bench.ledger.table import View
 from bench.peers import lanes
 from bench.peers.lanes import JOBS, LANES, LIMITS, Lane
 
-COLUMNS = ("", "images/s", "of the limit", "of ours", "CPU an image")
+COLUMNS = ("", "images/s", "limit", "ours", "CPU")
 LEFT = 1  # columns that are names
 
 
@@ -86,7 +86,9 @@ def notes(some: Sequence[Row]) -> list[str]:
     """What the brackets are, what each lane does, and why some have no figure."""
     ran = [len(row.turns.rates) for row in some if row.turns.rates]
     said = [f"median [lowest, highest] of {max(ran)} turns in rounds, each lane a fresh process"] if ran else []
-    said.append(f"the limit: {LIMITS[some[0].lane.job]}, the same kernels without a loader, bytes in memory")
+    said.append(f"limit: share of `{LIMITS[some[0].lane.job]}`, the same kernels without a loader, on bytes in memory")
+    said.append("ours: ratio to the fastest of our pipelines; CPU: seconds an image, of all processes of the lane")
+    said.append("on a busy machine compare CPU: who has more threads gets more of what others leave")
     doing: dict[str, list[str]] = {}
     for row in some:
         if row.turns.rates:

@@ -1,0 +1,59 @@
+"""A race: lanes in fresh processes, in turns."""
+
+import sys
+
+import pytest
+
+from bench.lab.source import Source
+from bench.peers import lanes, race
+from bench.peers.lanes import Lane
+
+
+@pytest.fixture(scope="module")
+def raced(little_garden, little_records):
+    """What a limit, one of our pipelines, a loader that is not to be had and one that fails did in 2 rounds."""
+    absent = Lane(name="ffcv", side="peer", job="records", module="ffcv_lane", way="ffcv", does="")
+    broken = Lane(name="broken", side="peer", job="records", module="bare", way="no such way", does="")
+    some = [lanes.named("records/decode"), lanes.named("records/records_turbo"), absent, broken]
+    kept, advanced = [], []
+    race.run(
+        some,
+        Source(photos=str(little_garden), records=str(little_records)),
+        race.Effort(rounds=2, seconds=0.1, batch_size=4),
+        keep=kept.append,
+        advance=lambda: advanced.append(1),
+        python=sys.executable,
+    )
+    return {one.lane: one for one in kept}, len(advanced)
+
+
+def test_each_lane_has_a_rate_a_round(raced):
+    """Images/s and CPU seconds an image of 2 turns; the first one is thrown away."""
+    found, advanced = raced
+    for name in ("records/decode", "records/records_turbo"):
+        assert found[name].status == "ok"
+        assert len(found[name].rates) == len(found[name].cpu_seconds) == 2
+        assert min(found[name].rates) > 0
+        assert found[name].data["images"] == 20
+    assert len({one.race for one in found.values()}) == 1
+    assert advanced == 4 * (1 + 3)
+
+
+def test_a_missing_package_is_no_failure(raced):
+    """The reason is kept."""
+    one = raced[0]["records/ffcv"]
+    assert one.status == "n/a"
+    assert "ffcv" in one.reason
+
+
+def test_records_are_unpacked_byte_for_byte(little_garden, little_records, tmp_path):
+    """Other loaders read the same JPEGs, in folders of their classes."""
+    import tensorflow as tf
+
+    from flowers_core import manifest, records
+
+    source = Source(photos=str(little_garden), records=str(little_records))
+    files = [path.read_bytes() for path in race._unpacked(source, tmp_path).glob("*/*.jpg")]
+    shards = list(manifest.paths(source.records, source.manifest()))
+    theirs = next(iter(tf.data.TFRecordDataset(shards).batch(100)))
+    assert sorted(files) == sorted(records.parse_batch(theirs)[0].numpy())
