@@ -115,18 +115,11 @@ def markdown(found: Sequence[Outcome]) -> str:
 
 def show(found: Sequence[Outcome], console) -> None:
     """Draws both tables and the notes on a rich console."""
-    from rich import markup
-
     for title, columns, rows in (
         ("Accuracy", ACCURACY, accuracy_rows(found)),
         ("Epochs", EPOCHS, epoch_rows(found)),
     ):
-        drawn = table.titled(title)
-        for number, name in enumerate(columns):
-            drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold")
-        for row in rows:
-            drawn.add_row(*map(markup.escape, row))
-        console.print(drawn)
+        table.draw(title, columns, rows, console, left=columns[:LEFT])
     table.say(notes(found), console)
 
 

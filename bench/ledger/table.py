@@ -197,16 +197,29 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Contain
 
 def show(view: View, console) -> None:
     """Draws a view on a rich console; fits 80 columns."""
+    draw(view.title, view.columns, view.rows, console, left=view.columns[:-FIGURES])
+    say(view.notes, console)
+
+
+def draw(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    console,
+    *,
+    left: Container[str],
+    whole: Container[str] = (),
+) -> None:
+    """Draws rows under a title: the columns named in `left` to the left, those in `whole` never broken."""
     from rich import markup
 
-    drawn = titled(view.title)
-    named = len(view.columns) - FIGURES
-    for number, column in enumerate(view.columns):
-        drawn.add_column(column, justify="left" if number < named else "right", overflow="fold")
-    for row in view.rows:
-        drawn.add_row(*(markup.escape(text) for text in row))
+    drawn = titled(title)
+    for column in columns:
+        justify = "left" if column in left else "right"
+        drawn.add_column(column, justify=justify, no_wrap=column in whole, overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(markup.escape, row))
     console.print(drawn)
-    say(view.notes, console)
 
 
 def titled(title: str):

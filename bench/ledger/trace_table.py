@@ -57,14 +57,7 @@ def _longest(ops: Sequence[dict]) -> str:
 
 def show(traces: Sequence[tuple[str, Trace]], console) -> None:
     """Draws the table and its notes on a rich console."""
-    from rich import markup
-
-    drawn = table.titled("Traces")
-    for name in STEPS:
-        drawn.add_column(name, justify="left" if name == STEPS[0] else "right", overflow="fold")
-    for row in rows(traces):
-        drawn.add_row(*map(markup.escape, row))
-    console.print(drawn)
+    table.draw("Traces", STEPS, rows(traces), console, left=STEPS[:1])
     table.say(notes(traces), console)
 
 
@@ -99,14 +92,7 @@ def _signed(seconds: float | None) -> str:
 
 def show_difference(one: Trace, other: Trace, console) -> None:
     """Draws two traces side by side, and what each is."""
-    from rich import markup
-
-    drawn = table.titled("Two traces")
-    for name in DIFFERENCE:
-        drawn.add_column(name, justify="right" if name else "left", overflow="fold")
-    for row in difference(one, other):
-        drawn.add_row(*map(markup.escape, row))
-    console.print(drawn)
+    table.draw("Two traces", DIFFERENCE, difference(one, other), console, left=DIFFERENCE[:1])
     said = [f"{letter}: {_named(trace)}" for letter, trace in (("A", one), ("B", other))]
     table.say([*said, "an operation: its own time a step, over all threads; of the ten longest of either"], console)
 

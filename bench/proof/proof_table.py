@@ -134,17 +134,13 @@ def others(row: Row) -> tuple[str, ...]:
 
 def show(proof: Proof, console) -> None:
     """Draws what matters on a rich console; fits 80 columns."""
-    from rich import markup
-
     for load in dict.fromkeys(row.load for row in proof.together):
         rows = [row for row in proof.together if row.load == load]
-        drawn = table.titled(f"Alarms where nothing was planted, else slowdowns found ({_among(rows)})")
-        for number, column in enumerate(SHOWN):
-            drawn.add_column(column, justify="right" if number else "left", no_wrap=True, overflow="fold")
+        title, told = f"Alarms where nothing was planted, else slowdowns found ({_among(rows)})", []
         for row in rows:
             _, _, find, _, share, _, _, minutes, *said = headline(row)
-            drawn.add_row(*map(markup.escape, (proof_words.plant(row), find, share, minutes, *said)))
-        console.print(drawn)
+            told.append((proof_words.plant(row), find, share, minutes, *said))
+        table.draw(title, SHOWN, told, console, left=SHOWN[:1], whole=SHOWN)
     lines = (*map(proof_words.fresh_line, proof.fresh), *proof_words.notes(proof)[:3])
     table.say((line.replace("**", "") for line in lines), console)
 

@@ -128,15 +128,8 @@ def markdown(found: Sequence[Served]) -> str:
 
 def show(found: Sequence[Served], console) -> None:
     """Draws both tables and the notes on a rich console."""
-    from rich import markup
-
     for title, columns, rows in _tables(found):
-        drawn = table.titled(title)
-        for name in columns:
-            drawn.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
-        for row in rows:
-            drawn.add_row(*map(markup.escape, row))
-        console.print(drawn)
+        table.draw(title, columns, rows, console, left=LEFT)
     table.say(notes(found), console)
 
 

@@ -200,18 +200,11 @@ def markdown(rows: Iterable[Floor]) -> str:
 
 def show(rows: Iterable[Floor], console) -> None:
     """Draws floors on a rich console; fits 80 columns."""
-    from rich import markup
-
     rows = list(rows)
     short, same = names.apart([floor.measured for floor in rows]) if rows else ([], [])
     title = f"Noise floor, and the smallest slowdown found ({', '.join(same)})" if same else "Noise floor"
-    drawn = table.titled(title)
-    for column in COLUMNS:
-        left = column == "cell"
-        drawn.add_column(column, justify="left" if left else "right", no_wrap=not left, overflow="fold")
-    for name, floor in zip(short, rows, strict=True):
-        drawn.add_row(markup.escape(name), *_figures(floor))
-    console.print(drawn)
+    told = [(name, *_figures(floor)) for name, floor in zip(short, rows, strict=True)]
+    table.draw(title, COLUMNS, told, console, left=COLUMNS[:1], whole=COLUMNS[1:])
     table.say(notes(rows), console)
 
 
