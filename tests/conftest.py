@@ -1,5 +1,7 @@
 """What tests of several rooms share: a few drawn photos, their records, made-up measurements."""
 
+import os
+import shutil
 import signal
 
 import pytest
@@ -28,6 +30,20 @@ def children_hear_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, chromium, without a window."""
+    path = os.environ.get("FLOWERS_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no chromium here, and `make test` could not install one")
+    from playwright import sync_api
+
+    with sync_api.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])  # a container's root needs it
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """What TensorBoard reads, and TensorBoard itself in a real browser."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -12,8 +10,6 @@ import pytest
 
 from bench.lab import trace
 from bench.ledger import hparams, store
-
-BROWSER = os.environ.get("FLOWERS_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def test_each_cell_is_a_run_of_the_table(tmp_path, measured):
@@ -73,25 +69,22 @@ def served(traced):
 
 
 @pytest.fixture
-def shown(served, traced):
+def shown(browser, served, traced):
     """A page of a real browser, when TensorBoard has found the run."""
     from playwright import sync_api
 
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page()
-        for _ in range(300):
-            with suppress(sync_api.Error):  # it has not started to listen yet
-                if traced[1] in page.request.get(f"{served}/data/plugin/profile/runs").text():
-                    break
-            time.sleep(0.2)
-        else:
-            pytest.fail(f"TensorBoard did not find {traced[1]}")
-        yield page
-        browser.close()
+    page = browser.new_page()
+    for _ in range(300):
+        with suppress(sync_api.Error):  # it has not started to listen yet
+            if traced[1] in page.request.get(f"{served}/data/plugin/profile/runs").text():
+                break
+        time.sleep(0.2)
+    else:
+        pytest.fail(f"TensorBoard did not find {traced[1]}")
+    yield page
+    page.close()
 
 
-@pytest.mark.skipif(not BROWSER, reason="no chromium here, and `make test` could not install one")
 def test_a_browser_finds_trace_and_table_in_tensorboard(shown, served, traced):
     """The Profile tab names the run, the trace viewer has our steps, and the HParams tab has the fields of a cell."""
     run = traced[1]

@@ -1,27 +1,11 @@
 """The page in a real browser, without a network: nothing is asked for, nothing fails, charts and tables answer."""
 
-import os
-import shutil
-
 import pytest
 from PIL import Image
 
 from bench.page import page
 
-BROWSER = os.environ.get("FLOWERS_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here, and `make test` could not install one")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright import sync_api
-
-    with sync_api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])  # a container's root needs it
-        yield started
-        started.close()
 
 
 @pytest.fixture
