@@ -38,6 +38,9 @@ def _costs(one: Stages) -> View:
         f"before it; {OVERHEAD}: an element through a map that does nothing",
         "the pipelines that are measured do not augment; they run stages side by side, which costs a little more",
     ]
+    below = [stage for stage, cost in one.cpu_seconds.items() if cost["median"] < 0]
+    if below:
+        notes.append(f"below 0: {', '.join(below)} adds less than drawing elements one by one costs, or than noise")
     data = f"{one.data.get('images', 0):,} {one.data.get('photos', '')}"
     return _view(f"Stages of {one.kind} to {one.image_size} px ({data})", COSTS, rows, notes)
 

@@ -35,6 +35,13 @@ def test_costs_come_with_their_share():
     assert costs.rows[-1][:2] == ("all", "500 µs")
 
 
+def test_a_negative_cost_is_explained():
+    """What comes out below 0 is not hidden."""
+    costs, *_ = stage_table.views([made(cpu_seconds={"read": COST, "batch": {**COST, "median": -1e-5}})])
+
+    assert any("below 0: batch" in note for note in costs.notes)
+
+
 def test_autotunes_choice_is_shown_and_its_absence_explained():
     """Only what AUTOTUNE may change is its choice."""
     *_, chosen = stage_table.views([made()])
