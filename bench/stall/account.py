@@ -118,14 +118,7 @@ def markdown(views: Iterable[View], title: str, *, place: str, command: str) -> 
 
 def draw(views: Iterable[View], console) -> None:
     """Draws views on a rich console."""
-    from rich import markup
-
     for view in views:
-        drawn = table.titled(view.title)
-        for column in view.columns:
-            whole = column in ("pipeline", "stage", "verdict") or (column, view.columns[-1]) == ("model", "advice")
-            drawn.add_column(column, justify="left" if column in LEFT else "right", overflow="fold", no_wrap=whole)
-        for row in view.rows:
-            drawn.add_row(*map(markup.escape, row))
-        console.print(drawn)
+        whole = ("pipeline", "stage", "verdict", *(["model"] if "advice" in view.columns else []))
+        table.draw(view.title, view.columns, view.rows, console, left=LEFT, whole=whole)
         table.say(view.notes, console)
