@@ -16,6 +16,7 @@ from flowers_core.errors import InputError
 @click.option(
     "--only", multiple=True, metavar="WORD", help="Only lanes with it in their name, beside the limits; again."
 )
+@click.option("--ingredients", is_flag=True, help="Race the limit with one thing done otherwise each, not loaders.")
 @click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Turns of each lane.")
 @click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a turn is.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch.")
@@ -31,6 +32,8 @@ def peers(*, last, results, json, **how) -> None:
     Exit code: 0 done, 1 some lane failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
 
     Example: python -m bench peers --python ../peers/bin/python
+
+    Example: python -m bench peers --ingredients
     """  # fmt: skip
     code = 0
     if not last:
@@ -41,18 +44,19 @@ def peers(*, last, results, json, **how) -> None:
     raise click.exceptions.Exit(code or _show(results, json=json))
 
 
-def _race(*, jobs, only, python, photos, records, results, **effort) -> None:
+def _race(*, jobs, only, ingredients, photos, records, results, **how) -> None:
     """Runs a race and keeps what each lane did."""
     from bench.lab import source as sources
     from bench.ledger import store
     from bench.peers import lanes, race
 
+    python, effort = how.pop("python"), how
     if python and not shutil.which(python):
         raise InputError(f"`--python` must be an interpreter. Received: {python!r}, which cannot be run")
     source = sources.find(photos=photos, records=records)
     source.found_photos()
     source.manifest()
-    chosen = lanes.chosen(jobs, only)
+    chosen = lanes.chosen(jobs, only, ingredients=ingredients)
     with progress.bar("turns", len(chosen) * (effort["rounds"] + 2)) as advance:
         race.run(
             chosen,
@@ -74,7 +78,8 @@ def _show(results, *, json: bool) -> int:
     rows = race_table.rows(store.load_turns(results))
     if not rows:
         raise InputError(f"There is no race in {results}. Leave out --last, and one is run")
-    store.save_table("peers.md", race_table.markdown(rows), results)
+    name = "ingredients.md" if any(row.lane.side == "ingredient" for row in rows) else "peers.md"
+    store.save_table(name, race_table.markdown(rows), results)
     if json:
         for row in rows:
             click.echo(json_text.dumps(race_table.plain(row)))

@@ -77,7 +77,7 @@ class Filler:
         """
         batch = self._memory.batch(count, self._size)
         for place, jpeg in zip(batch, jpegs, strict=True):
-            self._fill(place, self._whole(jpeg))
+            self.fill(place, self._whole(jpeg))
         return batch
 
     def _whole(self, jpeg: bytes) -> np.ndarray:
@@ -89,7 +89,8 @@ class Filler:
             desk.photo = np.empty(_HEADROOM * _bytes(jpeg), np.uint8)
             return _decoded(jpeg, desk.photo)
 
-    def _fill(self, place: np.ndarray, photo: np.ndarray) -> None:
+    def fill(self, place: np.ndarray, photo: np.ndarray) -> None:
+        """Scales the middle of a decoded photo into its place, uint8 `(image_size, image_size, 3)`."""
         size, desk = self._size, self._desk
         rows, columns, height, width, top, left = cut(*photo.shape[:2], size)
         photo = photo[rows, columns]

@@ -13,14 +13,17 @@ from bench.peers.task import Task
 
 def draw(task: Task):
     """Yields the number of images of each batch that any of the processes has done."""
+    yield from at_once(task, _work)
+
+
+def at_once(task: Task, work):
+    """The same of `work(way, paths, image_size, batch_size, done)`, a process a core, which releases `done`."""
     paths = [path for path, _ in task.labelled()]
     context = multiprocessing.get_context("spawn")
     done = context.Semaphore(0)
     for number in range(task.cores):
         mine = paths[number :: task.cores]
-        context.Process(
-            target=_work, args=(task.way, mine, task.image_size, task.batch_size, done), daemon=True
-        ).start()
+        context.Process(target=work, args=(task.way, mine, task.image_size, task.batch_size, done), daemon=True).start()
     while True:
         done.acquire()
         yield task.batch_size

@@ -6,7 +6,7 @@ from flowers_core import pipelines
 from flowers_core.errors import InputError, one_of
 
 JOBS = {"photos": "native photos", "records": "records"}
-SIDES = ("limit", "ours", "peer")
+SIDES = ("limit", "ours", "peer", "ingredient")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Lane:
 
     Attributes:
         name: As the table shows it.
-        side: `limit`, `ours` or `peer`.
+        side: `limit`, `ours`, `peer`, or `ingredient`: the limit with one thing done otherwise.
         job: `photos` (native JPEGs, to be scaled) or `records` (JPEGs of the right size).
         module: Room of `bench.peers` whose `draw` makes the batches.
         way: What that room is to do.
@@ -64,6 +64,22 @@ def _limits() -> list[Lane]:
     ]
 
 
+def _ingredients() -> list[Lane]:
+    """What each thing gains that the limit does: its share of the limit without it."""
+    without = {
+        ("photos", "slow DCT"): "the slow integer DCT instead of the fast one",
+        ("photos", "scale all"): "all of the photo scaled, its middle cut out afterwards",
+        ("photos", "fresh memory"): "memory asked of the system for each photo and batch",
+        ("records", "slow DCT"): "the slow integer DCT instead of the fast one, and copied into the batch",
+        ("records", "fresh memory"): "memory asked of the system for each image and batch, and copied",
+        ("records", "copied"): "decoded elsewhere, then copied into the batch",
+    }
+    return [
+        Lane(name=name, side="ingredient", job=job, module="ingredients", way=name, does=f"{does}; a process a core")
+        for (job, name), does in without.items()
+    ]
+
+
 def _ours() -> list[Lane]:
     """Our pipelines in their first epoch: those that only a later one shows are left out."""
     return [
@@ -104,7 +120,7 @@ def _peers() -> list[Lane]:
     ]
 
 
-LANES = tuple(sorted((*_limits(), *_ours(), *_peers()), key=lambda lane: list(JOBS).index(lane.job)))
+LANES = tuple(sorted((*_limits(), *_ours(), *_peers(), *_ingredients()), key=lambda lane: list(JOBS).index(lane.job)))
 LIMITS = {"photos": "decode and resize", "records": "decode"}  # which limit each job is held against
 
 
@@ -118,8 +134,10 @@ def named(lane_id: str) -> Lane:
     return next(lane for lane in LANES if lane.id == lane_id)
 
 
-def chosen(jobs=(), words=()) -> list[Lane]:
+def chosen(jobs=(), words=(), *, ingredients: bool = False) -> list[Lane]:
     """Lanes of some jobs, all if none are named; with words only those whose name has one of them, and the limits.
+
+    Ingredients race instead of loaders, never beside them.
 
     Raises:
         InputError: If no lane but limits is left.
@@ -128,6 +146,7 @@ def chosen(jobs=(), words=()) -> list[Lane]:
         lane
         for lane in LANES
         if (not jobs or lane.job in jobs)
+        and (lane.side == "limit" or (lane.side == "ingredient") == ingredients)
         and (not words or lane.side == "limit" or any(word.lower() in lane.name.lower() for word in words))
     ]
     if all(lane.side == "limit" for lane in found):

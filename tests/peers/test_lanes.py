@@ -27,3 +27,9 @@ def test_words_choose():
     assert {lane.job for lane in found} == {"records"}
     with pytest.raises(InputError, match=r"photos_turbo.*'?nobody"):
         lanes.chosen((), ("nobody",))
+
+
+def test_ingredients_race_alone():
+    """Beside the limits, without loaders."""
+    assert {lane.side for lane in lanes.chosen(ingredients=True)} == {"limit", "ingredient"}
+    assert {lane.side for lane in lanes.chosen()} == {"limit", "ours", "peer"}
