@@ -67,11 +67,12 @@ def learnt(rows):
 
 
 def test_each_epoch_leaves_a_row_and_weights(settings, train):
-    """A row an epoch, a line an epoch, weights that predict, and a loss that falls."""
+    """A row an epoch, a line an epoch after one of where images are kept, and a loss that falls."""
     lines = []
     rows, run = train(settings(epochs=4), tell=lines.append)
 
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert lines.pop(0).startswith("decoded images are kept in memory: ")
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3", "epoch 4"]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert all(row["images_per_second"] > 0 for row in rows)
