@@ -229,8 +229,8 @@ def _bytes(jpeg: bytes) -> int:
 class Memory:
     """Memory for batches, taken again when nobody holds the batch any more.
 
-    Fresh memory would have to be cleared by the kernel, page by page: 5 % of the time of decoding, and more where
-    threads wait for each other in it. It begins at a page, so that TensorFlow takes it as it is, without a copy.
+    Fresh memory would have to be cleared by the kernel, page by page, and threads wait for each other in it. It begins
+    at a page, so that TensorFlow takes it as it is, without a copy.
     """
 
     def __init__(self):
