@@ -9,7 +9,7 @@ import sys
 import asv.benchmark
 import pytest
 
-from bench import input_throughput, step_time, suite, time_to_accuracy
+from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
 from bench.lab import machine, trained
 from bench.lab.machine import HOUSE
 from bench.ledger import store
@@ -147,3 +147,16 @@ def test_axes_come_from_asvs_environment(monkeypatch):
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
 
     assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True, "device": "cpu"}
+
+
+def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, little_garden, little_records):
+    """Asv gets the seconds of an image from a far store; what was asked of it is kept as well."""
+    monkeypatch.setattr(store.append_reading, "__defaults__", (tmp_path,))
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(little_garden))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(little_records))
+    monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
+    given = store_throughput.StoreThroughput().track_image_seconds("records_parallel", 5)
+    (stored,) = store.load_readings(tmp_path)
+
+    assert given == {"samples": [pytest.approx(1 / stored.measurement.images_per_second)], "number": 1}
+    assert (stored.latency_seconds, stored.requests["read"] > 0) == (0.005, True)

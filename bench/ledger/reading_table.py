@@ -90,7 +90,7 @@ def _far(kind: tuple, some: Sequence[Reading], near: Sequence[Reading]) -> Far:
 
 
 def _median(good: Sequence[Reading], figure: Callable[[Reading], float]) -> float | None:
-    values = [figure(one) for one in good if one.files]
+    values = [figure(one) for one in good if one.files and one.server_cpu_seconds is not None]
     return median(values) if values else None
 
 
@@ -120,7 +120,7 @@ def _figures(one: Far) -> tuple[str, ...]:
     return (
         figures.rate(one.images_per_second),
         share,
-        "" if one.ratio is None else f"{one.ratio / (1 - one.server_share):.0%}",
+        "" if one.ratio is None or one.server_share is None else f"{one.ratio / (1 - one.server_share):.0%}",
         figures.duration(one.first_batch_seconds),
         "" if one.requests_per_file is None else figures.significant(one.requests_per_file),
     )
@@ -187,7 +187,7 @@ def show(found: Sequence[Far], console) -> None:
 
     drawn = table.titled("From a far store")
     for number, name in enumerate(COLUMNS):
-        drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold")
+        drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold", no_wrap=number < LEFT)
     for row in rows(found):
         drawn.add_row(*map(markup.escape, row))
     console.print(drawn)
