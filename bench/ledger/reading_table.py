@@ -9,8 +9,9 @@ from bench.lab.reading import Reading
 from bench.ledger import figures, table
 from bench.ledger.table import View
 
-COLUMNS = ("pipeline", "from", "images/s", "of disk", "less server", "first", "requests")
+COLUMNS = ("pipeline", "from", "images/s", "of disk", "unshared", "first", "requests")
 LEFT = 2  # columns that are names
+SHARE = 3  # the column that is read first, and must not be broken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,7 @@ def notes(found: Sequence[Far]) -> list[str]:
     said = [
         f"medians of {' or '.join(map(str, counts))} fresh processes a row, disk and store in turns; of disk: the rate "
         "over that of the same pipeline from the disk in the same round, median [lowest, highest]",
-        "less server: the same with the cores that the server takes here given back, as if all of the reader's work "
+        "unshared: the same with the cores that the server takes here given back, as if all of the reader's work "
         "waited for them; a real store has its own",
         "first: from the pipeline, whose files are known, to its first batch; requests: for the content of a file, a "
         "photo or a shard",
@@ -187,7 +188,7 @@ def show(found: Sequence[Far], console) -> None:
 
     drawn = table.titled("From a far store")
     for number, name in enumerate(COLUMNS):
-        drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold", no_wrap=number < LEFT)
+        drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold", no_wrap=number <= SHARE)
     for row in rows(found):
         drawn.add_row(*map(markup.escape, row))
     console.print(drawn)

@@ -51,7 +51,8 @@ def test_tables_show_rates_shares_and_failures(readings):
     assert "| records_parallel | 30 ms | 2,080 | 85% [80, 90] | 95% | 1.50 s | 1.10 |" in text
     assert "bench store --latency 30ms" in text
     assert "photos_parallel, 30 ms: error: gs://b: 403" in text
-    assert "records_parallel  30 ms     2,080  85% [80, 90]" in " ".join(out.getvalue().splitlines()[4:6])
+    assert "85% [80, 90]" in out.getvalue()
+    assert "records_parallel  30 ms" in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
