@@ -9,7 +9,7 @@ from bench.lab.reading import Reading
 from bench.ledger import figures, table
 from bench.ledger.table import View
 
-COLUMNS = ("pipeline", "from", "images/s", "of disk", "unshared", "first", "requests")
+COLUMNS = ("pipeline", "from", "images/s", "of disk", "alone", "first", "asked")
 LEFT = 2  # columns that are names
 SHARE = 3  # the column that is read first, and must not be broken
 
@@ -144,9 +144,9 @@ def notes(found: Sequence[Far]) -> list[str]:
     said = [
         f"medians of {' or '.join(map(str, counts))} fresh processes a row, disk and store in turns; of disk: the rate "
         "over that of the same pipeline from the disk in the same round, median [lowest, highest]",
-        "unshared: the same with the cores that the server takes here given back, as if all of the reader's work "
+        "alone: the same with the cores that the server takes here given back, as if all of the reader's work "
         "waited for them; a real store has its own",
-        "first: from the pipeline, whose files are known, to its first batch; requests: for the content of a file, a "
+        "first: from the pipeline, whose files are known, to its first batch; asked: requests for the content of a file, a "
         "photo or a shard",
     ]
     readings = [reading for one in found for reading in one.readings]
