@@ -146,8 +146,8 @@ def notes(found: Sequence[Far]) -> list[str]:
         "over that of the same pipeline from the disk in the same round, median [lowest, highest]",
         "alone: the same with the cores that the server takes here given back, as if all of the reader's work "
         "waited for them; a real store has its own",
-        "first: from the pipeline, whose files are known, to its first batch; asked: requests for the content of a file, "
-        "a photo or a shard",
+        "first: from the pipeline, whose files are known, to its first batch; asked: requests for the content of a "
+        "file, a photo or a shard",
     ]
     readings = [reading for one in found for reading in one.readings]
     away = next((one for one in readings if one.latency_seconds is not None), None)
