@@ -11,6 +11,7 @@ from bench.ledger.table import View
 
 COLUMNS = ("pipeline", "from", "images/s", "of disk", "alone", "first", "asked")
 LEFT = 2  # columns that are names
+MOST_SERVER_SHARE = 0.5  # beyond it a division by what is left says nothing
 SHARE = 3  # the column that is read first, and must not be broken
 
 
@@ -114,6 +115,15 @@ def rows(found: Sequence[Far]) -> list[tuple[str, ...]]:
     return [(one.pipeline, place(one), *_figures(one)) for one in found]
 
 
+def _alone(one: Far) -> str:
+    """The share of the disk's rate, had the server cores of its own; nothing where it took most of those here."""
+    if one.ratio is None or one.server_share is None:
+        return ""
+    if one.server_share > MOST_SERVER_SHARE:
+        return figures.ABSENT
+    return f"{one.ratio / (1 - one.server_share):.0%}"
+
+
 def _figures(one: Far) -> tuple[str, ...]:
     if not one.readings:
         return ("failed", *[""] * 4)
@@ -121,7 +131,7 @@ def _figures(one: Far) -> tuple[str, ...]:
     return (
         figures.rate(one.images_per_second),
         share,
-        "" if one.ratio is None or one.server_share is None else f"{one.ratio / (1 - one.server_share):.0%}",
+        _alone(one),
         figures.duration(one.first_batch_seconds),
         "" if one.requests_per_file is None else figures.significant(one.requests_per_file),
     )

@@ -161,7 +161,5 @@ def _accuracy(gathered: Gathered) -> str | None:
     if best.target_seconds:
         took = f"; {best.target:g} is reached in {figures.duration(best.target_seconds.value)}"
     count = len({one.model for one in known})
-    return (
-        f"{best.model} became best of {count} models that were trained: validation accuracy "
-        f"{best.accuracy.value:.3f} (median of {len(best.trainings)}){took}."
-    )
+    became = f"{best.model} became best of {count} models that were trained" if count > 1 else f"Trained: {best.model}"
+    return f"{became}: validation accuracy {best.accuracy.value:.3f} (median of {len(best.trainings)}){took}."

@@ -18,7 +18,20 @@ from flowers_core.errors import InputError
 ROOM = Path(__file__).parent
 MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
 # Columns of names, which stand to the left; figures stand to the right.
-NAMES = {"model", "pipeline", "cell", "way", "state", "subject", "commit", "between", "reason", *account.LEFT}
+NAMES = {
+    "model",
+    "pipeline",
+    "cell",
+    "way",
+    "state",
+    "subject",
+    "commit",
+    "between",
+    "reason",
+    "loader",
+    "from",
+    *account.LEFT,
+}
 DECADE = 100 / 3  # percent of the full length for a factor of ten
 
 
