@@ -19,6 +19,8 @@ def said(*measurements, compared=()):
             compared=compared,
             outcomes=(),
             feeding=None,
+            race=(),
+            far=(),
             history=None,
             damaged=(),
         )
