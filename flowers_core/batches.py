@@ -8,7 +8,7 @@ import os
 
 import tensorflow as tf
 
-from flowers_core import errors, folders, images, pipelines, records, turbo
+from flowers_core import errors, folders, images, manifest, pipelines, records, turbo
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
 
@@ -146,7 +146,16 @@ def records_batches_cached(shards, *, image_size, batch_size, epochs):
     """Whole batches decoded once and kept: an epoch only hands them over, the same images together in each.
 
     An endless stream is without the images of the smaller last batch.
+
+    Raises:
+        InputError: If there is no end and not one whole batch.
     """
+    count = sum(manifest.count(shard) or 0 for shard in shards)  # 0: their names do not say
+    if epochs is None and 0 < count < batch_size:
+        raise errors.InputError(
+            f"`batch_size` must be at most the {count} images there are, for whole batches are kept. "
+            f"Received: batch_size={batch_size}. Give a smaller one, or write records of more photos"
+        )
     data = records_turbo(shards, image_size=image_size, batch_size=batch_size, epochs=1)
     if epochs is None:
         data = data.filter(lambda _, labels: tf.size(labels) == batch_size)

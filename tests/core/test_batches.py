@@ -360,3 +360,9 @@ def test_the_fast_records_come_from_many_shards_at_once(shards):
 
     origin = [path for path, _ in reading.frames(shards)]
     assert len(set(origin[:BATCH_SIZE])) == SHARDS
+
+
+def test_whole_batches_for_ever_need_one(shards):
+    """A stream that would hold nothing is refused in words."""
+    with pytest.raises(errors.InputError, match=f"at most the {PHOTOS} images"):
+        batches.build("records_batches_cached", shards, image_size=IMAGE_SIZE, batch_size=PHOTOS + 1, epochs=None)
