@@ -11,7 +11,7 @@ from time import perf_counter, sleep
 
 from bench.lab import child, machine, subject
 from bench.lab.cell import NO_MODEL, Cell
-from bench.lab.measurement import STATUSES, known
+from bench.lab.measurement import STATUSES, known, readable
 from bench.lab.source import Source
 from flowers_core.errors import InputError, one_of
 
@@ -115,13 +115,11 @@ def from_json(values: dict) -> Emulated:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what all have.
     """
-    try:
+    with readable("no emulation"):
         given = known(values, Emulated, newest=FORMAT)
         given["wait_seconds"] = tuple(given["wait_seconds"])
         consumer = Consumer(**{**given["consumer"], "step_seconds": tuple(given["consumer"]["step_seconds"])})
         return Emulated(**{**given, "consumer": asdict(consumer)})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"no emulation: {type(error).__name__} {error}") from error
 
 
 def run(

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from bench.lab import machine, spawn
 from bench.lab.cell import Cell
-from bench.lab.measurement import known
+from bench.lab.measurement import known, readable
 from flowers_core.errors import InputError
 
 # 1: limits by name, machine (2026-11).
@@ -67,10 +67,8 @@ def from_json(values: dict) -> Limits:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what all have.
     """
-    try:
+    with readable("no limits"):
         return Limits(**known(values, Limits, newest=FORMAT))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"no limits: {type(error).__name__} {error}") from error
 
 
 def measure(*, timeout: float = 300.0) -> Limits:

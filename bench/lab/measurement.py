@@ -1,5 +1,7 @@
 """What one process measured of one cell: the record that everything else is made from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from statistics import median
 
@@ -96,6 +98,15 @@ def rate(images_per_step: int, step_seconds: tuple[float, ...]) -> float:
     return images_per_step / median(step_seconds)
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """While a line of a store is read back: whatever is missing in it or misshapen makes it `what`, an `InputError`."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{what}: {type(error).__name__} {error}") from error
+
+
 def known(values: dict, record: type, *, newest: int) -> dict:
     """What a line of a store holds of the fields of a record; others are left aside.
 
@@ -121,12 +132,10 @@ def from_json(values: dict) -> Measurement:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what every measurement has.
     """
-    try:
+    with readable("not a measurement"):
         given = known(values, Measurement, newest=FORMAT)
         given["cell"] = Cell(**given["cell"])
         for name in ("step_seconds", "step_cpu_seconds"):
             given[name] = tuple(given[name])
         given["step_wait_seconds"] = tuple(given.get("step_wait_seconds", ()))  # not in the oldest of format 1
         return Measurement(**given)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not a measurement: {type(error).__name__} {error}") from error

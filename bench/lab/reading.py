@@ -73,11 +73,9 @@ def from_json(values: dict) -> Reading:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what every reading has.
     """
-    try:
+    with measurement.readable("no reading"):
         given = known(values, Reading, newest=FORMAT)
         return Reading(**{**given, "measurement": measurement.from_json(given["measurement"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"no reading: {type(error).__name__} {error}") from error
 
 
 def cell(pipeline: str) -> Cell:

@@ -11,10 +11,10 @@ from statistics import median
 
 from bench.lab import machine, spawn
 from bench.lab.cell import Cell
-from bench.lab.measurement import RULER, STATUSES, known
+from bench.lab.measurement import RULER, STATUSES, known, readable
 from bench.lab.reader import Job, Task
 from bench.lab.source import Source
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import one_of
 
 # 1: task, workers, rate or epoch, both clocks, machine, code (2026-11).
 FORMAT = 1
@@ -96,11 +96,9 @@ def from_json(values: dict) -> Served:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what all have.
     """
-    try:
+    with readable("nothing served"):
         given = known(values, Served, newest=FORMAT)
         return Served(**{**given, "task": Task(**given["task"]), "step_seconds": tuple(given["step_seconds"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"nothing served: {type(error).__name__} {error}") from error
 
 
 def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> list[Served]:

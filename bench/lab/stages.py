@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter, process_time
 
 from bench.lab import autotuned, child, machine, page_cache
-from bench.lab.measurement import STATUSES, known
+from bench.lab.measurement import STATUSES, known, readable
 from bench.lab.source import Source
 from flowers_core import manifest, pipelines
 from flowers_core.errors import InputError, one_of
@@ -100,10 +100,8 @@ def from_json(values: dict) -> Stages:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what all have.
     """
-    try:
+    with readable("no stages"):
         return Stages(**known(values, Stages, newest=FORMAT))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"no stages: {type(error).__name__} {error}") from error
 
 
 def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float) -> Iterator[Stages]:

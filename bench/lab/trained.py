@@ -9,9 +9,9 @@ from time import perf_counter
 
 from bench.lab import machine, spawn
 from bench.lab.cell import Cell
-from bench.lab.measurement import RULER, STATUSES, known
+from bench.lab.measurement import RULER, STATUSES, known, readable
 from bench.lab.source import Source
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import one_of
 
 # 1: way, settings, history, machine, code (2026-11).
 FORMAT = 1
@@ -118,11 +118,9 @@ def from_json(values: dict) -> Trained:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what every training has.
     """
-    try:
+    with readable("not a training"):
         given = known(values, Trained, newest=FORMAT)
         return Trained(**{**given, "history": tuple(given["history"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not a training: {type(error).__name__} {error}") from error
 
 
 def train(job: Job, *, timeout: float) -> Trained:

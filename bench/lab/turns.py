@@ -2,8 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
-from bench.lab.measurement import known
-from flowers_core.errors import InputError
+from bench.lab.measurement import known, readable
 
 # 1: turns of one lane, machine, code (2026-11).
 FORMAT = 1
@@ -50,8 +49,6 @@ def from_json(values: dict) -> Turns:
     Raises:
         InputError: If a newer program wrote it, or it lacks what all have.
     """
-    try:
+    with readable("no turns of a race"):
         read = known(values, Turns, newest=FORMAT)
         return Turns(**{**read, "rates": tuple(read["rates"]), "cpu_seconds": tuple(read["cpu_seconds"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"no turns of a race: {type(error).__name__} {error}") from error

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from bench.lab.measurement import RULER, known
-from flowers_core.errors import InputError, one_of
+from bench.lab.measurement import RULER, known, readable
+from flowers_core.errors import one_of
 
 # 1: both sides with their samples, order, plant, load, machine (2026-11).
 FORMAT = 1
@@ -107,10 +107,8 @@ def from_json(values: dict) -> Unit:
     Raises:
         InputError: If a newer program wrote it, or if it lacks what every unit has.
     """
-    try:
+    with readable("not a unit"):
         given = known(values, Unit, newest=FORMAT)
         for side in ("base_samples", "candidate_samples"):
             given[side] = tuple(Sample(*sample) for sample in given[side])
         return Unit(**given)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not a unit: {type(error).__name__} {error}") from error
