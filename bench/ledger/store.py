@@ -122,7 +122,7 @@ def _append(
 
 def load(results: Path = RESULTS) -> Loaded:
     """Reads all measurements of a store; an absent or empty one gives none."""
-    return read(sorted((Path(results) / "measurements").glob("*.jsonl")))
+    return read(_files("measurements", results))
 
 
 def read(files: Iterable[Path]) -> Loaded:
@@ -133,44 +133,53 @@ def read(files: Iterable[Path]) -> Loaded:
 
 def load_units(results: Path = RESULTS) -> tuple[Unit, ...]:
     """Reads all units of a store; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "units").glob("*.jsonl")), unit.from_json)[0]
+    return _all("units", results, unit.from_json)
 
 
 def load_trainings(results: Path = RESULTS) -> tuple[Trained, ...]:
     """Reads all trainings of a store; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "trainings").glob("*.jsonl")), trained.from_json)[0]
+    return _all("trainings", results, trained.from_json)
 
 
 def load_served(results: Path = RESULTS) -> tuple[Served, ...]:
     """Reads all that was drawn over a tf.data service; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "service").glob("*.jsonl")), served.from_json)[0]
+    return _all("service", results, served.from_json)
 
 
 def load_turns(results: Path = RESULTS) -> tuple[Turns, ...]:
     """Reads all turns of races of a store; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "races").glob("*.jsonl")), turns.from_json)[0]
+    return _all("races", results, turns.from_json)
 
 
 def load_readings(results: Path = RESULTS) -> tuple[Reading, ...]:
     """Reads all readings of a store; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "readings").glob("*.jsonl")), reading.from_json)[0]
+    return _all("readings", results, reading.from_json)
 
 
 def load_limits(results: Path = RESULTS) -> dict[str, Limits]:
     """What each machine could do at most, by its id, as it was measured last."""
-    read = _read(sorted((Path(results) / "limits").glob("*.jsonl")), limits.from_json)[0]
+    read = _all("limits", results, limits.from_json)
     return {one.machine.get("id", ""): one for one in sorted(read, key=lambda one: one.started)}
 
 
 def load_emulations(results: Path = RESULTS) -> tuple[Emulated, ...]:
     """Reads all emulations of a store; lines that cannot be read are left out."""
-    return _read(sorted((Path(results) / "emulations").glob("*.jsonl")), emulated.from_json)[0]
+    return _all("emulations", results, emulated.from_json)
 
 
 def load_stages(results: Path = RESULTS) -> dict[tuple[str, str], Stages]:
     """Costs of stages by id of the machine and kind of data, as they were measured last."""
-    read = _read(sorted((Path(results) / "stages").glob("*.jsonl")), stages.from_json)[0]
+    read = _all("stages", results, stages.from_json)
     return {(one.machine.get("id", ""), one.kind): one for one in sorted(read, key=lambda one: one.started)}
+
+
+def _files(folder: str, results: Path) -> list[Path]:
+    return sorted((Path(results) / folder).glob("*.jsonl"))
+
+
+def _all(folder: str, results: Path, from_json: Callable[[dict], object]) -> tuple:
+    """All records of one kind; lines that cannot be read are left out."""
+    return _read(_files(folder, results), from_json)[0]
 
 
 def _read(files: Iterable[Path], from_json: Callable[[dict], object]) -> tuple[tuple, tuple[str, ...]]:
