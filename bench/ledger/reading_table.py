@@ -52,6 +52,13 @@ class Far:
     bytes_per_second: float | None = None
 
 
+def latest(readings: Iterable[Reading]) -> list[Reading]:
+    """Those of the campaign that was begun last; none of none."""
+    readings = list(readings)
+    newest = max((one.campaign for one in readings), default="")
+    return [one for one in readings if one.campaign == newest]
+
+
 def far(readings: Iterable[Reading]) -> list[Far]:
     """One for each pipeline and place, in the order in which they first came; the disk of each pipeline first."""
     kinds: dict[tuple, list[Reading]] = {}
@@ -194,14 +201,8 @@ def markdown(found: Sequence[Far]) -> str:
 
 def show(found: Sequence[Far], console) -> None:
     """Draws the table and the notes on a rich console."""
-    from rich import markup
-
-    drawn = table.titled("From a far store")
-    for number, name in enumerate(COLUMNS):
-        drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold", no_wrap=number <= SHARE)
-    for row in rows(found):
-        drawn.add_row(*map(markup.escape, row))
-    console.print(drawn)
+    left, whole = COLUMNS[:LEFT], COLUMNS[: SHARE + 1]
+    table.draw("From a far store", COLUMNS, rows(found), console, left=left, whole=whole)
     table.say(notes(found), console)
 
 

@@ -10,7 +10,6 @@ from bench.accuracy import campaign, outcome
 from bench.accuracy.outcome import Outcome
 from bench.lab.cell import NO_MODEL
 from bench.lab.measurement import Measurement
-from bench.lab.reading import Reading
 from bench.lab.unit import Unit
 from bench.ledger import reading_table, store, summary
 from bench.ledger.reading_table import Far
@@ -98,16 +97,10 @@ def gather(results: Path) -> Gathered:
         outcomes=tuple(outcome.outcomes(campaign.latest(results))),
         feeding=_feeding(results, loaded.measurements),
         race=tuple(race_table.rows(store.load_turns(results))),
-        far=_far(store.load_readings(results)),
+        far=tuple(reading_table.far(reading_table.latest(store.load_readings(results)))),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )
-
-
-def _far(readings: Sequence[Reading]) -> tuple[Far, ...]:
-    """What the latest readings from stores came to."""
-    newest = max((one.campaign for one in readings), default="")
-    return tuple(reading_table.far(one for one in readings if one.campaign == newest))
 
 
 def _feeding(results: Path, measurements: Sequence[Measurement]) -> Account | None:

@@ -130,15 +130,8 @@ def markdown(found: Sequence[Row]) -> str:
 
 def show(found: Sequence[Row], console) -> None:
     """Draws a table a job on a rich console; fits 80 columns."""
-    from rich import markup
-
     for title, some in _tables(found):
-        drawn = table.titled(title)
-        for number, name in enumerate(COLUMNS):
-            drawn.add_column(name, justify="left" if number < LEFT else "right", overflow="fold")
-        for row in some:
-            drawn.add_row(*map(markup.escape, _texts(row)))
-        console.print(drawn)
+        table.draw(title, COLUMNS, map(_texts, some), console, left=COLUMNS[:LEFT])
         table.say(notes(some), console)
 
 
