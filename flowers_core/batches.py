@@ -65,7 +65,8 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
     data = data.map(_photo(image_size), num_parallel_calls=BUCKET_PHOTOS if waiting else AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(_many_threads() if waiting else unordered())
+    # A thread for each photo that is waited for: those of the process are as few as the cores.
+    return data.with_options(unordered(threads=BUCKET_PHOTOS) if waiting else unordered())
 
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
@@ -221,13 +222,6 @@ def unordered(threads: int | None = None):
     options.deterministic = False
     if threads:
         options.threading.private_threadpool_size = threads
-    return options
-
-
-def _many_threads():
-    """The same with a thread for each photo that is waited for: those of the process are as few as the cores."""
-    options = unordered()
-    options.threading.private_threadpool_size = BUCKET_PHOTOS
     return options
 
 

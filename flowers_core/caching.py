@@ -43,7 +43,7 @@ def decide(images: int, *, image_size: int, memory_bytes: int | None = None, dis
         disk_bytes: Free for temporary files; asked of the system if not given.
     """
     needed = images * image_size**2 * 3
-    memory = _memory_bytes() if memory_bytes is None else memory_bytes
+    memory = machine_bytes() if memory_bytes is None else memory_bytes
     fits = f"{images:,} images take {needed / 1e9:.2f} GB"
     if needed <= MEMORY_SHARE * memory:
         return Cache(place="memory", reason=f"{fits}, less than {MEMORY_SHARE:.0%} of {memory / 1e9:.1f} GB of memory")
@@ -54,5 +54,6 @@ def decide(images: int, *, image_size: int, memory_bytes: int | None = None, dis
     return Cache(place="none", reason=f"{most} and than {DISK_SHARE:.0%} of {disk / 1e9:.1f} GB free on disk")
 
 
-def _memory_bytes() -> int:
+def machine_bytes() -> int:
+    """Memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,6 +1,5 @@
 """Compile and fit as the codelab does, from records to weights that are kept after every epoch."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -240,7 +239,7 @@ def _affordable(model, settings: Settings, shards, tell) -> tuple[keras.Model, k
     if parts is None:
         return None
     needed = 2 * features.bytes_of(parts[0], sum(map(manifest.count, shards)))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = caching.machine_bytes()
     if needed > FEATURES_SHARE * memory:
         tell(
             f"features would take {needed / 1e9:.1f} of {memory / 1e9:.1f} GB of memory: the base sees every image in "
