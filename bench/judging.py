@@ -129,20 +129,12 @@ def _are_stored(*names: str) -> bool:
 
 def _stored(base, candidate, *, anyway: bool, margin: float, as_json: bool) -> int:
     """Compares stored sets and prints the table."""
-    import json as json_text
-
-    from rich import console
-
     from bench.sets import ratio_table, sets
     from bench.verdicts.verdict import Rule
 
     both = [sets.load(Path(path), tell=options.tell) for path in (base, candidate)]
     rows = sets.compare(*both, margin=Rule.finding(margin).margin, anyway=anyway)
-    if as_json:
-        for row in ratio_table.to_json(rows):
-            click.echo(json_text.dumps(row))
-    else:
-        ratio_table.show(rows, console.Console())
+    options.show_rows(ratio_table.to_json(rows), ratio_table.show, rows, json=as_json)
     return sets.exit_code(rows)
 
 
@@ -276,19 +268,11 @@ def doctor(*, seconds, json) -> None:
 
     Example: python -m bench doctor
     """
-    import json as json_text
-
-    from rich import console
-
     from bench.lab import doctor as doctors
 
     options.tell(f"watching for {seconds:g} s")
     findings = doctors.examine(seconds=seconds)
-    if json:
-        for one in doctors.to_json(findings):
-            click.echo(json_text.dumps(one))
-    else:
-        doctors.show(findings, console.Console())
+    options.show_rows(doctors.to_json(findings), doctors.show, findings, json=json)
     click.get_current_context().exit(doctors.exit_code(findings))
 
 

@@ -1,6 +1,8 @@
 """Options that several words of the lab share, and how they read quantities."""
 
+import json as json_text
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -77,6 +79,17 @@ PLACE = together(
 def device(asked: str, backend: str) -> str:
     """The device asked for, or the best there is; says why a better one was passed over."""
     return devices.best(backend=backend, tell=tell) if asked == "auto" else asked
+
+
+def show_rows(rows: Iterable[dict], show: Callable, found, *, json: bool) -> None:
+    """Prints one JSON object a row, or draws what was found, by `show`, on a rich console."""
+    from rich.console import Console
+
+    if not json:
+        show(found, Console())
+        return
+    for row in rows:
+        click.echo(json_text.dumps(row))
 
 
 def tell(line: str) -> None:

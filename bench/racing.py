@@ -1,6 +1,5 @@
 """Words of the lab that race: peers. They parse, call and exit, nothing else."""
 
-import json as json_text
 import shutil
 from pathlib import Path
 
@@ -70,8 +69,6 @@ def _race(*, jobs, only, ingredients, photos, records, results, **how) -> None:
 
 def _show(results, *, json: bool) -> int:
     """Prints and keeps the last race of a store; gives the exit code."""
-    from rich import console
-
     from bench.ledger import store
     from bench.peers import race_table
 
@@ -80,9 +77,5 @@ def _show(results, *, json: bool) -> int:
         raise InputError(f"There is no race in {results}. Leave out --last, and one is run")
     name = "ingredients.md" if any(row.lane.side == "ingredient" for row in rows) else "peers.md"
     store.save_table(name, race_table.markdown(rows), results)
-    if json:
-        for row in rows:
-            click.echo(json_text.dumps(race_table.plain(row)))
-    else:
-        race_table.show(rows, console.Console())
+    options.show_rows(map(race_table.plain, rows), race_table.show, rows, json=json)
     return int(any(row.turns.status == "error" for row in rows))

@@ -1,7 +1,5 @@
 """Words of the lab past one host: service, serve. They parse, call and exit, nothing else."""
 
-import json as json_text
-
 import click
 
 from bench import options
@@ -66,17 +64,11 @@ def service(*, named, photos, records, results, json, **how) -> None:
 
 def _show(found, results, *, json: bool) -> int:
     """Prints and keeps what was drawn; gives the exit code."""
-    from rich import console
-
     from bench.ledger import store
     from bench.service import service_table
 
     store.save_table("service.md", service_table.markdown(found), results)
-    if json:
-        for one in found:
-            click.echo(json_text.dumps(one.to_json()))
-    else:
-        service_table.show(found, console.Console())
+    options.show_rows((one.to_json() for one in found), service_table.show, found, json=json)
     return service_table.exit_code(found)
 
 

@@ -1,6 +1,5 @@
 """The word store: an object store on this machine, served to any program or measured from. It parses and calls."""
 
-import json as json_text
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -117,10 +116,10 @@ def _of(campaign: str, results: Path) -> list:
 
 
 def _last(results: Path) -> list:
+    from bench.ledger import reading_table
     from bench.ledger import store as ledger
 
-    newest = max((one.campaign for one in ledger.load_readings(results)), default="")
-    return _of(newest, results)
+    return reading_table.latest(ledger.load_readings(results))
 
 
 def _serve(source, conditions, port: int) -> None:
@@ -136,8 +135,6 @@ def _serve(source, conditions, port: int) -> None:
 
 def _show(readings, results: Path, *, json: bool) -> int:
     """Prints and keeps what readings came to; gives the exit code."""
-    from rich import console
-
     from bench.ledger import reading_table
     from bench.ledger import store as ledger
 
@@ -145,9 +142,5 @@ def _show(readings, results: Path, *, json: bool) -> int:
         raise InputError(f"There is no reading in {results}. Leave out --last, and some are made")
     found = reading_table.far(readings)
     ledger.save_table("store.md", reading_table.markdown(found), results)
-    if json:
-        for row in reading_table.plain(found):
-            click.echo(json_text.dumps(row))
-    else:
-        reading_table.show(found, console.Console())
+    options.show_rows(reading_table.plain(found), reading_table.show, found, json=json)
     return int(any(one.failed for one in found))

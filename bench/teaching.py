@@ -1,6 +1,5 @@
 """Words of the lab that train: accuracy. They parse, call and exit, nothing else."""
 
-import json as json_text
 from pathlib import Path
 
 import click
@@ -86,8 +85,6 @@ def _settled(image_size: int, *, named, ways, seeds: int, epochs: int | None, we
 
 def _show(trainings, results: Path, target: float | None, *, json: bool) -> int:
     """Prints and keeps what trainings came to; gives the exit code."""
-    from rich import console
-
     from bench.accuracy import accuracy_table, outcome
     from bench.ledger import store
 
@@ -95,9 +92,5 @@ def _show(trainings, results: Path, target: float | None, *, json: bool) -> int:
         raise InputError(f"There is no training in {results}. Leave out --last, and some are made")
     found = outcome.outcomes(trainings, target=target)
     store.save_table("training.md", accuracy_table.markdown(found), results)
-    if json:
-        for row in accuracy_table.plain(found):
-            click.echo(json_text.dumps(row))
-    else:
-        accuracy_table.show(found, console.Console())
+    options.show_rows(accuracy_table.plain(found), accuracy_table.show, found, json=json)
     return int(any(one.failed for one in found))
