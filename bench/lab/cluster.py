@@ -3,7 +3,6 @@
 import json
 import os
 import select
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -30,21 +29,9 @@ class Server:
 
     def begin(self) -> None:
         """Starts it, at the address that it had before."""
-        read, write = os.pipe()
-        self._answers = os.fdopen(read, "r")
         self._words = self._folder / f"{self.address}.stderr"
-        with self._words.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bench.lab.server", str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=spawn.environment(Cell(model="dense")),
-                cwd=self._folder,
-                pass_fds=(write,),
-                start_new_session=True,  # Ctrl-C reaches the parent alone
-            )
-        os.close(write)
+        command, env = [sys.executable, "-m", "bench.lab.server"], spawn.environment(Cell(model="dense"))
+        self.process, self._answers = spawn.begin(command, self._folder, self._words, env=env)
         asked = {"role": self.role, "bind": self.address, "parent": os.getpid(), **self._details}
         self.process.stdin.write(json.dumps(asked).encode())
         self.process.stdin.close()

@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -199,6 +199,17 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:  # it was killed before the kernel was asked
         sys.exit(1)
+
+
+def follow(serve: Callable[[Iterator[str], Callable[[dict], None]], None]) -> None:
+    """Lets `serve` follow the orders of the parent: lines of standard input, answered on the descriptor it named."""
+    with os.fdopen(int(sys.argv[1]), "w") as answers:
+
+        def answer(values: dict) -> None:
+            answers.write(json.dumps(values) + "\n")
+            answers.flush()
+
+        serve(iter(sys.stdin.readline, ""), answer)
 
 
 def main() -> None:

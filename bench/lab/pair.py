@@ -9,7 +9,6 @@ import os
 import random
 import select
 import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -38,20 +37,9 @@ class Worker:
     def __init__(self, side: Side, *, planted: bool, folder: Path):
         self.side = side
         self._words = folder / "stderr"
-        read, write = os.pipe()
-        self._answers = os.fdopen(read, "r")
-        with self._words.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [side.python, "-P", "-m", "bench.lab.worker", str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env={**spawn.environment(side.cell, path=side.path), **side.environment},
-                cwd=folder,
-                pass_fds=(write,),
-                start_new_session=True,
-            )
-        os.close(write)
+        env = {**spawn.environment(side.cell, path=side.path), **side.environment}
+        command = [side.python, "-P", "-m", "bench.lab.worker"]
+        self.process, self._answers = spawn.begin(command, folder, self._words, env=env)
         job = {"cell": side.cell.to_json(), "source": asdict(side.source)}
         self._tell({**job, "planted": planted, "parent": os.getpid()})
 

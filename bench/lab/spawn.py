@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
 from types import MappingProxyType
+from typing import TextIO
 
 from bench.lab import machine
 from bench.lab.cell import Cell
@@ -91,6 +92,34 @@ def run(command: Sequence[str], folder: Path, *, env: dict[str, str], given: byt
     finally:
         end(child)
     return Ended(status=status, reason=reason, printed=printed.read_bytes(), peak_bytes=peak)
+
+
+def begin(command: Sequence[str], folder: Path, words: Path, *, env: dict[str, str]) -> tuple[subprocess.Popen, TextIO]:
+    """Starts a process that takes orders on its standard input and goes on until it is ended.
+
+    Args:
+        command: What to run; the descriptor on which it has to answer is added as the last argument.
+        folder: Where it runs.
+        words: What it says on standard error.
+        env: Its variables.
+
+    Returns:
+        The process and its answers.
+    """
+    read, write = os.pipe()
+    with words.open("wb") as stderr:
+        child = subprocess.Popen(
+            [*command, str(write)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env=env,
+            cwd=folder,
+            pass_fds=(write,),
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
+        )
+    os.close(write)
+    return child, os.fdopen(read, "r")
 
 
 def spawn(

@@ -5,8 +5,6 @@ on the descriptor that the job names: nothing that a framework prints can get in
 """
 
 import json
-import os
-import sys
 from pathlib import Path
 from time import perf_counter
 
@@ -106,13 +104,7 @@ def serve(orders, answer) -> None:
 
 def main() -> None:
     """Serves standard input."""
-    with os.fdopen(int(sys.argv[1]), "w") as answers:
-
-        def answer(values: dict) -> None:
-            answers.write(json.dumps(values) + "\n")
-            answers.flush()
-
-        serve(iter(sys.stdin.readline, ""), answer)
+    measure.follow(serve)
 
 
 if __name__ == "__main__":

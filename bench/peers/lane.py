@@ -5,12 +5,10 @@ answers on the descriptor FD. It may run in an interpreter that has the loader a
 """
 
 import json
-import os
-import sys
 from importlib import import_module
 from time import perf_counter
 
-from bench.lab.measure import die_with_parent
+from bench.lab.measure import die_with_parent, follow
 from bench.peers.task import Task
 
 
@@ -42,13 +40,7 @@ def serve(orders, answer) -> None:
 
 def main() -> None:
     """Serves standard input."""
-    with os.fdopen(int(sys.argv[1]), "w") as answers:
-
-        def answer(values: dict) -> None:
-            answers.write(json.dumps(values) + "\n")
-            answers.flush()
-
-        serve(iter(sys.stdin.readline, ""), answer)
+    follow(serve)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import os
 import random
 import select
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -40,20 +39,8 @@ class Runner:
         self.lane, self.rates, self.cpu_seconds = lane, [], []
         self.status, self.reason = "ok", ""
         self._words = Path(task.scratch) / "stderr"
-        read, write = os.pipe()
-        self._answers = os.fdopen(read, "r")
-        with self._words.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [python, "-P", "-m", "bench.peers.lane", str(write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=spawn.environment(Cell(model="dense")),
-                cwd=task.scratch,
-                pass_fds=(write,),
-                start_new_session=True,
-            )
-        os.close(write)
+        command, env = [python, "-P", "-m", "bench.peers.lane"], spawn.environment(Cell(model="dense"))
+        self._process, self._answers = spawn.begin(command, Path(task.scratch), self._words, env=env)
         self._tell({"task": asdict(task), "module": lane.module, "parent": os.getpid()})
         self._heard(self._answer())
 
