@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from flowers_core import progress, splits
+from flowers_core import images, progress, splits
 
 
 def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -32,13 +32,13 @@ def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
     return base, head
 
 
-def bytes_of(base: keras.Model, images: int) -> int:
+def bytes_of(base: keras.Model, count: int) -> int:
     """Memory that the features of so many images take."""
-    return images * int(np.prod(base.output_shape[1:])) * tf.as_dtype(base.outputs[0].dtype).size
+    return count * int(np.prod(base.output_shape[1:])) * tf.as_dtype(base.outputs[0].dtype).size
 
 
 class Features:
-    """Features of the records of some shards, in the order of reading."""
+    """Features of the records of some shards, in the order of reading; behind all, those of their mirror images."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class Features:
         *,
         image_size: int,
         batch_size: int,
-        images: int,
+        count: int,
+        mirrored: bool = False,
         dispatcher: str = "",
     ):
         """Reads the shards and computes, behind a bar.
@@ -57,28 +58,43 @@ class Features:
             shards: Paths of the shards.
             image_size: Side of their images in pixels.
             batch_size: Images at a time.
-            images: How many there are, for the bar.
+            count: How many there are.
+            mirrored: Whether the base sees the mirror image of each, too.
             dispatcher: Address of a tf.data service that decodes them; empty for here.
         """
         data = splits.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-        self.labels = np.empty(images, np.int64)
-        self.values = np.empty((images, *base.output_shape[1:]), tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype)
+        sides = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
+        self.mirrored, self.labels = mirrored, np.empty(count, np.int64)
+        kind = tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype
+        self.values = np.empty((len(sides) * count, *base.output_shape[1:]), kind)
         filled = 0
-        with progress.bar("features of the frozen base", images) as advance:
+        with progress.bar("features of the frozen base", len(self.values)) as advance:
             for pixels, labels in data:
                 end = filled + len(labels)
-                self.values[filled:end] = keras.ops.convert_to_numpy(base.predict_on_batch(pixels))
+                for at, side in zip((0, count), sides, strict=False):
+                    self.values[at + filled : at + end] = base.predict_on_batch(side(pixels))
+                    advance(end - filled)
                 self.labels[filled:end] = labels
-                advance(end - filled)
                 filled = end
 
     def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None):
-        """Batches to train on, for ever, in the order of `splits.training` with this seed."""
-        data = tf.data.Dataset.from_tensor_slices((self.values, self.labels))
-        data = data.repeat()
+        """Batches to train on, for ever, in the order of `splits.training` with this seed, flipped as it flips."""
+        data = tf.data.Dataset.range(len(self.labels)).repeat()
+        data = self._flipped(data, seed) if self.mirrored else data
         data = data.shuffle(shuffle_buffer, seed=seed)
         data = data.batch(batch_size, drop_remainder=True)
+        values, labels = tf.constant(self.values), tf.constant(self.labels)  # held once, not in the graph
+        data = data.map(lambda rows: (tf.gather(values, rows), tf.gather(labels, rows % len(self.labels))))
         return data.prefetch(tf.data.AUTOTUNE)
+
+    def _flipped(self, rows, seed: int | None):
+        """Every other row is that of the mirror image instead."""
+        behind = tf.constant(len(self.labels), tf.int64)
+        if seed is None:
+            return rows.map(lambda row: row + behind * tf.cast(images.is_flipped(), tf.int64))
+        return tf.data.Dataset.zip(rows, splits.draws(seed)).map(
+            lambda row, draw: row + behind * tf.cast(images.is_flipped(draw), tf.int64)
+        )
 
     def validation(self, *, batch_size: int):
         """Batches to validate on: each once a pass."""

@@ -70,8 +70,26 @@ def augment(image, seed=None):
     Returns:
         float32 image in [0, 1] of the same shape.
     """
+    image = flip(image, seed)
     if seed is None:
-        image = tf.image.random_flip_left_right(image)
         return tf.image.random_saturation(image, 0, 2)
-    image = tf.image.stateless_random_flip_left_right(image, seed)
     return tf.image.stateless_random_saturation(image, 0, 2, seed)
+
+
+def flip(image, seed=None):
+    """Flips every other image left to right.
+
+    Args:
+        image: Any dtype, shape `(height, width, channels)`.
+        seed: As of `augment`.
+
+    Returns:
+        The image, or its mirror image.
+    """
+    return tf.cond(is_flipped(seed), lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def is_flipped(seed=None):
+    """Scalar bool, true every other time: whether `flip` turns the image round, for draws that are the same."""
+    draw = tf.random.uniform(()) if seed is None else tf.random.stateless_uniform((), seed)
+    return draw < 0.5

@@ -24,7 +24,7 @@ TRAININGS = "results/training"
 @click.option("--target", type=click.FloatRange(0, 1), help="Validation accuracy at which to stop.")
 @click.option("--epochs", type=int, help="Passes over the training shards. [the codelab's]")
 @click.option("--batch-size", type=int, help="Images of the global batch. [the codelab's]")
-@click.option("--augment/--no-augment", "augmented", default=None, help="Flip, change saturation. [the codelab's]")
+@click.option("--augmentation", help="none, flip, or codelab: flip and change saturation. [the codelab's]")
 @click.option("--shuffle-buffer", type=int, help="Images to shuffle among; 1 for none. [the codelab's]")
 @click.option("--optimizer", help="adam or sgd. [the codelab's]")
 @click.option("--learning-rate", type=float, help="A constant rate. [the codelab's schedule, or the optimizer's rate]")

@@ -8,6 +8,8 @@ from flowers_core.manifest import Manifest
 from flowers_core.runs import Settings
 
 OPTIMIZERS = ("adam", "sgd")
+# What changes at random in images to train on: nothing, left and right, or these and saturation as in the codelab.
+AUGMENTATIONS = ("none", "flip", "codelab")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,7 @@ class Recipe:
         epochs: Passes over the training shards.
         batch_size: Images a batch on one CPU or GPU.
         batch_per_replica: Images of a batch for each replica where several share it: 128 on the 8 cores of a TPU.
-        augmented: Whether images are flipped and their saturation changed at random.
+        augmentation: What changes in images at random: one of `AUGMENTATIONS`.
         shuffle_buffer: Images that the shuffle chooses from; 1 leaves them as they are read.
         optimizer: `adam` with Keras' defaults, or `sgd` with Nesterov momentum 0.9.
         precision: The fastest on a CPU that multiplies bfloat16, by `bench compare --axis precision=...`; float32 is
@@ -33,7 +35,7 @@ class Recipe:
     epochs: int = 20
     batch_size: int = 32
     batch_per_replica: int = 16
-    augmented: bool = False
+    augmentation: str = "none"
     shuffle_buffer: int = 1
     optimizer: str = "adam"
     precision: str = "mixed_bfloat16"
@@ -48,7 +50,7 @@ class Recipe:
 
 
 _TRANSFER = Recipe(epochs=10, batch_size=64, precision="float32", frozen=True)
-_AUGMENTED = Recipe(epochs=35, augmented=True, shuffle_buffer=2048)
+_AUGMENTED = Recipe(epochs=35, augmentation="codelab", shuffle_buffer=2048)
 
 # The codelab has no notebook for the others: they are trained as the model nearest to them.
 _RECIPES = {
@@ -99,13 +101,13 @@ def settle(model: str, written: Manifest, *, records: str, device: str, replicas
     defaults = {
         "epochs": known.epochs,
         "batch_size": known.batch(replicas),
-        "augmented": known.augmented,
+        "augmentation": known.augmentation,
         "shuffle_buffer": known.shuffle_buffer,
         "validation": known.validation,
         "optimizer": known.optimizer,
         "precision": known.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
         "xla": known.xla and device == "cpu",
-        "cached_features": known.frozen and not said.get("augmented", known.augmented),
+        "cached_features": known.frozen and said.get("augmentation", known.augmentation) != "codelab",
     }
     settings = Settings(
         **{
@@ -125,6 +127,7 @@ def settle(model: str, written: Manifest, *, records: str, device: str, replicas
 
 def _check(settings: Settings, known: Recipe) -> None:
     one_of("optimizer", settings.optimizer, OPTIMIZERS)
+    one_of("augmentation", settings.augmentation, AUGMENTATIONS)
     for name in ("epochs", "batch_size", "shuffle_buffer"):
         if getattr(settings, name) < 1:
             raise InputError(f"`{name}` must be at least 1. Received: {name}={getattr(settings, name)}")
@@ -135,9 +138,12 @@ def _check(settings: Settings, known: Recipe) -> None:
         )
     if settings.learning_rate is not None and not 0 < settings.learning_rate < float("inf"):
         raise InputError(f"`learning_rate` must be above 0. Received: learning_rate={settings.learning_rate}")
-    if settings.cached_features and (settings.augmented or not known.frozen):
-        why = "images that change at random" if settings.augmented else f"{settings.model}, all of which learns"
-        raise InputError(f"Features are cached of images and a base that stay as they are. Received: {why}")
+    if settings.cached_features and (settings.augmentation == "codelab" or not known.frozen):
+        why = f"{settings.model}, all of which learns" if not known.frozen else "colours that change at random"
+        raise InputError(
+            f"Features are cached of a base that stays as it is, and of images or these and their mirror images. "
+            f"Received: {why}"
+        )
     unsuitable = precision.unsuitable(settings.precision, settings.device)
     if unsuitable:
         raise InputError(f"`precision` must suit the device. Received: {settings.precision}: {unsuitable}")

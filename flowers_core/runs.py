@@ -10,8 +10,8 @@ from pathlib import Path
 from flowers_core import folders
 from flowers_core.errors import InputError
 
-FORMAT = 1
-"""Version of training.json. History: 1, the first."""
+FORMAT = 2
+"""Version of training.json. History: 1, the first; 2, the kind of augmentation instead of whether."""
 
 SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
 CURVES, LOGS = "curves.png", "logs"
@@ -28,7 +28,7 @@ class Settings:
         classes: Names of the classes; the position is the label.
         epochs: Passes over the training shards.
         batch_size: Images of the global batch.
-        augmented: Whether images are changed at random.
+        augmentation: What changes in images at random: one of `recipes.AUGMENTATIONS`.
         shuffle_buffer: Images that the shuffle chooses from; 1 leaves them as they are read.
         validation: Which end of the shards validates: `first` or `last`.
         optimizer: `adam` or `sgd`.
@@ -50,7 +50,7 @@ class Settings:
     classes: tuple[str, ...]
     epochs: int
     batch_size: int
-    augmented: bool
+    augmentation: str
     shuffle_buffer: int
     validation: str
     optimizer: str = "adam"

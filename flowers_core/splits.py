@@ -14,7 +14,7 @@ def training(  # noqa: PLR0913 - its options
     *,
     image_size: int,
     batch_size: int,
-    augmented: bool = True,
+    augmentation: str = "codelab",
     shuffle_buffer=2048,
     seed=None,
     cache: caching.Cache = caching.IN_MEMORY,
@@ -26,7 +26,7 @@ def training(  # noqa: PLR0913 - its options
         shards: Paths of the training shards.
         image_size: Side of the records' images in pixels.
         batch_size: Images a batch; whole batches only.
-        augmented: Whether each image is flipped and its saturation changed at random, anew in every epoch.
+        augmentation: What changes in each image at random, anew in every epoch: one of `recipes.AUGMENTATIONS`.
         shuffle_buffer: Images the shuffle chooses from. They are float32: 2048 take 0.9 GB at 192 pixels.
         seed: Makes order and augmentation the same in every run, at the price of reading in order.
         cache: Where decoded images are kept, see `caching.decide`.
@@ -40,7 +40,7 @@ def training(  # noqa: PLR0913 - its options
     data = _kept(data, cache)  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
     data = data.repeat()
     # After the cache, which would freeze the first epoch's augmentation for all others.
-    data = _augmented(data, seed) if augmented else data.map(batches.scaled, num_parallel_calls=tf.data.AUTOTUNE)
+    data = _augmented(data, augmentation, seed)
     data = data.shuffle(shuffle_buffer, seed=seed)
     data = data.batch(batch_size, drop_remainder=True)
     data = data.prefetch(tf.data.AUTOTUNE)
@@ -90,13 +90,18 @@ def _decoded(shards, *, image_size, batch_size, dispatcher):
     return service.guarded(data, dispatcher).unbatch()
 
 
-def _augmented(data, seed):
+def _augmented(data, augmentation: str, seed):
     """Scaled and augmented images; where there is a seed, by draws that are numbered as the images are."""
+    if augmentation == "none":
+        return data.map(batches.scaled, num_parallel_calls=tf.data.AUTOTUNE)
+    change = images.augment if augmentation == "codelab" else images.flip
     if seed is None:
-        return data.map(
-            lambda image, label: (images.augment(images.scale(image)), label), num_parallel_calls=tf.data.AUTOTUNE
-        )
-    draws = tf.data.Dataset.random(seed).batch(2, drop_remainder=True)
-    return tf.data.Dataset.zip(data, draws).map(
-        lambda pair, draw: (images.augment(images.scale(pair[0]), draw), pair[1]), num_parallel_calls=tf.data.AUTOTUNE
+        return data.map(lambda image, label: (change(images.scale(image)), label), num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip(data, draws(seed)).map(
+        lambda pair, draw: (change(images.scale(pair[0]), draw), pair[1]), num_parallel_calls=tf.data.AUTOTUNE
     )
+
+
+def draws(seed: int):
+    """For each image of a training in turn what decides its augmentation: int64, shape `(2,)`."""
+    return tf.data.Dataset.random(seed).batch(2, drop_remainder=True)

@@ -217,7 +217,11 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
         tell(cache.told)
         size["cache"] = cache
         data = splits.training(
-            training_shards, augmented=settings.augmented, shuffle_buffer=settings.shuffle_buffer, seed=seed, **size
+            training_shards,
+            augmentation=settings.augmentation,
+            shuffle_buffer=settings.shuffle_buffer,
+            seed=seed,
+            **size,
         )
         # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
         steps = -(-sum(map(manifest.count, validation_shards)) // settings.batch_size)
@@ -225,8 +229,8 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
         return model, data, splits.validation(validation_shards, **size).apply(known_end)
     base, head = split
     known, unseen = (
-        features.Features(base, shards, images=sum(map(manifest.count, shards)), **size)
-        for shards in (training_shards, validation_shards)
+        features.Features(base, shards, count=sum(map(manifest.count, shards)), mirrored=mirrored, **size)
+        for shards, mirrored in ((training_shards, settings.augmentation == "flip"), (validation_shards, False))
     )
     data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
     head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
@@ -238,7 +242,8 @@ def _affordable(model, settings: Settings, shards, tell) -> tuple[keras.Model, k
     parts = features.part(model) if settings.cached_features else None
     if parts is None:
         return None
-    needed = 2 * features.bytes_of(parts[0], sum(map(manifest.count, shards)))
+    sides = 2 if settings.augmentation == "flip" else 1
+    needed = 2 * sides * features.bytes_of(parts[0], sum(map(manifest.count, shards)))
     memory = caching.machine_bytes()
     if needed > FEATURES_SHARE * memory:
         tell(

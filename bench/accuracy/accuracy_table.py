@@ -63,7 +63,7 @@ def epoch_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
 
 
 def notes(found: Sequence[Outcome]) -> list[str]:
-    """What the columns mean, how much faster, whether as good, what failed."""
+    """What the columns mean, how much faster, whether as good, what failed, where."""
     said = [
         "median [lowest, highest] over n trainings of different seeds, each in a fresh process; accuracy: on the "
         "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos",
@@ -86,26 +86,24 @@ def notes(found: Sequence[Outcome]) -> list[str]:
     busy = [one for some in found for one in some.trainings if (one.foreign_cpu_share or 0.0) > BUSY_SHARE]
     if busy:
         said.append(f"beside {len(busy)} trainings others used more than {BUSY_SHARE:.0%} of the CPU")
-    return said
+    return said + _origins(found)
 
 
-def origin(found: Sequence[Outcome]) -> str:
-    """Machine, software, records and day, in one line."""
-    one = next(one for some in found for one in some.trainings)
-    batch = one.settings.get("batch_size")
-    return (
-        f"{one.images:,} images an epoch in batches of {batch}; {table.place_line(one.machine, one.code, one.started)}"
-    )
+def _origins(found: Sequence[Outcome]) -> list[str]:
+    """A line for each batch size, code and day: what was trained with them, images, machine and software."""
+    models: dict[str, list[str]] = {}
+    for one in (one for some in found for one in some.trainings):
+        batch, place = one.settings.get("batch_size"), table.place_line(one.machine, one.code, one.started)
+        models.setdefault(f"{one.images:,} images an epoch in batches of {batch}; {place}", []).append(one.model)
+    return [f"{', '.join(dict.fromkeys(some))}: {line}" for line, some in models.items()]
 
 
 def markdown(found: Sequence[Outcome]) -> str:
-    """Both tables, notes, origin, and the command that makes it again."""
+    """Both tables, notes, and the command that makes it again."""
     lines = ["# Accuracy, and the time it takes", ""]
     for columns, rows in ((ACCURACY, accuracy_rows(found)), (EPOCHS, epoch_rows(found))):
         lines += [*table.grid(columns, rows, left=columns[:LEFT]), ""]
     lines += [f"- {note}" for note in notes(found)]
-    if any(one.trainings for one in found):
-        lines.append(f"- {origin(found)}")
     names = [f"--model {model}" for model in dict.fromkeys(one.model for one in found)]
     ways = [f"--way {way}" for way in dict.fromkeys(one.way for one in found)]
     seeds = max((len(one.trainings) for one in found), default=0)

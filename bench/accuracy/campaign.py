@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.accuracy import outcome
 from bench.lab import trained
 from bench.lab.trained import Job, Trained
 from bench.ledger import store
@@ -68,13 +69,12 @@ def stored(results: Path, campaign: str) -> list[Trained]:
 
 
 def latest(results: Path) -> list[Trained]:
-    """Those of the machine and the code that trained last, of all campaigns; none if there is none."""
-    kept = store.load_trainings(results)
-    if not kept:
-        return []
-    newest = _place(max(kept, key=lambda one: one.started))
-    return [one for one in kept if _place(one) == newest]
+    """Those of the machine that trained last: of each model and way those of the code that trained it last."""
+    kept = sorted(store.load_trainings(results), key=lambda one: one.started)
+    here = [one for one in kept if one.machine.get("id") == kept[-1].machine.get("id")]  # of nothing, nothing
+    newest = {_kind(one): one.code.get("digest") for one in here}
+    return [one for one in here if one.code.get("digest") == newest[_kind(one)]]
 
 
-def _place(one: Trained) -> tuple:
-    return one.machine.get("id"), one.code.get("digest")
+def _kind(one: Trained) -> tuple:
+    return one.model, one.way, outcome.epochs(one)

@@ -78,11 +78,11 @@ def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> li
     """
     kinds: dict[tuple[str, str, int], list[Trained]] = {}
     for one in trainings:
-        kinds.setdefault((one.model, one.way, _epochs(one)), []).append(one)
+        kinds.setdefault((one.model, one.way, epochs(one)), []).append(one)
     return [_outcome(*kind, some, target) for kind, some in kinds.items()]
 
 
-def _epochs(one: Trained) -> int:
+def epochs(one: Trained) -> int:
     """How many it was to have; one that failed left no settings, and counts with those of the recipe."""
     return one.settings.get("epochs", recipes.recipe(one.model).epochs)
 

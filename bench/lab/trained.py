@@ -25,6 +25,7 @@ WAYS = {
     "mixed_bfloat16": ("--precision", "mixed_bfloat16"),
     "deterministic": ("--deterministic",),
     "weights_pixels": ("--pixels", "weights"),
+    "flip": ("--augmentation", "flip", "--shuffle-buffer", "2048"),
 }
 
 

@@ -207,8 +207,7 @@ def _training(gathered: Gathered) -> Section:
         for title, columns, make in kinds
     ]
     if found:
-        notes = (*accuracy_table.notes(found), *([accuracy_table.origin(found)] if chart else []))
-        views[-1] = View(**{**vars(views[-1]), "notes": notes})
+        views[-1] = View(**{**vars(views[-1]), "notes": tuple(accuracy_table.notes(found))})
     return Section(
         name="training",
         title="Training",

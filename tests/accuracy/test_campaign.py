@@ -52,16 +52,16 @@ def test_each_training_is_kept_as_it_ends(trained, tmp_path):
     assert kept[0] == trained("dense", "ours", campaign=jobs[0].campaign)
 
 
-def test_campaigns_of_the_same_code_and_machine_count_together(trained, tmp_path):
-    """Those of other code, or of another machine, are left out; of an empty store there is none."""
+def test_a_model_counts_with_the_code_that_trained_it_last(trained, tmp_path):
+    """What older code trained anew, or another machine, is left out; of an empty store there is none."""
     assert campaign.latest(tmp_path) == []
     older, newer = {"digest": "old"}, {"digest": "new"}
-    for number, (model, code) in enumerate((("dense", older), ("convnet", newer), ("squeezenet", newer))):
+    for number, (model, code) in enumerate((("convnet", older), ("convnet", newer), ("squeezenet", older))):
         one = trained(model, code=code, campaign=str(number), started=f"2026-11-2{5 + number}T12:00:00+00:00")
         store.append_training(one, tmp_path)
     store.append_training(trained("xception", code=newer, machine={"host": "lab", "id": "other"}), tmp_path)
 
-    assert [one.model for one in campaign.latest(tmp_path)] == ["convnet", "squeezenet"]
+    assert [(one.model, one.code) for one in campaign.latest(tmp_path)] == [("convnet", newer), ("squeezenet", older)]
 
 
 def test_lines_of_a_newer_program_are_left_out(trained, tmp_path):

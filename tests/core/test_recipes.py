@@ -7,14 +7,14 @@ from flowers_core.errors import InputError
 from flowers_core.manifest import Manifest, Shard
 from flowers_core.recipes import settle
 
-# codelab, sections 4 to 6: epochs, batch on one GPU or CPU, on 8 cores, augmented, which shards validate
+# codelab, sections 4 to 6: epochs, batch on one GPU or CPU, on 8 cores, augmentation, which shards validate
 TABLE = {
-    "convnet_gap": (20, 32, 128, False, "first"),
-    "convnet_gap_dense": (10, 64, 128, False, "first"),
-    "squeezenet": (35, 32, 128, True, "first"),
-    "squeezenet_331": (60, 16, 128, True, "first"),
-    "mobilenetv2": (10, 64, 128, False, "first"),
-    "xception": (12, 16, 128, True, "last"),
+    "convnet_gap": (20, 32, 128, "none", "first"),
+    "convnet_gap_dense": (10, 64, 128, "none", "first"),
+    "squeezenet": (35, 32, 128, "codelab", "first"),
+    "squeezenet_331": (60, 16, 128, "codelab", "first"),
+    "mobilenetv2": (10, 64, 128, "none", "first"),
+    "xception": (12, 16, 128, "codelab", "last"),
 }
 HERE = {"records": "records", "device": "cpu", "replicas": 1}
 
@@ -28,7 +28,7 @@ def test_recipes_are_the_codelabs(model):
     """Epochs, batch, augmentation and split stand as in its notebooks."""
     found = recipes.recipe(model)
 
-    assert (found.epochs, found.batch(1), found.batch(8), found.augmented, found.validation) == TABLE[model]
+    assert (found.epochs, found.batch(1), found.batch(8), found.augmentation, found.validation) == TABLE[model]
 
 
 @pytest.mark.parametrize("model", models.NAMES)
@@ -42,14 +42,15 @@ def test_every_model_can_be_settled(model):
 
 def test_what_is_chosen_wins():
     """A choice that is given replaces the recipe's, and one that is None does not."""
-    settings = settle("convnet_gap", written(), **HERE, epochs=2, batch_size=None, augmented=True, seed=3)
+    settings = settle("convnet_gap", written(), **HERE, epochs=2, batch_size=None, augmentation="codelab", seed=3)
 
-    assert (settings.epochs, settings.batch_size, settings.augmented, settings.seed) == (2, 32, True, 3)
+    assert (settings.epochs, settings.batch_size, settings.augmentation, settings.seed) == (2, 32, "codelab", 3)
 
 
 def test_images_that_change_are_not_cached():
-    """Features of augmented images are computed anew in every epoch."""
-    assert not settle("mobilenetv2", written(), **HERE, augmented=True).cached_features
+    """Features are computed anew in every epoch where colours change; mirror images are as good as images."""
+    assert not settle("mobilenetv2", written(), **HERE, augmentation="codelab").cached_features
+    assert settle("mobilenetv2", written(), **HERE, augmentation="flip").cached_features
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,8 @@ def test_images_that_change_are_not_cached():
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"precision": "mixed_float16"}, "mixed_bfloat16"),
         ({"cached_features": True}, "all of which learns"),
-        ({"model": "mobilenetv2", "augmented": True, "cached_features": True}, "change at random"),
+        ({"model": "mobilenetv2", "augmentation": "codelab", "cached_features": True}, "colours that change at random"),
+        ({"augmentation": "blur"}, "none, flip, codelab"),
     ],
 )
 def test_what_makes_no_sense_is_refused(chosen, said):

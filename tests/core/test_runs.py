@@ -16,7 +16,7 @@ SETTINGS = Settings(
     classes=("daisy", "roses"),
     epochs=3,
     batch_size=4,
-    augmented=False,
+    augmentation="none",
     shuffle_buffer=1,
     validation="first",
 )
@@ -84,8 +84,8 @@ def test_only_the_number_of_epochs_may_change(run):
     [
         (None, "without training.json"),
         ("{", "as it was written"),
-        ('{"format": 1, "model": "dense"}', "as it was written"),
-        (json.dumps({"format": 2}), "format 2"),
+        ('{"format": 2, "model": "dense"}', "as it was written"),
+        (json.dumps({"format": 1}), "format 1"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(tmp_path, text, said):

@@ -121,7 +121,7 @@ def test_training_over_workers_sees_the_same_images(shards, two_workers):
     here, there = (
         images(
             splits.training(
-                shards, image_size=24, batch_size=5, augmented=False, shuffle_buffer=1, dispatcher=dispatcher
+                shards, image_size=24, batch_size=5, augmentation="none", shuffle_buffer=1, dispatcher=dispatcher
             ).take(4)
         )
         for dispatcher in ("", two_workers)

@@ -84,9 +84,9 @@ def test_each_epoch_leaves_a_row_and_weights(settings, train):
 
 def test_what_goes_on_ends_where_an_unbroken_training_ends(settings, train):
     """Two epochs and then two more leave the weights of four in one go: optimizer, epoch and rows are kept."""
-    unbroken, whole = train(settings(epochs=4, augmented=False), "whole")
-    first, run = train(settings(epochs=2, augmented=False), "parts")
-    rows, _ = train(settings(epochs=4, augmented=False), "parts")
+    unbroken, whole = train(settings(epochs=4, augmentation="none"), "whole")
+    first, run = train(settings(epochs=2, augmentation="none"), "parts")
+    rows, _ = train(settings(epochs=4, augmentation="none"), "parts")
 
     assert learnt(rows[:2]) == pytest.approx(np.array(learnt(first)), rel=1e-4)
     assert np.array(learnt(rows)) == pytest.approx(np.array(learnt(unbroken)), rel=1e-3)
@@ -115,17 +115,17 @@ def test_a_training_that_is_done_is_done(settings, train):
 
 def test_a_seed_gives_the_same_history(settings, train):
     """Weights, order and augmentation follow the seed, and another seed gives another history."""
-    same = {"augmented": True, "shuffle_buffer": 16}
+    same = {"augmentation": "codelab", "shuffle_buffer": 16}
     histories = [learnt(train(settings(seed=seed, **same), name)[0]) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
 
     assert histories[0] == pytest.approx(np.array(histories[1]), rel=1e-4)
     assert histories[0] != pytest.approx(np.array(histories[2]), rel=1e-4)
 
 
-@pytest.mark.parametrize("pixels", models.PIXELS)
-def test_cached_features_train_as_the_whole_does(settings, train, pixels):
-    """The base sees each image once, and history and weights are those of the plain way."""
-    asked = {"pixels": pixels, "epochs": 3}
+@pytest.mark.parametrize(("pixels", "augmentation"), [("codelab", "flip"), ("weights", "none")])
+def test_cached_features_train_as_the_whole_does(settings, train, pixels, augmentation):
+    """The base sees each image once, or it and its mirror image, and history and weights are those of the plain way."""
+    asked = {"pixels": pixels, "augmentation": augmentation, "shuffle_buffer": 8, "epochs": 3}
     plain, whole = train(settings("mobilenetv2", cached_features=False, **asked), "plain")
     cached, run = train(settings("mobilenetv2", **asked), "cached")
 
@@ -244,3 +244,18 @@ def test_records_of_other_classes_are_refused(settings, train):
     """What is trained on is what was settled."""
     with pytest.raises(InputError, match="classes"):
         train(replace(settings(), classes=photos.CLASSES[:2]))
+
+
+def test_without_a_seed_too_half_of_the_features_are_of_mirror_images(folder):
+    """Each row comes as the image's or as that of its mirror image, with the label of both."""
+    shards = manifest.paths(folder, manifest.load(folder))
+    base = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    known = features.Features(base, shards, image_size=32, batch_size=5, count=40, mirrored=True)
+    rows = {row.tobytes(): at for at, row in enumerate(known.values)}
+    drawn = known.training(batch_size=10, shuffle_buffer=1, seed=None).take(20).as_numpy_iterator()
+    found = [(rows[row.tobytes()], label) for batch in drawn for row, label in zip(*batch, strict=True)]
+    images, mirrored = (half.reshape(40, 32, 32, 3) for half in np.split(known.values, 2))
+
+    np.testing.assert_array_equal(mirrored[:, :, ::-1], images)
+    assert all(known.labels[at % 40] == label for at, label in found)
+    assert 50 < sum(at >= 40 for at, _ in found) < 150
