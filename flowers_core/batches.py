@@ -5,10 +5,12 @@ uint8 where `pipelines.YIELDS_UINT8` says so, and labels int64 `(batch,)`.
 """
 
 import os
+from itertools import chain, islice, repeat
 
 import tensorflow as tf
 
-from flowers_core import errors, folders, images, manifest, pipelines, records, turbo
+from flowers_core import errors, folders, images, manifest, pipelines, records, turbo, workers
+from flowers_core.shards import places
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
 
@@ -71,14 +73,15 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
     """Photos by libjpeg-turbo and OpenCV, a whole batch in each thread; uint8, a rounding away from the others."""
+    sizes = {"image_size": image_size, "batch_size": batch_size}
+    if not folders.is_bucket(photos.folder):
+        return _by_workers("photos", lambda: zip(photos.paths, photos.labels, strict=True), epochs=epochs, **sizes)
     data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
     data = data.repeat(epochs)
-    if folders.is_bucket(photos.folder):  # many requests at once hide the latency, and threads that decode are few
-        data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
-        filled = turbo.map_of_photos(image_size, list)
-    else:
-        filled = turbo.map_of_photos(image_size, lambda paths: map(turbo.read, paths))
+    # Many requests at once hide the latency, and threads that decode are few.
+    data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
+    filled = turbo.map_of_photos(image_size)
     data = data.map(lambda some, labels: (filled(some), labels), num_parallel_calls=_cores(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
     return data.with_options(unordered(threads=2 * _cores()))
@@ -114,22 +117,35 @@ def records_uint8(shards, *, image_size, batch_size, epochs):
 
 def records_turbo(shards, *, image_size, batch_size, epochs):
     """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
-    if folders.is_bucket(shards[0]):
-        data = records_in_parallel(shards, epochs)
-        data = data.batch(batch_size, drop_remainder=epochs is None)
-        data = data.map(turbo.map_of_records(image_size), num_parallel_calls=_cores(), deterministic=True)
-    else:
-        sizes = {"image_size": image_size, "batch_size": batch_size}
-        images_of = (batch_size if epochs is None else None,)
-        data = tf.data.Dataset.from_generator(
-            lambda: turbo.batches(shards, epochs=epochs, threads=_cores(), **sizes),
-            output_signature=(
-                tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
-                tf.TensorSpec(images_of, tf.int64),
-            ),
-        )
+    sizes = {"image_size": image_size, "batch_size": batch_size}
+    if not folders.is_bucket(shards[0]):
+        return _by_workers("records", lambda: places(shards), epochs=epochs, **sizes)
+    data = records_in_parallel(shards, epochs)
+    data = data.batch(batch_size, drop_remainder=epochs is None)
+    data = data.map(turbo.map_of_records(image_size), num_parallel_calls=_cores(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
     return data.with_options(unordered(threads=2 * _cores()))
+
+
+def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
+    """Batches that processes make of items, which `items()` gives anew for each epoch."""
+    images_of = (batch_size if epochs is None else None,)
+
+    def made():
+        passes = repeat(items) if epochs is None else repeat(items, epochs)
+        drawn = chain.from_iterable(again() for again in passes)
+        orders = iter(lambda: list(islice(drawn, batch_size)), [])
+        return workers.made(orders, kind=kind, image_size=image_size, batch_size=batch_size, count=_cores())
+
+    data = tf.data.Dataset.from_generator(
+        made,
+        output_signature=(
+            tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
+            tf.TensorSpec(images_of, tf.int64),
+        ),
+    )
+    data = data.prefetch(AUTOTUNE)
+    return data.with_options(unordered())
 
 
 def records_cached(shards, *, image_size, batch_size, epochs):

@@ -67,7 +67,7 @@ def train(  # noqa: PLR0913 - its options
     if keep_memory:
         memory.keep_freed()
     if dispatcher:
-        records = _for_all(records, dispatcher, chosen["deterministic"])
+        records = _for_all(records, dispatcher, chosen)
     device = _device(chosen.pop("device"))
     settings = recipes.settle(
         model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen
@@ -103,12 +103,14 @@ def _device(kind: str | None):
         raise InputError(f"`device` must be one that is there. Received: device={kind!r}: {error}") from error
 
 
-def _for_all(records: str, dispatcher: str, deterministic: bool | None) -> str:
+def _for_all(records: str, dispatcher: str, chosen: dict) -> str:
     """The records as workers elsewhere have to find them; checks that the dispatcher answers."""
     from flowers_core import folders, service
 
-    if deterministic:
+    if chosen["deterministic"]:
         raise InputError("`--deterministic` fixes the order of images, which workers of a `--dispatcher` do not keep")
+    if chosen["seed"] is not None:
+        _tell("--seed fixes the weights, but not the order in which the workers of a --dispatcher deliver images")
     service.reach(dispatcher)
     return records if folders.is_bucket(records) else str(Path(records).resolve())
 

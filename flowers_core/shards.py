@@ -7,7 +7,7 @@ from itertools import islice
 
 import google_crc32c
 
-from flowers_core import errors
+from flowers_core import errors, example
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -16,16 +16,14 @@ AT_ONCE = 16
 """Shards that are read in turn, as many as the codelab has: neighbours in a batch come from as many files."""
 
 
-def frames(paths: Sequence[str]) -> Iterator[tuple[str, memoryview]]:
-    """One record of each of some shards in turn, as it lies in the file, with its length and checksums; not checked.
-
-    Nothing is copied: the memory is that of the page cache.
+def places(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Where records lie, one of each of some shards in turn: path, first byte and end, length and checksums included.
 
     Raises:
         InputError: If a shard ends within a record.
     """
     waiting = iter(paths)
-    reading = [_frames(path) for path in islice(waiting, AT_ONCE)]
+    reading = [_places(path) for path in islice(waiting, AT_ONCE)]
     while reading:
         for number in range(len(reading) - 1, -1, -1):
             try:
@@ -35,15 +33,11 @@ def frames(paths: Sequence[str]) -> Iterator[tuple[str, memoryview]]:
                 if following is None:
                     del reading[number]
                 else:
-                    reading[number] = _frames(following)
+                    reading[number] = _places(following)
 
 
-def _frames(path: str) -> Iterator[tuple[str, memoryview]]:
-    with open(path, "rb") as file:  # noqa: PTH123 - paths are strings here
-        if not file.seek(0, 2):
-            return  # an empty file cannot be mapped, and holds no record
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    offset = 0
+def _places(path: str) -> Iterator[tuple[str, int, int]]:
+    content, offset = mapped(path), 0
     while offset < len(content):
         try:
             end = offset + _HEAD + _LENGTH.unpack_from(content, offset)[0] + _FOOT
@@ -54,23 +48,32 @@ def _frames(path: str) -> Iterator[tuple[str, memoryview]]:
                 f"{path} must hold whole records. Received: a record that begins at byte {offset} and is truncated. "
                 f"Fetch the shard again, or write the records again"
             )
-        yield path, content[offset:end]
+        yield path, offset, end
         offset = end
 
 
-def parse(frame: tuple[str, memoryview]) -> tuple[bytes, int]:
+def mapped(path: str) -> memoryview:
+    """The content of a shard, nothing of it copied: the memory is that of the page cache."""
+    with open(path, "rb") as file:  # noqa: PTH123 - paths are strings here
+        if not file.seek(0, 2):
+            return memoryview(b"")  # an empty file cannot be mapped, and holds no record
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def parse(content: memoryview, path: str) -> tuple[bytes, int]:
     """JPEG and label of a record.
+
+    Args:
+        content: What lies in a place, see `places`.
+        path: The shard.
 
     Raises:
         InputError: If its checksum is wrong, or a feature is missing.
     """
-    from tensorflow.core.example.example_pb2 import Example
-
-    path, content = frame
     record = bytes(content[_HEAD:-_FOOT])  # the checksum's library takes nothing else
     if masked(google_crc32c.value(record)) != _CHECKSUM.unpack_from(content, len(content) - _FOOT)[0]:
         raise _unfit(path, "a corrupted record, whose checksum is another")
-    feature = Example.FromString(record).features.feature
+    feature = example.message().FromString(record).features.feature
     try:
         return feature["image"].bytes_list.value[0], feature["class"].int64_list.value[0]
     except IndexError:

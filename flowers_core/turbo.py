@@ -8,21 +8,18 @@ import mmap
 import os
 import threading
 import weakref
-from collections import deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain, islice, repeat
 from math import gcd
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from flowers_core import errors, shards
+from flowers_core import errors
 
-AHEAD = 2  # batches a thread that are begun before they are asked for
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
+_FILE_BYTES = 2**20  # more than most photos have
 
 
 class Filler:
@@ -38,8 +35,12 @@ class Filler:
         self._desk = threading.local()  # of each thread: where a photo lies before it is scaled
         cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
 
-    def same_size(self, jpegs: Iterable[bytes]) -> np.ndarray:
+    def same_size(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes images of the right size, those of records; the pixels are those of `images.decode`.
+
+        Args:
+            jpegs: As many as the batch holds.
+            batch: Where to; memory of the filler if None.
 
         Returns:
             uint8, shape `(images, image_size, image_size, 3)`.
@@ -48,7 +49,7 @@ class Filler:
             InputError: If an image is of another size.
             tf.errors.InvalidArgumentError: If an image is truncated or damaged.
         """
-        batch = self._memory.batch(len(jpegs), self._size)
+        batch = self._memory.batch(len(jpegs), self._size) if batch is None else batch
         for place, jpeg in zip(batch, jpegs, strict=True):
             pixels = _decoded(jpeg, place)
             if pixels.shape != place.shape:
@@ -60,27 +61,27 @@ class Filler:
                 place[:] = pixels
         return batch
 
-    def filled(self, jpegs: Iterable[bytes], count: int) -> np.ndarray:
+    def filled(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes photos of any size, then fills and crops as `images.fill_and_crop` does.
 
         The pixels differ by rounding: where that cuts fractions off, OpenCV rounds (51 dB and more).
 
         Args:
-            jpegs: May be read while they are drawn.
-            count: How many there are.
+            jpegs: As many as the batch holds; may be read while they are drawn.
+            batch: Where to; memory of the filler if None.
 
         Returns:
-            uint8, shape `(count, image_size, image_size, 3)`.
+            uint8, shape `(images, image_size, image_size, 3)`.
 
         Raises:
             tf.errors.InvalidArgumentError: If a photo is truncated or damaged.
         """
-        batch = self._memory.batch(count, self._size)
+        batch = self._memory.batch(len(jpegs), self._size) if batch is None else batch
         for place, jpeg in zip(batch, jpegs, strict=True):
             self.fill(place, self._whole(jpeg))
         return batch
 
-    def _whole(self, jpeg: bytes) -> np.ndarray:
+    def _whole(self, jpeg: bytes | memoryview) -> np.ndarray:
         """A decoded photo, valid until this thread's next."""
         desk = self._desk
         try:
@@ -105,37 +106,6 @@ class Filler:
         place[:] = scaled[top : top + size, left : left + size]
 
 
-def batches(paths: Sequence[str], *, image_size: int, batch_size: int, epochs: int | None, threads: int):
-    """Batches of the records of shards on disk, each made by one of some threads of their own.
-
-    Args:
-        paths: Shards.
-        image_size: Side of the images in pixels.
-        batch_size: Images a batch; the last one may be smaller if there is an end.
-        epochs: Passes over the shards; without end if None.
-        threads: How many batches are worked on at once.
-
-    Yields:
-        `(images, labels)`: uint8 `(batch, image_size, image_size, 3)` and int64 `(batch,)`.
-    """
-    filler = Filler(image_size)
-
-    def made(frames) -> tuple[np.ndarray, np.ndarray]:
-        jpegs, labels = zip(*map(shards.parse, frames), strict=True)
-        return filler.same_size(jpegs), np.array(labels, np.int64)
-
-    passes = repeat(paths) if epochs is None else repeat(paths, epochs)
-    frames = chain.from_iterable(map(shards.frames, passes))
-    with ThreadPoolExecutor(threads, thread_name_prefix="decoding") as pool:
-        ahead = deque()
-        while some := list(islice(frames, batch_size)):
-            ahead.append(pool.submit(made, some))
-            if len(ahead) > AHEAD * threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-
-
 def map_of_records(image_size: int):
     """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
     from flowers_core import records
@@ -149,10 +119,10 @@ def map_of_records(image_size: int):
     return read
 
 
-def map_of_photos(image_size: int, jpegs):
-    """A map, for `tf.data`, from a batch of strings, of which `jpegs` makes the bytes of photos, to uint8 images."""
+def map_of_photos(image_size: int):
+    """A map, for `tf.data`, from a batch of the bytes of photos to uint8 images."""
     fill = Filler(image_size).filled
-    return lambda some: _called(lambda strings: fill(jpegs(strings), len(strings)), some, image_size)
+    return lambda some: _called(fill, some, image_size)
 
 
 def _called(function, strings, image_size):
@@ -194,30 +164,41 @@ def _along(pixels: int, scaled: int, size: int) -> tuple[slice, int, int]:
     return slice(first * stride, last * stride), (last - first) * scaled_stride, offset - first * scaled_stride
 
 
-def read(path: bytes) -> bytes:
-    """The content of a file on disk, in fewer calls than `open` makes."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        size = os.fstat(file).st_size
-        content = os.read(file, size)
-        while len(content) < size and (more := os.read(file, size - len(content))):
-            content += more
-        return content
-    finally:
-        os.close(file)
+class Reader:
+    """Reads files on disk one after another into the same memory."""
+
+    def __init__(self):
+        self._memory = memoryview(bytearray(_FILE_BYTES))
+
+    def read(self, path: str) -> memoryview:
+        """The content of a file, valid until the next one is read.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        file = os.open(path, os.O_RDONLY)
+        try:
+            size, filled = os.fstat(file).st_size, 0
+            if size > len(self._memory):
+                self._memory = memoryview(bytearray(_HEADROOM * size))
+            while filled < size and (more := os.readv(file, [self._memory[filled:size]])):
+                filled += more
+            return self._memory[:filled]
+        finally:
+            os.close(file)
 
 
-def _decoded(jpeg: bytes, memory: np.ndarray) -> np.ndarray:
+def _decoded(jpeg: bytes | memoryview, memory: np.ndarray) -> np.ndarray:
     """Pixels in `memory`; elsewhere if libjpeg-turbo complains, for then TensorFlow decides what is damaged."""
     try:
         return simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory)  # True: the DCT that TensorFlow takes, too
     except ValueError:
         import tensorflow as tf
 
-        return tf.io.decode_jpeg(jpeg, channels=3).numpy()
+        return tf.io.decode_jpeg(bytes(jpeg), channels=3).numpy()
 
 
-def _bytes(jpeg: bytes) -> int:
+def _bytes(jpeg: bytes | memoryview) -> int:
     """What the pixels of a photo take; 0 if its header is damaged."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)

@@ -5,10 +5,13 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from bench.lab.clock import worker_ids
 
 HOUSE = Path(__file__).parents[2]
 
@@ -162,10 +165,21 @@ class ForeignLoad:
         import psutil
 
         times = psutil.cpu_times()
-        own = sum(sum(psutil.Process(one).cpu_times()[:4]) for one in (None, *self._measured))
+        own = sum(sum(one.cpu_times()[:4]) for one in self._watched())
         total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
         idle = times.idle + getattr(times, "iowait", 0.0)
         return total - idle, total, own
+
+    def _watched(self) -> Iterator:
+        """This process, those that are measured, and those that make batches for either."""
+        import psutil
+
+        yield psutil.Process()
+        for pid in worker_ids():
+            yield psutil.Process(pid)
+        for pid in self._measured:
+            yield psutil.Process(pid)
+            yield from psutil.Process(pid).children()
 
     def share(self) -> float:
         """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 
+from bench.lab.clock import cpu_seconds, worker_ids
 from bench.lab.unit import Sample
 
 # At the start of a turn caches are cold, and a pipeline may hold a batch that was ready before: neither its wall nor
@@ -36,18 +37,19 @@ def take(step: Callable[[], object], steps: int) -> Sample:
     while perf_counter() - start < DROP_SECONDS:
         step()
     delay = run_delay_seconds()
-    cpu_start, start = process_time(), perf_counter()
+    cpu_start, start = cpu_seconds(), perf_counter()
     for _ in range(steps):
         step()
-    wall, cpu = perf_counter() - start, process_time() - cpu_start
+    wall, cpu = perf_counter() - start, cpu_seconds() - cpu_start
     return Sample(steps=steps, wall_seconds=wall, cpu_seconds=cpu, delay_seconds=run_delay_seconds() - delay)
 
 
 def run_delay_seconds() -> float:
-    """How long all threads of this process have waited for a core so far; 0 where the kernel does not tell."""
+    """How long all threads whose CPU seconds count have waited for a core so far; 0 where the kernel does not tell."""
     total = 0
-    with suppress(OSError):
-        for task in Path("/proc/self/task").iterdir():
-            with suppress(OSError, IndexError, ValueError):  # a thread that has just ended
-                total += int((task / "schedstat").read_text().split()[1])
+    for process in ("self", *worker_ids()):
+        with suppress(OSError):
+            for task in Path(f"/proc/{process}/task").iterdir():
+                with suppress(OSError, IndexError, ValueError):  # a thread that has just ended
+                    total += int((task / "schedstat").read_text().split()[1])
     return total / 1e9

@@ -19,7 +19,7 @@ class Sample(NamedTuple):
     Attributes:
         steps: How many.
         wall_seconds: Elapsed time of all of them.
-        cpu_seconds: CPU time of the process, user and system, all threads.
+        cpu_seconds: CPU time, see `clock.cpu_seconds`.
         delay_seconds: How long its threads were ready to run and had no core, as the kernel counts it.
     """
 

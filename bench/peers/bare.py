@@ -39,8 +39,9 @@ def _work(way: str, paths: list[str], size: int, batch_size: int, done) -> None:
 def _reading(paths, batch_size):
     from flowers_core import turbo
 
+    reader = turbo.Reader()
     for number, path in enumerate(cycle(paths), 1):
-        turbo.read(path)
+        reader.read(path)
         if number % batch_size == 0:
             yield
 
@@ -55,7 +56,7 @@ def _decoding(way, paths, size, batch_size):
     filler, memory = turbo.Filler(size), np.empty(max(map(_bytes, jpegs)), np.uint8)
     do = {
         "decode": filler.same_size,
-        "decode and resize": lambda some: filler.filled(some, batch_size),
+        "decode and resize": filler.filled,
         "decode alone": lambda some: [simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory) for jpeg in some],
     }[way]
     endless = cycle(jpegs)

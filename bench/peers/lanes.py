@@ -45,8 +45,8 @@ _SCALED = {"cv2": "cv2 bilinear", "PIL": "PIL bilinear with antialias", "TensorF
 
 # What each of our pipelines decodes and scales by.
 _OURS = {
-    "photos_turbo": f"{_TURBO}; {_SCALED['cv2']}, cut first; a batch a thread",
-    "records_turbo": f"{_TURBO}; a batch a thread; records read past TensorFlow, checksums tested",
+    "photos_turbo": f"{_TURBO}; {_SCALED['cv2']}, cut first; a process a core",
+    "records_turbo": f"{_TURBO}; a process a core; records read past TensorFlow, checksums tested",
 }
 
 

@@ -360,7 +360,7 @@ def test_the_fast_records_come_from_many_shards_at_once(shards):
     """Each batch of 8 holds a record of every one of 8 shards, as long as all have some left."""
     from flowers_core import shards as reading
 
-    origin = [path for path, _ in reading.frames(shards)]
+    origin = [path for path, *_ in reading.places(shards)]
     assert len(set(origin[:BATCH_SIZE])) == SHARDS
 
 

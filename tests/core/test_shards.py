@@ -16,29 +16,35 @@ def paths(written):
     return manifest.paths(*written)
 
 
+def parsed(paths):
+    """JPEG and label of each record."""
+    return [shards.parse(shards.mapped(path)[start:end], path) for path, start, end in shards.places(paths)]
+
+
 def test_records_are_those_that_tensorflow_reads(paths):
     """Every JPEG and label comes once."""
     theirs = Counter()
     for record in tf.data.TFRecordDataset(list(paths)):
         jpeg, label = (part.numpy() for part in records.parse_batch(record[None]))
         theirs[jpeg[0], int(label[0])] += 1
-    assert Counter(map(shards.parse, shards.frames(paths))) == theirs
+    assert Counter(parsed(paths)) == theirs
 
 
 def test_neighbours_come_from_different_shards(paths):
     """As long as all shards have records left, each gives one in turn."""
-    assert {path for path, _ in list(shards.frames(paths))[:3]} == set(paths)
+    assert {path for path, *_ in list(shards.places(paths))[:3]} == set(paths)
 
 
 def test_more_shards_than_are_open_at_once(paths, monkeypatch):
     """The next one takes the place of one that has ended."""
     monkeypatch.setattr(shards, "AT_ONCE", 2)
-    assert len(list(shards.frames(paths))) == 20
+    assert len(list(shards.places(paths))) == 20
 
 
 def test_the_checksum_is_tensorflows(paths):
     """CRC-32C, masked as in the files."""
-    for _, content in shards.frames(paths):
+    for path, start, end in shards.places(paths):
+        content = shards.mapped(path)[start:end]
         stored = int.from_bytes(content[-4:], "little")
         assert shards.masked(google_crc32c.value(bytes(content[12:-4]))) == stored
 
@@ -59,10 +65,10 @@ def test_a_damaged_shard_is_named(paths, tmp_path, damage, said):
         with tf.io.TFRecordWriter(str(path)) as file:
             file.write(tf.train.Example().SerializeToString())
     with pytest.raises(errors.InputError, match=rf"flowers00-7\.tfrec.*{said}"):
-        list(map(shards.parse, shards.frames([str(path)])))
+        parsed([str(path)])
 
 
 def test_an_empty_shard_holds_nothing(tmp_path):
     """As TensorFlow takes it."""
     (tmp_path / "a").touch()
-    assert not list(shards.frames([str(tmp_path / "a")]))
+    assert not list(shards.places([str(tmp_path / "a")]))

@@ -28,7 +28,7 @@ def test_a_photo_is_filled_and_cropped_within_rounding(size):
     noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "JPEG", quality=95, subsampling=0)
-    found = turbo.Filler(192).filled([file.getvalue()], 1)[0]
+    found = turbo.Filler(192).filled([file.getvalue()])[0]
     wanted = images.fill_and_crop(images.decode(file.getvalue()), 192).numpy()
     # A column at the cut lacks its neighbour beyond it, a quarter of its weight: only the border may differ by more.
     assert _decibels(found[2:-2, 2:-2], wanted[2:-2, 2:-2]) > 50
@@ -48,7 +48,7 @@ def test_a_larger_photo_after_a_smaller_one(jpeg):
     filler = turbo.Filler(16)
     jpegs = [jpeg(1, size=(20, 20)), jpeg(2, size=(300, 200)), jpeg(3, size=(20, 30))]
     np.testing.assert_array_equal(
-        filler.filled(jpegs, 3), np.concatenate([turbo.Filler(16).filled([one], 1) for one in jpegs])
+        filler.filled(jpegs), np.concatenate([turbo.Filler(16).filled([one]) for one in jpegs])
     )
 
 
@@ -58,7 +58,7 @@ def test_a_truncated_image_is_refused(jpeg, way):
     cut = jpeg(1, size=(64, 64))[:-200]
     filler = turbo.Filler(64)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        filler.same_size([cut]) if way == "same_size" else filler.filled([cut], 1)
+        filler.same_size([cut]) if way == "same_size" else filler.filled([cut])
 
 
 @pytest.mark.parametrize("size", [(30, 30), (50, 50)])
@@ -98,8 +98,11 @@ def test_tensorflow_takes_a_batch_as_it_is():
     assert tensor.numpy().max() == 7
 
 
-def test_reading_a_file(tmp_path):
-    """All of it, and nothing of an empty one."""
-    for content in (b"", b"x" * 100_000):
+def test_reading_files(tmp_path):
+    """All of each, a larger one after a smaller, and nothing of an empty one."""
+    reader = turbo.Reader()
+    for content in (b"", b"x" * 100_000, b"y" * 3_000_000, b"z"):
         (tmp_path / "a").write_bytes(content)
-        assert turbo.read(tmp_path / "a") == content
+        assert bytes(reader.read(str(tmp_path / "a"))) == content
+    with pytest.raises(FileNotFoundError):
+        reader.read(str(tmp_path / "b"))

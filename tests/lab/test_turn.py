@@ -1,10 +1,13 @@
 """A turn: what is thrown away, what is timed, on which clocks."""
 
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
-from bench.lab import turn
+from bench.lab import machine, turn
+from flowers_core import workers
 
 
 def test_a_turn_times_the_steps_it_was_told():
@@ -24,6 +27,20 @@ def test_waiting_costs_no_cpu_and_work_does():
 
     assert slept.cpu_seconds < 0.2 * slept.wall_seconds
     assert worked.cpu_seconds > 5 * slept.cpu_seconds
+
+
+def test_work_that_processes_do_for_this_one_counts(little_garden):
+    """Their CPU time is that of the step which draws their batches, and no load of others."""
+    path = next(Path(little_garden).rglob("*.jpg"))
+    orders = iter(lambda: [(str(path), 0)] * 50, [])
+    batches = workers.made(orders, kind="photos", image_size=100, batch_size=50, count=1)
+    load = machine.ForeignLoad()
+    sample = turn.take(lambda: next(batches), 20)
+    mine = sum(each.cpu_times()[0] for each in load._watched())
+    batches.close()
+
+    assert sample.cpu_seconds > 0.3 * sample.wall_seconds
+    assert mine > psutil.Process().cpu_times()[0]
 
 
 def test_the_start_of_a_turn_is_thrown_away():

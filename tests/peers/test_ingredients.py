@@ -21,5 +21,5 @@ def test_scaling_all_gives_the_same_pixels(little_garden):
 
     jpeg = next(little_garden.glob("*/*.jpg")).read_bytes()
     whole = ingredients._scaled_whole(simplejpeg.decode_jpeg(jpeg, fastdct=True), 96)
-    ours = turbo.Filler(96).filled([jpeg], 1)[0]
+    ours = turbo.Filler(96).filled([jpeg])[0]
     assert np.abs(whole[2:-2, 2:-2].astype(int) - ours[2:-2, 2:-2]).max() <= 1

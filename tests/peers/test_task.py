@@ -31,7 +31,7 @@ def test_peers_fill_and_crop_as_we_do(task):
     from flowers_core import turbo
 
     jpegs = [Path(path).read_bytes() for path, _ in task.labelled()[:5]]
-    ours = turbo.Filler(24).filled(jpegs, len(jpegs))
+    ours = turbo.Filler(24).filled(jpegs)
     for way, least in (("cv2", 45), ("PIL", 18)):
         decode = dataclasses.replace(task, way=way).decoder()
         for jpeg, image in zip(jpegs, ours, strict=True):

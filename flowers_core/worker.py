@@ -1,0 +1,86 @@
+"""A process that makes batches for another one: `python -m flowers_core.worker`, started by `workers`."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+
+import numpy as np
+
+from flowers_core import errors, shards, turbo, workers
+
+
+def photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[memoryview, int]]:
+    """Bytes and label of photos, given their paths and labels; the bytes are valid until the next."""
+    read = _reader().read
+    return ((read(path), label) for path, label in items)
+
+
+@cache
+def _reader() -> turbo.Reader:
+    return turbo.Reader()
+
+
+def records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
+    """JPEG and label of records, given their places: see `shards.places`."""
+    return (shards.parse(_shard(path)[start:end], path) for path, start, end in items)
+
+
+@lru_cache(2 * shards.AT_ONCE)
+def _shard(path: str) -> memoryview:
+    return shards.mapped(path)
+
+
+# What an order names, and how an image gets into its place in the batch.
+KINDS = {"photos": (photos, turbo.Filler.filled), "records": (records, turbo.Filler.same_size)}
+
+
+def follow(orders: Iterable[str], answer) -> None:
+    """Makes a batch for each order, the first line being the job: see `workers.made`."""
+    orders = iter(orders)
+    job = json.loads(next(orders))
+    sizes = job["batch_size"], job["image_size"]
+    memory, filler = workers.Shared(*sizes, file=job["memory"]), turbo.Filler(job["image_size"])
+    draw, put = KINDS[job["kind"]]
+    for line in orders:
+        order = json.loads(line)
+        slot = memory.slot(order["slot"])
+        images, labels = slot.images[: len(order["items"])], slot.labels
+        try:
+            put(filler, _noting(draw(order["items"]), labels), images)
+            answer({})
+        except errors.InputError as error:
+            answer({"error": "input", "says": str(error)})
+        except OSError as error:
+            answer({"error": "file", "says": str(error)})
+        except _damaged() as error:
+            answer({"error": "image", "says": error.message})
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What TensorFlow raises of a damaged image; nothing as long as it has not been asked."""
+    tensorflow = sys.modules.get("tensorflow")
+    return (tensorflow.errors.InvalidArgumentError,) if tensorflow else ()
+
+
+def _noting(pairs: Iterable[tuple[bytes, int]], labels: np.ndarray) -> Iterator[bytes]:
+    """The JPEGs; their labels are written down."""
+    for number, (jpeg, label) in enumerate(pairs):
+        labels[number] = label
+        yield jpeg
+
+
+def main() -> None:
+    """Follows standard input until it ends, which it does with the process at its other end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for that process to decide
+
+    def answer(said: dict) -> None:
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+    follow(sys.stdin, answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Batches made by processes of their own."""
+
+import gc
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from flowers_core import errors, manifest, shards, turbo, workers
+
+SIZES = {"image_size": 24, "batch_size": 4, "count": 2}
+
+
+@pytest.fixture
+def photos(jpeg, tmp_path):
+    """Paths and labels of eleven photos."""
+    items = []
+    for number in range(11):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(jpeg(number, size=(40, 30)))
+        items.append((str(path), number % 5))
+    return items
+
+
+def ordered(items, size=4):
+    """Orders of so many items each."""
+    drawn = iter(items)
+    return iter(lambda: list(islice(drawn, size)), [])
+
+
+def test_photos_come_in_their_order_with_their_labels(photos):
+    """All of them, the remainder too, as one process would make them; afterwards no process is left."""
+    found = [(images.copy(), labels) for images, labels in workers.made(ordered(photos), kind="photos", **SIZES)]
+    one = turbo.Filler(24).filled([Path(path).read_bytes() for path, _ in photos])
+
+    assert [len(labels) for _, labels in found] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), one)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in found]), [label for _, label in photos])
+    assert workers.living() == ()
+    assert workers.cpu_seconds() > 0
+
+
+def test_records_come_as_they_lie(written):
+    """Pixels are those of the records, in the order of their places."""
+    paths = manifest.paths(*written)
+    places = list(shards.places(paths))
+    size = written[1].image_size
+    data = workers.made(ordered(places), kind="records", image_size=size, batch_size=4, count=2)
+    found = [(images.copy(), labels) for images, labels in data]
+    wanted = [shards.parse(shards.mapped(path)[start:end], path) for path, start, end in places]
+
+    np.testing.assert_array_equal(
+        np.concatenate([images for images, _ in found]), turbo.Filler(size).same_size([jpeg for jpeg, _ in wanted])
+    )
+    assert np.concatenate([labels for _, labels in found]).tolist() == [label for _, label in wanted]
+
+
+def test_batches_that_are_held_are_not_overwritten(photos):
+    """As many slots come into being as someone holds; those that nobody holds are used again."""
+    endless = ordered(photos[:4] + photos[4:8], 4)
+    held = list(workers.made(endless, kind="photos", **SIZES))
+    assert not np.array_equal(held[0][0], held[1][0])
+    memory = workers.Shared(2, 8)
+    with memory:
+        first, second = memory.take(), memory.take()
+        part, number = first.images[1], first.number
+        del first
+        gc.collect()
+        assert memory.take().number not in (number, second.number)
+        del part
+        gc.collect()
+        assert memory.take().number == number
+
+
+def test_who_stops_early_leaves_no_process(photos):
+    """Also while orders are being followed; their CPU time is kept."""
+    endless = iter(lambda: photos[:4], [])
+    data = workers.made(endless, kind="photos", **SIZES)
+    next(data)
+    working = workers.living()
+    before = workers.cpu_seconds()
+    data.close()
+
+    assert len(working) == 2
+    assert workers.living() == ()
+    assert workers.cpu_seconds() >= before
+    for pid in working:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_process_that_is_killed_is_said(photos):
+    """Instead of waiting for it for ever."""
+    data = workers.made(iter(lambda: photos[:4], []), kind="photos", **SIZES)
+    next(data)
+    for pid in workers.living():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ChildProcessError, match="by signal 9"):
+        list(islice(data, 50))
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        (None, OSError, "No such file"),
+        (b"\xff\xd8\xff", tf.errors.InvalidArgumentError, "JPEG"),
+    ],
+)
+def test_what_a_process_finds_wrong_is_raised_here(photos, tmp_path, content, error, said):
+    """A photo that is gone, and one that is damaged."""
+    path = tmp_path / "odd.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=said):
+        list(workers.made([[*photos[:2], (str(path), 0)]], kind="photos", **SIZES))
+
+
+def test_a_record_of_another_size_is_raised_here(written):
+    """With what was expected and what was received."""
+    places = list(shards.places(manifest.paths(*written)))
+    with pytest.raises(errors.InputError, match="must be of 16 x 16"):
+        list(workers.made(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
