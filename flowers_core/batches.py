@@ -72,7 +72,7 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
 
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
-    """Photos by libjpeg-turbo and OpenCV, a whole batch in each thread; uint8, a rounding away from the others."""
+    """Photos by libjpeg-turbo and OpenCV, a whole batch in each process; uint8, a rounding away from the others."""
     sizes = {"image_size": image_size, "batch_size": batch_size}
     if not folders.is_bucket(photos.folder):
         return _by_workers("photos", lambda: zip(photos.paths, photos.labels, strict=True), epochs=epochs, **sizes)
