@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean
 
 from bench.accuracy import outcome
 from bench.accuracy.outcome import Middle, Outcome
@@ -70,6 +71,7 @@ def notes(found: Sequence[Outcome]) -> list[str]:
         "target reached: seconds and images from the start of a training, compilation and validation included",
         "a later epoch: from end to end, validation included; the first has building and compilation in it",
     ]
+    said += _means(found)
     faster = outcome.speedups(found)
     if faster:
         each = ", ".join(
@@ -87,6 +89,17 @@ def notes(found: Sequence[Outcome]) -> list[str]:
     if busy:
         said.append(f"beside {len(busy)} trainings others used more than {BUSY_SHARE:.0%} of the CPU")
     return said + _origins(found)
+
+
+def _means(found: Sequence[Outcome]) -> list[str]:
+    """Mean accuracy of those that were trained more than once, in a line."""
+    each = [
+        f"{one.model} {one.way} {fmean(some.history[-1]['val_accuracy'] for some in one.trainings):.3f} "
+        f"({one.epochs} epochs)"
+        for one in found
+        if len(one.trainings) > 1
+    ]
+    return [f"mean accuracy over seeds: {', '.join(each)}"] if each else []
 
 
 def _origins(found: Sequence[Outcome]) -> list[str]:

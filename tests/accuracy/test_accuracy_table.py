@@ -34,8 +34,16 @@ def test_notes_say_what_a_reader_needs(found):
     said = "\n".join(accuracy_table.notes(found))
 
     assert "2.50 times as fast" in said
+    assert "mean accuracy" not in said
     assert "dense ours: crash: exit code 1; it said: [boom]" in said
     assert "beside 1 trainings others used more than 10%" in said
+
+
+def test_the_mean_over_seeds_is_said(trained):
+    """Of those with more than one."""
+    found = outcome.outcomes([trained("dense", seed=seed, accuracies=(0.2, 0.5 + seed / 10)) for seed in (1, 2)])
+
+    assert f"mean accuracy over seeds: dense ours 0.650 ({found[0].epochs} epochs)" in accuracy_table.notes(found)
 
 
 def test_markdown_names_machine_and_command(found):
