@@ -7,6 +7,7 @@ Pixels and labels come back in memory that is shared with it, and are never copi
 import json
 import mmap
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from flowers_core import errors
 
 AHEAD = 2  # orders a process has at once: the next is there when one is done
+MOST = 3  # the same with what is done and waits for what was ordered before it
 _LABEL_BYTES = 8
 _living: set[int] = set()
 _ended_seconds = 0.0
@@ -59,23 +62,45 @@ def made(
         OSError: If a file cannot be read, or a process is lost.
     """
     memory = Shared(batch_size, image_size)
-    ahead = deque()
     with memory, ExitStack() as stack:
         job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
         crew = [stack.enter_context(_Worker(job)) for _ in range(count)]
-        for number, items in enumerate(orders):
-            worker, slot = crew[number % count], memory.take()
-            worker.tell({"slot": slot.number, "items": items})
-            ahead.append((worker, slot, len(items)))
-            if len(ahead) == AHEAD * count:
-                yield _done(*ahead.popleft())
-        while ahead:
-            yield _done(*ahead.popleft())
+        yield from _shared_out(iter(orders), crew, memory)
 
 
-def _done(worker: "_Worker", slot: "Slot", images: int) -> tuple[np.ndarray, np.ndarray]:
-    worker.hear()
-    return slot.images[:images], slot.labels[:images].copy()
+def _shared_out(orders: Iterator[list], crew: list["_Worker"], memory: "Shared"):
+    """Gives each order to who has fewest, and yields what is made in the order of the orders.
+
+    A core that others take away for a while then delays its own work alone.
+    """
+    begun: deque[_Ordered] = deque()
+    while True:
+        while len(begun) < MOST * len(crew):
+            worker = min(crew, key=lambda one: len(one.told))
+            if len(worker.told) == AHEAD or not (items := next(orders, None)):
+                break
+            begun.append(_Ordered(worker, worker.tell(memory.take(), items), len(items)))
+        if not begun:
+            return
+        if begun[0].is_done():
+            yield begun.popleft().batch()
+        else:
+            for worker in select.select([one for one in crew if one.told], [], [])[0]:
+                worker.hear()
+
+
+class _Ordered(NamedTuple):
+    """A batch that a worker was told to make."""
+
+    worker: "_Worker"
+    slot: "Slot"
+    images: int
+
+    def is_done(self) -> bool:
+        return self.slot.number not in self.worker.told
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.slot.images[: self.images], self.slot.labels[: self.images].copy()
 
 
 class _Worker:
@@ -92,17 +117,27 @@ class _Worker:
             pass_fds=[job["memory"]],
         )
         _living.add(self._process.pid)
-        self.tell(job)
+        self.told: deque[int] = deque()
+        self._write(job)
 
-    def tell(self, order: dict) -> None:
-        """Gives an order."""
+    def tell(self, slot: "Slot", items: list) -> "Slot":
+        """Orders a batch, and gives back the slot that it comes into."""
+        self.told.append(slot.number)
+        self._write({"slot": slot.number, "items": items})
+        return slot
+
+    def _write(self, line: dict) -> None:
         with suppress(BrokenPipeError):  # `hear` says why
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
             self._process.stdin.flush()
 
+    def fileno(self) -> int:
+        """Where its answers come from, for `select`."""
+        return self._process.stdout.fileno()
+
     def hear(self) -> None:
-        """Waits until the oldest order is done."""
-        line = self._process.stdout.readline()
+        """Waits until its oldest order is done."""
+        line = self._process.stdout.raw.readline()  # `select` would not see what a buffer had read ahead
         if not line:
             code = self._ended()
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
@@ -110,6 +145,7 @@ class _Worker:
         answer = json.loads(line)
         if "error" in answer:
             raise _ERRORS[answer["error"]](answer["says"])
+        self.told.popleft()
 
     def __enter__(self):
         return self
