@@ -21,10 +21,6 @@ BUCKET_PHOTOS = 64
 """Photos of a bucket read at once, likewise: each takes a connection and a request."""
 
 
-WORKER_IMAGES = 128
-"""Images that a process makes at once, several batches if they are small: each handing over costs TensorFlow 1 ms."""
-
-
 def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | None = 1) -> tf.data.Dataset:
     """Builds one of `pipelines.NAMES`, to be measured.
 
@@ -133,15 +129,13 @@ def records_turbo(shards, *, image_size, batch_size, epochs):
 
 def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
     """Batches that processes make of items, which `items()` gives anew for each epoch."""
-    whole = epochs is None
-    several = batch_size * max(1, WORKER_IMAGES // batch_size)
-    images_of = (several if whole else None,)
+    images_of = (batch_size if epochs is None else None,)
 
     def made():
-        passes = repeat(items) if whole else repeat(items, epochs)
+        passes = repeat(items) if epochs is None else repeat(items, epochs)
         drawn = chain.from_iterable(again() for again in passes)
-        orders = iter(lambda: list(islice(drawn, several)), [])
-        return workers.made(orders, kind=kind, image_size=image_size, batch_size=several, count=_cores())
+        orders = iter(lambda: list(islice(drawn, batch_size)), [])
+        return workers.made(orders, kind=kind, image_size=image_size, batch_size=batch_size, count=_cores())
 
     data = tf.data.Dataset.from_generator(
         made,
@@ -150,7 +144,7 @@ def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
             tf.TensorSpec(images_of, tf.int64),
         ),
     )
-    data = data.rebatch(batch_size, drop_remainder=whole)  # copies nothing
+    data = data.prefetch(AUTOTUNE)
     return data.with_options(unordered())
 
 

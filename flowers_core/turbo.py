@@ -19,7 +19,6 @@ import simplejpeg
 from flowers_core import errors
 
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
-_FILE_BYTES = 2**20  # more than most photos have
 
 
 class Filler:
@@ -81,7 +80,7 @@ class Filler:
             self.fill(place, self._whole(jpeg))
         return batch
 
-    def _whole(self, jpeg: bytes | memoryview) -> np.ndarray:
+    def _whole(self, jpeg: bytes) -> np.ndarray:
         """A decoded photo, valid until this thread's next."""
         desk = self._desk
         try:
@@ -164,41 +163,34 @@ def _along(pixels: int, scaled: int, size: int) -> tuple[slice, int, int]:
     return slice(first * stride, last * stride), (last - first) * scaled_stride, offset - first * scaled_stride
 
 
-class Reader:
-    """Reads files on disk one after another into the same memory."""
+def read(path: str) -> bytes:
+    """The content of a file on disk, in fewer calls than `open` makes.
 
-    def __init__(self):
-        self._memory = memoryview(bytearray(_FILE_BYTES))
-
-    def read(self, path: str) -> memoryview:
-        """The content of a file, valid until the next one is read.
-
-        Raises:
-            OSError: If it cannot be read.
-        """
-        file = os.open(path, os.O_RDONLY)
-        try:
-            size, filled = os.fstat(file).st_size, 0
-            if size > len(self._memory):
-                self._memory = memoryview(bytearray(_HEADROOM * size))
-            while filled < size and (more := os.readv(file, [self._memory[filled:size]])):
-                filled += more
-            return self._memory[:filled]
-        finally:
-            os.close(file)
+    Raises:
+        OSError: If it cannot be read.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(file).st_size
+        content = os.read(file, size)
+        while len(content) < size and (more := os.read(file, size - len(content))):
+            content += more
+        return content
+    finally:
+        os.close(file)
 
 
-def _decoded(jpeg: bytes | memoryview, memory: np.ndarray) -> np.ndarray:
+def _decoded(jpeg: bytes, memory: np.ndarray) -> np.ndarray:
     """Pixels in `memory`; elsewhere if libjpeg-turbo complains, for then TensorFlow decides what is damaged."""
     try:
         return simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory)  # True: the DCT that TensorFlow takes, too
     except ValueError:
         import tensorflow as tf
 
-        return tf.io.decode_jpeg(bytes(jpeg), channels=3).numpy()
+        return tf.io.decode_jpeg(jpeg, channels=3).numpy()
 
 
-def _bytes(jpeg: bytes | memoryview) -> int:
+def _bytes(jpeg: bytes) -> int:
     """What the pixels of a photo take; 0 if its header is damaged."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)

@@ -4,22 +4,16 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from flowers_core import errors, shards, turbo, workers
 
 
-def photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[memoryview, int]]:
-    """Bytes and label of photos, given their paths and labels; the bytes are valid until the next."""
-    read = _reader().read
-    return ((read(path), label) for path, label in items)
-
-
-@cache
-def _reader() -> turbo.Reader:
-    return turbo.Reader()
+def photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
+    """Bytes and label of photos, given their paths and labels."""
+    return ((turbo.read(path), label) for path, label in items)
 
 
 def records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:

@@ -39,9 +39,8 @@ def _work(way: str, paths: list[str], size: int, batch_size: int, done) -> None:
 def _reading(paths, batch_size):
     from flowers_core import turbo
 
-    reader = turbo.Reader()
     for number, path in enumerate(cycle(paths), 1):
-        reader.read(path)
+        turbo.read(path)
         if number % batch_size == 0:
             yield
 
