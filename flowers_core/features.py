@@ -38,7 +38,7 @@ def bytes_of(base: keras.Model, count: int) -> int:
 
 
 class Features:
-    """Features of the records of some shards, in the order of reading; behind all, those of their mirror images."""
+    """Features of the records of some shards, in the order of reading; behind all those of mirror images, if asked."""
 
     def __init__(
         self,

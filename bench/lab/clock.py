@@ -48,14 +48,19 @@ class Timing:
 
 def cpu_seconds() -> float:
     """CPU seconds, user and system, of all threads of this process and of the processes that make its batches."""
-    workers = sys.modules.get("flowers_core.workers")  # code under test of earlier times has none
+    workers = _workers()
     return process_time() + (workers.cpu_seconds() if workers else 0.0)
 
 
 def worker_ids() -> tuple[int, ...]:
     """Ids of the processes that make this one's batches."""
-    workers = sys.modules.get("flowers_core.workers")
+    workers = _workers()
     return workers.living() if workers else ()
+
+
+def _workers():
+    """The room that makes them; None where nothing has asked for it, or the code under test is older than it."""
+    return sys.modules.get("flowers_core.workers")
 
 
 def least_warmup(step_seconds: float) -> int:

@@ -6,9 +6,11 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 from bench.lab.clock import worker_ids
@@ -165,21 +167,22 @@ class ForeignLoad:
         import psutil
 
         times = psutil.cpu_times()
-        own = sum(sum(one.cpu_times()[:4]) for one in self._watched())
+        own = sum(sum(times[:4]) for times in self._watched())
         total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
         idle = times.idle + getattr(times, "iowait", 0.0)
         return total - idle, total, own
 
-    def _watched(self) -> Iterator:
-        """This process, those that are measured, and those that make batches for either."""
+    def _watched(self) -> Iterator[tuple[float, ...]]:
+        """CPU times of this process, of those that are measured, and of those that make batches for either."""
         import psutil
 
-        yield psutil.Process()
-        for pid in worker_ids():
-            yield psutil.Process(pid)
-        for pid in self._measured:
-            yield psutil.Process(pid)
-            yield from psutil.Process(pid).children()
+        measured = [*map(psutil.Process, self._measured)]
+        makers = [*map(psutil.Process, worker_ids()), *chain.from_iterable(one.children() for one in measured)]
+        for one in (psutil.Process(), *measured):
+            yield one.cpu_times()
+        for one in makers:
+            with suppress(psutil.NoSuchProcess):  # it ended since, and counts with whom it worked for
+                yield one.cpu_times()
 
     def share(self) -> float:
         """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""

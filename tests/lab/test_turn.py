@@ -36,7 +36,7 @@ def test_work_that_processes_do_for_this_one_counts(little_garden):
     batches = workers.made(orders, kind="photos", image_size=100, batch_size=50, count=1)
     load = machine.ForeignLoad()
     sample = turn.take(lambda: next(batches), 20)
-    mine = sum(each.cpu_times()[0] for each in load._watched())
+    mine = sum(times[0] for times in load._watched())
     batches.close()
 
     assert sample.cpu_seconds > 0.3 * sample.wall_seconds
