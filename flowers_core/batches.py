@@ -9,7 +9,7 @@ from itertools import chain, islice, repeat
 
 import tensorflow as tf
 
-from flowers_core import errors, folders, images, manifest, pipelines, records, turbo, workers
+from flowers_core import errors, folders, handover, images, manifest, pipelines, records, turbo, workers
 from flowers_core.shards import places
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
@@ -137,9 +137,9 @@ def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
         orders = iter(lambda: list(islice(drawn, batch_size)), [])
         return workers.made(orders, kind=kind, image_size=image_size, batch_size=batch_size, count=_cores())
 
-    data = tf.data.Dataset.from_generator(
+    data = handover.dataset(
         made,
-        output_signature=(
+        (
             tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
             tf.TensorSpec(images_of, tf.int64),
         ),
