@@ -65,6 +65,11 @@ class Settings:
     seed: int | None = None
     deterministic: bool = False
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether each image comes as it is or as its mirror image, and nothing else changes."""
+        return self.augmentation == "flip"
+
 
 class Run:
     """A folder on disk that holds one training."""

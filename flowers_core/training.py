@@ -230,7 +230,7 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
     base, head = split
     known, unseen = (
         features.Features(base, shards, count=sum(map(manifest.count, shards)), mirrored=mirrored, **size)
-        for shards, mirrored in ((training_shards, settings.augmentation == "flip"), (validation_shards, False))
+        for shards, mirrored in ((training_shards, settings.mirrored), (validation_shards, False))
     )
     data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
     head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
@@ -242,7 +242,7 @@ def _affordable(model, settings: Settings, shards, tell) -> tuple[keras.Model, k
     parts = features.part(model) if settings.cached_features else None
     if parts is None:
         return None
-    sides = 2 if settings.augmentation == "flip" else 1
+    sides = 2 if settings.mirrored else 1
     needed = 2 * sides * features.bytes_of(parts[0], sum(map(manifest.count, shards)))
     memory = caching.machine_bytes()
     if needed > FEATURES_SHARE * memory:
