@@ -124,8 +124,15 @@ def markdown(found: Sequence[Row]) -> str:
         lines += [f"## {title}", "", *table.grid(columns, map(_texts, some), left=columns[:LEFT]), ""]
         lines += [*(f"- {note}" for note in notes(some)), ""]
     one = found[0].turns
-    lines += [f"- {table.place_line(one.machine, one.code, one.started)}", "- `python -m bench peers`", ""]
+    lines += [f"- {table.place_line(one.machine, one.code, one.started)}", f"- `{_command(found)}`", ""]
     return "\n".join(lines)
+
+
+def _command(found: Sequence[Row]) -> str:
+    """What raced them, but for where the photos and the packages lie."""
+    jobs = {row.lane.job for row in found}
+    only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
+    return f"python -m bench peers{only} --batch-size {found[0].turns.data['batch_size']}"
 
 
 def show(found: Sequence[Row], console) -> None:

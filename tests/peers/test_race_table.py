@@ -1,6 +1,7 @@
 """A race as a table."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich import console
@@ -51,6 +52,12 @@ def test_the_table_says_why_a_figure_is_missing(turns):
         assert "No module named 'ffcv'" in shown
         assert "95.0%" in shown
     assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_the_command_says_what_it_raced(turns):
+    """Records alone, in batches of another size than 32."""
+    turns = [replace(one, data={**DATA, "batch_size": 128}) for one in turns]
+    assert "`python -m bench peers --job records --batch-size 128`" in race_table.markdown(race_table.rows(turns))
 
 
 def test_no_race_gives_no_rows():
