@@ -16,11 +16,14 @@ def dataset(begin: Callable[[], Iterator[tuple]], signature: tuple[tf.TensorSpec
 
     Args:
         begin: Gives a new generator; NumPy arrays that begin at a page are handed over without a copy.
-        signature: What each of its elements is. Believed: an element that is none ends in an error of whatever op
-            takes it.
+        signature: What each of its elements is.
 
     Returns:
         Dataset of the elements, one after another.
+
+    Raises:
+        tf.errors.InvalidArgumentError: While it is drawn, if an element is of another shape.
+        tf.errors.UnknownError: Likewise, if the generator raises; its message holds the generator's.
     """
     running: dict[int, Iterator[tuple]] = {}
     names = count()
