@@ -99,7 +99,9 @@ def test_tensorflow_takes_a_batch_as_it_is():
 
 
 def test_reading_a_file(tmp_path):
-    """All of it, and nothing of an empty one."""
-    for content in (b"", b"x" * 100_000):
+    """All of each, a larger one after a smaller, and nothing of an empty one; one that is not there is said."""
+    for content in (b"", b"x" * 100_000, b"y" * 3_000_000, b"z"):
         (tmp_path / "a").write_bytes(content)
         assert turbo.read(str(tmp_path / "a")) == content
+    with pytest.raises(FileNotFoundError):
+        turbo.read(str(tmp_path / "b"))
