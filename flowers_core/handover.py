@@ -33,21 +33,24 @@ def dataset(begin: Callable[[], Iterator[tuple]], signature: tuple[tf.TensorSpec
         running[name] = begin()
         return np.int64(name)
 
+    def following(name: np.ndarray) -> tuple:
+        return next(running[int(name)])
+
     def last(name: np.ndarray) -> np.int64:
         running.pop(int(name)).close()
         return name
 
     # Within another dataset: strategies take datasets to pieces, and a generator is none.
-    one = tf.autograph.experimental.do_not_convert(lambda _: _generated(first, running, last, signature))
+    one = tf.autograph.experimental.do_not_convert(lambda _: _generated(first, following, last, signature))
     return tf.data.Dataset.from_tensors(0).flat_map(one)
 
 
-def _generated(first, running, last, signature):
-    """One run of a generator: `first` names it, `last` ends the one of that name."""
+def _generated(first, following, last, signature):
+    """One run of a generator: `first` names it, `following` draws from the one of that name, `last` closes it."""
     named = tf.TensorSpec((), tf.int64)
     functions = {
         "init_func": _graph(first, [], [named]),
-        "next_func": _graph(lambda name: next(running[int(name)]), [named], signature),
+        "next_func": _graph(following, [named], signature),
         "finalize_func": _graph(last, [named], [named]),
     }
     variant = tf.raw_ops.GeneratorDataset(
