@@ -50,6 +50,14 @@ def rate(per_second: float | None) -> str:
     return ABSENT if per_second is None else significant(per_second)
 
 
+def about(per_second: float | None) -> str:
+    """The same in few characters: `542`, `33.0 k`, `1.25 M`."""
+    if per_second is None or per_second < 1e4:
+        return rate(per_second)
+    size, unit = (1e6, "M") if float(f"{per_second:.3g}") >= 1e6 else (1e3, "k")
+    return f"{significant(per_second / size)} {unit}"
+
+
 def megabytes(size: int | None) -> str:
     """Bytes as MB (10^6), without the unit: the column names it."""
     return ABSENT if size is None else f"{size / 1e6:,.0f}"

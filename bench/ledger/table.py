@@ -10,6 +10,7 @@ from bench.ledger.summary import Summary
 SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
 APART = ("mode", "device", "precision", "backend", "xla")  # fields that make tables of their own
 FIGURES = 4  # columns of figures, at the right of each table
+WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +211,10 @@ def draw(
     left: Container[str],
     whole: Container[str] = (),
 ) -> None:
-    """Draws rows under a title: the columns named in `left` to the left, those in `whole` never broken."""
+    """Draws rows under a title: the columns named in `left` to the left, those in `whole` never broken.
+
+    What is too wide for the console loses its margins before a text is broken.
+    """
     from rich import markup
 
     drawn = titled(title)
@@ -219,6 +223,9 @@ def draw(
         drawn.add_column(column, justify=justify, no_wrap=column in whole, overflow="fold")
     for row in rows:
         drawn.add_row(*map(markup.escape, row))
+    if console.measure(drawn, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+        drawn.padding, drawn.show_edge = 0, False
+        console.print()  # the edge was a line apart, too
     console.print(drawn)
 
 

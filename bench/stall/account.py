@@ -17,6 +17,7 @@ from flowers_core import models as names
 
 LEFT = ("model", "pipeline", "device", "accelerator", "verdict", "advice", "stage", "page cache", "grows")
 LEFT += ("chosen, from the source on",)
+BROKEN = ("chosen, from the source on", "advice", "accelerator", "model")  # the first that a table has, if it is wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,7 @@ def markdown(views: Iterable[View], title: str, *, place: str, command: str) -> 
 def draw(views: Iterable[View], console) -> None:
     """Draws views on a rich console."""
     for view in views:
-        whole = ("pipeline", "stage", "verdict", *(["model"] if "advice" in view.columns else []))
+        broken = next((column for column in BROKEN if column in view.columns), "")
+        whole = [column for column in view.columns if column != broken]
         table.draw(view.title, view.columns, view.rows, console, left=LEFT, whole=whole)
         table.say(view.notes, console)

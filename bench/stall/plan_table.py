@@ -57,7 +57,7 @@ def advice(one: Plan) -> str:
 def what_if(found: Sequence[Provider]) -> View:
     """Images a second on other numbers of cores."""
     columns = ("pipeline", *map(str, planner.CORES))
-    rows = [(_named(one), *(figures.rate(one.at(cores)) for cores in planner.CORES)) for one in found]
+    rows = [(_named(one), *(figures.about(one.at(cores)) for cores in planner.CORES)) for one in found]
     return _view(
         "What if there were so many cores (images/s, computed from measured rates)",
         columns,

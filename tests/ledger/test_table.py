@@ -92,6 +92,19 @@ def test_the_terminal_table_fits_80_columns(measured):
     assert any("convnet_unpooled" in line for line in lines)
 
 
+def drawn(columns: int) -> list[str]:
+    """Lines of a table of two rows of words and figures, on a terminal of so many columns."""
+    console = Console(width=columns, record=True, file=io.StringIO())
+    table.draw("Title", ("model", "a", "b"), [("one b8", "1.00", "2.00")] * 2, console, left=("model",), whole=("a",))
+    return console.export_text().splitlines()
+
+
+def test_margins_go_before_a_text_is_broken():
+    """A table that is too wide with its margins, and not without them, is whole."""
+    assert any(" one b8  1.00  2.00" in line for line in drawn(80))
+    assert "one b8 1.00 2.00" in [line.rstrip() for line in drawn(17)]
+
+
 def test_the_machine_is_named_in_one_line(measured):
     """CPU, cores, memory, versions, commit and day stand beside the figures."""
     (one,) = summaries(measured())
