@@ -129,13 +129,15 @@ def records_turbo(shards, *, image_size, batch_size, epochs):
 
 def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
     """Batches that processes make of items, which `items()` gives anew for each epoch."""
-    images_of = (batch_size if epochs is None else None,)
+    whole = epochs is None
+    several = batch_size * pipelines.at_once(f"{kind}_turbo", image_size=image_size, batch_size=batch_size)
+    images_of = (several if whole else None,)
 
     def made():
-        passes = repeat(items) if epochs is None else repeat(items, epochs)
+        passes = repeat(items) if whole else repeat(items, epochs)
         drawn = chain.from_iterable(again() for again in passes)
-        orders = iter(lambda: list(islice(drawn, batch_size)), [])
-        return workers.made(orders, kind=kind, image_size=image_size, batch_size=batch_size, count=_cores())
+        orders = iter(lambda: list(islice(drawn, several)), [])
+        return workers.made(orders, kind=kind, image_size=image_size, batch_size=several, count=_cores())
 
     data = handover.dataset(
         made,
@@ -144,6 +146,7 @@ def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
             tf.TensorSpec(images_of, tf.int64),
         ),
     )
+    data = data.rebatch(batch_size, drop_remainder=whole)  # without a copy
     data = data.prefetch(AUTOTUNE)
     return data.with_options(unordered())
 

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
+from statistics import fmean, median
 from time import perf_counter, process_time
 
 QUICK_STEP_SECONDS = 0.03  # steps below it need more of them until caches and thread pools have settled
@@ -35,7 +35,7 @@ class Timing:
         first_step_seconds: Wall time of the first step, which compiles.
         warmup_steps: How many steps were thrown away, the first one among them.
         steady: Whether the warm-up ended because the step had become steady, not because it had lasted enough.
-        step_seconds: Wall time of each step after the warm-up.
+        step_seconds: Wall time of each step after the warm-up, or of several in a row their mean.
         step_cpu_seconds: CPU time of the same steps, see `cpu_seconds`.
     """
 
@@ -44,6 +44,23 @@ class Timing:
     steady: bool
     step_seconds: tuple[float, ...]
     step_cpu_seconds: tuple[float, ...]
+
+    def over(self, several: int, *, least: int) -> "Timing":
+        """The same with each time the mean of several steps: see `means`."""
+        wall, cpu = (means(seconds, several, least=least) for seconds in (self.step_seconds, self.step_cpu_seconds))
+        return replace(self, step_seconds=wall, step_cpu_seconds=cpu)
+
+
+def means(seconds: tuple[float, ...], several: int, *, least: int) -> tuple[float, ...]:
+    """Means of so many steps in a row: the median of single ones would lie where their input comes in bursts.
+
+    Args:
+        seconds: Of each step.
+        several: Steps of a mean; what is left over at the end is not counted.
+        least: Means there must be, else the steps stay as they are: they are too slow to wait for their input.
+    """
+    whole = range(0, len(seconds) - several + 1, several)
+    return tuple(fmean(seconds[start : start + several]) for start in whole) if len(whole) >= least else seconds
 
 
 def cpu_seconds() -> float:

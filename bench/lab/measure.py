@@ -116,7 +116,7 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     if job.cell.pipeline == "records_cached" or not folders.is_bucket(getattr(job.source, job.cell.reads)):
         subject.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
     iterator = iter(batches)
-    count = subject.batches_per_step(iterator)
+    count = subject.batches_per_step(iterator, subject.at_once(job.cell))
     return replace(
         _timed(subject.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
         build_seconds=built - start,
@@ -149,10 +149,14 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
 
 def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
     """What the clock says of a step, and how busy the machine was meanwhile."""
+    # Steps fed by bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
+    several = 1 if batches is None else subject.at_once(job.cell)
     load = machine.ForeignLoad()
     timing = clock.watch(step, job.effort, at_start=load.start)
     seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
-    seen["step_wait_seconds"] = waiting.of_last(batches, len(timing.step_seconds))
+    waits = waiting.of_last(batches, len(timing.step_seconds))
+    seen["step_wait_seconds"] = clock.means(waits, several, least=job.effort.least_steps)
+    timing = timing.over(several, least=job.effort.least_steps)
     if job.trace:
         step_seconds = median(timing.step_seconds)
         seen["trace"] = trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)

@@ -168,9 +168,10 @@ def _plant(workers: list[Worker], planted: plant.Plant) -> None:
 
 
 def _steps(worker: Worker) -> int:
-    """How many steps make a turn; the first long turn is thrown away."""
-    seconds = worker.do("calibrate")["step_seconds"]
-    steps = max(1, round(TURN_SECONDS / seconds))
+    """How many steps make a turn, whole bursts of their input; the first long turn is thrown away."""
+    told = worker.do("calibrate")
+    steps = max(1, round(TURN_SECONDS / told["step_seconds"]))
+    steps = steps - steps % told["at_once"] or steps  # else slow enough not to wait for input
     worker.do("sample", steps=LONG_TURNS * steps)
     return steps
 

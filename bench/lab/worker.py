@@ -85,7 +85,8 @@ def serve(orders, answer) -> None:
     job = json.loads(next(orders))
     measure.die_with_parent(job["parent"])
     try:
-        step = prepare(Cell(**job["cell"]), Source(**job["source"]), planted=job["planted"])
+        cell = Cell(**job["cell"])
+        step = prepare(cell, Source(**job["source"]), planted=job["planted"])
     except Exception as error:  # whatever stops it is the unit's reason
         answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
         return
@@ -97,7 +98,7 @@ def serve(orders, answer) -> None:
             turn.take(step, 1)
             answer({"planted": order["plant"]})
         elif order["do"] == "calibrate":
-            answer({"step_seconds": step_seconds(step)})
+            answer({"step_seconds": step_seconds(step), "at_once": subject.at_once(cell)})
         else:
             answer({"sample": turn.take(step, order["steps"])})
 

@@ -199,6 +199,30 @@ def test_the_cache_is_filled_once(shards, tmp_path):
     assert len(list(itertools.islice(data, 10 * first_epoch))) == 10 * first_epoch
 
 
+@pytest.mark.parametrize("name", pipelines.BY_WORKERS)
+def test_batches_made_at_once_are_those_made_one_by_one(epoch, found, shards, name, monkeypatch):
+    """How many batches a process makes at once changes no image, no label and no order."""
+    monkeypatch.setattr(pipelines, "AT_ONCE_BYTES", 0)
+    alone = list(_build(name, found, shards, epochs=1).as_numpy_iterator())
+
+    assert len(alone) == len(epoch[name])
+    for one, other in zip(alone, epoch[name], strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "image_size", "batch_size", "count"),
+    [
+        ("records_turbo", 192, 32, 4), ("photos_turbo", 192, 128, 1), ("records_turbo", 331, 32, 1),
+        ("records_turbo", 192, 1, 16), ("records_parallel", 192, 32, 1), ("records_turbo", 1024, 512, 1),
+    ],
+)  # fmt: skip
+def test_only_small_batches_are_made_at_once(name, image_size, batch_size, count):
+    """Large ones come one by one, and so does what TensorFlow itself makes."""
+    assert pipelines.at_once(name, image_size=image_size, batch_size=batch_size) == count
+
+
 def test_an_unknown_name_is_refused(shards):
     """The message lists the ways of feeding."""
     with pytest.raises(errors.InputError, match=r"photos_one_by_one.*records_cached.*'records_fast'"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.lab.clock import MOST_STEPS, MOST_WARMUP_STEPS, Effort, is_steady, least_warmup, watch
+from bench.lab.clock import MOST_STEPS, MOST_WARMUP_STEPS, Effort, is_steady, least_warmup, means, watch
 
 
 class FakeTime:
@@ -109,3 +109,29 @@ def test_least_warmup(seconds, steps):
 def test_is_steady(seconds, steady):
     """Steady means that the last window is on the level of the one before."""
     assert is_steady(seconds) is steady
+
+
+BURSTS = (0.001, 0.001, 0.001, 0.013) * 6
+
+
+@pytest.mark.parametrize("phase", range(4))
+def test_bursts_are_timed_whole_wherever_they_begin(phase):
+    """A median of single steps would say 1 ms; four in a row take 16 ms, from any of them on."""
+    found = means(BURSTS[phase:], 4, least=5)
+
+    assert found == pytest.approx((0.004,) * 5 if phase else (0.004,) * 6)
+
+
+def test_steps_too_few_for_means_stay_as_they_are():
+    """Slow steps do not wait for their input; and one at once is no burst."""
+    assert means(BURSTS[:12], 4, least=5) == BURSTS[:12]
+    assert means(BURSTS, 1, least=5) == BURSTS
+
+
+def test_both_clocks_are_averaged_over_the_same_steps():
+    """CPU seconds stand beside wall seconds, step by step."""
+    timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).over(4, least=5)
+
+    assert len(timing.step_seconds) == len(timing.step_cpu_seconds) >= 5
+    assert timing.step_seconds == pytest.approx([0.1] * len(timing.step_seconds))
+    assert timing.step_cpu_seconds == pytest.approx([0.2] * len(timing.step_seconds))

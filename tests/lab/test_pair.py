@@ -4,6 +4,7 @@ import dataclasses
 import random
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -45,6 +46,14 @@ def test_what_is_planted_is_seen(units):
     slept = next(one for one in units if one.plant["kind"] == "sleep")
 
     assert sum(slept.step_seconds("candidate", "wall")) > 1.3 * sum(slept.step_seconds("base", "wall"))
+
+
+@pytest.mark.parametrize(("seconds", "at_once", "steps"), [(0.008, 4, 24), (0.008, 1, 25), (0.1, 4, 2), (9.0, 4, 1)])
+def test_a_turn_holds_whole_bursts(seconds, at_once, steps):
+    """Of batches that come several at once a turn has all or none; slow steps do not wait for theirs."""
+    worker = SimpleNamespace(do=lambda *_, **__: {"step_seconds": seconds, "at_once": at_once})
+
+    assert pair._steps(worker) == steps
 
 
 def test_nothing_is_left_behind(units):
