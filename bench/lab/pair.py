@@ -8,7 +8,6 @@ import json
 import os
 import random
 import select
-import signal
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -67,20 +66,12 @@ class Worker:
         return answer
 
     def do(self, order: str, **details) -> dict:
-        """Lets it go on, gives an order, and stops it when it has answered."""
-        self.process.send_signal(signal.SIGCONT)
+        """Lets it go on, gives an order, and holds it still when it has answered."""
+        spawn.release(self.process)
         self._tell({"do": order, **details})
         answer = self.answer()
-        self.stop()
+        spawn.hold(self.process)
         return answer
-
-    def stop(self) -> None:
-        """Holds every thread of it still, until the next order.
-
-        Waiting for an order is not enough: a pipeline would go on filling its buffers beside the other's turn.
-        """
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def end(self) -> None:
         """Ends the process and whatever it started."""
@@ -128,7 +119,7 @@ def record(
         try:
             for worker in workers:
                 worker.answer()
-                worker.stop()
+                spawn.hold(worker.process)
             steps = [_steps(worker) for worker in workers]
             units = []
             for planted in draw.sample(plants, len(plants)) or [plant.NONE]:

@@ -122,6 +122,20 @@ def begin(command: Sequence[str], folder: Path, words: Path, *, env: dict[str, s
     return child, os.fdopen(read, "r")
 
 
+def hold(child: subprocess.Popen) -> None:
+    """Holds a process and all that it started still, until `release`.
+
+    Waiting for an order is not enough: pipelines would go on filling their buffers beside whoever is measured.
+    """
+    os.killpg(child.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
+def release(child: subprocess.Popen) -> None:
+    """Lets them go on."""
+    os.killpg(child.pid, signal.SIGCONT)
+
+
 def spawn(
     job: Job,
     *,

@@ -63,14 +63,14 @@ class Runner:
             self.status, self.reason = "n/a" if "absent" in answer else "error", reason
             spawn.end(self._process)
         else:
-            os.killpg(self._process.pid, signal.SIGSTOP)  # or it would go on filling its buffers beside the others
+            spawn.hold(self._process)
         return answer
 
     def turn(self, seconds: float, *, counts: bool = True) -> None:
         """Lets all its processes go on, and holds them still again when batches have been drawn."""
         if self.status != "ok":
             return
-        os.killpg(self._process.pid, signal.SIGCONT)
+        spawn.release(self._process)
         before = self._cpu()
         self._tell({"seconds": seconds})
         answer = self._heard(self._answer())

@@ -161,3 +161,27 @@ def test_the_environment_is_chosen_here():
     assert chosen["KERAS_BACKEND"] == "jax"
     assert chosen["JAX_PLATFORMS"] == "cpu"
     assert chosen["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_a_process_that_is_held_takes_all_that_it_started_with_it(tmp_path):
+    """Processes that make batches stand still, too, and go on when it does."""
+    starts = (
+        "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); print('', file=open(int(sys.argv[1]), 'w'))"
+    )
+    child, answers = spawn.begin(
+        [sys.executable, "-c", f"{starts}; time.sleep(60)"], tmp_path, tmp_path / "words", env=dict(os.environ)
+    )
+    answers.read(1)
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+
+    spawn.hold(child)
+    held = [one.status() for one in family]
+    spawn.release(child)
+    released = [one.status() for one in family]
+    spawn.end(child)
+    child.stdin.close()
+    answers.close()
+
+    assert held == [psutil.STATUS_STOPPED] * 2
+    assert psutil.STATUS_STOPPED not in released
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
