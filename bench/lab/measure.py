@@ -99,10 +99,20 @@ def _age() -> float:
 
 
 def _peak_bytes() -> int:
-    """Most memory that this process has held."""
+    """Most memory that this process has held, with what those that make its batches hold now."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return own + sum(map(_held_bytes, clock.worker_ids()))
+
+
+def _held_bytes(pid: int) -> int:
+    """Memory that a process holds, of what it shares its part; 0 when it is gone."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).memory_full_info().pss
+    return 0
 
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:

@@ -37,7 +37,7 @@ class Measurement:
         step_cpu_seconds: CPU time of each, all threads of the process.
         step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it cannot be told.
         images_per_second: `images_per_step` over the median of `step_seconds`.
-        peak_bytes: Most memory that the process held (its resident set).
+        peak_bytes: Most memory that the process held (its resident set), with the processes that make its batches.
         device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
         loss: Keras' running mean of the loss over all steps, warm-up included; None where nothing was trained.
         loss_finite: Whether it is a number; None likewise.

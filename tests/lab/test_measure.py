@@ -1,11 +1,13 @@
 """Cell -> Measurement, in this very process: pipelines alone, and steps fed by them."""
 
 import dataclasses
+import os
 import re
 import shutil
 
 import pytest
 
+from bench.lab import measure as lab_measure
 from bench.lab import subject
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.clock import Effort
@@ -174,6 +176,14 @@ def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
     assert done.trace["steps"] >= 4
     assert done.trace["folder"] == str(tmp_path / "trace")
     assert done.peak_bytes > 1e8
+
+
+def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
+    """What they hold stands in the figure; one that is gone holds nothing."""
+    alone = lab_measure._peak_bytes()
+    monkeypatch.setattr(lab_measure.clock, "worker_ids", lambda: (os.getpid(), 2**22 + 1))
+
+    assert lab_measure._peak_bytes() > alone + 1e8
 
 
 def test_a_job_survives_json():
