@@ -17,6 +17,13 @@ from flowers_core.errors import InputError
 )
 @click.option("--ingredients", is_flag=True, help="Race the limit with one thing done otherwise each, not loaders.")
 @click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Turns of each lane.")
+@click.option(
+    "--processes",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Of each lane, for some of the turns each.",
+)
 @click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a turn is.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch.")
 @click.option("--python", default="", metavar="PATH", help="Interpreter that has the peers' packages. [this one]")
@@ -27,7 +34,8 @@ from flowers_core.errors import InputError
 def peers(*, last, results, json, **how) -> None:
     """Races our pipelines against other loaders and against what the machine could do at most, first epoch.
 
-    Each lane is a fresh process; they take turns on the same bytes and cores, all others held still meanwhile.
+    Each lane is a fresh process, anew after some turns; they take turns on the same bytes and cores, all others held
+    still meanwhile.
     Exit code: 0 done, 1 some lane failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
 
     Example: python -m bench peers --python ../peers/bin/python
@@ -49,18 +57,19 @@ def _race(*, jobs, only, ingredients, photos, records, results, **how) -> None:
     from bench.ledger import store
     from bench.peers import lanes, race
 
-    python, effort = how.pop("python"), how
+    python = how.pop("python")
+    effort = race.Effort(**how)
     if python and not shutil.which(python):
         raise InputError(f"`--python` must be an interpreter. Received: {python!r}, which cannot be run")
     source = sources.find(photos=photos, records=records)
     source.found_photos()
     source.manifest()
     chosen = lanes.chosen(jobs, only, ingredients=ingredients)
-    with progress.bar("turns", len(chosen) * (effort["rounds"] + 2)) as advance:
+    with progress.bar("turns", effort.calls(len(chosen))) as advance:
         race.run(
             chosen,
             source,
-            race.Effort(**effort),
+            effort,
             keep=lambda turns: store.append_turns(turns, results),
             advance=advance,
             python=str(Path(shutil.which(python)).absolute()) if python else "",

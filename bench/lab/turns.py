@@ -19,6 +19,7 @@ class Turns:
         reason: Why there is no figure.
         rates: Images/s of each turn; turns of the same number stood beside each other.
         cpu_seconds: CPU time an image, of all its processes, of each turn.
+        processes: How many fresh ones took these turns, one after another.
         data: Name of the photos, how many, image and batch size, cores.
         started: Date and time, ISO 8601 in UTC.
         machine: Fingerprint of the machine and its software.
@@ -32,6 +33,7 @@ class Turns:
     reason: str = ""
     rates: tuple[float, ...] = ()
     cpu_seconds: tuple[float, ...] = ()
+    processes: int = 1
     data: dict = field(default_factory=dict)
     started: str = ""
     machine: dict = field(default_factory=dict)

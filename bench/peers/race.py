@@ -1,4 +1,8 @@
-"""A race: every lane in a fresh process of its own, one running while all others are held still, round after round."""
+"""A race: every lane in a fresh process of its own, one running while all others are held still, round after round.
+
+A lap is a start of all lanes and some rounds. There are several, as processes of one program differ by more than
+their turns do.
+"""
 
 import json
 import os
@@ -7,10 +11,11 @@ import select
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench.lab import machine, spawn
@@ -25,11 +30,26 @@ ANSWER_SECONDS = 180.0
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long a race takes: rounds that count, seconds of each turn, images a batch."""
+    """How long a race takes: rounds that count, seconds of each turn, images a batch.
+
+    Attributes:
+        processes: Of each lane, one after another; the rounds are shared out among them.
+    """
 
     rounds: int = 9
     seconds: float = 1.0
     batch_size: int = 32
+    processes: int = 3
+
+    @property
+    def laps(self) -> list[int]:
+        """Rounds of each lap: one less in the last ones where they are not a multiple."""
+        count = min(self.processes, self.rounds)
+        return [len(range(number, self.rounds, count)) for number in range(count)]
+
+    def calls(self, lanes: int) -> int:
+        """How many starts and turns so many lanes take, those that do not count among them."""
+        return lanes * sum(rounds + 2 for rounds in self.laps)
 
 
 class Runner:
@@ -90,16 +110,16 @@ class Runner:
                 spent += times.user + times.system
         return spent
 
-    def did(self, common: dict) -> Turns:
-        """What it has done so far."""
+    def added(self, turns: Turns) -> Turns:
+        """What its lane has done, with this process."""
         good = self.status == "ok"
-        return Turns(
-            lane=self.lane.id,
+        return replace(
+            turns,
             status=self.status,
             reason=self.reason,
-            rates=tuple(self.rates) if good else (),
-            cpu_seconds=tuple(self.cpu_seconds) if good else (),
-            **common,
+            rates=(*turns.rates, *self.rates) if good else (),
+            cpu_seconds=(*turns.cpu_seconds, *self.cpu_seconds) if good else (),
+            processes=turns.processes + bool(self.rates),
         )
 
     def end(self) -> None:
@@ -111,7 +131,9 @@ class Runner:
         self._answers.close()
 
 
-def run(lanes: Sequence[Lane], source: Source, effort: Effort, *, keep, advance=lambda: None, python: str = "") -> str:
+def run(
+    lanes: Sequence[Lane], source: Source, effort: Effort, *, keep, advance=lambda _: None, python: str = ""
+) -> str:
     """Runs a race.
 
     Args:
@@ -119,7 +141,7 @@ def run(lanes: Sequence[Lane], source: Source, effort: Effort, *, keep, advance=
         source: Photos and records.
         effort: How long.
         keep: Is given what each lane did, also if the race is interrupted.
-        advance: Called after each start and turn.
+        advance: Called with how many starts and turns are over.
         python: Interpreter of the peers; ours if not given.
 
     Returns:
@@ -134,33 +156,49 @@ def run(lanes: Sequence[Lane], source: Source, effort: Effort, *, keep, advance=
         "machine": machine.fingerprint(),
         "code": machine.code(),
     }
-    running: list[Runner] = []
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as scratch, ExitStack() as stack:
+    done = {lane.id: Turns(lane=lane.id, processes=0, **common) for lane in lanes}
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as scratch:
         files = {"photos": source.photos, "records": str(_unpacked(source, Path(scratch) / "files"))}
+
+        def start(lane: Lane, room: Path) -> Runner:
+            room.mkdir(parents=True)
+            folders = {"files": files[lane.job], "photos": source.photos, "records": source.records}
+            task = Task(job=lane.job, way=lane.way, scratch=str(room), **folders, **data)
+            return Runner(lane, task, python=python if lane.side == "peer" and python else sys.executable)
+
+        draw = random.Random(0)
         try:
-            for number, lane in enumerate(lanes):
-                room = Path(scratch) / f"{number}"
-                room.mkdir()
-                folders = {"files": files[lane.job], "photos": source.photos, "records": source.records}
-                task = Task(job=lane.job, way=lane.way, scratch=str(room), **folders, **data)
-                one = Runner(lane, task, python=python if lane.side == "peer" and python else sys.executable)
-                stack.callback(one.end)
-                running.append(one)
-                advance()
-            _take_turns(running, effort, advance)
+            for lap, rounds in enumerate(effort.laps):
+                fit = [lane for lane in lanes if done[lane.id].status == "ok"]
+                advance((len(lanes) - len(fit)) * (rounds + 2))
+                starts = [partial(start, lane, Path(scratch) / f"{lap}-{place}") for place, lane in enumerate(fit)]
+                _lap(starts, done, rounds=rounds, seconds=effort.seconds, draw=draw, advance=advance)
         finally:
-            for one in running:
+            for one in done.values():
                 if one.rates or one.status != "ok":
-                    keep(one.did(common))
+                    keep(one)
     return common["race"]
 
 
-def _take_turns(running: list[Runner], effort: Effort, advance) -> None:
-    """Round after round, in an order drawn anew; the first round is thrown away."""
-    for number in range(effort.rounds + 1):
-        for one in random.Random(number).sample(running, len(running)):
-            one.turn(effort.seconds, counts=number > 0)
-            advance()
+def _lap(starts: Sequence[Callable[[], Runner]], done: dict[str, Turns], *, rounds, seconds, draw, advance) -> None:
+    """Starts lanes, which take turns in an order drawn anew each round; the first round is thrown away.
+
+    What they did is added to what was done before, also if the lap is interrupted.
+    """
+    running: list[Runner] = []
+    with ExitStack() as stack:
+        try:
+            for start in starts:
+                running.append(start())
+                stack.callback(running[-1].end)
+                advance(1)
+            for number in range(rounds + 1):
+                for one in draw.sample(running, len(running)):
+                    one.turn(seconds, counts=number > 0)
+                    advance(1)
+        finally:
+            for one in running:
+                done[one.lane.id] = one.added(done[one.lane.id])
 
 
 def _unpacked(source: Source, folder: Path) -> Path:

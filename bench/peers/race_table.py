@@ -84,8 +84,11 @@ def _title(job: str, some: Sequence[Row]) -> str:
 
 def notes(some: Sequence[Row]) -> list[str]:
     """What the brackets are, what each lane does, and why some have no figure."""
-    ran = [len(row.turns.rates) for row in some if row.turns.rates]
-    said = [f"median [lowest, highest] of {max(ran)} turns in rounds, each lane a fresh process"] if ran else []
+    ran = [(len(row.turns.rates), row.turns.processes) for row in some if row.turns.rates]
+    said = []
+    if ran:
+        turns, processes = max(ran)
+        said.append(f"median [lowest, highest] of {turns} turns in rounds, by {processes} fresh processes a lane")
     said.append(f"limit: share of `{LIMITS[some[0].lane.job]}`, the same kernels without a loader, on bytes in memory")
     said.append("ours: ratio to the fastest of our pipelines; CPU: seconds an image, of all processes of the lane")
     said.append("on a busy machine compare CPU: who has more threads gets more of what others leave")

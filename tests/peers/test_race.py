@@ -8,10 +8,12 @@ from bench.lab.source import Source
 from bench.peers import lanes, race
 from bench.peers.lanes import Lane
 
+EFFORT = race.Effort(rounds=3, seconds=0.1, batch_size=4, processes=2)
+
 
 @pytest.fixture(scope="module")
 def raced(little_garden, little_records):
-    """What a limit, one of our pipelines, a loader that is not to be had and one that fails did in 2 rounds."""
+    """What a limit, one of our pipelines, a loader that is not to be had and one that fails did in 3 rounds."""
     absent = Lane(name="ffcv", side="peer", job="records", module="ffcv_lane", way="ffcv", does="")
     broken = Lane(name="broken", side="peer", job="records", module="bare", way="no such way", does="")
     some = [lanes.named("records/decode"), lanes.named("records/records_turbo"), absent, broken]
@@ -19,24 +21,33 @@ def raced(little_garden, little_records):
     race.run(
         some,
         Source(photos=str(little_garden), records=str(little_records)),
-        race.Effort(rounds=2, seconds=0.1, batch_size=4),
+        EFFORT,
         keep=kept.append,
-        advance=lambda: advanced.append(1),
+        advance=advanced.append,
         python=sys.executable,
     )
-    return {one.lane: one for one in kept}, len(advanced)
+    return {one.lane: one for one in kept}, sum(advanced)
 
 
 def test_each_lane_has_a_rate_a_round(raced):
-    """Images/s and CPU seconds an image of 2 turns; the first one is thrown away."""
+    """Images/s and CPU seconds an image of 3 turns by 2 processes; the first turn of each is thrown away."""
     found, advanced = raced
     for name in ("records/decode", "records/records_turbo"):
         assert found[name].status == "ok"
-        assert len(found[name].rates) == len(found[name].cpu_seconds) == 2
+        assert len(found[name].rates) == len(found[name].cpu_seconds) == 3
+        assert found[name].processes == 2
         assert min(found[name].rates) > 0
         assert found[name].data["images"] == 20
     assert len({one.race for one in found.values()}) == 1
-    assert advanced == 4 * (1 + 3)
+    assert advanced == EFFORT.calls(4) == 4 * (2 * 2 + 3)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "processes", "laps"), [(9, 3, [3, 3, 3]), (5, 3, [2, 2, 1]), (2, 3, [1, 1]), (4, 1, [4])]
+)
+def test_rounds_are_shared_out_among_processes(rounds, processes, laps):
+    """All rounds are run, and no process without one."""
+    assert race.Effort(rounds=rounds, processes=processes).laps == laps
 
 
 def test_a_missing_package_is_no_failure(raced):
