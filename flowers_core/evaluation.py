@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from flowers_core import images, manifest, splits
 from flowers_core.errors import one_of
+from flowers_core.records import explained
 from flowers_core.runs import Settings
 
 SPLITS = ("validation", "training")
@@ -84,7 +85,7 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
         `(Evaluation, pixels)`, pixels uint8 of the images that were taken for another class, in the order of images.
 
     Raises:
-        InputError: If records are of another size or other classes.
+        InputError: If records are of another size or other classes, or damaged.
     """
     one_of("split", split, SPLITS)
     folder = records or settings.records
@@ -94,7 +95,8 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     data = splits.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    return _evaluated(model, data, settings.classes)
+    with explained(shards):
+        return _evaluated(model, data, settings.classes)
 
 
 def _evaluated(model: keras.Model, data: Iterable, classes: Sequence[str]):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from flowers_core import images, progress, splits
+from flowers_core.errors import InputError
 
 
 def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -61,6 +62,9 @@ class Features:
             count: How many there are.
             mirrored: Whether the base sees the mirror image of each, too.
             dispatcher: Address of a tf.data service that decodes them; empty for here.
+
+        Raises:
+            InputError: If not all of them came.
         """
         data = splits.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
         sides = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
@@ -76,6 +80,11 @@ class Features:
                     advance(end - filled)
                 self.labels[filled:end] = labels
                 filled = end
+        if filled != count:
+            raise InputError(
+                f"Each of the {count} images must come once to the frozen base. Received: {filled}. A worker of a "
+                f"service was lost, or the shards are not as their names say: try again, or without --dispatcher"
+            )
 
     def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None):
         """Batches to train on, for ever, in the order of `splits.training` with this seed, flipped as it flips."""

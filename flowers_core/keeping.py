@@ -61,9 +61,16 @@ class Epochs(keras.callbacks.Callback):
         self._trained = perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Makes the row."""
+        """Makes the row.
+
+        Raises:
+            NotFinite: If a loss is NaN or infinite: the last step may have spoilt the weights after its own loss.
+        """
         seconds = self._trained - self._epoch_begun
         figures = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        for name, loss in (("loss", figures["loss"]), ("validation loss", figures["val_loss"])):
+            if not math.isfinite(loss):
+                raise self.lost(f"The {name} is {loss} at the end of epoch {epoch + 1}")
         self._rows.append(
             {
                 "epoch": epoch + 1,
@@ -88,6 +95,11 @@ class Epochs(keras.callbacks.Callback):
         if self.kept < len(self._rows):
             self._keep()
 
+    def lost(self, said: str) -> NotFinite:
+        """What to raise when a loss is no number any more: what happened, and what is left."""
+        left = f"the weights of epoch {self.kept} are kept in {self._run.model}" if self.kept else "nothing is kept"
+        return NotFinite(f"{said}: {left}. A smaller --learning-rate or --precision float32 may help")
+
     def _keep(self) -> None:
         self._run.keep_history(self._rows)
         self._run.keep_model(self._whole)
@@ -110,9 +122,9 @@ class Moving(keras.callbacks.Callback):
 class StopAtNaN(keras.callbacks.Callback):
     """Stops at the first step after which the loss is no number; what is kept is from before it."""
 
-    def __init__(self, run: Run, epochs: Epochs):
+    def __init__(self, epochs: Epochs):
         super().__init__()
-        self._run, self._epochs = run, epochs
+        self._epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch."""
@@ -126,14 +138,8 @@ class StopAtNaN(keras.callbacks.Callback):
             NotFinite: If it is NaN or infinite.
         """
         loss = float(logs["loss"])
-        if math.isfinite(loss):
-            return
-        kept = self._epochs.kept
-        left = f"the weights of epoch {kept} are kept in {self._run.model}" if kept else "nothing is kept"
-        raise NotFinite(
-            f"The loss is {loss} after step {batch + 1} of epoch {self._epoch + 1}: {left}. A smaller --learning-rate "
-            f"or --precision float32 may help"
-        )
+        if not math.isfinite(loss):
+            raise self._epochs.lost(f"The loss is {loss} after step {batch + 1} of epoch {self._epoch + 1}")
 
 
 class StopAtTarget(keras.callbacks.Callback):

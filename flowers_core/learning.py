@@ -1,6 +1,8 @@
 """Words of the product that learn: train, evaluate, predict, export. They parse, call and print, nothing else."""
 
 import json as json_text
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 
@@ -41,24 +43,14 @@ TRAININGS = "results/training"
     "--keep-memory/--no-keep-memory", default=True, show_default=True, help="Use memory again without the kernel."
 )
 @click.option("--seed", type=int, help="The same weights, order and augmentation in every run.")
-@click.option("--deterministic", is_flag=True, default=None, help="Each operation the same to the bit, at a price.")
+@click.option("--deterministic", is_flag=True, default=None, help="With --seed: the same to the bit, at a price.")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]")
 @JSON
-def train(  # noqa: PLR0913 - its options
-    model: str,
-    *,
-    records: str,
-    output: Path | None,
-    resume: bool,
-    target: float | None,
-    keep_memory: bool,
-    dispatcher: str,
-    json: bool,
-    **chosen,
-):
+def train(model, *, records, output, resume, target, keep_memory, dispatcher, json, **chosen):  # noqa: PLR0913 - options
     """Trains a model as the codelab does, and keeps weights and history after each epoch.
 
-    Every option left out is the codelab's for this model. `tensorboard --logdir results/training` shows the curves.
+    Every option left out is the codelab's for this model, or with --resume that of the beginning. `tensorboard --logdir
+    results/training` shows the curves.
 
     Example: python -m flowers_core train convnet_gap --records data/garden-192
     """
@@ -66,13 +58,16 @@ def train(  # noqa: PLR0913 - its options
 
     if keep_memory:
         memory.keep_freed()
+    records = records if folders.is_bucket(records) else str(Path(records))
     if dispatcher:
         records = _for_all(records, dispatcher, chosen)
+    run = runs.Run(output or Path(TRAININGS) / model)
+    if resume:
+        chosen = run.chosen(chosen)
     device = _device(chosen.pop("device"))
     settings = recipes.settle(
         model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen
     )
-    run = runs.Run(output or Path(TRAININGS) / model)
     if resume:
         run.check_same(settings)
     else:
@@ -105,7 +100,7 @@ def _device(kind: str | None):
 
 def _for_all(records: str, dispatcher: str, chosen: dict) -> str:
     """The records as workers elsewhere have to find them; checks that the dispatcher answers."""
-    from flowers_core import folders, service
+    from flowers_core import service
 
     if chosen["deterministic"]:
         raise InputError("`--deterministic` fixes the order of images, which workers of a `--dispatcher` do not keep")
@@ -120,7 +115,8 @@ def _trained(settings, run, device, target: float | None, dispatcher: str) -> li
     from flowers_core.keeping import NotFinite
 
     try:
-        return training.train(settings, run, device=device, target=target, dispatcher=dispatcher, tell=_tell)
+        with redirect_stdout(sys.stderr):  # Keras tells of weights that it fetches, which is no result
+            return training.train(settings, run, device=device, target=target, dispatcher=dispatcher, tell=_tell)
     except NotFinite as error:
         click.echo(f"error: {error}", err=True)
         raise click.exceptions.Exit(door.FAILED) from error

@@ -144,6 +144,10 @@ def _check(settings: Settings, known: Recipe) -> None:
             f"Features are cached of a base that stays as it is, and of images or these and their mirror images. "
             f"Received: {why}"
         )
+    if settings.seed is not None and not 0 <= settings.seed < 2**32:
+        raise InputError(f"`seed` must be 0 or more and less than 2^32. Received: seed={settings.seed}")
+    if settings.deterministic and settings.seed is None:
+        raise InputError("`deterministic` must have a `seed`, for nothing may be drawn anew. Received: no seed")
     unsuitable = precision.unsuitable(settings.precision, settings.device)
     if unsuitable:
         raise InputError(f"`precision` must suit the device. Received: {settings.precision}: {unsuitable}")

@@ -124,6 +124,15 @@ class Run:
             f"or train into another folder"
         )
 
+    def chosen(self, now: dict) -> dict:
+        """What is asked for now, by name; where that is None what was asked for when the training was begun.
+
+        Raises:
+            InputError: Like `settings`.
+        """
+        begun = self.settings()
+        return {name: getattr(begun, name) if value is None else value for name, value in now.items()}
+
     def check_same(self, settings: Settings) -> None:
         """Checks that a training that goes on is the one that was begun; only its number of epochs may be another.
 
@@ -140,7 +149,7 @@ class Run:
             raise InputError(
                 f"--resume goes on with what was asked for when {self.folder} was begun. "
                 f"Received: {', '.join(others)}. "
-                f"Leave out what differs, or train into another folder by --output"
+                f"Leave that out, or train into another folder by --output"
             )
 
     def history(self) -> list[dict[str, float]]:

@@ -8,7 +8,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import caching, features, manifest, models, precision, progress, schedules, service, splits
+from flowers_core import caching, features, manifest, models, precision, progress, records, schedules, service, splits
 from flowers_core.devices import Device
 from flowers_core.errors import InputError
 from flowers_core.keeping import Epochs, Moving, StopAtNaN, StopAtTarget
@@ -97,24 +97,25 @@ def train(
         since training began.
 
     Raises:
-        InputError: If the records are too few for a batch, the weights do not fit, what was kept is damaged, or the
-            service fails or is lost.
+        InputError: If the records are too few for a batch or damaged, the weights do not fit, what was kept is
+            damaged, or the service fails or is lost.
         NotFinite: If the loss is no number any more.
     """
     begun = perf_counter()
-    training_shards, validation_shards = _shards(settings)
+    training_shards, validation_shards = parts = _shards(settings)
+    shards = (*training_shards, *validation_shards)
     steps = sum(map(manifest.count, training_shards)) // settings.batch_size
     _seed(settings)
-    with service.told(), device.scope(), precision.use(settings.precision):
+    with records.explained(shards), service.told(), device.scope(), precision.use(settings.precision):
         model = _compiled(settings, run)
-        done = int(model.optimizer.iterations) // steps
+        done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
         rows = _rows(run, done)
         if done >= settings.epochs:
             return rows
-        parts = (training_shards, validation_shards)
         learner, data, validation = _fed(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
     epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
-    with service.told(), progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
+    bar = progress.bar(f"training {settings.model}", (settings.epochs - done) * steps)
+    with records.explained(shards), service.told(), device.scope(), bar as advance:
         learner.fit(
             data,
             steps_per_epoch=steps,
@@ -125,7 +126,7 @@ def train(
             verbose=0,
             callbacks=[
                 *_scheduled(settings),
-                StopAtNaN(run, epochs),
+                StopAtNaN(epochs),
                 Moving(advance),
                 epochs,
                 keras.callbacks.TensorBoard(run.logs, write_graph=False),

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from statistics import fmean
 
 from bench.accuracy import outcome
-from bench.accuracy.outcome import Middle, Outcome
+from bench.accuracy.outcome import Middle, Outcome, Parity
 from bench.lab.machine import BUSY_SHARE
 from bench.ledger import figures, table
 from flowers_core import recipes
@@ -40,7 +40,8 @@ def _target(one: Outcome) -> str:
 
 
 def _names(one: Outcome) -> tuple[str, ...]:
-    return one.model, one.way, str(one.epochs), str(len(one.trainings))
+    way = f"{one.way}, weights" if one.weights else one.way
+    return one.model, way, str(one.epochs), str(len(one.trainings))
 
 
 def accuracy_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
@@ -67,7 +68,8 @@ def notes(found: Sequence[Outcome]) -> list[str]:
     """What the columns mean, how much faster, whether as good, what failed, where."""
     said = [
         "median [lowest, highest] over n trainings of different seeds, each in a fresh process; accuracy: on the "
-        "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos",
+        "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos; "
+        "weights: of the base, not random",
         "target reached: seconds and images from the start of a training, compilation and validation included",
         "a later epoch: from end to end, validation included; the first has building and compilation in it",
     ]
@@ -80,8 +82,7 @@ def notes(found: Sequence[Outcome]) -> list[str]:
         mean = outcome.geometric_mean([one.ratio.value for one in faster])
         said.append(f"a later epoch, ours against plain: {mean:.2f} times as fast (geometric mean); {each}")
     said += [
-        f"{one.model}: mixed_bfloat16 less float32, accuracy {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}] "
-        f"(95 %, {one.seeds} seeds)"
+        f"{one.model}: mixed_bfloat16 less float32, accuracy {one.difference:+.3f} {_interval(one)} ({one.seeds} seeds)"
         for one in outcome.parities(found)
     ]
     said += [f"{one.model} {one.way}: {reason}" for one in found for reason in dict.fromkeys(one.failed)]
@@ -89,6 +90,12 @@ def notes(found: Sequence[Outcome]) -> list[str]:
     if busy:
         said.append(f"beside {len(busy)} trainings others used more than {BUSY_SHARE:.0%} of the CPU")
     return said + _origins(found)
+
+
+def _interval(one: Parity) -> str:
+    if one.low is None:
+        return "n/a: all seeds differ by the same"
+    return f"[{one.low:+.3f}, {one.high:+.3f}] (95 %)"
 
 
 def _means(found: Sequence[Outcome]) -> list[str]:
@@ -103,11 +110,12 @@ def _means(found: Sequence[Outcome]) -> list[str]:
 
 
 def _origins(found: Sequence[Outcome]) -> list[str]:
-    """A line for each batch size, code and day: what was trained with them, images, machine and software."""
+    """A line for each photos, batch size, code and day: what was trained with them, images, machine, software."""
     models: dict[str, list[str]] = {}
     for one in (one for some in found for one in some.trainings):
         batch, place = one.settings.get("batch_size"), table.place_line(one.machine, one.code, one.started)
-        models.setdefault(f"{one.images:,} images an epoch in batches of {batch}; {place}", []).append(one.model)
+        photos = f"{one.images:,} {one.data.get('photos', 'images')} an epoch"
+        models.setdefault(f"{photos} in batches of {batch}; {place}", []).append(one.model)
     return [f"{', '.join(dict.fromkeys(some))}: {line}" for line, some in models.items()]
 
 

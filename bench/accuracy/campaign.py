@@ -21,7 +21,7 @@ def plan(
         models: Names.
         ways: Names.
         seeds: How many: 1, 2, 3 …
-        records: Folder of the records.
+        records: Folder of the records, as every process finds it, or bucket.
         epochs: None for the codelab's.
         weights: Path of weights by model; a model that is not named begins with random ones.
     """
@@ -31,7 +31,7 @@ def plan(
             model=model,
             way=way,
             seed=seed,
-            records=str(Path(records).resolve()),
+            records=records,
             epochs=epochs,
             weights=weights.get(model, ""),
             campaign=campaign,
@@ -69,12 +69,9 @@ def stored(results: Path, campaign: str) -> list[Trained]:
 
 
 def latest(results: Path) -> list[Trained]:
-    """Those of the machine that trained last: of each model and way those of the code that trained it last."""
+    """Those of the machine that trained last: of each kind those of the code that trained it last, one a seed."""
     kept = sorted(store.load_trainings(results), key=lambda one: one.started)
     here = [one for one in kept if one.machine.get("id") == kept[-1].machine.get("id")]  # of nothing, nothing
-    newest = {_kind(one): one.code.get("digest") for one in here}
-    return [one for one in here if one.code.get("digest") == newest[_kind(one)]]
-
-
-def _kind(one: Trained) -> tuple:
-    return one.model, one.way, outcome.epochs(one)
+    newest = {outcome.kind(one): one.code.get("digest") for one in here}
+    last = {(outcome.kind(one), one.seed): one for one in here if one.code.get("digest") == newest[outcome.kind(one)]}
+    return [one for one in here if one is last.get((outcome.kind(one), one.seed))]

@@ -37,6 +37,7 @@ class Outcome:
         model: One of `models.NAMES`.
         way: One of `bench.lab.trained.WAYS`.
         epochs: How many a training was to have.
+        weights: With which it began; empty for random ones.
         trainings: Those that ended well.
         failed: Reasons of the others.
         accuracy: On the validation shards after the last epoch.
@@ -55,6 +56,7 @@ class Outcome:
     model: str
     way: str
     epochs: int
+    weights: str
     trainings: tuple[Trained, ...]
     failed: tuple[str, ...]
     accuracy: Middle | None
@@ -70,24 +72,27 @@ class Outcome:
 
 
 def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> list[Outcome]:
-    """One for each model, way and number of epochs, in the order in which they first came.
+    """One for each kind of training, in the order in which they first came: see `kind`.
 
     Args:
         trainings: Of one machine and one state of the code.
         target: Validation accuracy to be reached; see `target_of`, unless given.
     """
-    kinds: dict[tuple[str, str, int], list[Trained]] = {}
+    kinds: dict[tuple, list[Trained]] = {}
     for one in trainings:
-        kinds.setdefault((one.model, one.way, epochs(one)), []).append(one)
-    return [_outcome(*kind, some, target) for kind, some in kinds.items()]
+        kinds.setdefault(kind(one), []).append(one)
+    return [_outcome(some, target) for some in kinds.values()]
 
 
-def epochs(one: Trained) -> int:
-    """How many it was to have; one that failed left no settings, and counts with those of the recipe."""
-    return one.settings.get("epochs", recipes.recipe(one.model).epochs)
+def kind(one: Trained) -> tuple:
+    """What trainings must have in common to be seeds of one another: model, way, epochs, weights, photos and size."""
+    settings, data = one.settings, one.data
+    given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
+    return one.model, one.way, settings.get("epochs", recipes.recipe(one.model).epochs), *given
 
 
-def _outcome(model: str, way: str, epochs: int, trainings: Sequence[Trained], target: float | None) -> Outcome:
+def _outcome(trainings: Sequence[Trained], target: float | None) -> Outcome:
+    model, way, epochs, weights, *_ = kind(trainings[0])
     good = tuple(one for one in trainings if one.status == "ok" and one.history)
     target = target if target is not None else target_of(trainings[0])
     reached = [row for row in (first_at(one, target) for one in good) if row]
@@ -95,6 +100,7 @@ def _outcome(model: str, way: str, epochs: int, trainings: Sequence[Trained], ta
         model=model,
         way=way,
         epochs=epochs,
+        weights=weights,
         trainings=good,
         failed=tuple(f"{one.status}: {one.reason}" for one in trainings if one not in good),
         accuracy=Middle.of(one.history[-1]["val_accuracy"] for one in good),
@@ -186,15 +192,16 @@ class Parity:
         model: Of which.
         seeds: Trainings in each way.
         difference: Mean over seeds of its accuracy less the other's.
-        low: Lower end of the 95 % interval, by Student's t over seeds.
+        low: Lower end of the 95 % interval, by Student's t over seeds; None where all differ by the same, which few
+            seeds do by chance.
         high: Its upper end.
     """
 
     model: str
     seeds: int
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def parities(found: Sequence[Outcome], *, way: str = "mixed_bfloat16", than: str = "float32") -> list[Parity]:
@@ -208,6 +215,6 @@ def parities(found: Sequence[Outcome], *, way: str = "mixed_bfloat16", than: str
             continue
         mean = fsum(differences) / len(differences)
         interval = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95) if len(set(differences)) > 1 else None
-        low, high = (float(interval.low), float(interval.high)) if interval else (mean, mean)
+        low, high = (float(interval.low), float(interval.high)) if interval else (None, None)
         made.append(Parity(model=model, seeds=len(differences), difference=mean, low=low, high=high))
     return made

@@ -11,6 +11,7 @@ from bench.lab import machine, spawn
 from bench.lab.cell import Cell
 from bench.lab.measurement import RULER, STATUSES, known, readable
 from bench.lab.source import Source
+from flowers_core import recipes
 from flowers_core.errors import one_of
 
 # 1: way, settings, history, machine, code (2026-11).
@@ -136,7 +137,7 @@ def train(job: Job, *, timeout: float) -> Trained:
     with spawn.room() as folder:
         output, env = folder / "training", spawn.environment(Cell(model=job.model))
         done = spawn.run(job.command(output), folder, env=env, timeout=timeout, what="one training")
-        said = _said(json.loads(done.printed), output) if done.status == "ok" else {}
+        said = _said(json.loads(done.printed), output) if done.status == "ok" else _asked(job)
     return Trained(
         model=job.model,
         way=job.way,
@@ -151,6 +152,17 @@ def train(job: Job, *, timeout: float) -> Trained:
         machine=machine.fingerprint(),
         code=machine.code(),
     )
+
+
+def _asked(job: Job) -> dict:
+    """Settings and data of a training that failed, as far as they are known without it."""
+    source = Source(records=job.records)
+    settings = {
+        "epochs": job.epochs or recipes.recipe(job.model).epochs,
+        "weights": job.weights or None,
+        "image_size": source.manifest().image_size,
+    }
+    return {"settings": settings, "data": source.describe("records")}
 
 
 def _said(answer: dict, output: Path) -> dict:
