@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from flowers_core import images, manifest, splits
 from flowers_core.errors import one_of
-from flowers_core.records import explained
 from flowers_core.runs import Settings
 
 SPLITS = ("validation", "training")
@@ -95,7 +94,7 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     data = splits.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    with explained(shards):
+    with splits.explained(shards):
         return _evaluated(model, data, settings.classes)
 
 

@@ -4,9 +4,7 @@ import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -193,15 +191,6 @@ def explain(error: Exception, paths) -> Exception:
         except errors.InputError as place:
             return place
     return error
-
-
-@contextmanager
-def explained(paths) -> Iterator[None]:
-    """While these shards are read: what TensorFlow raises comes out as `explain` puts it."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise explain(error, paths) from error
 
 
 def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: int | None):

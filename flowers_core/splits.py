@@ -3,10 +3,12 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 
-from flowers_core import batches, caching, images, service
+from flowers_core import batches, caching, images, records, service
 
 
 def training(  # noqa: PLR0913 - its options
@@ -105,3 +107,12 @@ def _augmented(data, augmentation: str, seed):
 def draws(seed: int):
     """For each image of a training in turn what decides its augmentation: int64, shape `(2,)`."""
     return tf.data.Dataset.random(seed).batch(2, drop_remainder=True)
+
+
+@contextmanager
+def explained(shards) -> Iterator[None]:
+    """While these shards are read: what TensorFlow raises comes out as `records.explain` puts it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise records.explain(error, shards) from error

@@ -8,7 +8,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import caching, features, manifest, models, precision, progress, records, schedules, service, splits
+from flowers_core import caching, features, manifest, models, precision, progress, schedules, service, splits
 from flowers_core.devices import Device
 from flowers_core.errors import InputError
 from flowers_core.keeping import Epochs, Moving, StopAtNaN, StopAtTarget
@@ -106,7 +106,7 @@ def train(
     shards = (*training_shards, *validation_shards)
     steps = sum(map(manifest.count, training_shards)) // settings.batch_size
     _seed(settings)
-    with records.explained(shards), service.told(), device.scope(), precision.use(settings.precision):
+    with splits.explained(shards), service.told(), device.scope(), precision.use(settings.precision):
         model = _compiled(settings, run)
         done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
         rows = _rows(run, done)
@@ -115,7 +115,7 @@ def train(
         learner, data, validation = _fed(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
     epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
     bar = progress.bar(f"training {settings.model}", (settings.epochs - done) * steps)
-    with records.explained(shards), service.told(), device.scope(), bar as advance:
+    with splits.explained(shards), service.told(), device.scope(), bar as advance:
         learner.fit(
             data,
             steps_per_epoch=steps,

@@ -1,9 +1,11 @@
 """A process that makes batches for another one: `python -m flowers_core.worker`, started by `workers`."""
 
+import ctypes
 import json
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -65,8 +67,20 @@ def _noting(pairs: Iterable[tuple[bytes, int]], labels: np.ndarray) -> Iterator[
         yield jpeg
 
 
+def _wake_with_parent() -> None:
+    """Asks the kernel to let this process go on when its parent ends, lest it be held still for ever.
+
+    Awake, it reads that its input has ended. Another signal would do harm: the kernel sends it, too, when only the
+    thread ends that started this process.
+    """
+    with suppress(OSError, AttributeError):
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGCONT)
+
+
 def main() -> None:
     """Follows standard input until it ends, which it does with the process at its other end."""
+    _wake_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for that process to decide
 
     def answer(said: dict) -> None:

@@ -45,22 +45,22 @@ class Timing:
     step_seconds: tuple[float, ...]
     step_cpu_seconds: tuple[float, ...]
 
-    def over(self, several: int, *, least: int) -> "Timing":
+    def over(self, several: int) -> "Timing":
         """The same with each time the mean of several steps: see `means`."""
-        wall, cpu = (means(seconds, several, least=least) for seconds in (self.step_seconds, self.step_cpu_seconds))
+        wall, cpu = means(self.step_seconds, several), means(self.step_cpu_seconds, several)
         return replace(self, step_seconds=wall, step_cpu_seconds=cpu)
 
 
-def means(seconds: tuple[float, ...], several: int, *, least: int) -> tuple[float, ...]:
-    """Means of so many steps in a row: the median of single ones would lie where their input comes in bursts.
+def means(seconds: tuple[float, ...], several: int) -> tuple[float, ...]:
+    """Means of so many steps in a row: the median of single ones would lie where they wait for bursts of input.
 
     Args:
         seconds: Of each step.
-        several: Steps of a mean; what is left over at the end is not counted.
-        least: Means there must be, else the steps stay as they are: they are too slow to wait for their input.
+        several: Steps of a mean, all where there are fewer; what is left over at the end is not counted.
     """
+    several = min(several, len(seconds)) or 1
     whole = range(0, len(seconds) - several + 1, several)
-    return tuple(fmean(seconds[start : start + several]) for start in whole) if len(whole) >= least else seconds
+    return tuple(fmean(seconds[start : start + several]) for start in whole)
 
 
 def cpu_seconds() -> float:
@@ -103,6 +103,7 @@ def watch(
     step: Callable[[], object],
     effort: Effort,
     *,
+    after_first: Callable[[], object] = lambda: None,
     at_start: Callable[[], object] = lambda: None,
     wall: Callable[[], float] = perf_counter,
     cpu: Callable[[], float] = cpu_seconds,
@@ -112,6 +113,7 @@ def watch(
     Args:
         step: What is measured.
         effort: How long to measure.
+        after_first: Called when the first step has ended, which compiles.
         at_start: Called when the warm-up is over and the timed steps begin.
         wall: Clock for elapsed seconds.
         cpu: Clock for CPU seconds.
@@ -123,6 +125,7 @@ def watch(
         return wall() - start, cpu() - cpu_start
 
     first, _ = timed()
+    after_first()
     warmup = [timed()[0]]
     while len(warmup) < 2 or (len(warmup) < MOST_WARMUP_STEPS and sum(warmup) < 2 * effort.seconds + 2):
         if len(warmup) >= least_warmup(median(warmup)) and is_steady(warmup):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 from time import perf_counter, sleep
 
-from bench.lab import child, machine, subject
+from bench.lab import child, damage, machine, subject
 from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.measurement import STATUSES, known, readable
 from bench.lab.source import Source
@@ -145,7 +145,7 @@ def run(
 
 
 def emulate(consumer: Consumer, pipeline: str, source: Source, *, seconds: float) -> Emulated:
-    """Feeds one consumer in this process; what cannot be fed is `n/a` with the reason."""
+    """Feeds one consumer in this process; what cannot be fed is `n/a`, what fails `error`, each with the reason."""
     load, started = machine.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=consumer.batch_size, image_size=consumer.image_size)
     source = source.sized(cell.image_size)
@@ -155,10 +155,13 @@ def emulate(consumer: Consumer, pipeline: str, source: Source, *, seconds: float
         data = source.describe(cell.reads)
         batches = subject.dataset(cell, source)
         subject.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
+        load.start()
+        found = consume(iter(batches), consumer.step_seconds, seconds=seconds)
     except InputError as error:
         return Emulated(**given, status="n/a", reason=str(error))
-    load.start()
-    found = consume(iter(batches), consumer.step_seconds, seconds=seconds)
+    except Exception as error:  # whatever a framework throws is this one's reason, and the next one is still emulated
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        return Emulated(**given, status="error", reason=damage.find(cell, source, error) or reason)
     steps = len(found["wait_seconds"])
     rate = consumer.batch_size * steps / found["total_seconds"]
     return Emulated(**given, **found, status="ok", images_per_second=rate, data=data, foreign_cpu_share=load.share())

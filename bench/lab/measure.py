@@ -107,11 +107,11 @@ def _peak_bytes() -> int:
 
 
 def _held_bytes(pid: int) -> int:
-    """Memory that a process holds, of what it shares its part; 0 when it is gone."""
+    """Memory that a process holds alone: what it shares counts with this one; 0 when it is gone."""
     import psutil
 
     with suppress(psutil.Error):
-        return psutil.Process(pid).memory_full_info().pss
+        return psutil.Process(pid).memory_full_info().uss
     return 0
 
 
@@ -158,15 +158,16 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
 
 
 def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
-    """What the clock says of a step, and how busy the machine was meanwhile."""
-    # Steps fed by bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
-    several = 1 if batches is None else subject.at_once(job.cell)
+    """What the clock says of a step, and how busy the machine was meanwhile; `batches`: what feeds it, if anything."""
     load = machine.ForeignLoad()
-    timing = clock.watch(step, job.effort, at_start=load.start)
+    backlog = subject.backlog(job.cell)
+    timing = clock.watch(step, job.effort, after_first=lambda: waiting.drain(batches, backlog), at_start=load.start)
     seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
     waits = waiting.of_last(batches, len(timing.step_seconds))
-    seen["step_wait_seconds"] = clock.means(waits, several, least=job.effort.least_steps)
-    timing = timing.over(several, least=job.effort.least_steps)
+    if batches is not None and waiting.waited(waits, timing.step_seconds):
+        # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
+        timing, waits = timing.over(subject.at_once(job.cell)), clock.means(waits, subject.at_once(job.cell))
+    seen["step_wait_seconds"] = waits
     if job.trace:
         step_seconds = median(timing.step_seconds)
         seen["trace"] = trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)

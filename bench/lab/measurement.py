@@ -9,7 +9,7 @@ from bench.lab.cell import NO_MODEL, Cell
 from flowers_core.errors import InputError, one_of
 
 # Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
-RULER = "1"
+RULER = "2"
 
 # 1: cell, status, both clocks, memory, loss, machine, code, load, sweep and round (2026-11).
 FORMAT = 1
@@ -33,8 +33,8 @@ class Measurement:
         warmup_steps: Steps thrown away, the first one among them.
         steady: Whether the warm-up ended because the step was steady.
         images_per_step: Images that one timed step handles.
-        step_seconds: Wall time of each timed step.
-        step_cpu_seconds: CPU time of each, all threads of the process.
+        step_seconds: Wall time of each timed step; of steps that wait for bursts of input the mean of several.
+        step_cpu_seconds: CPU time of the same, see `clock.cpu_seconds`.
         step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it cannot be told.
         images_per_second: `images_per_step` over the median of `step_seconds`.
         peak_bytes: Most memory that the process held (its resident set), with the processes that make its batches.

@@ -159,10 +159,13 @@ def _plant(workers: list[Worker], planted: plant.Plant) -> None:
 
 
 def _steps(worker: Worker) -> int:
-    """How many steps make a turn, whole bursts of their input; the first long turn is thrown away."""
+    """How many steps make a turn, the nearest number of whole bursts; the first long turn is thrown away.
+
+    A pipeline alone always waits for its bursts; steps of a model that are long beside a burst need not.
+    """
     told = worker.do("calibrate")
     steps = max(1, round(TURN_SECONDS / told["step_seconds"]))
-    steps = steps - steps % told["at_once"] or steps  # else slow enough not to wait for input
+    steps = round(steps / told["burst"]) * told["burst"] or (told["burst"] if told["alone"] else steps)
     worker.do("sample", steps=LONG_TURNS * steps)
     return steps
 

@@ -1,6 +1,7 @@
 """What is timed: a cell made into a step, a callable that has done its work when it returns."""
 
 import math
+import os
 from collections.abc import Callable
 from time import perf_counter
 
@@ -63,6 +64,7 @@ def drawing(iterator, count: int) -> Callable[[], None]:
 
 def batches_per_step(iterator, at_once: int = 1) -> int:
     """How many batches make a step long enough to time, whole bursts of them: see `at_once`."""
+    next(iterator)  # waits for processes and threads to start: of such a wait nothing is to be counted
     start, count = perf_counter(), 0
     while perf_counter() - start < PIPELINE_STEP_SECONDS or count % at_once:
         next(iterator)
@@ -71,9 +73,22 @@ def batches_per_step(iterator, at_once: int = 1) -> int:
 
 
 def at_once(cell: Cell) -> int:
-    """How many batches of a cell's pipeline come at once; 1 where the code under test is older than the question."""
+    """How many batches of a cell's pipeline come at once, from all processes that make them, for they keep step.
+
+    1 where nothing makes several, or the code under test is older than the question.
+    """
     asked = getattr(pipelines, "at_once", None)
-    return asked(cell.pipeline, image_size=cell.image_size, batch_size=cell.batch_size) if asked else 1
+    if not asked or cell.pipeline not in pipelines.BY_WORKERS:
+        return 1
+    each = asked(cell.pipeline, image_size=cell.image_size, batch_size=cell.batch_size)
+    return each * len(os.sched_getaffinity(0))
+
+
+def backlog(cell: Cell) -> int:
+    """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
+    from flowers_core import workers
+
+    return workers.MOST * at_once(cell) if at_once(cell) > 1 else 0
 
 
 class Unsuitable(RuntimeError):

@@ -5,9 +5,12 @@ Python, as here. That costs about 0.1 ms a step.
 """
 
 from collections.abc import Callable, Iterator
+from math import fsum
 from time import perf_counter
 
 from bench.lab.cell import RESIDENT, Cell
+
+NOTHING_SHARE = 0.02  # of the steps' time: what draws from full buffers take
 
 
 class Waiting(Iterator):
@@ -32,6 +35,18 @@ def watched(cell: Cell, batches, *, replicas: int):
     """
     alone = replicas == 1 and cell.backend == "tensorflow" and cell.pipeline != RESIDENT
     return Waiting(batches) if alone else batches
+
+
+def drain(batches, count: int) -> None:
+    """Draws what was made ready while a step compiled; no step would wait until it was used up."""
+    if isinstance(batches, Waiting):
+        for _ in range(count):
+            next(batches)
+
+
+def waited(waits: tuple[float, ...], step_seconds: tuple[float, ...]) -> bool:
+    """Whether steps waited for their input, or may have: where the draws were not timed nobody knows."""
+    return not waits or fsum(waits) > NOTHING_SHARE * fsum(step_seconds)
 
 
 def of_last(batches, steps: int) -> tuple[float, ...]:

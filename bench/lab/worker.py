@@ -98,7 +98,9 @@ def serve(orders, answer) -> None:
             turn.take(step, 1)
             answer({"planted": order["plant"]})
         elif order["do"] == "calibrate":
-            answer({"step_seconds": step_seconds(step), "at_once": subject.at_once(cell)})
+            answer(
+                {"step_seconds": step_seconds(step), "burst": subject.at_once(cell), "alone": cell.model == NO_MODEL}
+            )
         else:
             answer({"sample": turn.take(step, order["steps"])})
 

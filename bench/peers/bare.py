@@ -5,9 +5,11 @@ no lock, and decodes into memory that it uses again.
 """
 
 import multiprocessing
+import os
 from itertools import cycle, islice
 from pathlib import Path
 
+from bench.lab.measure import die_with_parent
 from bench.peers.task import Task
 
 
@@ -23,10 +25,17 @@ def at_once(task: Task, work):
     done = context.Semaphore(0)
     for number in range(task.cores):
         mine = paths[number :: task.cores]
-        context.Process(target=work, args=(task.way, mine, task.image_size, task.batch_size, done), daemon=True).start()
+        given = task.way, mine, task.image_size, task.batch_size, done
+        context.Process(target=_working, args=(work, os.getpid(), *given), daemon=True).start()
     while True:
         done.acquire()
         yield task.batch_size
+
+
+def _working(work, parent: int, *given) -> None:
+    """Works until the lane ends, however it does."""
+    die_with_parent(parent)
+    work(*given)
 
 
 def _work(way: str, paths: list[str], size: int, batch_size: int, done) -> None:

@@ -61,8 +61,12 @@ class Runner:
         self._words = Path(task.scratch) / "stderr"
         command, env = [python, "-P", "-m", "bench.peers.lane"], spawn.environment(Cell(model="dense"))
         self._process, self._answers = spawn.begin(command, Path(task.scratch), self._words, env=env)
-        self._tell({"task": asdict(task), "module": lane.module, "parent": os.getpid()})
-        self._heard(self._answer())
+        try:
+            self._tell({"task": asdict(task), "module": lane.module, "parent": os.getpid()})
+            self._heard(self._answer())
+        except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
+            self.end()
+            raise
 
     def _tell(self, order: dict) -> None:
         with suppress(BrokenPipeError):  # it has died, which the answer will say

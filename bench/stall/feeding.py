@@ -108,7 +108,7 @@ def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tupl
     try:
         if planned.sweep.cells:
             code = watch.run(planned.sweep, results, limits=limits, show=lambda *_: None)
-        _emulate(planned, results)
+        code = max(code, _emulate(planned, results, tell))
     except KeyboardInterrupt:
         code = door.INTERRUPTED
         tell("interrupted: what has ended is kept and shown; `python -m bench feed --last` shows it again")
@@ -127,10 +127,11 @@ def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tupl
     )
 
 
-def _emulate(planned: Feeding, results: Path) -> None:
-    jobs = planned.emulations
+def _emulate(planned: Feeding, results: Path, tell: Callable[[str], None]) -> int:
+    """Emulates what is planned, and gives the exit code: what has ended is kept, whatever becomes of the others."""
+    jobs, statuses = planned.emulations, []
     if not jobs:
-        return
+        return watch.DONE
     found = emulated.run(
         jobs,
         planned.sweep.source,
@@ -138,8 +139,16 @@ def _emulate(planned: Feeding, results: Path) -> None:
         campaign=planned.sweep.id,
         timeout=MOST_EMULATION_SECONDS * len(jobs),
     )
-    for one in progress.track(found, "emulated accelerators", len(jobs)):
-        store.append_emulation(one, results)
+    try:
+        for one in progress.track(found, "emulated accelerators", len(jobs)):
+            store.append_emulation(one, results)
+            statuses.append(one.status)
+    except InputError as error:
+        tell(f"{error}: {len(jobs) - len(statuses)} accelerators were not emulated")
+        return watch.SOME_FAILED
+    if "ok" not in statuses and not planned.sweep.cells:
+        return watch.NOTHING_MEASURED
+    return watch.SOME_FAILED if "error" in statuses else watch.DONE
 
 
 def stored(results: Path) -> Account:

@@ -71,3 +71,13 @@ def test_lines_of_a_newer_program_are_left_out(trained, tmp_path):
     path.write_text(json.dumps({**line, "format": 99}) + "\n" + json.dumps(line) + "\n{\n")
 
     assert len(store.load_trainings(tmp_path)) == 1
+
+
+def test_a_seed_counts_once(trained, tmp_path):
+    """A campaign that is run again replaces its trainings: the same seeds twice would make intervals too narrow."""
+    for campaign_name, day in (("first", 24), ("second", 25)):
+        for seed in (1, 2):
+            one = trained(seed=seed, campaign=campaign_name, started=f"2026-11-{day}T12:00:00+00:00")
+            store.append_training(one, tmp_path)
+
+    assert [(one.campaign, one.seed) for one in campaign.latest(tmp_path)] == [("second", 1), ("second", 2)]

@@ -140,3 +140,19 @@ def test_drawn_photos_have_a_mark_of_their_own(trained):
     assert outcome.target_of(trained("squeezenet", data=drawn)) is None
     assert outcome.target_of(trained("squeezenet_small", data=drawn)) == outcome.GARDEN_TARGETS["squeezenet_small"]
     assert outcome.target_of(trained("squeezenet_small", data={"photos": "mine"})) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"settings": {"weights": "imagenet"}},
+        {"settings": {"image_size": 331}},
+        {"data": {"photos": "garden", "images": 300}},
+    ],
+)
+def test_trainings_of_another_kind_are_not_pooled(trained, other):
+    """Other weights, sizes or photos are no other seeds."""
+    same = {"settings": {"image_size": 192}, "data": {"photos": "flower_photos", "images": 1000}}
+    found = outcome.outcomes([trained(seed=1, **same), trained(seed=2, **same), trained(seed=3, **{**same, **other})])
+
+    assert [len(one.trainings) for one in found] == [2, 1]

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from flowers_core import errors, images, manifest, photos, plan, records
+from flowers_core import errors, images, manifest, photos, plan, records, splits
 
 CLASSES = photos.CLASSES
 SIZE = 24
@@ -266,3 +266,15 @@ def test_explain_turns_a_pipelines_error_into_the_place(written, shard):
     assert isinstance(explained, errors.InputError)
     assert f"{shard} must hold whole records. Received: record 6" in str(explained)
     assert records.explain(raised.value, [whole]) is raised.value
+
+
+def test_a_damaged_shard_is_explained_wherever_it_is_read(shard):
+    """What TensorFlow raises comes out with the place; where all is whole it stays what it was."""
+    content = bytearray(shard.read_bytes())
+    content[-8] ^= 1
+    shard.write_bytes(content)
+
+    with pytest.raises(errors.InputError, match="must hold whole records"), splits.explained([str(shard)]):
+        raise tf.errors.DataLossError(None, None, "corrupted record")
+    with pytest.raises(tf.errors.UnavailableError), splits.explained([]):
+        raise tf.errors.UnavailableError(None, None, "elsewhere")

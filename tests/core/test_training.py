@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from flowers_core import devices, features, manifest, models, photos, recipes, records, schedules, training
 from flowers_core.errors import InputError
-from flowers_core.keeping import NotFinite
+from flowers_core.keeping import Epochs, NotFinite
 from flowers_core.runs import Run
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
@@ -259,3 +259,23 @@ def test_without_a_seed_too_half_of_the_features_are_of_mirror_images(folder):
     np.testing.assert_array_equal(mirrored[:, :, ::-1], images)
     assert all(known.labels[at % 40] == label for at, label in found)
     assert 50 < sum(at >= 40 for at, _ in found) < 150
+
+
+def test_weights_that_a_last_step_ruined_are_not_kept(tmp_path):
+    """Its own loss was a number, that of validation is none: no row, no weights, and it says when."""
+    rows = []
+    epochs = Epochs(Run(tmp_path), None, images=8, rows=rows, begun=0.0, tell=print)
+    epochs.on_epoch_begin(0)
+
+    with pytest.raises(NotFinite, match=r"The validation loss is nan at the end of epoch 1: nothing is kept"):
+        epochs.on_epoch_end(0, {"loss": 1.0, "accuracy": 0.5, "val_loss": float("nan"), "val_accuracy": 0.2})
+    assert rows == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_features_of_images_that_never_came_are_refused(folder):
+    """Who lost a worker on the way trains on nothing that was not computed."""
+    shards = manifest.paths(folder, manifest.load(folder))
+    base = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    with pytest.raises(InputError, match=r"Each of the 41 images must come once .* Received: 40"):
+        features.Features(base, shards, image_size=32, batch_size=5, count=41)

@@ -3,10 +3,14 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
+import time
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -124,3 +128,24 @@ def test_a_record_of_another_size_is_raised_here(written):
     places = list(shards.places(manifest.paths(*written)))
     with pytest.raises(errors.InputError, match="must be of 16 x 16"):
         list(workers.made(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
+
+
+def test_a_process_that_is_held_ends_with_its_parent():
+    """Killed by -9, who held its workers still cannot let them go on: the kernel does, and they find no input."""
+    code = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'flowers_core.worker'], stdin=subprocess.PIPE)\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        while not any(int(line[8:], 16) & 2 for line in _status(worker.pid) if line.startswith("SigIgn:")):
+            time.sleep(0.05)
+        worker.suspend()
+        parent.kill()
+    worker.wait(timeout=30)
+
+
+def _status(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/status").read_text().splitlines()

@@ -117,21 +117,30 @@ BURSTS = (0.001, 0.001, 0.001, 0.013) * 6
 @pytest.mark.parametrize("phase", range(4))
 def test_bursts_are_timed_whole_wherever_they_begin(phase):
     """A median of single steps would say 1 ms; four in a row take 16 ms, from any of them on."""
-    found = means(BURSTS[phase:], 4, least=5)
-
-    assert found == pytest.approx((0.004,) * 5 if phase else (0.004,) * 6)
+    assert means(BURSTS[phase:], 4) == pytest.approx((0.004,) * (5 if phase else 6))
 
 
-def test_steps_too_few_for_means_stay_as_they_are():
-    """Slow steps do not wait for their input; and one at once is no burst."""
-    assert means(BURSTS[:12], 4, least=5) == BURSTS[:12]
-    assert means(BURSTS, 1, least=5) == BURSTS
+def test_fewer_steps_than_a_burst_give_one_mean():
+    """What is left over is not counted where there is a whole one; and one at once is no burst."""
+    assert means(BURSTS[:3], 4) == pytest.approx((0.001,))
+    assert means(BURSTS[:7], 4) == pytest.approx((0.004,))
+    assert means(BURSTS, 1) == BURSTS
+    assert means((), 4) == ()
 
 
 def test_both_clocks_are_averaged_over_the_same_steps():
     """CPU seconds stand beside wall seconds, step by step."""
-    timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).over(4, least=5)
+    timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).over(4)
 
     assert len(timing.step_seconds) == len(timing.step_cpu_seconds) >= 5
     assert timing.step_seconds == pytest.approx([0.1] * len(timing.step_seconds))
     assert timing.step_cpu_seconds == pytest.approx([0.2] * len(timing.step_seconds))
+
+
+def test_what_follows_the_first_step_is_in_no_time():
+    """Between the step that compiles and the next there is room for whoever has to use up what was made ready."""
+    fake = FakeTime(endless([1.0], 0.1))
+    timing = watch(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
+
+    assert timing.first_step_seconds == 1.0
+    assert max(timing.step_seconds) == pytest.approx(0.1)

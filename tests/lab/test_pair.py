@@ -48,10 +48,20 @@ def test_what_is_planted_is_seen(units):
     assert sum(slept.step_seconds("candidate", "wall")) > 1.3 * sum(slept.step_seconds("base", "wall"))
 
 
-@pytest.mark.parametrize(("seconds", "at_once", "steps"), [(0.008, 4, 24), (0.008, 1, 25), (0.1, 4, 2), (9.0, 4, 1)])
-def test_a_turn_holds_whole_bursts(seconds, at_once, steps):
-    """Of batches that come several at once a turn has all or none; slow steps do not wait for theirs."""
-    worker = SimpleNamespace(do=lambda *_, **__: {"step_seconds": seconds, "at_once": at_once})
+@pytest.mark.parametrize(
+    ("seconds", "burst", "alone", "steps"),
+    [
+        (0.008, 4, True, 24),
+        (0.008, 1, True, 25),
+        (0.1, 4, True, 4),
+        (9.0, 4, True, 4),
+        (9.0, 4, False, 1),
+        (0.06, 4, False, 4),
+    ],
+)
+def test_a_turn_holds_whole_bursts(seconds, burst, alone, steps):
+    """Of batches that come several at once a turn has all; long steps of a model do not wait for theirs."""
+    worker = SimpleNamespace(do=lambda *_, **__: {"step_seconds": seconds, "burst": burst, "alone": alone})
 
     assert pair._steps(worker) == steps
 

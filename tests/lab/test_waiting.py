@@ -47,3 +47,18 @@ def test_a_fed_cell_says_how_long_it_waited(little_garden, little_records):
     assert done.status == "ok", done.reason
     assert len(done.step_wait_seconds) == len(done.step_seconds)
     assert all(0 < wait < step for wait, step in zip(done.step_wait_seconds, done.step_seconds, strict=True))
+
+
+def test_what_was_made_ready_is_drawn_away():
+    """Of an iterator that is watched so many batches are gone; any other is left alone."""
+    watched, other = waiting.Waiting(range(10)), iter(range(10))
+    waiting.drain(watched, 4)
+    waiting.drain(other, 4)
+
+    assert (next(watched), next(other)) == (4, 0)
+
+
+@pytest.mark.parametrize(("waits", "found"), [((), True), ((0.0, 0.0, 0.001), False), ((0.0, 0.0, 0.5), True)])
+def test_steps_that_never_wait_are_told_from_those_that_do(waits, found):
+    """Where nobody timed the draws, they may have."""
+    assert waiting.waited(waits, (0.3, 0.3, 0.3)) is found

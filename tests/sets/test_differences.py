@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.lab.measurement import RULER
 from bench.sets.differences import differences
 
 
@@ -58,11 +59,11 @@ def test_uncommitted_changes(measured):
 
 def test_the_ruler_and_the_data(measured):
     """Another ruler and other photos are differences; a resident batch has no photos and contradicts none."""
-    base = replace(measured(), ruler="1", data={"photos": "garden", "images": 300})
-    candidate = replace(measured(seconds=(0.2,)), ruler="2", data={"photos": "flower_photos", "images": 300})
+    base = replace(measured(), data={"photos": "garden", "images": 300})
+    candidate = replace(measured(seconds=(0.2,)), ruler="other", data={"photos": "flower_photos", "images": 300})
 
     assert differences([base, measured(seconds=(0.3,))], [candidate]) == [
-        "ruler 1, 2",
+        f"ruler {RULER}, other",
         "photos garden, flower_photos",
     ]
 
