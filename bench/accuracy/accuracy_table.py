@@ -18,11 +18,15 @@ LEFT = 2  # columns that are names
 def _share(middle: Middle | None) -> str:
     if middle is None:
         return figures.ABSENT
+    if middle.low == middle.high:  # one training has no spread
+        return f"{middle.value:.3f}"
     return f"{middle.value:.3f} [{middle.low:.3f}, {middle.high:.3f}]"
 
 
 def _seconds(middle: Middle | None) -> str:
-    return figures.ABSENT if middle is None else figures.interval(middle.value, middle.low, middle.high)
+    if middle is None or middle.low == middle.high:
+        return figures.duration(middle and middle.value)
+    return figures.interval(middle.value, middle.low, middle.high)
 
 
 def _codelab(model: str) -> str:
