@@ -164,7 +164,13 @@ def _draw_all(tasks, processes: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_settle)
         try:
-            for _ in pool.map(_draw_one, tasks, chunksize=4):
+            # Held back, lest Ctrl-C end a process that has not settled: the pool would kill the others in mid-photo.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                drawn = pool.map(_draw_one, tasks, chunksize=4)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            for _ in drawn:
                 advance()
         finally:
             pool.shutdown(cancel_futures=True)
