@@ -76,8 +76,8 @@ def _steps(summaries: Sequence[Summary]) -> str | None:
 
 
 def _feeding(summaries: Sequence[Summary]) -> str | None:
-    """Whether the input pipeline can feed the hungriest model."""
-    pipeline = _fastest(summaries, lambda one: one.cell.model == NO_MODEL and one.cell.pipeline == "records_parallel")
+    """Whether the fastest input pipeline of a first epoch can feed the hungriest model."""
+    pipeline = _fastest(summaries, lambda one: one.cell.model == NO_MODEL and not one.cell.pipeline.endswith("_cached"))
     eater = _fastest(
         _steps_alone(summaries), lambda one: not pipeline or one.cell.image_size == pipeline.cell.image_size
     )
@@ -91,7 +91,7 @@ def _feeding(summaries: Sequence[Summary]) -> str | None:
         else f"{share:.0%} of what the hungriest model, {eater.cell.model}, eats: it is input-bound in its first epoch"
     )
     rate = figures.rate(eater.images_per_second)
-    return f"Alone on all cores, the records pipeline delivers {verdict} ({rate} images/s)."
+    return f"Alone on all cores, {pipeline.cell.pipeline} delivers {verdict} ({rate} images/s)."
 
 
 def _precisions(summaries: Sequence[Summary]) -> str | None:

@@ -56,13 +56,15 @@ def test_the_fastest_and_slowest_models_are_named(measured):
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.04, "2.5 times"), (0.2, "50% of what")])
 def test_the_pipeline_is_held_against_the_hungriest_model(measured, seconds, expected):
-    """It can feed it, or the step is input-bound."""
+    """The fastest of a first epoch, which no cache helps, can feed it, or the step is input-bound."""
     found = said(
-        measured(model="none", pipeline="records_parallel", seconds=(seconds,) * 3),
+        measured(model="none", pipeline="records_cached", seconds=(0.001,) * 3),
+        measured(model="none", pipeline="records_parallel", seconds=(1.0,) * 3),
+        measured(model="none", pipeline="records_turbo", seconds=(seconds,) * 3),
         measured(model="convnet", seconds=(0.1,) * 3),
     )
 
-    assert any(expected in one and "convnet" in one for one in found)
+    assert any(f"records_turbo delivers {expected}" in one and "convnet" in one for one in found)
 
 
 def test_precisions_are_counted(measured):
