@@ -211,9 +211,9 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
     training_shards, validation_shards = parts
     seed = None if settings.seed is None else settings.seed + done  # an epoch that follows is no repetition
     size = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
-    split = _affordable(model, settings, [*training_shards, *validation_shards], tell)
+    shards = [*training_shards, *validation_shards]
+    split = _affordable(model, settings, shards, tell)
     if split is None:
-        shards = [*training_shards, *validation_shards]
         cache = caching.decide(sum(map(manifest.count, shards)), image_size=settings.image_size)
         tell(cache.told)
         size["cache"] = cache
@@ -230,8 +230,8 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
         return model, data, splits.validation(validation_shards, **size).apply(known_end)
     base, head = split
     known, unseen = (
-        features.Features(base, shards, count=sum(map(manifest.count, shards)), mirrored=mirrored, **size)
-        for shards, mirrored in ((training_shards, settings.mirrored), (validation_shards, False))
+        features.Features(base, some, count=sum(map(manifest.count, some)), mirrored=mirrored, **size)
+        for some, mirrored in ((training_shards, settings.mirrored), (validation_shards, False))
     )
     data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
     head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)

@@ -166,7 +166,8 @@ def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_
     waits = waiting.of_last(batches, len(timing.step_seconds))
     if batches is not None and waiting.waited(waits, timing.step_seconds):
         # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
-        timing, waits = timing.over(subject.at_once(job.cell)), clock.means(waits, subject.at_once(job.cell))
+        burst = subject.at_once(job.cell)
+        timing, waits = timing.over(burst), clock.means(waits, burst)
     seen["step_wait_seconds"] = waits
     if job.trace:
         step_seconds = median(timing.step_seconds)

@@ -4,9 +4,11 @@ import dataclasses
 import os
 import re
 import shutil
+import sys
 
 import pytest
 
+import flowers_core
 from bench.lab import measure as lab_measure
 from bench.lab import subject
 from bench.lab.cell import NO_MODEL, Cell
@@ -184,6 +186,16 @@ def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
     monkeypatch.setattr(lab_measure.clock, "worker_ids", lambda: (os.getpid(), 2**22 + 1))
 
     assert lab_measure._peak_bytes() > alone + 1e8
+
+
+def test_code_without_workers_has_no_backlog(monkeypatch):
+    """What is measured may be older than they are: nothing of them is asked for."""
+    monkeypatch.delattr(pipelines, "at_once")
+    monkeypatch.delattr(flowers_core, "workers", raising=False)
+    monkeypatch.setitem(sys.modules, "flowers_core.workers", None)
+
+    assert subject.backlog(Cell(model="dense", pipeline="records_turbo")) == 0
+    assert subject.backlog(Cell(model="dense")) == 0
 
 
 def test_a_job_survives_json():
