@@ -1,4 +1,4 @@
-"""The front door of both command lines: a user's mistake is one sentence and an exit code, never a traceback."""
+"""The front door of both command lines: what went wrong is one sentence and an exit code, never a traceback."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from flowers_core import folders
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, RunFailed, one_of
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -16,7 +16,7 @@ INSTALL = "Install what is missing: `make bench EXTRAS=[jax]`, `[gpu]` or `[tpu]
 
 
 def enter(command: click.Command) -> None:
-    """Runs a command line and exits: 0 done, 1 the machine refused (disk, network), 2 wrong use, 130 Ctrl-C."""
+    """Runs a command line and exits: 0 done, 1 it failed (disk, network, a lost process), 2 wrong use, 130 Ctrl-C."""
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
@@ -25,6 +25,9 @@ def enter(command: click.Command) -> None:
     except InputError as error:
         click.echo(f"error: {error}", err=True)
         code = WRONG_USE
+    except RunFailed as error:
+        click.echo(f"error: {error}", err=True)
+        code = FAILED
     except OSError as error:
         click.echo(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), err=True)
         code = FAILED

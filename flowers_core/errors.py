@@ -1,8 +1,16 @@
-"""Mistakes of the user, which a command line shows as one sentence and never as a traceback."""
+"""Errors that a command line shows as one sentence and never as a traceback: the user's mistakes, failed runs."""
 
 
-class InputError(ValueError):
+class ReportedError(ValueError):
+    """An error whose message says all that there is to know; what is raised is one of the two below."""
+
+
+class InputError(ReportedError):
     """What was given cannot be used; the message says what was expected, what was received, what to do."""
+
+
+class RunFailed(ReportedError):
+    """What was asked for was right, but the run failed: a process died, a worker was lost, an installation failed."""
 
 
 def one_of(name: str, value: object, allowed) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from flowers_core import images, progress, splits
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 
 def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -64,7 +64,7 @@ class Features:
             dispatcher: Address of a tf.data service that decodes them; empty for here.
 
         Raises:
-            InputError: If not all of them came.
+            RunFailed: If not all of them came.
         """
         data = splits.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
         sides = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
@@ -81,7 +81,7 @@ class Features:
                 self.labels[filled:end] = labels
                 filled = end
         if filled != count:
-            raise InputError(
+            raise RunFailed(
                 f"Each of the {count} images must come once to the frozen base. Received: {filled}. A worker of a "
                 f"service was lost, or the shards are not as their names say: try again, or without --dispatcher"
             )

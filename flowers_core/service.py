@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, ReportedError, RunFailed, one_of
 
 SHARDING = {
     "dynamic": "DYNAMIC",  # whichever worker is free asks for the next shard
@@ -65,6 +65,7 @@ def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynam
 
     Raises:
         InputError: If no dispatcher answers within `REACH_SECONDS`, or one of another TensorFlow does.
+        RunFailed: If one answers, but fails.
     """
     import tensorflow as tf
 
@@ -101,7 +102,8 @@ def drawn(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> I
         silent_seconds: Longest wait for one batch.
 
     Raises:
-        InputError: If a worker or the dispatcher fails, or none comes in time; the message says which.
+        RunFailed: If a worker or the dispatcher fails, or none comes in time; the message says which.
+        InputError: If the dispatcher cannot serve this pipeline: it runs another TensorFlow, or knows no workers.
     """
     import tensorflow as tf
 
@@ -133,19 +135,19 @@ def guarded(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Lets what `guarded` raised within TensorFlow come out as the InputError that it was."""
+    """Lets what `guarded` raised within TensorFlow come out as the error that it was."""
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.OpError as error:
-        ours = re.search(r"InputError: (.*)", str(error))
+        ours = re.search(r"(InputError|RunFailed): (.*)", str(error))
         if not ours:
             raise
-        raise InputError(ours[1]) from error
+        raise {"InputError": InputError, "RunFailed": RunFailed}[ours[1]](ours[2]) from error
 
 
-def explained(error: Exception, dispatcher: str) -> InputError:
+def explained(error: Exception, dispatcher: str) -> ReportedError:
     """What an error of TensorFlow means where it registers or draws a pipeline."""
     said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
     if "Version mismatch" in said:
@@ -155,19 +157,19 @@ def explained(error: Exception, dispatcher: str) -> InputError:
             f"Static sharding needs a dispatcher that was told its workers: `bench serve dispatcher --worker "
             f"HOST:PORT`, for each. Received: {dispatcher}: {said}"
         )
-    return InputError(
+    return RunFailed(
         f"A pipeline over {dispatcher} failed: {said}. Every worker must see the records under the same path as this "
         f"host, and run the same TensorFlow"
     )
 
 
-def _silent(dispatcher: str, seconds: float) -> InputError:
+def _silent(dispatcher: str, seconds: float) -> RunFailed:
     """Who is to blame for silence, as far as can be told from here."""
     try:
         reach(dispatcher)
     except InputError as error:
-        return InputError(f"No batch within {seconds:g} s: the dispatcher was lost. {error}")
-    return InputError(
+        return RunFailed(f"No batch within {seconds:g} s: the dispatcher was lost. {error}")
+    return RunFailed(
         f"No batch within {seconds:g} s from the workers of {dispatcher}, which answers: no worker has registered, or "
         f"one was lost. Start it again at the same address: python -m bench serve worker --dispatcher {dispatcher}"
     )

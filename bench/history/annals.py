@@ -7,12 +7,12 @@ from pathlib import Path
 from bench.history import chronicle, history
 from bench.history.history import History, Paired
 from bench.lab.cell import Cell
+from bench.lab.failures import ReportedError
 from bench.lab.source import Source
 from bench.ledger import store
 from bench.verdicts import compare, matches
 from bench.verdicts import verdict as verdicts
 from bench.verdicts.verdict import Rule
-from flowers_core.errors import InputError
 
 Tell = Callable[[str], object]
 
@@ -43,7 +43,7 @@ class Judge:
         """The verdict on `candidate`; inconclusive, with the reason told, where a commit cannot be built or run."""
         try:
             (match,) = matches.of_revisions([cell], base, candidate, self._source, tell=lambda _: None)
-        except InputError as error:
+        except ReportedError as error:
             self._tell(f"{base[:8]}..{candidate[:8]}: {error}")
             return Paired(verdict="inconclusive")
         key = cell, match.base.code["digest"], match.candidate.code["digest"]

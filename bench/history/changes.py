@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.history.series import Series
 from bench.lab import environments
-from flowers_core.errors import InputError
+from bench.lab.failures import RunFailed
 
 OTAVA = "0.8.0"
 SCRIPT = Path(__file__).with_name("otava_script.py")
@@ -112,7 +112,7 @@ def otava(values: list[list[float]], *, tell: Callable[[str], object] = lambda _
         For each list its change points, as `otava_script.py` says them.
 
     Raises:
-        InputError: If it can be neither found nor installed, or fails.
+        RunFailed: If it can be neither found nor installed, or fails.
     """
     python = environments.ensure(f"otava-{OTAVA}", [f"apache-otava=={OTAVA}"], tell=tell)
     asked = json.dumps({"window": WINDOW, "max_pvalue": MAX_PVALUE, "series": values})
@@ -125,10 +125,10 @@ def otava(values: list[list[float]], *, tell: Callable[[str], object] = lambda _
                 command, input=asked, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            raise InputError(f"apache-otava gave no answer in {TIMEOUT_SECONDS} s: ask for fewer commits") from None
+            raise RunFailed(f"apache-otava gave no answer in {TIMEOUT_SECONDS} s: ask for fewer commits") from None
         if done.returncode or not answer.exists():
             said = (done.stderr.strip().splitlines() or ["no word"])[-1]
-            raise InputError(
+            raise RunFailed(
                 f"apache-otava {OTAVA} failed ({said}): remove {Path(python).parents[1]}, it is then installed anew"
             )
         return json.loads(answer.read_text())

@@ -12,7 +12,7 @@ from threading import Timer
 
 from bench.lab import measure, spawn
 from bench.lab.cell import Cell
-from flowers_core.errors import InputError
+from bench.lab.failures import RunFailed
 
 
 def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
@@ -24,7 +24,7 @@ def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
         timeout: Seconds after which it is ended.
 
     Raises:
-        InputError: If it dies or takes too long; the message says how.
+        RunFailed: If it dies or takes too long; the message says how.
     """
     receive, send = os.pipe()
     with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
@@ -53,7 +53,7 @@ def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
             if child.wait():
                 late = not limit.is_alive()
                 how = f"ended after {timeout:.0f} s" if late else spawn.how_it_died(child.returncode, 0, 1, words)[1]
-                raise InputError(f"The process that was to measure ({module}) gave no more answers: {how}")
+                raise RunFailed(f"The process that was to measure ({module}) gave no more answers: {how}")
         finally:
             limit.cancel()
             spawn.end(child)

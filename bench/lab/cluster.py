@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.lab import listening, spawn
 from bench.lab.cell import Cell
+from bench.lab.failures import RunFailed
 from bench.lab.server import LOCAL
-from flowers_core.errors import InputError
 
 READY_SECONDS = 180.0  # TensorFlow's import on a busy machine
 LOOK_SECONDS = 0.2
@@ -40,17 +40,17 @@ class Server:
         """Waits until it serves.
 
         Raises:
-            InputError: If it does not.
+            RunFailed: If it does not.
         """
         with self._answers:
             ready, _, _ = select.select([self._answers], [], [], READY_SECONDS)
             line = self._answers.readline() if ready else ""
         if not line:
             died = spawn.how_it_died(self.process.wait(), 0, 1, self._words)[1] if ready else "no answer"
-            raise InputError(f"The {self.role} at {self.address} did not start within {READY_SECONDS:g} s: {died}")
+            raise RunFailed(f"The {self.role} at {self.address} did not start within {READY_SECONDS:g} s: {died}")
         answer = json.loads(line)
         if "error" in answer:
-            raise InputError(answer["error"])
+            raise RunFailed(answer["error"])
 
     def end(self) -> None:
         """Ends it."""
@@ -64,7 +64,7 @@ class Cluster:
         """Starts them; `end` is to be called whatever happens then.
 
         Raises:
-            InputError: If one does not start.
+            RunFailed: If one does not start.
         """
         self.servers: list[Server] = []
         # One thread for as long as the servers live: the kernel ends them with the thread that started them.

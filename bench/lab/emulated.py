@@ -11,9 +11,10 @@ from time import perf_counter, sleep
 
 from bench.lab import child, damage, machine, subject
 from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.failures import InputError, ReportedError, RunFailed
 from bench.lab.measurement import STATUSES, known, readable
 from bench.lab.source import Source
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import one_of
 
 # 1: consumer, pipeline, waits, machine, code (2026-11).
 FORMAT = 1
@@ -135,7 +136,7 @@ def run(
         timeout: Seconds for all.
 
     Raises:
-        InputError: If the process dies or takes too long.
+        RunFailed: If the process dies or takes too long.
     """
     asked = [{"consumer": asdict(consumer), "pipeline": pipeline} for consumer, pipeline in jobs]
     place = {"machine": machine.fingerprint(), "code": machine.code(), "campaign": campaign}
@@ -157,7 +158,7 @@ def emulate(consumer: Consumer, pipeline: str, source: Source, *, seconds: float
         subject.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
         load.start()
         found = consume(iter(batches), consumer.step_seconds, seconds=seconds)
-    except InputError as error:
+    except ReportedError as error:
         return Emulated(**given, status="n/a", reason=str(error))
     except Exception as error:  # whatever a framework throws is this one's reason, and the next one is still emulated
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
@@ -173,7 +174,7 @@ def _check_memory(consumer: Consumer) -> None:
     needed = AHEAD * consumer.batch_size * consumer.image_size**2 * 3 * 4
     free = psutil.virtual_memory().available
     if needed > free:
-        raise InputError(f"{AHEAD} batches of float32 ahead would take {needed:,} bytes; {free:,} are free")
+        raise RunFailed(f"{AHEAD} batches of float32 ahead would take {needed:,} bytes; {free:,} are free")
 
 
 def consume(

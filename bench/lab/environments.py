@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from bench.lab.failures import InputError, RunFailed
 from bench.lab.machine import HOUSE
-from flowers_core.errors import InputError
 
 CACHE = HOUSE / ".asv" / "environments"
 
@@ -36,7 +36,8 @@ def ensure(
         tell: Hears what is going on, a line at a time.
 
     Raises:
-        InputError: If it cannot be made, with the last lines of what uv said; nothing is left of it then.
+        InputError: If `key` cannot be the name of a folder.
+        RunFailed: If it cannot be made, with the last lines of what uv said; nothing is left of it then.
     """
     found = find(key, cache=cache)
     if found:
@@ -51,7 +52,7 @@ def ensure(
         start = perf_counter()
         try:
             _make(folder, install, lock=lock)
-        except InputError:
+        except RunFailed:
             _remove(folder)  # a disk that is full should not stay so
             raise
         tell(f"installed environment {key} in {perf_counter() - start:.0f} s")
@@ -79,14 +80,14 @@ def uv(*words: str | Path, hold: Sequence[int] = ()) -> None:
         hold: Open files that it keeps open for as long as it lives.
 
     Raises:
-        InputError: If it fails; the message ends with the last lines of what it said.
+        RunFailed: If it fails; the message ends with the last lines of what it said.
     """
     command = [sys.executable, "-m", "uv", *map(str, words)]
     done = subprocess.run(command, pass_fds=hold, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         said = [line.rstrip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         last = "\n".join(said[-LAST_LINES:]) or f"nothing; exit code {done.returncode}"
-        raise InputError(f"`uv {words[0]}` must succeed. Mend what it said, and try again. It said:\n{last}")
+        raise RunFailed(f"`uv {words[0]}` must succeed. Mend what it said, and try again. It said:\n{last}")
 
 
 def _make(folder: Path, install: Sequence[str], *, lock: int) -> None:

@@ -14,8 +14,8 @@ from time import perf_counter
 
 from bench.lab import machine, spawn
 from bench.lab.cell import Cell
+from bench.lab.failures import RunFailed
 from bench.lab.measurement import known, readable
-from flowers_core.errors import InputError
 
 # 1: limits by name, machine (2026-11).
 FORMAT = 1
@@ -75,14 +75,14 @@ def measure(*, timeout: float = 300.0) -> Limits:
     """Measures all limits in a fresh process.
 
     Raises:
-        InputError: If the process dies or takes too long; the message says how.
+        RunFailed: If the process dies or takes too long; the message says how.
     """
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), machine.ForeignLoad()
     with spawn.room() as folder:
         command, env = [sys.executable, "-m", "bench.lab.limits"], spawn.environment(Cell(model="dense"))
         done = spawn.run(command, folder, env=env, timeout=timeout, what="all of them: is the machine busy?")
     if done.status != "ok":
-        raise InputError(f"The limits were not measured: {done.reason}")
+        raise RunFailed(f"The limits were not measured: {done.reason}")
     found = json.loads(done.printed)
     return Limits(limits=found, started=started, foreign_cpu_share=load.share(), machine=machine.fingerprint())
 

@@ -21,11 +21,11 @@ from time import perf_counter, time
 
 from bench.lab import clock, damage, machine, subject, trace, waiting
 from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.failures import ReportedError
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
 from flowers_core import devices, folders
 from flowers_core.door import INSTALL
-from flowers_core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def measure(job: Job) -> Measurement:
         done = replace(base, status="n/a", reason=str(absent))
     except ImportError as error:
         done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
-    except InputError as error:
+    except ReportedError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
         done = _failed(job, base, error)

@@ -16,8 +16,8 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 from bench.lab import machine, measure, subject
+from bench.lab.failures import ReportedError
 from flowers_core import service
-from flowers_core.errors import InputError
 
 WARM_SECONDS = 1.0  # until AUTOTUNE has settled and buffers are as full as they stay
 KILL_SHARE = 1 / 3  # of an epoch's images, after which a server is killed
@@ -90,7 +90,7 @@ def draw(job: Job, task: Task) -> dict:
                 told["seen"] = []
                 for seen in _seen(job, task, batches):
                     told["seen"].append(seen)
-    except InputError as error:
+    except ReportedError as error:
         told |= {"status": "error", "reason": str(error)}
     return told | {"seconds": perf_counter() - begun}
 

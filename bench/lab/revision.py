@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lab import environments
+from bench.lab.failures import InputError, ReportedError, RunFailed
 from bench.lab.machine import HOUSE
-from flowers_core.errors import InputError
 
 WORKTREE = "WORKTREE"  # stands for the work as it lies in the tree, committed or not
 CACHE = HOUSE / ".asv"
@@ -111,7 +111,8 @@ def build(
         tell: Hears what is going on, a line at a time.
 
     Raises:
-        InputError: If its wheel cannot be built or installed, or the files change meanwhile; it names the revision.
+        RunFailed: If its wheel cannot be built or installed, or the files change meanwhile; it names the revision.
+        InputError: If its wheel holds no `flowers_core`; likewise.
     """
     # The name says all that decides what is in it. Python to the last digit: an environment of the one before would
     # make two revisions differ that do not.
@@ -127,8 +128,8 @@ def build(
                 pins = ["--constraint", str(source / CONSTRAINTS)] if (source / CONSTRAINTS).exists() else []
                 wanted = f"{wheel}[{','.join(sorted(extras))}]" if extras else str(wheel)
                 python = environments.ensure(key, [*pins, *RULER_NEEDS, wanted], cache=room, tell=tell)
-            except InputError as error:
-                raise InputError(f"Revision {revision.name!r} cannot be built and installed. {error}") from error
+            except ReportedError as error:
+                raise type(error)(f"Revision {revision.name!r} cannot be built and installed. {error}") from error
     return Built(python=str(python), path=str(ruler(cache=cache)))
 
 
@@ -221,7 +222,7 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
     """Writes the files of a revision into a folder.
 
     Raises:
-        InputError: If files in the tree are no longer those that `resolve` saw.
+        RunFailed: If files in the tree are no longer those that `resolve` saw.
     """
     folder.mkdir()
     if revision.name != WORKTREE:
@@ -235,7 +236,7 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(repo / path, folder / path)
     if _digest(_lying(repo)) != revision.digest:
-        raise InputError(
+        raise RunFailed(
             f"The files of {repo} must stay as they are until they are copied. Received: an edit. Try again"
         )
     return folder
@@ -245,7 +246,8 @@ def _wheel(source: Path, folder: Path) -> Path:
     """Builds the wheel of some source, by what its own pyproject.toml wants for that.
 
     Raises:
-        InputError: If it does not build, or `flowers_core` is not in it.
+        RunFailed: If it does not build.
+        InputError: If `flowers_core` is not in it.
     """
     environments.uv("build", "--wheel", "--python", sys.executable, "--out-dir", folder, source)
     wheel = next(folder.glob("*.whl"))

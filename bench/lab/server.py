@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from time import sleep
 
 from bench.lab import listening, measure
+from bench.lab.failures import ReportedError, RunFailed
 from flowers_core import service
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import one_of
 
 ROLES = ("dispatcher", "worker")
 LOCAL = "127.0.0.1"
@@ -31,6 +32,7 @@ def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] 
 
     Raises:
         InputError: If the port is taken, the address none of this machine, or the dispatcher does not answer.
+        RunFailed: If it cannot start there all the same.
     """
     one_of("role", role, ROLES)
     host, port = service.address(bind)
@@ -56,7 +58,7 @@ def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] 
     try:
         server.start()
     except tf.errors.OpError as error:
-        raise InputError(f"The {role} at {bind} could not start: {' '.join(str(error).split())[:500]}") from error
+        raise RunFailed(f"The {role} at {bind} could not start: {' '.join(str(error).split())[:500]}") from error
     listening.keep_to(host)
     return server
 
@@ -74,7 +76,7 @@ def main() -> None:
     with os.fdopen(int(sys.argv[1]), "w") as answers:
         try:
             server = start(**asked)
-        except InputError as error:
+        except ReportedError as error:
             answers.write(json.dumps({"error": str(error)}) + "\n")
             return
         answers.write(json.dumps({"ready": True}) + "\n")

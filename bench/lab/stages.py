@@ -108,7 +108,7 @@ def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float)
     """Measures some kinds one after another in one fresh process; gives each as it ends.
 
     Raises:
-        InputError: If the process dies or takes too long.
+        RunFailed: If the process dies or takes too long.
     """
     place = {"machine": machine.fingerprint(), "code": machine.code()}
     job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}

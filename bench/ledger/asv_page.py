@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.lab.failures import InputError, RunFailed
 from bench.lab.machine import HOUSE
-from flowers_core.errors import InputError
 
 # What asv's page loads, by the end of its address: the npm package and the file in it. Where the page says which bytes
 # it expects, other bytes are refused; flot is packed unminified and the last one in a later version, so those two are
@@ -41,13 +41,14 @@ def publish(results: Path) -> Path:
         The page, `results/html/asv/index.html`.
 
     Raises:
-        InputError: If asv or npm fails, or a package is not what the page expects.
+        RunFailed: If asv or npm fails, or a package is not what the page expects.
+        InputError: If npm is not installed.
     """
     done = subprocess.run(
         [sys.executable, "-m", "asv", "publish"], cwd=HOUSE, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise InputError(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")
+        raise RunFailed(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")
     page = Path(results) / "html" / "asv" / "index.html"
     page.write_text(offline(page.read_text("utf-8"), page.parent / VENDOR), "utf-8")
     return page
@@ -62,7 +63,7 @@ def offline(html: str, room: Path, *, fetch: Callable[[str, str], bytes] | None 
         fetch: Gives a file of an npm package; asks npm, unless given.
 
     Raises:
-        InputError: If the page loads what is not in `SCRIPTS`, or a file has other bytes than it expects.
+        RunFailed: If the page loads what is not in `SCRIPTS`, or a file has other bytes than it expects.
     """
     fetch = fetch or _Packages().file
     room.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def offline(html: str, room: Path, *, fetch: Callable[[str, str], bytes] | None 
     def beside(found: re.Match) -> str:
         name = found[2].rpartition("/")[2]
         if name not in SCRIPTS:
-            raise InputError(f"asv's page loads {found[2]}, which is not among {', '.join(SCRIPTS)}: add it there")
+            raise RunFailed(f"asv's page loads {found[2]}, which is not among {', '.join(SCRIPTS)}: add it there")
         package, path = SCRIPTS[name]
         content = fetch(package, path)
         if found[4] and package not in BY_VERSION:
@@ -90,7 +91,7 @@ def _check(content: bytes, expected: str, name: str) -> None:
     """Checks bytes against what the page says of them, `sha256-…`."""
     algorithm, _, digest = expected.partition("-")
     if base64.b64encode(hashlib.new(algorithm, content).digest()).decode() != digest:
-        raise InputError(f"{name} must be the file that asv's page expects, {expected}. Received: another")
+        raise RunFailed(f"{name} must be the file that asv's page expects, {expected}. Received: another")
 
 
 class _Packages:
@@ -103,14 +104,15 @@ class _Packages:
         """The bytes of a file.
 
         Raises:
-            InputError: If npm is not here, cannot fetch the package, or it has no such file.
+            RunFailed: If npm cannot fetch the package, or it has no such file.
+        InputError: If npm is not installed.
         """
         if package not in self._files:
             self._files[package] = self._fetched(package)
         try:
             return self._files[package][path]
         except KeyError:
-            raise InputError(f"{package} must hold {path}. Received: a package without it") from None
+            raise RunFailed(f"{package} must hold {path}. Received: a package without it") from None
 
     @staticmethod
     def _fetched(package: str) -> dict[str, bytes]:
@@ -123,7 +125,7 @@ class _Packages:
             )
             packed = next(Path(room).glob("*.tgz"), None)
             if packed is None:
-                raise InputError(f"npm could not fetch {package}: {done.stderr.strip()[-300:] or 'no network?'}")
+                raise RunFailed(f"npm could not fetch {package}: {done.stderr.strip()[-300:] or 'no network?'}")
             with tarfile.open(packed) as archive:  # read in memory: no name in it can lead out of a folder
                 return {
                     member.name.partition("/")[2]: archive.extractfile(member).read()

@@ -72,7 +72,8 @@ def run(plan: Plan, results: Path) -> Iterator[Served]:
     """Draws all; gives each when it is stored.
 
     Raises:
-        InputError: If a server does not start, or the dispatcher that was given does not answer.
+        InputError: If the dispatcher that was given does not answer.
+        RunFailed: If a server does not start.
     """
     campaign, expected = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), {}
     if plan.dispatcher:

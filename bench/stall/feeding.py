@@ -9,13 +9,13 @@ from bench.lab import emulated, machine
 from bench.lab.cell import Cell
 from bench.lab.clock import Effort
 from bench.lab.emulated import Consumer, Emulated
+from bench.lab.failures import InputError, ReportedError
 from bench.lab.measurement import Measurement
 from bench.lab.source import Source
 from bench.ledger import report, store, sweep, table, watch
 from bench.stall import account, trio
 from bench.stall.account import Account
 from flowers_core import door, progress
-from flowers_core.errors import InputError
 
 EMULATION_SECONDS = 3.0  # of one emulation, after its warm-up
 MOST_EMULATION_SECONDS = 60.0  # of one emulation: a slow pipeline needs long for 8 steps
@@ -143,7 +143,7 @@ def _emulate(planned: Feeding, results: Path, tell: Callable[[str], None]) -> in
         for one in progress.track(found, "emulated accelerators", len(jobs)):
             store.append_emulation(one, results)
             statuses.append(one.status)
-    except InputError as error:
+    except ReportedError as error:
         tell(f"{error}: {len(jobs) - len(statuses)} accelerators were not emulated")
         return watch.SOME_FAILED
     if "ok" not in statuses and not planned.sweep.cells:

@@ -29,7 +29,8 @@ def of_revisions(
         tell: Hears, a sentence each, what a user should know: a dirty tree, two names for the same code.
 
     Raises:
-        InputError: If there is no such revision, or one does not build.
+        InputError: If there is no such revision.
+        RunFailed: If one does not build.
     """
     revisions = [revision.resolve(name) for name in (base, candidate)]
     if revision.same(*revisions):

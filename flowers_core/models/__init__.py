@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, RunFailed, one_of
 
 
 class _Row(NamedTuple):
@@ -96,6 +96,7 @@ def build(
     Raises:
         InputError: If the name is unknown, the size too small, the weights are missing or do not fit, or pixels are
             to be those of weights and the model has no base.
+        RunFailed: If the weights of ImageNet cannot be downloaded.
     """
     one_of("name", name, NAMES)
     one_of("pixels", pixels, PIXELS if name in WITH_BASE else PIXELS[:1])
@@ -167,7 +168,7 @@ def _explained(name: str, weights):
         if weights is None:
             raise
         if weights == "imagenet":
-            raise InputError(
+            raise RunFailed(
                 f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine with internet, "
                 'download the "no top" .h5 file of that address, bring it here, and give its path as `weights`.'
             ) from error

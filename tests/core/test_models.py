@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flowers_core import models, precision
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 from flowers_core.models import pixel_range
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
@@ -191,14 +191,14 @@ def test_imagenet_weights_are_for_bases():
         models.build("convnet", weights="imagenet")
 
 
-def test_imagenet_weights_without_internet_are_an_input_error(monkeypatch):
+def test_imagenet_weights_without_internet_are_a_failed_run(monkeypatch):
     """If Keras cannot download the weights, the message says to bring the file by hand."""
 
     def offline(**_):
         raise Exception("URL fetch failure on https://example.org/no_top.h5")  # as keras.utils.get_file does
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    with pytest.raises(InputError, match="bring it here"):
+    with pytest.raises(RunFailed, match="bring it here"):
         models.build("mobilenetv2", weights="imagenet")
 
 

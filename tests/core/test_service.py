@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from flowers_core import batches, manifest, service, splits
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 KINDS = tf.data.experimental.service
 
@@ -171,13 +171,13 @@ def test_another_version_is_told(shards):
 
 def test_silent_workers_are_told_in_time(silent, somebody):
     """Where the dispatcher answers it is the workers who are silent; the message says so, and how to start one."""
-    with pytest.raises(InputError, match=r"within 0\.3 s.*no worker has registered.*bench serve worker"):
+    with pytest.raises(RunFailed, match=r"within 0\.3 s.*no worker has registered.*bench serve worker"):
         list(service.drawn(silent, somebody, silent_seconds=0.3))
 
 
 def test_a_lost_dispatcher_is_told(silent, nobody):
     """Where the dispatcher does not answer any more, it is the one to blame."""
-    with pytest.raises(InputError, match=r"the dispatcher was lost.*refused"):
+    with pytest.raises(RunFailed, match=r"the dispatcher was lost.*refused"):
         list(service.drawn(silent, nobody, silent_seconds=0.3))
 
 
@@ -200,9 +200,9 @@ def test_a_worker_that_cannot_see_the_records_is_told(two_workers, tmp_path):
     """The path is named, and what is expected of workers; also out of a dataset that TensorFlow draws."""
     lost = str(tmp_path / "lost-3.tfrec")
     data = service.distribute(pipeline([lost, lost]), two_workers, batch_size=6)
-    with pytest.raises(InputError, match=r"lost-3\.tfrec.*under the same path"):
+    with pytest.raises(RunFailed, match=r"lost-3\.tfrec.*under the same path"):
         list(service.drawn(data, two_workers))
-    with pytest.raises(InputError, match=r"lost-3\.tfrec.*under the same path"), service.told():
+    with pytest.raises(RunFailed, match=r"lost-3\.tfrec.*under the same path"), service.told():
         list(service.guarded(data, two_workers))
     with pytest.raises(tf.errors.NotFoundError), service.told():
         list(pipeline([lost]))

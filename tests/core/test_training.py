@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from flowers_core import devices, features, manifest, models, photos, recipes, records, schedules, training
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 from flowers_core.keeping import Epochs, NotFinite
 from flowers_core.runs import Run
 
@@ -277,5 +277,5 @@ def test_features_of_images_that_never_came_are_refused(folder):
     """Who lost a worker on the way trains on nothing that was not computed."""
     shards = manifest.paths(folder, manifest.load(folder))
     base = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
-    with pytest.raises(InputError, match=r"Each of the 41 images must come once .* Received: 40"):
+    with pytest.raises(RunFailed, match=r"Each of the 41 images must come once .* Received: 40"):
         features.Features(base, shards, image_size=32, batch_size=5, count=41)

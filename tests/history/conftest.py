@@ -8,7 +8,7 @@ import pytest
 
 from bench.history import changes
 from bench.lab import environments
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 STEP = "step_time.StepTime.track_step_seconds"
 ENVIRONMENT = "virtualenv-py3.11-uv"
@@ -84,6 +84,6 @@ def otava():
     """Asks the real apache-otava; skips where it is not installed and cannot be."""
     try:
         environments.ensure(f"otava-{changes.OTAVA}", [f"apache-otava=={changes.OTAVA}"])
-    except InputError as error:
+    except RunFailed as error:
         pytest.skip(f"apache-otava cannot be installed here: {error}")
     return changes.otava

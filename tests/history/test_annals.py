@@ -11,7 +11,7 @@ from bench.lab.side import Side
 from bench.lab.source import Source
 from bench.verdicts import compare, matches
 from bench.verdicts.compare import Match
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 CELL = Cell(model="squeezenet", batch_size=8)
 
@@ -23,7 +23,7 @@ def runs(monkeypatch, paired):
 
     def of_revisions(cells, base, candidate, source, *, tell):  # noqa: ARG001 - as matches.of_revisions
         if "broken" in candidate:
-            raise InputError("it does not build")
+            raise RunFailed("it does not build")
         return [Match(*(Side(name=one, cell=cells[0], code={"digest": one[-1]}) for one in (base, candidate)))]
 
     def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record

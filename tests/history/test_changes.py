@@ -7,7 +7,7 @@ import pytest
 
 from bench.history import changes
 from bench.history.series import Point, Series
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 
 def make(values):
@@ -62,5 +62,5 @@ def test_otava_finds_the_planted_step(otava):
 
 def test_otava_failing_is_said(otava):
     """What otava cannot read is an error in a sentence, with its last word."""
-    with pytest.raises(InputError, match=r"apache-otava .* failed"):
+    with pytest.raises(RunFailed, match=r"apache-otava .* failed"):
         otava([["no number"] * 12])

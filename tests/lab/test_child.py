@@ -3,7 +3,7 @@
 import pytest
 
 from bench.lab import child
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 
 def run(tmp_path, monkeypatch, body, timeout=60.0):
@@ -30,11 +30,11 @@ def test_a_death_keeps_what_was_answered(tmp_path, monkeypatch):
     found = run(tmp_path, monkeypatch, "answer({'got': 1})\nraise SystemExit('out of luck')")
 
     assert next(found) == {"got": 1}
-    with pytest.raises(InputError, match="out of luck"):
+    with pytest.raises(RunFailed, match="out of luck"):
         next(found)
 
 
 def test_it_is_ended_in_time(tmp_path, monkeypatch):
     """A process that hangs is ended, and that is said."""
-    with pytest.raises(InputError, match="ended after"):
+    with pytest.raises(RunFailed, match="ended after"):
         list(run(tmp_path, monkeypatch, "import time\ntime.sleep(60)", timeout=3.0))

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bench.lab import environments
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 SLOW = """
 import pathlib, time
@@ -88,7 +88,7 @@ def test_an_interpreter_that_has_gone_is_made_anew(cache, wheel):
 
 def test_failure_keeps_its_reason_and_leaves_nothing(cache, wheel):
     """What uv said last is in the error; half an environment is not left, and the next attempt may succeed."""
-    with pytest.raises(InputError, match=r"(?s)`uv pip` must succeed.*such\.whl"):
+    with pytest.raises(RunFailed, match=r"(?s)`uv pip` must succeed.*such\.whl"):
         environments.ensure("a", ["/no/such.whl"], cache=cache)
 
     assert environments.find("a", cache=cache) is None

@@ -7,7 +7,7 @@ import pytest
 from bench.lab import limits
 from bench.lab.limits import Limits
 from bench.ledger import store
-from flowers_core.errors import InputError
+from flowers_core.errors import RunFailed
 
 
 def test_products_and_copies_have_a_rate():
@@ -43,5 +43,5 @@ def test_the_last_of_each_machine_counts(tmp_path):
 def test_a_process_that_dies_is_told(monkeypatch):
     """With what it said last."""
     monkeypatch.setattr(limits.sys, "executable", "false")
-    with pytest.raises(InputError, match="exit code 1"):
+    with pytest.raises(RunFailed, match="exit code 1"):
         limits.measure()

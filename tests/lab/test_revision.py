@@ -8,7 +8,7 @@ import pytest
 
 from bench.lab import environments, revision
 from bench.lab.revision import WORKTREE
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 PYPROJECT = """
 [build-system]
@@ -252,21 +252,25 @@ def test_extras_make_an_environment_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "said", "kind"),
     [
-        ({"pyproject.toml": PYPROJECT.format(needs="'psutil<1'")}, "made-up-flowers"),
-        ({"constraints.txt": "psutil==0.0.0.0.1"}, "psutil"),
-        ({"pyproject.toml": "[project"}, "pyproject.toml"),
-        ({"pyproject.toml": PYPROJECT.format(needs="").replace('["flowers_core"]', '["bench"]')}, "without it"),
+        ({"pyproject.toml": PYPROJECT.format(needs="'psutil<1'")}, "made-up-flowers", RunFailed),
+        ({"constraints.txt": "psutil==0.0.0.0.1"}, "psutil", RunFailed),
+        ({"pyproject.toml": "[project"}, "pyproject.toml", RunFailed),
+        (
+            {"pyproject.toml": PYPROJECT.format(needs="").replace('["flowers_core"]', '["bench"]')},
+            "without it",
+            InputError,
+        ),
     ],
     ids=["requirement", "pin", "pyproject", "package"],
 )
-def test_what_cannot_be_built_is_explained(repo, files, said):
+def test_what_cannot_be_built_is_explained(repo, files, said, kind):
     """The error names the revision and keeps the reason; no environment is left."""
     commit(repo, files)
     found = revision.resolve("HEAD", repo=repo)
 
-    with pytest.raises(InputError, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{said}"):
+    with pytest.raises(kind, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{said}"):
         revision.build(found, repo=repo, cache=repo / ".asv")
     assert list((repo / ".asv").rglob("pyvenv.cfg")) == []
 
@@ -278,7 +282,7 @@ def test_an_edit_meanwhile_is_noticed(repo):
     lying = revision.resolve(WORKTREE, repo=repo)
     write(repo, {"flowers_core/__init__.py": "PETALS = 8\n"})
 
-    with pytest.raises(InputError, match="must stay as they are"):
+    with pytest.raises(RunFailed, match="must stay as they are"):
         revision.build(lying, repo=repo, cache=repo / ".asv")
 
 

@@ -9,7 +9,7 @@ import asv
 import pytest
 
 from bench.ledger import asv_page
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 HTML = (Path(asv.__file__).parent / "www" / "index.html").read_text("utf-8")
 
@@ -42,13 +42,13 @@ def test_links_that_are_only_followed_stay(tmp_path):
 
 def test_other_bytes_are_refused(tmp_path):
     """A package that is not what the page expects does not get into it."""
-    with pytest.raises(InputError, match=r"jquery-3\.3\.1\.min\.js must be the file"):
+    with pytest.raises(RunFailed, match=r"jquery-3\.3\.1\.min\.js must be the file"):
         asv_page.offline(HTML, tmp_path, fetch=lambda *_: b"something else")
 
 
 def test_a_new_script_is_named(tmp_path):
     """A later asv may load more."""
-    with pytest.raises(InputError, match=r"https://elsewhere/new\.js, which is not among"):
+    with pytest.raises(RunFailed, match=r"https://elsewhere/new\.js, which is not among"):
         asv_page.offline('<script src="https://elsewhere/new.js"></script>', tmp_path, fetch=lambda *_: b"")
 
 
