@@ -11,7 +11,7 @@ import urllib.request
 import zlib
 from pathlib import Path, PurePosixPath
 
-from flowers_core import errors, progress
+from flowers_core import errors, folders, progress
 
 URL = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
 SIZE_BYTES = 228_813_984
@@ -96,7 +96,7 @@ def unpack(archive: Path, photos: Path) -> None:
             ) from error
         if not (Path(unpacked) / photos.name).is_dir():
             raise errors.InputError(f"`archive` must hold a folder {photos.name}. Received: {archive} without")
-        (Path(unpacked) / photos.name).replace(photos)
+        folders.replace_durably(Path(unpacked) / photos.name, photos)
 
 
 def _download(url: str, part: Path, size_bytes: int) -> None:

@@ -175,9 +175,29 @@ def place(temporary: Path, path: str) -> None:
             files.copy(str(temporary), path, overwrite=True)
         temporary.unlink()
         return
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())  # else a power cut may leave the name without the content
-    temporary.replace(path)
+    replace_durably(temporary, path)
+
+
+def replace_durably(unfinished: Path, final: str | Path) -> None:
+    """Gives a finished file or folder its name: after a power cut there is the old one or the new one, whole."""
+    if unfinished.is_dir():
+        os.sync()  # a folder's files are many
+    else:
+        sync(unfinished)  # else a power cut may leave the name without the content
+    unfinished.replace(final)
+    sync(Path(final).parent)  # else it may take the name back
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folder
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: str) -> None:

@@ -8,7 +8,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import caching, features, manifest, models, precision, progress, schedules, service, splits
+from flowers_core import caching, features, folders, manifest, models, precision, progress, schedules, service, splits
 from flowers_core.devices import Device
 from flowers_core.errors import InputError
 from flowers_core.keeping import Epochs, Moving, StopAtNaN, StopAtTarget
@@ -65,7 +65,7 @@ def export(model: keras.Model, target: Path) -> None:
             bare.save(temporary)
         else:
             model.export(temporary, verbose=False)
-        temporary.rename(target)
+        folders.replace_durably(temporary, target)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

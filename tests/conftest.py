@@ -132,3 +132,16 @@ def paired():
         )
 
     return make
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """Numbers (inodes) of the files and folders that are synced, in order."""
+    numbers, sync = [], os.fsync
+
+    def noted(descriptor):
+        numbers.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return numbers

@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bench.lab.durable import replace_durably
+
 MEDIA_HOST, API_HOST = "storage.googleapis.com", "www.googleapis.com"
 HOSTS = (MEDIA_HOST, API_HOST)
 """Where TensorFlow's client reads objects, and where it asks for all else; both names are compiled into it."""
@@ -145,7 +147,7 @@ def place(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     unfinished.write_bytes(content)
-    unfinished.replace(path)
+    replace_durably(unfinished, path)
 
 
 def _inside(folder: Path, name: str) -> Path | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lab import environments
+from bench.lab.durable import replace_durably
 from bench.lab.failures import InputError, ReportedError, RunFailed
 from bench.lab.machine import HOUSE
 
@@ -155,7 +156,7 @@ def ruler(*, house: Path = HOUSE, cache: Path = CACHE) -> Path:
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             (snapshot / name).write_bytes(content)
         try:
-            snapshot.rename(folder)
+            replace_durably(snapshot, folder)
         except OSError:
             if not folder.exists():  # else another process has just written the same
                 raise

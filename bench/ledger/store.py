@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.lab import emulated, limits, measurement, reading, served, stages, trained, turns, unit
+from bench.lab import durable, emulated, limits, measurement, reading, served, stages, trained, turns, unit
 from bench.lab.emulated import Emulated
 from bench.lab.limits import Limits
 from bench.lab.machine import HOUSE
@@ -114,6 +114,9 @@ def _append(
             while left:
                 left = left[file.write(left) :]
             os.fsync(file.fileno())
+            if not end:  # a new file, perhaps in a new folder
+                durable.sync(folder)
+                durable.sync(folder.parent)
         except OSError:
             os.ftruncate(file.fileno(), end)
             raise
@@ -252,11 +255,8 @@ def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        unfinished.write_text(text)
+        durable.replace_durably(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
     return path

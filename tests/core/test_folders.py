@@ -7,6 +7,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from bench.lab import durable
 from flowers_core import errors, folders
 
 
@@ -95,3 +96,29 @@ def test_only_a_lack_of_room_is_full():
     """A full disk, quota or limit is told from a folder that may not be written to."""
     assert all(folders.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
     assert not folders.is_full(OSError(errno.EACCES, ""))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("replace_durably", [folders.replace_durably, durable.replace_durably])
+def test_a_name_is_on_the_disk_after_its_content(tmp_path, monkeypatch, synced, replace_durably, kind):
+    """The content is synced before the rename and the folder of the name after it, or a power cut may undo either."""
+    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+    unfinished, final = tmp_path / "unfinished", tmp_path / "final"
+    if kind == "file":
+        unfinished.write_text("whole")
+    else:
+        unfinished.mkdir()
+    number = unfinished.stat().st_ino
+    rename = type(final).replace
+    monkeypatch.setattr(type(final), "replace", lambda old, new: (synced.append("rename"), rename(old, new)))
+    replace_durably(unfinished, final)
+
+    assert final.stat().st_ino == number
+    assert synced == [number if kind == "file" else "all", "rename", tmp_path.stat().st_ino]
+
+
+def test_a_text_is_on_the_disk_with_its_name(tmp_path, synced):
+    """So is whatever is written through this module."""
+    folders.write_text(str(tmp_path / "settings.json"), "{}")
+
+    assert synced == [(tmp_path / "settings.json").stat().st_ino, tmp_path.stat().st_ino]

@@ -166,3 +166,14 @@ def test_traces_are_pruned_by_size_and_age(tmp_path):
     assert [folder.name[:8] for folder in store.traces(tmp_path)] == ["29990102", "29990103"]
     store.prune_traces(tmp_path, most_bytes=1000, most_days=90)
     assert len(store.traces(tmp_path)) == 2
+
+
+def test_a_new_file_is_on_the_disk_with_its_name(tmp_path, measured, synced):
+    """The folder of a new file is synced after it, once; a table's is after each."""
+    path = store.append(measured(), tmp_path)
+    store.append(measured(seconds=(0.2,)), tmp_path)
+    file, folder, above = (one.stat().st_ino for one in (path, path.parent, tmp_path))
+
+    assert synced == [file, folder, above, file]
+    table = store.save_table("quick.md", "new", tmp_path)
+    assert synced[4:] == [table.stat().st_ino, table.parent.stat().st_ino]
