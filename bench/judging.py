@@ -11,6 +11,7 @@ from flowers_core import models, pipelines
 
 FAILED, NOTHING = 1, 3
 CALIBRATION_UNITS = 8
+MOST_PACKAGES = 8  # that a note on what else differs lists
 
 CHOICE = options.together(
     click.option("--model", "named", multiple=True, metavar="NAME[,NAME]",
@@ -129,10 +130,14 @@ def _are_stored(*names: str) -> bool:
 
 def _stored(base, candidate, *, anyway: bool, margin: float, as_json: bool) -> int:
     """Compares stored sets and prints the table."""
-    from bench.sets import ratio_table, sets
+    from bench.sets import differences, ratio_table, sets
     from bench.verdicts.verdict import Rule
 
     both = [sets.load(Path(path), tell=options.tell) for path in (base, candidate)]
+    others = differences.other_packages(*both)
+    if others:
+        more = f" and {len(others) - MOST_PACKAGES} more" if len(others) > MOST_PACKAGES else ""
+        options.tell(f"other packages differ (base, candidate): {'; '.join(others[:MOST_PACKAGES])}{more}")
     rows = sets.compare(*both, margin=Rule.finding(margin).margin, anyway=anyway)
     options.show_rows(ratio_table.to_json(rows), ratio_table.show, rows, json=as_json)
     return sets.exit_code(rows)

@@ -47,6 +47,33 @@ def _versions() -> dict[str, str]:
     return installed
 
 
+@cache
+def distributions() -> dict[str, str]:
+    """Version of every package that is installed for this process, by name, sorted."""
+    found: dict[str, str] = {}
+    for one in metadata.distributions():
+        about = one.metadata
+        found.setdefault(str(about["Name"]), str(about["Version"]))  # the first on the path is the one imported
+    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Name and version of what is compiled into packages and decides figures: numpy's BLAS, simplejpeg's decoder."""
+    found = {}
+    with suppress(ImportError, KeyError, TypeError):  # numpy before 1.25 tells it in another way
+        import numpy as np
+
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        found["numpy's BLAS"] = f"{blas['name']} {blas['version']}"
+    with suppress(AttributeError, OSError):
+        # It has no function that tells, and Pillow and OpenCV bring others of their own.
+        for path in sorted(Path(find_spec("simplejpeg").origin).parent.glob("*.so")):
+            if told := re.search(rb"libjpeg-turbo version (\S+)", path.read_bytes()):
+                found["simplejpeg's libjpeg-turbo"] = told[1].decode()
+    return found
+
+
 def _output(*command: str, cwd: Path | None = None) -> str:
     """What a command prints; empty where it is missing or fails."""
     try:
@@ -96,7 +123,8 @@ def fingerprint() -> dict:
     Returns:
         Plain values: `id` (a digest of the hardware, the same from boot to boot), `host`, `cpu`, `cores`,
         `memory_bytes`, `accelerators`, `affinity` (the cores that this process may use), `usable_cores` (how many),
-        `system`, `kernel`, `python`, `packages`, `environment` (variables that matter, as they are set).
+        `system`, `kernel`, `python`, `packages` (versions of `PACKAGES`, by which figures are grouped), `environment`
+        (variables that matter, as they are set), `distributions` (all packages), `libraries` (compiled into them).
     """
     affinity = sorted(os.sched_getaffinity(0))
     environment = {
@@ -112,6 +140,8 @@ def fingerprint() -> dict:
         "python": platform.python_version(),
         "packages": _versions(),
         "environment": environment,
+        "distributions": distributions(),
+        "libraries": libraries(),
     }
 
 

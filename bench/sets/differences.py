@@ -10,18 +10,23 @@ BUSY_PART = 0.25  # a set with more of its figures taken while others used the C
 # Packages that no timed step runs, and the code itself, which is what is compared.
 BESIDE = {"asv", "flowers-bench", "xprof"}
 
+# Packages and libraries that decide what the pipelines of `turbo` take. Sets from before these were kept lack them.
+DECODING = ("simplejpeg", "opencv-python-headless", "opencv-python")
+
 ABSENT = "none"
 
 
 def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
     """What differs in what matters, each as `tensorflow 2.20.0, 2.21.0`: base's value, then candidate's.
 
-    Machine, usable cores, Python, packages, telling environment variables, ruler, data; a set that mixes several
-    values of these, or two codes, as `2.20.0 + 2.21.0`; uncommitted changes, which may be of the ruler itself; a
-    machine that was busy; measurements that are in both sets. The code is no reason: it is what is compared.
+    Machine, usable cores, Python, packages, compiled-in libraries, telling environment variables, ruler, data; a set
+    that mixes several values of these, or two codes, as `2.20.0 + 2.21.0`; uncommitted changes, which may be of the
+    ruler itself; a machine that was busy; measurements that are in both sets. The code is no reason: it is what is
+    compared.
     """
     sides = list(base), list(candidate)
     found = _unlike([[_facts(one) for one in side] for side in sides])
+    found += _unlike([[_decoding(one.machine) for one in side if one.machine.get("distributions")] for side in sides])
     found += _unlike([[_texts(one.data) for one in side if one.data] for side in sides])  # a resident batch has none
     codes = [_values([_texts(one.code) for one in side], "digest") for side in sides]
     if max(map(len, codes)) > 1:
@@ -37,6 +42,24 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     if shared:
         found.append(f"measurements that are in both sets {len(shared)}")
     return found
+
+
+def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
+    """Further installed packages that differ, likewise: worth a note, for one may matter, but no reason to refuse."""
+    sides = [[_others(one.machine) for one in side if one.machine.get("distributions")] for side in (base, candidate)]
+    return _unlike(sides)
+
+
+def _decoding(machine: dict) -> dict[str, str]:
+    """What decodes and resizes, and numpy's BLAS."""
+    packages = machine["distributions"]
+    return {name: packages[name] for name in DECODING if name in packages} | machine.get("libraries", {})
+
+
+def _others(machine: dict) -> dict[str, str]:
+    """Packages that `differences` does not look at."""
+    known = {*machine.get("packages", {}), *DECODING, *BESIDE}
+    return {name: version for name, version in machine["distributions"].items() if name not in known}
 
 
 def _facts(measurement: Measurement) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The machine's fingerprint and the state of the code."""
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -99,3 +100,15 @@ def test_where_data_is_looked_for(given, variable, expected, monkeypatch):
     monkeypatch.setenv("FLOWERS_RECORDS", variable)
 
     assert source.find(records=given).records == expected
+
+
+def test_every_package_and_what_is_compiled_into_some_is_kept():
+    """The `turbo` pipelines are as fast as what decodes and resizes for them; the id of the machine stays apart."""
+    found = machine.fingerprint()
+
+    assert {"simplejpeg", "opencv-python-headless", "pillow", "numpy"} <= set(found["distributions"])
+    assert list(found["distributions"]) == sorted(found["distributions"], key=str.lower)
+    assert re.fullmatch(r"[\w-]+ \d[\w.]*", found["libraries"]["numpy's BLAS"])
+    assert re.fullmatch(r"\d+\.\d+[\w.]*", found["libraries"]["simplejpeg's libjpeg-turbo"])
+    assert len(json.dumps([found["distributions"], found["libraries"]])) < 8192
+    assert set(found["packages"]) <= set(machine.PACKAGES)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bench.lab.measurement import RULER
-from bench.sets.differences import differences
+from bench.ledger import summary
+from bench.sets.differences import differences, other_packages
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,28 @@ def test_a_busy_machine(measured):
 def test_what_is_in_both_sets(measured):
     """A measurement cannot be compared with itself."""
     assert differences([measured()], [measured()]) == ["measurements that are in both sets 1"]
+
+
+DECODERS = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.1"}, "libraries": {"numpy's BLAS": "openblas 0.3"}}
+
+
+def test_what_decodes_is_a_difference_and_other_packages_are_a_note(measured):
+    """Another simplejpeg or BLAS makes no fair pair; another ruff is told, and refuses nothing."""
+    base = measured(machine=DECODERS)
+    ruff = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.2", "httpx": "1"}}
+    other = {"distributions": {"simplejpeg": "1.9.0", "ruff": "0.1"}, "libraries": {"numpy's BLAS": "mkl 2025"}}
+    note = measured(seconds=(0.2,), machine={**DECODERS, **ruff})
+    unfair = measured(seconds=(0.3,), machine=other)
+
+    assert differences([base], [note]) == []
+    assert other_packages([base], [note]) == ["ruff 0.1, 0.2", "httpx none, 1"]
+    assert differences([base], [unfair]) == ["simplejpeg 1.8.2, 1.9.0", "numpy's BLAS openblas 0.3, mkl 2025"]
+    assert other_packages([base], [unfair]) == []
+
+
+def test_sets_from_before_packages_were_kept_differ_in_none(measured):
+    """What was stored then is compared as it was, and is grouped with what is stored now."""
+    old, new = measured(), measured(seconds=(0.2,), machine=DECODERS)
+
+    assert differences([old], [new]) == other_packages([old], [new]) == []
+    assert summary.setting(old) == summary.setting(new)
