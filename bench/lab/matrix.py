@@ -6,9 +6,6 @@ from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models, pipelines
 from flowers_core.errors import InputError, one_of
 
-# The codelab's own architectures: what `quick` shows. The drop-in bases beside them wait for `full`.
-CODELAB = tuple(name for name in models.NAMES if name not in ("vgg16", "resnet50", "mobilenet"))
-
 # Without pooling every layer works at full resolution, and some see 331 pixels: on a CPU a step of 32 images takes
 # many seconds and 7 GB. They are measured in small batches.
 HEAVY = ("convnet_unpooled", "squeezenet_331", "xception")
@@ -38,8 +35,8 @@ def _pipelines() -> list[Cell]:
 
 
 def quick(**place) -> list[Cell]:
-    """Every pipeline, and one training step of every model of the codelab: a few minutes."""
-    return _pipelines() + _steps(CODELAB, batch_size=32, heavy_batch_size=4, **place)
+    """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`."""
+    return _pipelines() + _steps(models.CODELAB, batch_size=32, heavy_batch_size=4, **place)
 
 
 def full(**place) -> list[Cell]:

@@ -1,7 +1,7 @@
 """The architectures: their names, and `build(name)`, which imports only the file it needs.
 
 To add a model: write a function of its name in a file here, add its row below and a row to the table in
-tests/core/test_models.py.
+tests/core/test_models.py. `recipes` trains it by a default until it has a recipe of its own.
 """
 
 import warnings
@@ -20,26 +20,30 @@ class _Row(NamedTuple):
     image_size: int = 192
     smallest: int = 16  # four poolings by 2 leave one pixel of 16
     has_base: bool = False  # a network of keras.applications, for which ImageNet weights exist
+    group: str = "further"  # "codelab": an architecture of the codelab itself, which the short profiles show
 
 
 _ROWS = {
-    "dense_single": _Row("dense", smallest=1),
-    "dense": _Row("dense", smallest=1),
-    "convnet": _Row("convnet"),
-    "convnet_unpooled": _Row("convnet", smallest=1),
-    "convnet_gap": _Row("convnet_gap"),
-    "convnet_gap_dense": _Row("convnet_gap"),
-    "squeezenet": _Row("squeezenet"),
-    "squeezenet_small": _Row("squeezenet", smallest=4),
-    "squeezenet_331": _Row("squeezenet", image_size=331),
-    "mobilenetv2": _Row("frozen", smallest=32, has_base=True),
-    "xception": _Row("xception", image_size=331, smallest=71, has_base=True),
+    "dense_single": _Row("dense", smallest=1, group="codelab"),
+    "dense": _Row("dense", smallest=1, group="codelab"),
+    "convnet": _Row("convnet", group="codelab"),
+    "convnet_unpooled": _Row("convnet", smallest=1, group="codelab"),
+    "convnet_gap": _Row("convnet_gap", group="codelab"),
+    "convnet_gap_dense": _Row("convnet_gap", group="codelab"),
+    "squeezenet": _Row("squeezenet", group="codelab"),
+    "squeezenet_small": _Row("squeezenet", smallest=4, group="codelab"),
+    "squeezenet_331": _Row("squeezenet", image_size=331, group="codelab"),
+    "mobilenetv2": _Row("frozen", smallest=32, has_base=True, group="codelab"),
+    "xception": _Row("xception", image_size=331, smallest=71, has_base=True, group="codelab"),
     "vgg16": _Row("frozen", smallest=32, has_base=True),
     "resnet50": _Row("frozen", smallest=32, has_base=True),
     "mobilenet": _Row("frozen", smallest=32, has_base=True),
 }
 NAMES = tuple(_ROWS)
 """Every model: the codelab's in its order, then the drop-in bases that its notebooks name."""
+
+CODELAB = tuple(name for name, row in _ROWS.items() if row.group == "codelab")
+"""The codelab's own; the others are further ones."""
 
 WITH_BASE = tuple(name for name, row in _ROWS.items() if row.has_base)
 """Those with a network of keras.applications, for which ImageNet weights exist."""

@@ -40,6 +40,21 @@ def test_every_model_can_be_settled(model):
     assert settings.cached_features == (model in models.WITH_BASE and model != "xception")
 
 
+def test_a_new_model_has_a_recipe(monkeypatch):
+    """One without a row is trained by a default, in the precision of which nothing has to be known."""
+    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
+    monkeypatch.setattr(models, "NAMES", tuple(models._ROWS))
+    settings = settle("newcomer", written(), **HERE)
+
+    assert (settings.epochs, settings.batch_size, settings.precision, settings.xla) == (20, 32, "float32", False)
+
+
+def test_a_name_that_is_no_model_has_none():
+    """The message names those that are."""
+    with pytest.raises(InputError, match="convnet_gap"):
+        recipes.recipe("alexnet")
+
+
 def test_what_is_chosen_wins():
     """A choice that is given replaces the recipe's, and one that is None does not."""
     settings = settle("convnet_gap", written(), **HERE, epochs=2, batch_size=None, augmentation="codelab", seed=3)

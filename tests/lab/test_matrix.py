@@ -13,12 +13,24 @@ def test_quick_shows_every_pipeline_and_every_codelab_model_once():
     cells = matrix.profile("quick")
 
     assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(pipelines.NAMES)
-    assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(matrix.CODELAB)
+    assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(models.CODELAB)
 
 
 def test_full_holds_quick():
     """The full profile measures all that the quick one does."""
     assert set(matrix.profile("quick")) <= set(matrix.profile("full"))
+
+
+def test_a_further_model_waits_for_full(monkeypatch):
+    """A model that does not say that it is the codelab's joins `full` and not `quick`."""
+    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
+    rows = models._ROWS
+    monkeypatch.setattr(models, "NAMES", tuple(rows))
+    monkeypatch.setattr(models, "CODELAB", tuple(name for name, row in rows.items() if row.group == "codelab"))
+
+    assert "newcomer" in {cell.model for cell in matrix.profile("full")}
+    assert "newcomer" not in {cell.model for cell in matrix.profile("quick")}
+    assert set(models.NAMES) - set(models.CODELAB) == {"vgg16", "resnet50", "mobilenet", "newcomer"}
 
 
 def test_full_holds_no_cell_twice():

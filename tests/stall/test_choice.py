@@ -2,7 +2,6 @@
 
 import pytest
 
-from bench.lab import matrix
 from bench.stall import choice
 from flowers_core import models, pipelines
 from flowers_core.errors import InputError
@@ -15,7 +14,7 @@ def test_quick_feeds_every_model_at_its_own_size():
     cells = choice.cells("quick", [], [], image_size=192, batch_size=None, **PLACE)
     able = {cell.model for cell in cells if cell.image_size == 192 or pipelines.READS[cell.pipeline] == "photos"}
 
-    assert able == set(matrix.CODELAB)
+    assert able == set(models.CODELAB)
 
 
 def test_named_cells_are_all_pairs():
