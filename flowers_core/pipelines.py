@@ -16,6 +16,9 @@ NAMES = tuple(READS)
 # The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
 YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached", "records_batches_cached")
 
+CACHED = frozenset({"records_cached", "records_batches_cached"})
+"""Those that keep what they have decoded: their first epoch fills a cache, and only later ones show their speed."""
+
 AT_ONCE_BYTES = {"photos_turbo": 8 * 2**20, "records_turbo": 16 * 2**20}
 """Pixels that a process makes at once, several batches if they are small: each handing over costs TensorFlow 1 ms.
 

@@ -20,7 +20,7 @@ from statistics import median
 from time import perf_counter, time
 
 from bench.lab import clock, damage, machine, subject, trace, waiting
-from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.cell import NO_MODEL, Cell, is_cached
 from bench.lab.failures import ReportedError
 from bench.lab.measurement import Measurement, rate
 from bench.lab.source import Source
@@ -123,7 +123,7 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     built = perf_counter()
     next(iter(batches))
     first_batch = perf_counter()
-    if job.cell.pipeline == "records_cached" or not folders.is_bucket(getattr(job.source, job.cell.reads)):
+    if is_cached(job.cell.pipeline) or not folders.is_bucket(getattr(job.source, job.cell.reads)):
         subject.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
     iterator = iter(batches)
     count = subject.batches_per_step(iterator, subject.at_once(job.cell))

@@ -44,7 +44,7 @@ def _leave_accelerators_alone() -> None:
 
 
 def fill_caches(batches, *, images: int, batch_size: int) -> None:
-    """Draws a whole pass: it fills the page cache, and that of `records_cached`, which all iterators share."""
+    """Draws a whole pass: it fills the page cache, and the pipeline's own, which all its iterators share."""
     iterator, start = iter(batches), perf_counter()
     for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
         next(iterator)

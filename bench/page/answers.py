@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
-from bench.lab.cell import NO_MODEL, RESIDENT
+from bench.lab.cell import NO_MODEL, RESIDENT, is_cached
 from bench.ledger import figures
 from bench.ledger.summary import Summary
 from bench.page.gathering import Gathered
@@ -77,7 +77,7 @@ def _steps(summaries: Sequence[Summary]) -> str | None:
 
 def _feeding(summaries: Sequence[Summary]) -> str | None:
     """Whether the fastest input pipeline of a first epoch can feed the hungriest model."""
-    pipeline = _fastest(summaries, lambda one: one.cell.model == NO_MODEL and not one.cell.pipeline.endswith("_cached"))
+    pipeline = _fastest(summaries, lambda one: one.cell.model == NO_MODEL and not is_cached(one.cell.pipeline))
     eater = _fastest(
         _steps_alone(summaries), lambda one: not pipeline or one.cell.image_size == pipeline.cell.image_size
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bench.lab.cell import is_cached
 from flowers_core import pipelines
 from flowers_core.errors import InputError, one_of
 
@@ -92,7 +93,7 @@ def _ours() -> list[Lane]:
             does=_OURS.get(name, _TENSORFLOW + (f"; {_SCALED['TensorFlow']}" if reads == "photos" else "")),
         )
         for name, reads in pipelines.READS.items()
-        if not name.endswith("_cached")
+        if not is_cached(name)
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.lab.cell import NO_MODEL, RESIDENT
+from bench.lab.cell import NO_MODEL, RESIDENT, is_cached
 from bench.lab.emulated import Consumer
 from bench.lab.stages import Stages
 from bench.ledger.summary import Summary
@@ -14,7 +14,6 @@ SIZES = (96, 128, 160, 192, 224, 256, 331)
 # They work one thing after another, as their names say: more cores do not help them. How busy they keep the cores
 # would tell, too, but not on a machine that others use.
 SERIAL = tuple(name for name in pipelines.NAMES if "one_by_one" in name or "sequential" in name)
-CACHED = tuple(name for name in pipelines.NAMES if "cached" in name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +160,7 @@ def plan(eater: Eater, found: Sequence[Provider], *, memory_bytes: int, stages: 
     """
     able = [one for one in found if one.image_size == eater.image_size]
     provider = max(
-        (one for one in able if one.pipeline not in CACHED), key=lambda one: one.images_per_second, default=None
+        (one for one in able if not is_cached(one.pipeline)), key=lambda one: one.images_per_second, default=None
     )
     if provider is None:
         return Plan(eater=eater, provider=None)
@@ -173,7 +172,7 @@ def plan(eater: Eater, found: Sequence[Provider], *, memory_bytes: int, stages: 
         cache_bytes=size,
         cache_fits=size <= caching.MEMORY_SHARE * memory_bytes,
         cached=max(
-            (one for one in able if one.pipeline in CACHED), key=lambda one: one.images_per_second, default=None
+            (one for one in able if is_cached(one.pipeline)), key=lambda one: one.images_per_second, default=None
         ),
         image_size=_smaller(eater, provider, stages.get(pipelines.READS[provider.pipeline])),
     )

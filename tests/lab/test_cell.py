@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench.lab.cell import Cell
+from bench.lab.cell import Cell, is_cached
 from flowers_core import batches, pipelines
 from flowers_core.errors import InputError
 
@@ -97,3 +97,11 @@ def test_the_command_of_a_cell_measures_that_cell(cell):
     context = cli.measure.make_context("measure", cell.command.split()[4:])
 
     assert tracing.cell(**{name: context.params[name] for name in tracing.FIELDS}) == cell
+
+
+def test_caches_are_known_of_older_code(monkeypatch):
+    """What is measured may not say which pipelines keep what they have decoded."""
+    told = {name for name in pipelines.NAMES if is_cached(name)}
+    monkeypatch.delattr(pipelines, "CACHED")
+
+    assert told == {name for name in pipelines.NAMES if is_cached(name)} == {"records_cached", "records_batches_cached"}

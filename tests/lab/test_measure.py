@@ -157,6 +157,21 @@ def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
     assert passes == [{"images": 20, "batch_size": 4}]
 
 
+@pytest.mark.parametrize(("pipeline", "filled"), [(name, name in pipelines.CACHED) for name in pipelines.NAMES])
+def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
+    """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
+    passes = []
+    monkeypatch.setattr(lab_measure.folders, "is_bucket", lambda _: True)
+    monkeypatch.setattr(subject, "dataset", lambda *_: [0])
+    monkeypatch.setattr(subject, "batches_per_step", lambda *_: 1)
+    monkeypatch.setattr(subject, "fill_caches", lambda _, **how: passes.append(how))
+    monkeypatch.setattr(lab_measure, "_timed", lambda _, __, base, **___: base)
+    job = Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), source=source)
+    lab_measure._measure_input(job, dataclasses.replace(measured(), data={"images": 20}))
+
+    assert bool(passes) == filled
+
+
 def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
     """Photos of two classes feed a model of two classes."""
     for name in ("daisy", "roses"):
