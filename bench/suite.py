@@ -55,7 +55,8 @@ class Suite(ABC):
         from bench.lab.measure import Job, measure
         from bench.ledger import store
 
-        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=source.find()))
+        found = source.find()
+        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=found, classes=found.classes()))
         store.append(done)
         if done.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.status}: {done.reason}")

@@ -64,6 +64,24 @@ def little_records(little_garden):
     return folder
 
 
+@pytest.fixture(scope="session")
+def twelve_classes(tmp_path_factory):
+    """Photos of twelve classes and their records at 32 px, as a source; the photos are noise."""
+    import numpy as np
+    from PIL import Image
+
+    from bench.lab.source import Source
+    from flowers_core import photos, records
+
+    folder, noise = tmp_path_factory.mktemp("twelve"), np.random.default_rng(0)
+    for number in range(24):
+        path = folder / "photos" / f"kind{number % 12:02d}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise.integers(0, 256, (40, 48, 3), np.uint8)).save(path, "JPEG")
+    records.write(photos.find(folder / "photos"), folder / "records-32", shards=2, image_size=32)
+    return Source(photos=str(folder / "photos"), records=str(folder / "records-32"))
+
+
 @pytest.fixture
 def measured():
     """Makes a measurement of a cell: `measured(model="dense", seconds=(0.1, 0.2))`; other fields as given."""

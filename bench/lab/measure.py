@@ -20,22 +20,38 @@ from statistics import median
 from time import perf_counter, time
 
 from bench.lab import clock, damage, machine, subject, trace, waiting
-from bench.lab.cell import NO_MODEL, Cell, is_cached
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.lab.failures import ReportedError
 from bench.lab.measurement import Measurement, rate
-from bench.lab.source import Source
+from bench.lab.source import CLASSES, Source
 from flowers_core import devices, folders
 from flowers_core.door import INSTALL
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a process is to measure, for how long, and with what data."""
+    """What a process is to measure, for how long, and with what data.
+
+    Attributes:
+        cell: What is measured.
+        effort: For how long.
+        source: Where photos and records lie.
+        classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads. Both
+            are the same where they are compared, see `Source.classes`.
+        trace: Log directory for a profiler trace of further steps, when all have been timed.
+    """
 
     cell: Cell
     effort: clock.Effort = field(default_factory=clock.Effort)
     source: Source = field(default_factory=Source)
-    trace: str = ""  # log directory for a profiler trace of further steps, when all have been timed
+    classes: int = CLASSES
+    trace: str = ""
+
+    def describe(self) -> dict:
+        """What a measurement keeps of the data; of a resident batch the classes, where they are not the usual ones."""
+        if self.cell.pipeline == RESIDENT:
+            return {"classes": self.classes} if self.classes != CLASSES else {}
+        return self.source.describe(self.cell.reads)
 
     def to_json(self) -> dict:
         """Plain values."""
@@ -48,6 +64,7 @@ def job_from_json(values: dict) -> Job:
         cell=Cell(**values["cell"]),
         effort=clock.Effort(**values["effort"]),
         source=Source(**values["source"]),
+        classes=values["classes"],
         trace=values["trace"],
     )
 
@@ -69,7 +86,7 @@ def measure(job: Job) -> Measurement:
     )
     try:
         job = replace(job, source=job.source.sized(job.cell.image_size))
-        base = replace(base, data=job.source.describe(job.cell.reads))
+        base = replace(base, data=job.describe())
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
     except (devices.DeviceAbsent, subject.Unsuitable) as absent:
         done = replace(base, status="n/a", reason=str(absent))
@@ -138,10 +155,11 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     """Trains or predicts, on a resident batch or fed by a pipeline."""
     cell = job.cell
     device = subject.place(cell)
-    batches = subject.feed(cell, job.source, images=base.data.get("images", 0))
+    classes = base.data.get("classes", job.classes)
+    batches = subject.feed(cell, job.source, images=base.data.get("images", 0), classes=classes)
     batches = waiting.watched(cell, batches, replicas=device.replicas)
     start = perf_counter()
-    step = subject.fed_step(cell, batches, device, classes=base.data.get("classes", 5))
+    step = subject.fed_step(cell, batches, device, classes=classes)
     built = perf_counter()
     last = {}
 

@@ -39,7 +39,7 @@ class Worker:
         env = {**spawn.environment(side.cell, path=side.path), **side.environment}
         command = [side.python, "-P", "-m", "bench.lab.worker"]
         self.process, self._answers = spawn.begin(command, folder, self._words, env=env)
-        job = {"cell": side.cell.to_json(), "source": asdict(side.source)}
+        job = {"cell": side.cell.to_json(), "source": asdict(side.source), "classes": side.classes}
         self._tell({**job, "planted": planted, "parent": os.getpid()})
 
     def _tell(self, order: dict) -> None:

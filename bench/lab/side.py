@@ -4,8 +4,8 @@ import sys
 from dataclasses import dataclass, field
 
 from bench.lab import machine
-from bench.lab.cell import Cell
-from bench.lab.source import Source
+from bench.lab.cell import RESIDENT, Cell
+from bench.lab.source import CLASSES, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Side:
         path: The folder from which `bench`, the ruler, is imported.
         code: `commit`, `dirty` and `digest` of the code under test.
         environment: Variables that only this side has.
+        classes: How many a model tells apart on a resident batch.
     """
 
     name: str
@@ -29,12 +30,23 @@ class Side:
     path: str = str(machine.HOUSE)
     code: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
+    classes: int = CLASSES
 
     def facts(self) -> dict:
-        """What a unit keeps of it."""
-        return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **self.code}
+        """What a unit keeps of it; the classes of a resident batch only where they are not the usual ones."""
+        unusual = self.cell.pipeline == RESIDENT and self.classes != CLASSES
+        data = {"classes": self.classes} if unusual else {}
+        return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **data, **self.code}
 
 
 def cell_id(base: Side, candidate: Side) -> str:
-    """Names what two sides run, in the store: the cell, or both where they differ."""
-    return " v ".join(dict.fromkeys((base.cell.id, candidate.cell.id)))
+    """Names what two sides run, in the store: the cell, or both where they differ.
+
+    A resident batch of unusual classes is named apart, or its units would be counted with those of another model.
+    """
+    return " v ".join(dict.fromkeys(map(_id, (base, candidate))))
+
+
+def _id(side: Side) -> str:
+    classes = side.facts().get("classes")
+    return f"{side.cell.id}-{classes}-classes" if classes else side.cell.id

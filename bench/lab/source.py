@@ -2,9 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from bench.lab.cell import NO_MODEL, Cell
 from bench.lab.machine import HOUSE
 from flowers_core import folders
 from flowers_core import manifest as manifests
@@ -12,6 +15,7 @@ from flowers_core import photos as photo_folders
 from flowers_core.errors import InputError
 
 DATA = HOUSE / "data"
+CLASSES = len(photo_folders.CLASSES)  # of a model that is measured where there is no data
 FILLED = {"photos": DATA / "garden", "records": DATA / "garden-192"}
 
 
@@ -89,6 +93,36 @@ class Source:
             return {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
         written = self.manifest()
         return {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+
+    def classes(self, cells: Iterable[Cell] = ()) -> int:
+        """How many classes models tell apart that are measured together, those on a resident batch among them.
+
+        Args:
+            cells: All of them: as many as those that are fed read. Where none is, as many as photos and records on
+                this host have, or `CLASSES` where there are none or the two differ.
+
+        Raises:
+            InputError: If models are fed by photos and by records of other numbers, for one step cannot be compared
+                with both, or if a folder that feeds them does not hold what it should.
+        """
+        kinds = {cell.reads for cell in cells if cell.model != NO_MODEL} - {""}
+        kinds = {kind for kind in kinds if getattr(self, kind)}  # where there is no folder each process says so
+        if kinds:
+            counts = {kind: self.describe(kind)["classes"] for kind in sorted(kinds)}
+            if len(set(counts.values())) > 1:
+                raise InputError(
+                    "Photos and records that feed the same models must have as many classes. Received: "
+                    f"{counts['photos']} in {self.photos} and {counts['records']} in {self.records}. Give records of "
+                    "these photos, or measure with one of the two at a time"
+                )
+            return counts.popitem()[1]
+        found = set()
+        for kind in ("photos", "records"):
+            folder = getattr(self, kind)
+            with suppress(InputError, OSError):  # nothing is read from it: whoever does will say what is wrong
+                if folder and "://" not in folder:
+                    found.add(self.describe(kind)["classes"])
+        return found.pop() if len(found) == 1 else CLASSES
 
 
 def find(*, photos: str = "", records: str = "") -> Source:

@@ -189,10 +189,10 @@ def room() -> Iterator[Path]:
 
 def _described(job: Job) -> dict:
     """What the job read, as its process would have said; not of a bucket, which may be what it died of."""
-    if "://" in job.source.photos + job.source.records:
+    if job.cell.reads and "://" in job.source.photos + job.source.records:
         return {}
     try:
-        return job.source.describe(job.cell.reads)
+        return job.describe()
     except (InputError, OSError):
         return {}
 

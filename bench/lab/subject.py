@@ -132,22 +132,22 @@ def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], objec
     return synchronised
 
 
-def feed(cell: Cell, source: Source, *, images: int):
+def feed(cell: Cell, source: Source, *, images: int, classes: int):
     """Batches for a cell's model, from caches that are full."""
     if cell.pipeline == RESIDENT:
-        return _resident(cell)
+        return _resident(cell, classes)
     batches = dataset(cell, source)
     fill_caches(batches, images=images, batch_size=cell.batch_size)
     return batches
 
 
-def _resident(cell: Cell):
+def _resident(cell: Cell, classes: int):
     """One batch of noise, again and again; what an image shows does not change what a step computes."""
     import numpy as np
 
     noise = np.random.default_rng(0)
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
-    labels = noise.integers(0, 5, cell.batch_size)
+    labels = noise.integers(0, classes, cell.batch_size)
     if cell.backend == "jax":
         return _again_and_again(images, labels)
     import tensorflow as tf

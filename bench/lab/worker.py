@@ -10,18 +10,19 @@ from time import perf_counter
 
 from bench.lab import measure, plant, subject, turn
 from bench.lab.cell import NO_MODEL, Cell
-from bench.lab.source import Source
+from bench.lab.source import CLASSES, Source
 
 CALIBRATION_SECONDS = 0.5
 
 
-def prepare(cell: Cell, source: Source, *, planted: bool):
+def prepare(cell: Cell, source: Source, *, planted: bool, classes: int = CLASSES):
     """Builds the cell and warms it up.
 
     Args:
         cell: What is measured.
         source: What it reads.
         planted: Whether something will be planted; then the place for it is prepared on both sides.
+        classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads.
 
     Returns:
         A step, which has done its work when it returns; with `plant(Plant)` if `planted`.
@@ -30,7 +31,7 @@ def prepare(cell: Cell, source: Source, *, planted: bool):
     if cell.model == NO_MODEL:
         step = _drawing(cell, source, images=data["images"], planted=planted)
     else:
-        step = _stepping(cell, source, data)
+        step = _stepping(cell, source, {"classes": classes, **data})
         step = plant.StepPlanter(step) if planted else step
     turn.warm_up(step)
     return step
@@ -39,8 +40,8 @@ def prepare(cell: Cell, source: Source, *, planted: bool):
 def _stepping(cell: Cell, source: Source, data: dict):
     """One step of a model."""
     device = subject.place(cell)
-    batches = subject.feed(cell, source, images=data.get("images", 0))
-    return subject.fed_step(cell, batches, device, classes=data.get("classes", 5))
+    batches = subject.feed(cell, source, images=data.get("images", 0), classes=data["classes"])
+    return subject.fed_step(cell, batches, device, classes=data["classes"])
 
 
 def _drawing(cell: Cell, source: Source, *, images: int, planted: bool):
@@ -86,7 +87,7 @@ def serve(orders, answer) -> None:
     measure.die_with_parent(job["parent"])
     try:
         cell = Cell(**job["cell"])
-        step = prepare(cell, Source(**job["source"]), planted=job["planted"])
+        step = prepare(cell, Source(**job["source"]), planted=job["planted"], classes=job["classes"])
     except Exception as error:  # whatever stops it is the unit's reason
         answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
         return

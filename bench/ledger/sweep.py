@@ -153,6 +153,7 @@ def run(
         Each cell with its measurement, or with None where the budget has no room for it.
     """
     begun = now()
+    classes = sweep.source.classes(sweep.cells)
     earlier = store.load(results).measurements
     mine = [one for one in earlier if sweep.id and one.sweep == sweep.id]
     for number, cell in pending(sweep, earlier):
@@ -167,7 +168,7 @@ def run(
             )
         else:
             folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
-            job = Job(cell=cell, effort=sweep.effort, source=sweep.source, trace=folder)
+            job = Job(cell=cell, effort=sweep.effort, source=sweep.source, classes=classes, trace=folder)
             timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
             done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
             if done.status == "timeout" and timeout < limits.timeout_seconds:
@@ -184,10 +185,12 @@ def check(cells: Iterable[Cell], source: Source) -> None:
 
     Raises:
         InputError: If photos or records are missing or hold one class only, records are of another image size, a
-            batch is larger than all images, or images are too small for a model.
+            batch is larger than all images, images are too small for a model, or models would be fed by photos and
+            by records of other numbers of classes.
     """
     from flowers_core import manifest, models
 
+    cells = tuple(cells)
     described = {reads: source.describe(reads) for reads in {cell.reads for cell in cells}}
     written = source.manifest() if "records" in described else None
     for cell in cells:
@@ -201,3 +204,4 @@ def check(cells: Iterable[Cell], source: Source) -> None:
                 f"`batch_size` must be at most {images:,}, the number of images there are. "
                 f"Received: batch_size={cell.batch_size}"
             )
+    source.classes(cells)

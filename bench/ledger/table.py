@@ -77,7 +77,7 @@ def views(summaries: list[Summary]) -> list[View]:
     """
     kinds: dict[tuple, list[Summary]] = {}
     for one in summaries:
-        data = one.measurement.data.get("photos"), one.measurement.data.get("images")
+        data = tuple(one.measurement.data.get(name) for name in ("photos", "images", "classes"))
         kinds.setdefault((_kind(one.cell), *(getattr(one.cell, field) for field in APART), data), []).append(one)
     return [_view(kind, some) for (kind, *_), some in kinds.items()]
 
@@ -99,7 +99,8 @@ def _view(title: str, summaries: list[Summary]) -> View:
     told = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: a word of the title
     fields = [*(field for field in names if field not in told), *(field for field in SIZES if field in varied)]
     data = summaries[0].measurement.data
-    same = [f"{data['images']:,} {data['photos']}"] if data else []
+    same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
+    same += [f"{data['classes']} classes"] if "classes" in data and "images" not in data else []
     same += [getattr(cell, field) for field in told]
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]

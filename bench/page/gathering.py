@@ -140,7 +140,7 @@ def latest(summaries: Iterable[Summary]) -> list[Summary]:
     """Of each cell on each machine with each data the one of which a measurement came last."""
     found: dict[tuple, Summary] = {}
     for one in sorted(summaries, key=lambda one: one.measurement.started):
-        data = one.measurement.data.get("photos"), one.measurement.data.get("images")
+        data = tuple(one.measurement.data.get(name) for name in ("photos", "images", "classes"))
         found[one.cell, one.measurement.machine.get("id"), data] = one
     return sorted(found.values(), key=lambda one: one.measurement.started)[-MOST_SHOWN:]
 

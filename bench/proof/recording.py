@@ -54,11 +54,12 @@ def record(
     """
     begun, draw = perf_counter(), random.Random()
     comparison = datetime.now(UTC).strftime("proof-%Y%m%dT%H%M%SZ")
-    name, code = f"{load_share:g} core" if load_share else "", machine.code()
+    name = f"{load_share:g} core" if load_share else ""
+    common = {"source": source, "code": machine.code(), "classes": source.classes(cells)}
     with load.beside(load_share):
         while perf_counter() - begun < seconds:
             for cell in cells:
-                sides = (Side(name=side, cell=cell, source=source, code=code) for side in ("base", "candidate"))
+                sides = (Side(name=side, cell=cell, **common) for side in ("base", "candidate"))
                 units = pair.record(*sides, comparison=comparison, plants=cases, load=name, draw=draw)
                 for unit in units:
                     store.append_unit(unit, results)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from bench.lab.cell import RESIDENT
 from bench.lab.machine import BUSY_SHARE
 from bench.lab.measurement import Measurement
+from bench.lab.source import CLASSES
 
 BUSY_PART = 0.25  # a set with more of its figures taken while others used the CPU is of a busy machine
 
@@ -27,7 +29,12 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     sides = list(base), list(candidate)
     found = _unlike([[_facts(one) for one in side] for side in sides])
     found += _unlike([[_decoding(one.machine) for one in side if one.machine.get("distributions")] for side in sides])
-    found += _unlike([[_texts(one.data) for one in side if one.data] for side in sides])  # a resident batch has none
+    # a resident batch has no photos
+    found += _unlike([[_texts(one.data) for one in side if "photos" in one.data] for side in sides])
+    stepped = [[one for one in side if one.cell.pipeline == RESIDENT] for side in sides]
+    found += _unlike(
+        [[{"classes of a resident batch": str(one.data.get("classes", CLASSES))} for one in side] for side in stepped]
+    )
     codes = [_values([_texts(one.code) for one in side], "digest") for side in sides]
     if max(map(len, codes)) > 1:
         found.append(_words("code", codes))

@@ -68,6 +68,7 @@ def plan(
         raise InputError(
             next(iter(reasons.values()), "No published accelerator trains that model: give --emulate FILE")
         )
+    source.classes(able)  # of photos and records, where both feed models
     others = [cell for cell in beside if not _why_not(cell, source)]
     return Feeding(
         sweep=sweep.Sweep(

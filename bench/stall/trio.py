@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from bench.lab.measurement import Measurement
+from bench.lab.source import CLASSES
 from bench.ledger import summary
 from bench.stall import judge
 from bench.stall.judge import Facts
@@ -82,8 +83,16 @@ def trios(measurements: Iterable[Measurement]) -> list[Trio]:
         for cell, one in some.items():
             if is_fed(cell):
                 three = [*(some.get(each) for each in alone(cell)), one]
-                found.setdefault((cell, *place, one.data.get("photos")), []).append(three)
+                if _one_model(three[1], one):
+                    found.setdefault((cell, *place, one.data.get("photos")), []).append(three)
     return [trio for (cell, *_), sets in found.items() if (trio := _trio(cell, sets))]
+
+
+def _one_model(step: Measurement | None, both: Measurement) -> bool:
+    """Whether a step alone and a fed one are of as many classes; where older programs saw to none, they may not be."""
+    if not (step and step.status == both.status == "ok"):
+        return True
+    return step.data.get("classes", CLASSES) == both.data.get("classes", CLASSES)
 
 
 def latest(found: Iterable[Trio]) -> list[Trio]:

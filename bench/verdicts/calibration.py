@@ -36,13 +36,13 @@ def run(
     """
     from rich import console
 
-    code, draw = machine.code(), random.Random()
+    common, draw = {"source": source, "code": machine.code(), "classes": source.classes(cells)}, random.Random()
     comparison = datetime.now(UTC).strftime("calibration-%Y%m%dT%H%M%S%fZ")
     died = {}
     with progress.bar("identical pairs", units * len(cells)) as advance:
         for _ in range(units):
             for cell in cells:
-                sides = (Side(name=name, cell=cell, source=source, code=code) for name in ("base", "candidate"))
+                sides = (Side(name=name, cell=cell, **common) for name in ("base", "candidate"))
                 unit = record(*sides, comparison=comparison, draw=draw)[0]
                 store.append_unit(unit, results)
                 if unit.status != "ok":

@@ -40,6 +40,7 @@ def of_revisions(
             f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the tree as it lies"
         )
     extras = ("jax",) if any(cell.backend == "jax" for cell in cells) else ()
+    classes = source.classes(cells)
     built = [revision.build(one, extras=extras, tell=tell) for one in revisions]
     return [
         Match(
@@ -51,6 +52,7 @@ def of_revisions(
                     python=made.python,
                     path=made.path,
                     code={"commit": one.commit, "dirty": one.dirty, "digest": one.digest},
+                    classes=classes,
                 )
                 for one, made in zip(revisions, built, strict=True)
             )
@@ -77,15 +79,16 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[Match]:
     code = machine.code()
     variable = VARIABLE.fullmatch(name)
     if variable:
-        common = {"source": source, "code": code}
+        common = {"source": source, "code": code, "classes": source.classes(cells)}
         return [
             Match(*(Side(name=value, cell=cell, environment={variable[1]: value}, **common) for value in pair))
             for cell in cells
         ]
     one_of("axis", name, (*AXES, "env:NAME"))
     both = [(_along(cell, name, pair[0]), _along(cell, name, pair[1])) for cell in cells]
+    common = {"source": source, "code": code, "classes": source.classes(cell for sides in both for cell in sides)}
     return [
-        Match(*(Side(name=value, cell=cell, source=source, code=code) for value, cell in zip(pair, sides, strict=True)))
+        Match(*(Side(name=value, cell=cell, **common) for value, cell in zip(pair, sides, strict=True)))
         for sides in dict.fromkeys(both)  # cells that differ in the axis alone are one match
     ]
 

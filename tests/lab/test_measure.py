@@ -11,11 +11,11 @@ import pytest
 import flowers_core
 from bench.lab import measure as lab_measure
 from bench.lab import subject
-from bench.lab.cell import NO_MODEL, Cell
+from bench.lab.cell import NO_MODEL, RESIDENT, Cell
 from bench.lab.clock import Effort
 from bench.lab.measure import Job, job_from_json, measure
 from bench.lab.source import Source
-from flowers_core import devices, photos, pipelines, records, step
+from flowers_core import devices, models, photos, pipelines, records, step
 
 SHORT = Effort(seconds=0.05, least_steps=2)
 
@@ -182,6 +182,36 @@ def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
     assert (done.status, done.data["classes"]) == ("ok", 2)
 
 
+def test_a_step_alone_is_of_the_model_that_is_fed(twelve_classes, monkeypatch):
+    """With photos of twelve classes the fed step and the one on a resident batch have as many parameters."""
+    built, build = [], models.build
+    monkeypatch.setattr(models, "build", lambda *given, **how: built.append(build(*given, **how)) or built[-1])
+    fed = Cell(model="dense_single", pipeline="records_parallel", batch_size=4, image_size=32)
+    resident = dataclasses.replace(fed, pipeline=RESIDENT)
+    classes = twelve_classes.classes([resident, fed])
+    done = [measure(Job(cell=cell, effort=SHORT, source=twelve_classes, classes=classes)) for cell in (resident, fed)]
+
+    assert [one.status for one in done] == ["ok", "ok"]
+    assert [one.data["classes"] for one in done] == [12, 12]
+    assert [model.count_params() for model in built] == 2 * [(32 * 32 * 3 + 1) * 12]
+
+
+def test_a_resident_batch_of_five_classes_is_stored_as_ever(source):
+    """It has no data; other numbers of classes stand there, and so are not counted with it."""
+    usual = Job(cell=Cell(model="dense"), source=source)
+
+    assert usual.describe() == {}
+    assert dataclasses.replace(usual, classes=12).describe() == {"classes": 12}
+
+
+def test_labels_of_a_resident_batch_are_of_all_classes():
+    """A loss over twelve classes sees labels of twelve."""
+    cell = Cell(model="dense", batch_size=200, image_size=1)
+    _, labels = next(iter(subject.feed(cell, Source(), images=0, classes=12)))
+
+    assert set(labels.numpy()) == set(range(12))
+
+
 @pytest.mark.parametrize("pipeline", ["resident", "records_parallel"])
 def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
     """It is read at once, and its figures are in the measurement."""
@@ -215,6 +245,6 @@ def test_code_without_workers_has_no_backlog(monkeypatch):
 
 def test_a_job_survives_json():
     """What the parent asks is what the child measures."""
-    job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"))
+    job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"), classes=12)
 
     assert job_from_json(job.to_json()) == job

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from bench.lab import pair, plant
+from bench.lab import pair, plant, worker
 from bench.lab.cell import Cell
-from bench.lab.side import Side
+from bench.lab.side import Side, cell_id
+from bench.verdicts import matches
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
 BASE = Side(name="base", cell=CELL, code={"digest": "d1"})
@@ -95,6 +96,27 @@ def test_a_side_that_cannot_run_is_told(candidate, said):
     assert unit.reason.startswith("candidate: ")
     assert said in unit.reason
     assert workers() == []
+
+
+def test_other_classes_have_another_name():
+    """Units of a resident batch of twelve classes are not counted with those of five."""
+    twelve = [dataclasses.replace(side, classes=12) for side in (BASE, CANDIDATE)]
+    fed = dataclasses.replace(twelve[0], cell=dataclasses.replace(CELL, pipeline="records_parallel"))
+
+    assert cell_id(BASE, CANDIDATE) == CELL.id
+    assert cell_id(*twelve) == f"{CELL.id}-12-classes"
+    assert "classes" not in {**BASE.facts(), **fed.facts()}
+    assert twelve[0].facts()["classes"] == 12
+
+
+def test_a_pair_is_of_one_model(twelve_classes):
+    """A resident batch against a pipeline with twelve classes: both processes get as many."""
+    cell = Cell(model="dense_single", batch_size=4, image_size=32)
+    (match,) = matches.of_axis([cell], "pipeline=resident,records_parallel", twelve_classes)
+    built = worker.prepare(match.base.cell, match.base.source, planted=False, classes=match.base.classes)
+
+    assert (match.base.classes, match.candidate.classes) == (12, 12)
+    assert built()
 
 
 @pytest.mark.parametrize(

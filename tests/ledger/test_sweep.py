@@ -8,6 +8,7 @@ from bench.lab import machine
 from bench.lab.cell import Cell
 from bench.lab.source import Source
 from bench.ledger import store, sweep
+from bench.stall import trio
 from flowers_core.errors import InputError
 
 CELLS = [Cell(model="dense"), Cell(model="convnet"), Cell(model="squeezenet")]
@@ -200,3 +201,47 @@ def test_what_does_not_fit_is_said_first(change, said, little_records):
 def test_resident_cells_need_no_data():
     """A step on a resident batch reads nothing."""
     sweep.check(CELLS, Source())
+
+
+FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4, image_size=32)
+
+
+def test_a_stall_is_of_one_model(tmp_path, twelve_classes, measured):
+    """Pipeline alone, step alone and both are measured with the classes of the data."""
+    jobs = []
+
+    def measure(job, **_):
+        jobs.append(job)
+        return measured(**job.cell.to_json())
+
+    planned = sweep.Sweep(cells=tuple(trio.cells([FED])), source=twelve_classes)
+    list(sweep.run(planned, tmp_path, limits=sweep.Limits(), measure=measure))
+
+    assert [(job.cell.pipeline, job.classes) for job in jobs] == [
+        ("records_parallel", 12),
+        ("resident", 12),
+        ("records_parallel", 12),
+    ]
+
+
+def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_classes, little_garden):
+    """One step alone cannot be compared with both."""
+    source = dataclasses.replace(twelve_classes, photos=str(little_garden))
+    both = [FED, dataclasses.replace(FED, pipeline="photos_parallel")]
+    sweep.check(both[:1], source)
+
+    with pytest.raises(InputError, match="as many classes"):
+        sweep.check(both, source)
+
+
+def test_classes_are_the_usual_ones_where_nothing_is_read(twelve_classes, little_garden):
+    """What is there counts if it agrees; no data, data in a bucket and folders that are none give 5."""
+    mixed = dataclasses.replace(twelve_classes, photos=str(little_garden))
+
+    assert twelve_classes.classes(CELLS) == 12
+    assert [one.classes(CELLS) for one in (Source(), mixed, Source(photos="/none"), Source(records="gs://b/r"))] == [
+        5,
+        5,
+        5,
+        5,
+    ]

@@ -115,3 +115,10 @@ def test_sets_from_before_packages_were_kept_differ_in_none(measured):
 
     assert differences([old], [new]) == other_packages([old], [new]) == []
     assert summary.setting(old) == summary.setting(new)
+
+
+def test_classes_of_a_resident_batch(measured):
+    """A step of other classes is one of another model; the usual five are not stored."""
+    base, candidate = measured(), measured(seconds=(0.2,))
+
+    assert differences([base], [replace(candidate, data={"classes": 12})]) == ["classes of a resident batch 5, 12"]

@@ -70,3 +70,13 @@ def test_what_cells_share_is_measured_once():
 
     assert len(cells) == 5
     assert [cells.index(cell) - cells.index(trio.alone(cell)[1]) for cell in fed] == [1, 1]
+
+
+def test_two_models_are_no_trio(three):
+    """A step of 5 classes says nothing of a fed one of 12, as older programs stored them; one of 12 does."""
+    pipeline, step, both = three()
+    data = {**both.data, "classes": 12}
+    both = replace(both, data=data)
+
+    assert not trio.trios([replace(pipeline, data=data), step, both])
+    assert trio.trios([replace(pipeline, data=data), replace(step, data={"classes": 12}), both])
