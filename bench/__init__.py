@@ -1,1 +1,1 @@
-"""The laboratory: asv suites on this floor, `lab` takes measurements, `ledger` keeps and reads them."""
+"""The harness: it measures `flowers_core`, keeps the figures and answers questions about them."""

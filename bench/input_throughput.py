@@ -1,14 +1,14 @@
 """How long each input pipeline takes for an image, when nothing else uses the machine."""
 
 from bench import suite
-from bench.lab.cell import NO_MODEL, Cell
-from flowers_core import pipelines
+from bench.results.cell import NO_MODEL, Cell
+from flowers_core.input import registry
 
 
 class InputThroughput(suite.Suite):
     """Seconds an image, 192 px, in batches of 32."""
 
-    params = [list(pipelines.NAMES)]
+    params = [list(registry.NAMES)]
     param_names = ["pipeline"]
 
     def cell(self, pipeline):

@@ -3,7 +3,7 @@
 from statistics import median
 
 from bench import suite
-from bench.lab.cell import Cell
+from bench.results.cell import Cell
 
 
 class StepTime(suite.Suite):

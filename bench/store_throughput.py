@@ -5,8 +5,9 @@ serves the store meanwhile.
 """
 
 from bench import suite
-from bench.lab import reading, source
-from bench.lab.traffic import Conditions
+from bench.input.object_store import measure
+from bench.input.object_store.network import Conditions
+from bench.run import data_source
 
 
 class StoreThroughput(suite.Suite):
@@ -17,17 +18,17 @@ class StoreThroughput(suite.Suite):
 
     def cell(self, pipeline, latency_milliseconds):  # noqa: ARG002 - the store's, not the cell's
         """The pipeline alone."""
-        return reading.cell(pipeline)
+        return measure.cell(pipeline)
 
     @suite.series
     def track_image_seconds(self, pipeline, latency_milliseconds):
         """Median seconds an image."""
-        from bench.ledger import store
+        from bench.results import store
 
-        found = source.find()
+        found = data_source.find()
         conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
-        with reading.open_store(found, conditions) as opened:
-            done = reading.take(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
+        with measure.open_store(found, conditions) as opened:
+            done = measure.take(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
         store.append_reading(done)
         if done.measurement.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")

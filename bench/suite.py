@@ -6,11 +6,12 @@ asv discovers concrete classes wherever they are visible, so suites import this 
 import os
 from abc import ABC, abstractmethod
 
-from bench.lab import machine, source
-from bench.lab.cell import Cell
-from bench.lab.clock import Effort
-from bench.lab.measurement import RULER, Measurement
-from flowers_core import precision
+from bench.machine import facts
+from bench.results.cell import Cell
+from bench.results.measurement import RULER, Measurement
+from bench.run import data_source
+from bench.run.timing import Effort
+from flowers_core.backends import precision
 
 # Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
 # (99 % of the time by simulation; three find it in 33 %).
@@ -38,7 +39,7 @@ class Suite(ABC):
         """
         refuse_uncommitted()
         cell = self.cell(*params)
-        if cell.reads and not getattr(source.find(), cell.reads):
+        if cell.reads and not getattr(data_source.find(), cell.reads):
             raise NotImplementedError(
                 f"no {cell.reads} to read: run `make bench` first, or set FLOWERS_{cell.reads.upper()}"
             )
@@ -52,10 +53,10 @@ class Suite(ABC):
         Raises:
             RuntimeError: If it failed; the reason is in the store, too.
         """
-        from bench.lab.measure import Job, measure
-        from bench.ledger import store
+        from bench.results import store
+        from bench.run.measure import Job, measure
 
-        found = source.find()
+        found = data_source.find()
         done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=found, classes=found.classes()))
         store.append(done)
         if done.status not in ("ok", "n/a"):
@@ -97,7 +98,7 @@ def refuse_uncommitted() -> None:
     Raises:
         RuntimeError: Unless FLOWERS_DIRTY=1 says that it is meant.
     """
-    changed = machine.uncommitted() if machine.is_installed_from_house() else []
+    changed = facts.uncommitted() if facts.is_installed_from_house() else []
     if changed and os.environ.get("FLOWERS_DIRTY") != "1":
         raise RuntimeError(
             f"uncommitted changes would be filed under a clean commit: {', '.join(changed[:5])}. "

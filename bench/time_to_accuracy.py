@@ -3,8 +3,8 @@
 import random
 
 from bench import suite
-from bench.accuracy import outcome
-from bench.lab import source, trained
+from bench.run import data_source
+from bench.training import outcome, run
 
 
 class TimeToAccuracy:
@@ -18,16 +18,16 @@ class TimeToAccuracy:
     def setup(self, model):  # noqa: ARG002 - asv hands over the parameters
         """Refuses to file uncommitted changes under a commit, and says n/a where there are no records."""
         suite.refuse_uncommitted()
-        if not source.find().records:
+        if not data_source.find().records:
             raise NotImplementedError("no records to read: run `make bench` first, or set FLOWERS_RECORDS")
 
     @suite.series
     def track_target_seconds(self, model):
         """Building, compilation, validation and saving included; n/a if the target is never reached."""
-        from bench.ledger import store
+        from bench.results import store
 
-        job = trained.Job(model=model, way="ours", seed=random.randrange(2**31), records=source.find().records)
-        done = trained.train(job, timeout=self.timeout)
+        job = run.Job(model=model, way="ours", seed=random.randrange(2**31), records=data_source.find().records)
+        done = run.train(job, timeout=self.timeout)
         store.append_training(done)
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.reason}")

@@ -1,6 +1,6 @@
 """`python -m flowers_core`."""
 
-from flowers_core.cli import main
+from flowers_core.cli.main import main
 
 if __name__ == "__main__":
     main()

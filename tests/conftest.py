@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from bench.lab.cell import Cell
-from bench.lab.measurement import Measurement
-from bench.lab.unit import Sample, Unit
+from bench.compare.pair_result import Sample, Unit
+from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 
 MACHINE = {
     "id": "0123456789ab",
@@ -49,18 +49,18 @@ def browser():
 @pytest.fixture(scope="session")
 def little_garden(tmp_path_factory):
     """A folder of 20 drawn photos."""
-    from flowers_core import garden
+    from flowers_core.synthetic import dataset
 
-    return garden.draw(tmp_path_factory.mktemp("little") / "garden", count=20)
+    return dataset.draw(tmp_path_factory.mktemp("little") / "garden", count=20)
 
 
 @pytest.fixture(scope="session")
 def little_records(little_garden):
     """Their records at 192 px, in 4 shards."""
-    from flowers_core import photos, records
+    from flowers_core.data import photos, tfrecords
 
     folder = little_garden.parent / "records"
-    records.write(photos.find(little_garden), folder, shards=4)
+    tfrecords.write(photos.find(little_garden), folder, shards=4)
     return folder
 
 
@@ -70,15 +70,15 @@ def twelve_classes(tmp_path_factory):
     import numpy as np
     from PIL import Image
 
-    from bench.lab.source import Source
-    from flowers_core import photos, records
+    from bench.run.data_source import Source
+    from flowers_core.data import photos, tfrecords
 
     folder, noise = tmp_path_factory.mktemp("twelve"), np.random.default_rng(0)
     for number in range(24):
         path = folder / "photos" / f"kind{number % 12:02d}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise.integers(0, 256, (40, 48, 3), np.uint8)).save(path, "JPEG")
-    records.write(photos.find(folder / "photos"), folder / "records-32", shards=2, image_size=32)
+    tfrecords.write(photos.find(folder / "photos"), folder / "records-32", shards=2, image_size=32)
     return Source(photos=str(folder / "photos"), records=str(folder / "records-32"))
 
 

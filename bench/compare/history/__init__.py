@@ -1,0 +1,1 @@
+"""Performance over commits: change points, and the commit that made each."""

@@ -1,0 +1,167 @@
+"""asv's stored results -> series: seconds of one benchmark over the commits of a branch."""
+
+import ast
+import itertools
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from bench.results import store
+from bench.results.cell import Cell
+from flowers_core.errors import InputError
+
+ASV = store.RESULTS / "asv"
+AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # `env_nobuild` of asv.conf.json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """What asv measured of one commit.
+
+    Attributes:
+        commit: 40 digits.
+        value_seconds: Median of the fresh processes.
+        low: Their lower quartile in seconds, None where asv kept none; asv's own 99 % interval is endless for fewer
+            than 8 processes.
+        high: Their upper quartile.
+    """
+
+    commit: str
+    value_seconds: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One benchmark with one choice of parameters, on one machine and in one environment, over commits.
+
+    Attributes:
+        benchmark: asv's name, e.g. `step_time.StepTime.track_step_seconds`.
+        params: Its parameters in their order, e.g. `("squeezenet", 32)`.
+        machine: asv's name of the machine.
+        environment: asv's name of the environment.
+        points: In the order of the branch; commits without a figure are left out.
+        version: asv's version of the benchmark, in which the ruler's stands: another ruler makes another series.
+        variables: Environment variables of the measured processes, as asv set them.
+    """
+
+    benchmark: str
+    params: tuple
+    machine: str
+    environment: str
+    points: tuple[Point, ...]
+    version: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Names the series among all: `step_time.StepTime.track_step_seconds(dense, 8) lab virtualenv-py3.11 1`."""
+        return f"{self.benchmark}({self.label}) {self.machine} {self.environment} {self.version}".rstrip()
+
+    @property
+    def label(self) -> str:
+        """Names the series among those of its benchmark: `squeezenet, 32`."""
+        return ", ".join(map(str, self.params))
+
+
+def read(results: Path = ASV, *, line: Mapping[str, str]) -> tuple[Series, ...]:
+    """Reads what asv stored.
+
+    Args:
+        results: asv's `results_dir`.
+        line: Commits of the branch in their order, as `commits.line` gives them. What asv measured off it is left out.
+
+    Raises:
+        InputError: If asv measured no commit of the branch.
+    """
+    from asv.results import iter_results
+
+    order = {commit: number for number, commit in enumerate(line)}
+    measured = [one for one in iter_results(str(results)) if one.commit_hash in order]
+    if not measured:
+        raise InputError(
+            f"{results} holds no figure of a commit of this branch. Expected what `asv run` stores: "
+            "run `asv run HEAD~11..HEAD` first"
+        )
+    points: dict[tuple, list[Point]] = {}
+    variables = {}
+    for one in sorted(measured, key=lambda one: order[one.commit_hash]):
+        variables[one.env_name] = dict(one.env_vars)
+        for key, point in _figures(one):
+            points.setdefault(key, []).append(point)
+    names = ("benchmark", "params", "machine", "environment", "version")
+    return tuple(
+        Series(**dict(zip(names, key, strict=True)), points=tuple(some), variables=variables[key[3]])
+        for key, some in sorted(points.items(), key=lambda item: (item[0][0], *map(str, item[0][2:])))
+    )
+
+
+def _figures(one) -> Iterator[tuple[tuple, Point]]:
+    """Every figure in a file of asv, an `asv.results.Results`, with the key of its series."""
+    for name in one.get_all_result_keys():
+        axes = one.get_result_params(name) or []
+        values, stats = one.get_result_value(name, axes), one.get_result_stats(name, axes)
+        for texts, value, spread in zip(itertools.product(*axes), values, stats, strict=True):
+            if value is None or not math.isfinite(value) or value <= 0:  # failed, n/a, or no time at all
+                continue
+            version = str(one.benchmark_version.get(name) or "")
+            key = (name, tuple(map(_plain, texts)), one.params["machine"], one.env_name, version)
+            spread = spread or {}
+            yield (
+                key,
+                Point(commit=one.commit_hash, value_seconds=value, low=spread.get("q_25"), high=spread.get("q_75")),
+            )
+
+
+def _plain(text: str):
+    """A parameter from its `repr`, which is how asv keeps it."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
+    """The cell that a series measured, as its suite would make it in the environment of the series.
+
+    A benchmark's name is the way to its class, as asv follows it; so no suite is known here by name. An environment
+    of `--python=same` tells no variables: its axes are the defaults then.
+
+    Args:
+        series: What asv measured.
+        suites: Package of the suites.
+
+    Returns:
+        The cell; None for what is none, such as the time of an import, or where the suite is gone.
+
+    Raises:
+        InputError: If the cell can no longer be had, such as one of a model that is gone.
+    """
+    room, _, rest = series.benchmark.partition(".")
+    try:
+        suite = getattr(import_module(f"{suites}.{room}"), rest.split(".")[0], None)
+    except ModuleNotFoundError:
+        return None
+    if not hasattr(suite, "cell"):
+        return None
+    with _environment(series.variables):
+        return suite().cell(*series.params)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Lets the axes of asv's environments be these for a moment, those not named unset."""
+    before = {name: os.environ.pop(name, None) for name in AXES}
+    os.environ.update({name: variables[name] for name in AXES if name in variables})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

@@ -1,0 +1,157 @@
+"""Steps over the commits that asv measured: found, confirmed by paired runs, led back to the commit that did it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bench.compare.history import asv_series as serieses
+from bench.compare.history import bisect, change_points, commits
+from bench.compare.history.asv_series import Series
+from bench.compare.history.change_points import Candidate, Unjudged
+from bench.machine.facts import HOUSE
+from bench.results.cell import Cell
+from flowers_core.errors import InputError
+
+CANDIDATE = "candidate"  # the state before a paired run; those after it are of `bisect.Finding`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """What a paired run of two commits says.
+
+    Attributes:
+        verdict: One of `bisect.VERDICTS`, of the candidate against the base.
+        ratio: Time of the candidate over that of the base; above 1 is slower. None where it could not be run.
+        low: Lower end of its interval.
+        high: Its upper end.
+    """
+
+    verdict: str
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+Judge = Callable[[Cell, str, str], Paired]  # cell, base, candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A step and what has become of it.
+
+    Attributes:
+        candidate: Where otava sees it.
+        state: `candidate`, then `confirmed`, `rejected` or `unconfirmed`.
+        commit: The commit that did it, None where it is not known.
+        within: The smallest range known to hold that commit, as the commits before it and at its end; None before a
+            paired run.
+        paired: The paired run of the ends of the candidate.
+        named: That of the named commit, or of the end of `within`, against the same base; where it explains less
+            than `paired`, another commit of the range changed the time as well.
+        reason: Why it is not confirmed, or why no commit is named.
+    """
+
+    candidate: Candidate
+    state: str = CANDIDATE
+    commit: str | None = None
+    within: tuple[str, str] | None = None
+    paired: Paired | None = None
+    named: Paired | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """All series over a branch, and their steps.
+
+    Attributes:
+        line: Commits of the branch in their order, with their subject lines.
+        series: All that asv measured of them.
+        changes: Steps in these.
+        unjudged: Series too short to tell.
+    """
+
+    line: Mapping[str, str] = field(repr=False)
+    series: tuple[Series, ...]
+    changes: tuple[Change, ...]
+    unjudged: tuple[Unjudged, ...]
+
+
+def find(
+    results: Path = serieses.ASV,
+    *,
+    repository: Path = HOUSE,
+    branch: str = "HEAD",
+    tell: Callable[[str], object] = lambda _: None,
+    detect: change_points.Detect | None = None,
+) -> History:
+    """Finds the steps in what asv measured.
+
+    Args:
+        results: asv's `results_dir`.
+        repository: Where the commits are.
+        branch: Whose first-parent line is looked at.
+        tell: Hears what is going on, a line at a time.
+        detect: Gives the change points of lists of numbers; otava if left out.
+
+    Raises:
+        InputError: If there are no commits, asv measured none of them, or otava cannot be had.
+    """
+    line = commits.line(repository, branch=branch)
+    read = serieses.read(results, line=line)
+    found = change_points.find(read, tell=tell, detect=detect)
+    return History(
+        line=line,
+        series=read,
+        changes=tuple(Change(candidate=one) for one in found.candidates),
+        unjudged=found.unjudged,
+    )
+
+
+def confirm(history: History, judge: Judge, *, tell: Callable[[str], object] = lambda _: None) -> History:
+    """Confirms or rejects each candidate by paired runs, and names the commit of those confirmed.
+
+    Args:
+        history: What `find` gave. What is no candidate any more stays as it is.
+        judge: Compares two commits in a cell, `judge(cell, base, candidate)`. What cannot be run is `inconclusive`.
+        tell: Hears what is going on, a line at a time.
+    """
+    return replace(history, changes=tuple(_confirmed(one, history.line, judge, tell) for one in history.changes))
+
+
+def _confirmed(change: Change, line: Mapping[str, str], judge: Judge, tell: Callable[[str], object]) -> Change:
+    """A candidate after its paired runs."""
+    if change.state != CANDIDATE:
+        return change
+    candidate = change.candidate
+    try:
+        cell = serieses.cell_of(candidate.series)
+    except InputError as error:
+        return replace(change, state="unconfirmed", reason=f"its cell can no longer be measured: {error}")
+    if cell is None:
+        return replace(change, state="unconfirmed", reason="a paired run measures a cell, and this series is none")
+    tell(f"{cell.id}: {commits.short(candidate.before)}..{commits.short(candidate.after)}, x{candidate.ratio:.2f}")
+    runs: dict[str, Paired] = {}
+
+    def verdict(base: str, other: str) -> str:
+        runs[other] = judge(cell, base, other)
+        return runs[other].verdict
+
+    expected = "slower" if candidate.ratio > 1 else "faster"
+    span = between(line, candidate.before, candidate.after)
+    finding = bisect.bisect(span, verdict, expected=expected, tell=tell)
+    return replace(
+        change,
+        state=finding.state,
+        commit=finding.commit,
+        within=(finding.good, finding.bad),
+        paired=runs[candidate.after],
+        named=runs[finding.bad],
+        reason=finding.reason,
+    )
+
+
+def between(line: Mapping[str, str], before: str, after: str) -> list[str]:
+    """All commits of a line from one to another, both among them."""
+    ordered = list(line)
+    return ordered[ordered.index(before) : ordered.index(after) + 1]

@@ -1,0 +1,188 @@
+"""A pair of fresh processes, base and candidate, that take turns on one machine: one unit of a verdict.
+
+What disturbs the machine for seconds disturbs both; what differs from process to process (where memory lies, how
+threads fall) is drawn anew with each pair. So units are independent, which steps of one process never are.
+"""
+
+import json
+import os
+import random
+import select
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from bench.compare import inject
+from bench.compare.pair_result import Sample, Unit
+from bench.compare.variant import Side, cell_id
+from bench.machine import facts
+from bench.run import process
+
+TURNS = 16  # of each process: most of the noise is between turns, most of the time goes into starting
+TURN_SECONDS = 0.2
+LONG_TURNS = 3  # the untimed first turn, so many times as long
+ANSWER_SECONDS = 300.0
+
+
+class Died(RuntimeError):
+    """A process of the pair ended, or did not answer; the message says how."""
+
+
+class Worker:
+    """The parent's end of one process of a pair."""
+
+    def __init__(self, side: Side, *, planted: bool, folder: Path):
+        self.side = side
+        self._words = folder / "stderr"
+        env = {**process.environment(side.cell, path=side.path), **side.environment}
+        command = [side.python, "-P", "-m", "bench.compare.pair_worker"]
+        self.process, self._answers = process.begin(command, folder, self._words, env=env)
+        job = {"cell": side.cell.to_json(), "source": asdict(side.source), "classes": side.classes}
+        self._tell({**job, "planted": planted, "parent": os.getpid()})
+
+    def _tell(self, order: dict) -> None:
+        with suppress(BrokenPipeError):  # it has died, which the answer will say
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> dict:
+        """Its next answer.
+
+        Raises:
+            Died: If it ends, says that it cannot, or is silent for too long.
+        """
+        ready, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
+        if not ready:
+            raise Died(f"{self.side.name}: no answer within {ANSWER_SECONDS:.0f} s")
+        line = self._answers.readline()
+        if not line:
+            _, reason = process.how_it_died(self.process.wait(), 0, 1, self._words)
+            raise Died(f"{self.side.name}: {reason}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise Died(f"{self.side.name}: {answer['error']}")
+        return answer
+
+    def do(self, order: str, **details) -> dict:
+        """Lets it go on, gives an order, and holds it still when it has answered."""
+        process.release(self.process)
+        self._tell({"do": order, **details})
+        answer = self.answer()
+        process.hold(self.process)
+        return answer
+
+    def end(self) -> None:
+        """Ends the process and whatever it started."""
+        process.end(self.process)
+        self.process.stdin.close()
+        self._answers.close()
+
+
+def record(
+    base: Side,
+    candidate: Side,
+    *,
+    comparison: str = "",
+    plants: Sequence[inject.Plant] = (),
+    load: str = "",
+    draw: random.Random | None = None,
+) -> list[Unit]:
+    """Runs one pair of fresh processes and gives what it says.
+
+    Args:
+        base: What runs as base.
+        candidate: What runs as candidate.
+        comparison: Marks the units.
+        plants: What to plant into the candidate, one after another in random order, a unit each. Nothing is prepared
+            for it if there are none, and one unit is given.
+        load: Name of a load that runs beside on purpose.
+        draw: Chooses orders at random.
+
+    Returns:
+        The units; a single one with status `error` if a process died.
+    """
+    draw = draw or random.Random()
+    begun, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
+    common = {
+        "comparison": comparison,
+        "pair": begun,
+        "cell": cell_id(base, candidate),
+        "base": base.facts(),
+        "candidate": candidate.facts(),
+        "load": load,
+        "machine": facts.fingerprint(),
+    }
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        workers = _start(base, candidate, planted=bool(plants), folder=Path(folder), draw=draw)
+        try:
+            for worker in workers:
+                worker.answer()
+                process.hold(worker.process)
+            steps = [_steps(worker) for worker in workers]
+            units = []
+            for planted in draw.sample(plants, len(plants)) or [inject.NONE]:
+                begun_unit = perf_counter()
+                if plants:
+                    _plant(workers, planted)
+                taken = _turns(workers, steps, draw)
+                seconds = perf_counter() - (begun_unit if units else start)
+                units.append(Unit(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
+            return units
+        except Died as died:
+            return [Unit(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)]
+        finally:
+            for worker in workers:
+                worker.end()
+
+
+def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:
+    """Starts both, in random order; gives base and candidate."""
+    workers: list[Worker | None] = [None, None]
+    sides = (base, candidate)
+    for number in draw.sample((0, 1), 2):
+        room = folder / str(number)
+        room.mkdir()
+        workers[number] = Worker(sides[number], planted=planted, folder=room)
+    return workers
+
+
+def _plant(workers: list[Worker], planted: inject.Plant) -> None:
+    """Plants into the candidate. The base goes the same way and takes it out again.
+
+    For to plant is to measure: a pipeline that has drawn for seconds more than the other is tuned better.
+    """
+    for worker in workers:
+        worker.do("plant", plant=vars(planted))
+    workers[0].do("plant", plant=vars(inject.NONE))
+
+
+def _steps(worker: Worker) -> int:
+    """How many steps make a turn, the nearest number of whole bursts; the first long turn is thrown away.
+
+    A pipeline alone always waits for its bursts; steps of a model that are long beside a burst need not.
+    """
+    told = worker.do("calibrate")
+    steps = max(1, round(TURN_SECONDS / told["step_seconds"]))
+    steps = round(steps / told["burst"]) * told["burst"] or (told["burst"] if told["alone"] else steps)
+    worker.do("sample", steps=LONG_TURNS * steps)
+    return steps
+
+
+def _turns(workers: list[Worker], steps: list[int], draw: random.Random) -> dict:
+    """Turns in blocks of ABBA or BAAB, whichever a coin says; a drift hits both alike."""
+    load = facts.ForeignLoad(*(worker.process.pid for worker in workers))
+    order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(TURNS // 2))
+    samples: tuple[list[Sample], list[Sample]] = ([], [])
+    for turn in order:
+        number = "AB".index(turn)
+        samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
+    return {
+        "order": order,
+        "base_samples": tuple(samples[0]),
+        "candidate_samples": tuple(samples[1]),
+        "foreign_cpu_share": load.share(),
+    }

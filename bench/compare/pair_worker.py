@@ -1,0 +1,120 @@
+"""One process of a pair: prepares a cell, then takes a turn each time it is told to.
+
+`python -m bench.compare.pair_worker` reads JSON lines from standard input, a job and then orders, and answers each
+with a line on the descriptor that the job names: nothing that a framework prints can get into it.
+"""
+
+import json
+from pathlib import Path
+from time import perf_counter
+
+from bench.compare import block, inject
+from bench.results.cell import NO_MODEL, Cell
+from bench.run import measure, step_under_test
+from bench.run.data_source import CLASSES, Source
+
+CALIBRATION_SECONDS = 0.5
+
+
+def prepare(cell: Cell, source: Source, *, planted: bool, classes: int = CLASSES):
+    """Builds the cell and warms it up.
+
+    Args:
+        cell: What is measured.
+        source: What it reads.
+        planted: Whether something will be planted; then the place for it is prepared on both sides.
+        classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads.
+
+    Returns:
+        A step, which has done its work when it returns; with `plant(Plant)` if `planted`.
+    """
+    data = source.describe(cell.reads)
+    if cell.model == NO_MODEL:
+        step = _drawing(cell, source, images=data["images"], planted=planted)
+    else:
+        step = _stepping(cell, source, {"classes": classes, **data})
+        step = inject.StepPlanter(step) if planted else step
+    block.warm_up(step)
+    return step
+
+
+def _stepping(cell: Cell, source: Source, data: dict):
+    """One step of a model."""
+    device = step_under_test.place(cell)
+    batches = step_under_test.feed(cell, source, images=data.get("images", 0), classes=data["classes"])
+    return step_under_test.fed_step(cell, batches, device, classes=data["classes"])
+
+
+def _drawing(cell: Cell, source: Source, *, images: int, planted: bool):
+    """One batch drawn from a pipeline alone."""
+    planter = inject.PipelinePlanter() if planted else None
+    batches = step_under_test.dataset(cell, source)
+    step_under_test.fill_caches(batches, images=images, batch_size=cell.batch_size)
+    step = step_under_test.drawing(iter(batches), 1)
+    if planter is None:
+        return step
+    planter.draw, planter.images_per_draw = step, cell.batch_size
+    planter.jpegs = _some_jpegs(cell, source)
+    return planter
+
+
+def _some_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
+    """What the pipeline decodes, some of it."""
+    if cell.reads == "photos":
+        paths = source.found_photos().paths
+        return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
+    import tensorflow as tf
+
+    from flowers_core.data import manifest
+
+    paths = manifest.paths(source.records, source.manifest())
+    image = {"image": tf.io.FixedLenFeature([], tf.string)}
+    records = tf.data.TFRecordDataset(list(paths), num_parallel_reads=1).take(count)
+    return [tf.io.parse_single_example(record, image)["image"].numpy() for record in records]
+
+
+def step_seconds(step) -> float:
+    """What a step takes, to plan turns: the mean over half a second."""
+    start, count = perf_counter(), 0
+    while perf_counter() - start < CALIBRATION_SECONDS:
+        step()
+        count += 1
+    return (perf_counter() - start) / count
+
+
+def serve(orders, answer) -> None:
+    """Follows orders until there are no more."""
+    job = json.loads(next(orders))
+    measure.die_with_parent(job["parent"])
+    try:
+        cell = Cell(**job["cell"])
+        step = prepare(cell, Source(**job["source"]), planted=job["planted"], classes=job["classes"])
+    except Exception as error:  # whatever stops it is the unit's reason
+        answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
+        return
+    answer({"ready": True})
+    for line in orders:
+        order = json.loads(line)
+        if order["do"] == "plant":
+            step.plant(inject.Plant(**order["plant"]))
+            block.take(step, 1)
+            answer({"planted": order["plant"]})
+        elif order["do"] == "calibrate":
+            answer(
+                {
+                    "step_seconds": step_seconds(step),
+                    "burst": step_under_test.at_once(cell),
+                    "alone": cell.model == NO_MODEL,
+                }
+            )
+        else:
+            answer({"sample": block.take(step, order["steps"])})
+
+
+def main() -> None:
+    """Serves standard input."""
+    measure.follow(serve)
+
+
+if __name__ == "__main__":
+    main()

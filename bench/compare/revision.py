@@ -1,0 +1,260 @@
+"""A revision of the code: which files it is made of, and an environment that holds its wheel.
+
+The ruler that measures it does not come from the revision: it is a snapshot of `bench/` as it lies here, the same for
+all revisions.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.compare import venvs
+from bench.machine.facts import HOUSE
+from bench.results.durable import replace_durably
+from bench.run.failures import InputError, ReportedError, RunFailed
+
+WORKTREE = "WORKTREE"  # stands for the work as it lies in the tree, committed or not
+CACHE = HOUSE / ".asv"
+
+PACKAGE, CONSTRAINTS = "flowers_core", "constraints.txt"
+README = "README.md"  # a wheel does not build without it, and runs the same whatever it says
+PARTS = (PACKAGE, "pyproject.toml", README, CONSTRAINTS)  # all that a wheel and its environment are made of
+
+RULER_SUFFIXES = {".py", ".html"}  # the template of the page is a file, too
+RULER_NEEDS = ("psutil",)  # what the ruler imports in a measuring process, and no wheel asks for
+
+HOOKED = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+
+DIGITS = 12  # of a digest, as many as of all digests here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A state of the code.
+
+    Attributes:
+        name: As the user wrote it.
+        commit: 40 digits; for the work in the tree that of HEAD.
+        digest: Of all that its environment is made of: equal for commits that differ in nothing of this.
+        dirty: Whether it differs in this from its commit, which only the work in the tree can.
+    """
+
+    name: str
+    commit: str
+    digest: str
+    dirty: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What a process that measures a revision is started with.
+
+    Attributes:
+        python: The interpreter of the environment; its site-packages hold the wheel.
+        path: The only entry of PYTHONPATH: the folder of the ruler, in which there is no `flowers_core`.
+    """
+
+    python: str
+    path: str
+
+
+def resolve(name: str, *, repo: Path = HOUSE) -> Revision:
+    """Finds a revision.
+
+    Args:
+        name: Branch, tag, commit or whatever `git rev-parse` knows; or WORKTREE.
+        repo: The folder that holds `flowers_core`.
+
+    Raises:
+        InputError: If there is no such revision, it holds no `flowers_core`, or `repo` is not under git.
+    """
+    _git(repo, "rev-parse", "--git-dir")
+    commit = _commit("HEAD" if name == WORKTREE else name, repo)
+    committed = _committed(commit, repo)
+    blobs = _lying(repo) if name == WORKTREE else committed
+    if not any(path.startswith(f"{PACKAGE}/") for path in blobs):
+        raise InputError(
+            f"`revision` must hold `{PACKAGE}`, the code that is measured. Received: {name!r}, which holds none. "
+            f"`git log --oneline -- {PACKAGE}` lists commits that do"
+        )
+    return Revision(name=name, commit=commit, digest=_digest(blobs), dirty=_digest(blobs) != _digest(committed))
+
+
+def same(base: Revision, candidate: Revision) -> bool:
+    """Whether two revisions hold the same code, so that no difference can be found but by chance."""
+    return base.digest == candidate.digest
+
+
+def build(
+    revision: Revision,
+    *,
+    extras: Sequence[str] = (),
+    repo: Path = HOUSE,
+    cache: Path = CACHE,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Built:
+    """Gives the environment of a revision; it is made if missing, and found at once the next time.
+
+    Args:
+        revision: What `resolve` gave.
+        extras: Optional dependencies of its wheel, such as `jax` or `gpu`.
+        repo: The folder that holds `flowers_core`.
+        cache: Folder of environments and rulers.
+        tell: Hears what is going on, a line at a time.
+
+    Raises:
+        RunFailed: If its wheel cannot be built or installed, or the files change meanwhile; it names the revision.
+        InputError: If its wheel holds no `flowers_core`; likewise.
+    """
+    # The name says all that decides what is in it. Python to the last digit: an environment of the one before would
+    # make two revisions differ that do not.
+    key = "-".join([revision.digest, f"python{platform.python_version()}", *RULER_NEEDS, *sorted(extras)])
+    room = cache / "environments"
+    python = venvs.find(key, cache=room)
+    if not python:
+        with tempfile.TemporaryDirectory(prefix="flowers-revision-") as folder:
+            tell(f"builds the wheel of {revision.name}")
+            try:
+                source = _export(revision, Path(folder) / "source", repo)
+                wheel = _wheel(source, Path(folder) / "wheel")
+                pins = ["--constraint", str(source / CONSTRAINTS)] if (source / CONSTRAINTS).exists() else []
+                wanted = f"{wheel}[{','.join(sorted(extras))}]" if extras else str(wheel)
+                python = venvs.ensure(key, [*pins, *RULER_NEEDS, wanted], cache=room, tell=tell)
+            except ReportedError as error:
+                raise type(error)(f"Revision {revision.name!r} cannot be built and installed. {error}") from error
+    return Built(python=str(python), path=str(ruler(cache=cache)))
+
+
+@functools.cache
+def ruler(*, house: Path = HOUSE, cache: Path = CACHE) -> Path:
+    """A snapshot of the laboratory as it lies here, which later edits do not change.
+
+    One process takes it once: both sides of a comparison get the same, though the second is built minutes later.
+
+    Returns:
+        The folder that holds `bench/` and nothing else, to stand on PYTHONPATH.
+    """
+    paths = sorted(path for path in (house / "bench").rglob("*") if path.suffix in RULER_SUFFIXES and path.is_file())
+    contents = {str(path.relative_to(house)): path.read_bytes() for path in paths}
+    rulers = cache.absolute() / "rulers"
+    folder = rulers / _digest({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
+    if folder.exists():
+        return folder
+    rulers.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=rulers, prefix=".unfinished-") as unfinished:
+        snapshot = Path(unfinished) / folder.name
+        for name, content in contents.items():
+            (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
+            (snapshot / name).write_bytes(content)
+        try:
+            replace_durably(snapshot, folder)
+        except OSError:
+            if not folder.exists():  # else another process has just written the same
+                raise
+    return folder
+
+
+def _git(repo: Path, *words: str) -> str:
+    """What git prints.
+
+    Raises:
+        InputError: If it is missing or fails; with its last line.
+    """
+    # A hook of git's sets variables that mean its own repository, whatever folder is named.
+    variables = {name: value for name, value in os.environ.items() if name not in HOOKED}
+    try:
+        done = subprocess.run(["git", "-C", str(repo), *words], env=variables, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise InputError("`git` must be installed to find revisions. Received: no such command. Install it") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise InputError(
+            f"`git {words[0]}` must succeed in {repo}: revisions are found in a git checkout. Received: {said[-1]}. "
+            f"Use a clone, not an unpacked archive"
+        )
+    return os.fsdecode(done.stdout)
+
+
+def _commit(name: str, repo: Path) -> str:
+    """The 40 digits of a commit."""
+    try:
+        return _git(repo, "rev-parse", "--verify", "--end-of-options", name + "^{commit}").split()[-1]
+    except InputError as error:
+        shallow = _git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
+        hint = "This clone is shallow: `git fetch --unshallow` brings the others" if shallow else "Choose one of them"
+        raise InputError(
+            f"`revision` must be {WORKTREE}, or a branch, a tag or enough digits of a commit of {repo}. "
+            f"Received: {name!r}. `git log --oneline` lists commits. {hint}"
+        ) from error
+
+
+def _committed(commit: str, repo: Path) -> dict[str, str]:
+    """Files of a commit that its environment is made of, and git's digests of them."""
+    blobs = {}
+    for entry in _git(repo, "ls-tree", "-r", "-z", commit, "--", *PARTS).split("\0")[:-1]:
+        about, path = entry.split("\t", 1)
+        blobs[path] = about.split()[2]
+    return blobs
+
+
+def _lying(repo: Path) -> dict[str, str]:
+    """The same of files as they lie in the tree, new ones that git does not ignore among them."""
+    listed = _git(repo, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS).split("\0")[:-1]
+    paths = sorted({path for path in listed if (repo / path).is_file()})  # some may have been deleted
+    return dict(zip(paths, _git(repo, "hash-object", "--", *paths).split(), strict=True)) if paths else {}
+
+
+def _digest(blobs: dict[str, str]) -> str:
+    """One digest of files and their digests, of what may change a figure."""
+    lines = "".join(f"{path}\0{blob}\n" for path, blob in sorted(blobs.items()) if path != README)
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()[:DIGITS]
+
+
+def _export(revision: Revision, folder: Path, repo: Path) -> Path:
+    """Writes the files of a revision into a folder.
+
+    Raises:
+        RunFailed: If files in the tree are no longer those that `resolve` saw.
+    """
+    folder.mkdir()
+    if revision.name != WORKTREE:
+        present = sorted({path.split("/")[0] for path in _committed(revision.commit, repo)})
+        archive = folder.with_name("source.zip")
+        _git(repo, "archive", "--format=zip", f"--output={archive}", revision.commit, "--", *present)
+        with zipfile.ZipFile(archive) as zipped:
+            zipped.extractall(folder)
+        return folder
+    for path in _lying(repo):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(repo / path, folder / path)
+    if _digest(_lying(repo)) != revision.digest:
+        raise RunFailed(
+            f"The files of {repo} must stay as they are until they are copied. Received: an edit. Try again"
+        )
+    return folder
+
+
+def _wheel(source: Path, folder: Path) -> Path:
+    """Builds the wheel of some source, by what its own pyproject.toml wants for that.
+
+    Raises:
+        RunFailed: If it does not build.
+        InputError: If `flowers_core` is not in it.
+    """
+    venvs.uv("build", "--wheel", "--python", sys.executable, "--out-dir", folder, source)
+    wheel = next(folder.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as zipped:
+        if not any(name.startswith(f"{PACKAGE}/") for name in zipped.namelist()):
+            raise InputError(
+                f"Its wheel must hold `{PACKAGE}`. Received: {wheel.name} without it. Mend its pyproject.toml"
+            )
+    return wheel

@@ -1,0 +1,1 @@
+"""Are the verdicts right? Injected slowdowns, identical pairs, and what other tests say of them."""

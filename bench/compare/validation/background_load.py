@@ -1,0 +1,35 @@
+"""A load that runs beside on purpose: another user of the machine, who takes a stated share of one core in bursts."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.run import process
+
+BURST_SECONDS = 0.2  # mean length of a burst, and, for half a core, of a pause: what a shared machine's guests do
+
+CODE = """
+import os, random, sys, time
+share, burst, parent, draw = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), random.Random(0)
+while os.getppid() == parent:
+    end = time.perf_counter() + draw.expovariate(1 / burst)
+    while time.perf_counter() < end:
+        sum(range(1000))
+    time.sleep(draw.expovariate(share / (1 - share) / burst))
+"""
+
+
+@contextmanager
+def beside(share: float) -> Iterator[None]:
+    """Takes `share` of one core while the block runs; 0 is no load."""
+    if not share:
+        yield
+        return
+    command = [sys.executable, "-c", CODE, str(share), str(BURST_SECONDS), str(os.getpid())]
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.end(child)

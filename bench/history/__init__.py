@@ -1,1 +1,0 @@
-"""Following performance over commits: steps, and the commit that made each."""

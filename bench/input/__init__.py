@@ -1,0 +1,1 @@
+"""Is input the limit?"""

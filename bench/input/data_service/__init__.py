@@ -1,0 +1,1 @@
+"""The input pipeline past one host, by tf.data service."""

@@ -1,0 +1,184 @@
+"""Draws pipelines in this process, by itself or over a tf.data service: how fast, or exactly what an epoch holds.
+
+`python -m bench.input.data_service.reader` reads a job as one JSON object from standard input and writes what each of
+its tasks gave to the file that the job names.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter, sleep
+
+from bench.machine import facts
+from bench.run import measure, step_under_test
+from bench.run.failures import ReportedError
+from flowers_core.input import data_service
+
+WARM_SECONDS = 1.0  # until AUTOTUNE has settled and buffers are as full as they stay
+KILL_SHARE = 1 / 3  # of an epoch's images, after which a server is killed
+PAUSE_SECONDS = 0.02  # after each batch of an epoch in which a server is killed, lest all of it lie in buffers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What to draw.
+
+    Attributes:
+        pipeline: One of `registry.NAMES`.
+        sharding: One of `data_service.SHARDING`.
+        batch_size: Images a batch.
+        seconds: How long to draw; 0 for one epoch, of which every image is told.
+        kills: Role of the server to kill within that epoch, `worker` or `dispatcher`; empty for none.
+        silent_seconds: Longest wait for a batch.
+    """
+
+    pipeline: str
+    sharding: str = "dynamic"
+    batch_size: int = 32
+    seconds: float = 0.0
+    kills: str = ""
+    silent_seconds: float = data_service.SILENT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process is to draw, and over what.
+
+    Attributes:
+        records: Folder of the records.
+        tasks: One after another.
+        dispatcher: Address; empty for this process alone.
+        pids: Process ids of the servers by role, those of this machine.
+    """
+
+    records: str
+    tasks: tuple[Task, ...]
+    dispatcher: str = ""
+    pids: dict[str, list[int]] = field(default_factory=dict)
+
+    def to_json(self) -> dict:
+        """Plain values."""
+        return asdict(self)
+
+
+def job_from_json(values: dict) -> Job:
+    """Reads what `Job.to_json` gave."""
+    tasks = tuple(Task(**task) for task in values["tasks"])
+    return Job(records=values["records"], tasks=tasks, dispatcher=values["dispatcher"], pids=values["pids"])
+
+
+def draw(job: Job, task: Task) -> dict:
+    """Draws one task; what fails is told, never raised.
+
+    Returns:
+        `status` and `reason`; of a rate `images_per_step`, `step_seconds`, `images`, `first_batch_seconds`,
+        `cpu_seconds` by role over these images, `foreign_cpu_share`; of an epoch `seconds` and `seen`, a digest and a
+        label for each image.
+    """
+    told: dict = {"status": "ok", "reason": ""}
+    begun = perf_counter()
+    try:
+        with _batches(job, task) as batches:
+            if task.seconds:
+                told |= _rate(job, task, batches, begun)
+            else:
+                told["seen"] = []
+                for seen in _seen(job, task, batches):
+                    told["seen"].append(seen)
+    except ReportedError as error:
+        told |= {"status": "error", "reason": str(error)}
+    return told | {"seconds": perf_counter() - begun}
+
+
+@contextmanager
+def _batches(job: Job, task: Task) -> Iterator:
+    """Batches of a task: for ever where they are timed, else of one epoch."""
+    from flowers_core.data import manifest
+    from flowers_core.input import pipelines
+
+    written = manifest.load(job.records)
+    paths = manifest.paths(job.records, written)
+    size = {"image_size": written.image_size, "batch_size": task.batch_size}
+    data = pipelines.build(task.pipeline, paths, **size, epochs=None if task.seconds else 1)
+    if job.dispatcher:
+        whole = bool(task.seconds)
+        data = data_service.distribute(
+            data, job.dispatcher, batch_size=task.batch_size, sharding=task.sharding, whole=whole
+        )
+    # Also without a service, so that both are drawn alike.
+    drawing = data_service.drawn(data, job.dispatcher, silent_seconds=task.silent_seconds)
+    try:
+        yield drawing
+    finally:
+        drawing.close()
+
+
+def _rate(job: Job, task: Task, batches: Iterator, begun: float) -> dict:
+    """Steps of several batches, timed for some seconds, and what CPU time they cost here and in the servers."""
+    next(batches)
+    first = perf_counter() - begun
+    warm = perf_counter() + WARM_SECONDS
+    while perf_counter() < warm:
+        next(batches)
+    count = step_under_test.batches_per_step(batches)
+    step = step_under_test.drawing(batches, count)
+    servers = [pid for pids in job.pids.values() for pid in pids]
+    load, before, seconds = facts.ForeignLoad(*servers), _cpu_seconds(job), []
+    while sum(seconds) < task.seconds:
+        start = perf_counter()
+        step()
+        seconds.append(perf_counter() - start)
+    after = _cpu_seconds(job)
+    return {
+        "images_per_step": count * task.batch_size,
+        "step_seconds": seconds,
+        "images": count * task.batch_size * len(seconds),
+        "first_batch_seconds": first,
+        "cpu_seconds": {role: after[role] - before[role] for role in after},
+        "foreign_cpu_share": load.share(),
+    }
+
+
+def _cpu_seconds(job: Job) -> dict[str, float]:
+    """CPU seconds so far, by role."""
+    import psutil
+
+    roles = {"reader": [os.getpid()], **job.pids}
+    return {role: sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids) for role, pids in roles.items()}
+
+
+def _seen(job: Job, task: Task, batches: Iterator) -> Iterator[tuple[str, int]]:
+    """Digest and label of each image of an epoch; kills a server on the way where that is the task."""
+    from flowers_core.data import manifest
+
+    drawn, victim = 0, job.pids[{"worker": "workers"}.get(task.kills, task.kills)][0] if task.kills else 0
+    fatal = KILL_SHARE * manifest.load(job.records).images
+    for images, labels in batches:
+        for image, label in zip(images.numpy(), labels.numpy(), strict=True):
+            yield hashlib.blake2b(image.tobytes(), digest_size=8).hexdigest(), int(label)
+        drawn += len(labels)
+        if victim and drawn >= fatal:
+            os.kill(victim, signal.SIGKILL)
+            victim = 0
+        if task.kills:
+            sleep(PAUSE_SECONDS)
+
+
+def main() -> None:
+    """Draws the job on standard input."""
+    asked = json.load(sys.stdin)
+    measure.die_with_parent(asked["parent"])
+    job = job_from_json(asked)
+    Path(asked["answer"]).write_text(json.dumps([draw(job, task) for task in job.tasks]))
+    sys.stdout.flush()
+    os._exit(0)  # a thread that waits in TensorFlow's code for what never comes must not hold the process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What one process drew of a pipeline, by itself or over a tf.data service: the record, and how it is made."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from statistics import median
+
+from bench.input.data_service.reader import Job, Task
+from bench.machine import facts as machine
+from bench.results.cell import Cell
+from bench.results.measurement import RULER, STATUSES, known, readable
+from bench.run import process
+from bench.run.data_source import Source
+from flowers_core.errors import one_of
+
+# 1: task, workers, rate or epoch, both clocks, machine, code (2026-11).
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What one task of one process gave.
+
+    Attributes:
+        campaign: Marks those that belong together.
+        task: What was drawn, see `bench.input.data_service.reader.Task`.
+        workers: Of the service; 0 for none at all, None for those of a dispatcher that was given.
+        restarted: Whether a server that was killed was started again at the same address.
+        status: One of `STATUSES`.
+        reason: Why, where the status is not `ok`.
+        round: Which of the rounds of fresh processes, from 0.
+        seconds: From building the pipeline to its end.
+        first_batch_seconds: From building it to its first batch, where it was timed.
+        images_per_step: Images that one timed step draws.
+        step_seconds: Wall time of each timed step.
+        cpu_seconds: Over these steps, by role: `reader`, and of this machine's servers `dispatcher` and `workers`.
+        foreign_cpu_share: Share of this machine's CPU time that others used meanwhile.
+        images: Images drawn: of all timed steps, or of the epoch.
+        missing: Images of an epoch without a service that did not come; None where it was timed.
+        doubled: Images that came more often than there; None likewise.
+        started: Date and time, ISO 8601 in UTC.
+        data: Where the images came from, how many there are.
+        machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
+        code: Git state and digest of the code under test.
+        ruler: Version of how we measure.
+        format: `FORMAT` when it was written.
+    """
+
+    campaign: str
+    task: Task
+    workers: int | None
+    restarted: bool = False
+    status: str
+    reason: str = ""
+    round: int = 0
+    seconds: float = 0.0
+    first_batch_seconds: float | None = None
+    images_per_step: int = 0
+    step_seconds: tuple[float, ...] = ()
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    foreign_cpu_share: float | None = None
+    images: int = 0
+    missing: int | None = None
+    doubled: int | None = None
+    started: str = ""
+    data: dict = field(default_factory=dict)
+    machine: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
+    ruler: str = RULER
+    format: int = FORMAT
+
+    def __post_init__(self):
+        one_of("status", self.status, STATUSES)
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Of the median step."""
+        return self.images_per_step / median(self.step_seconds) if self.step_seconds else None
+
+    @property
+    def cpu_image_seconds(self) -> float | None:
+        """CPU seconds an image, of all roles together."""
+        return sum(self.cpu_seconds.values()) / self.images if self.cpu_seconds else None
+
+    def to_json(self) -> dict:
+        """Plain values; `from_json` is the way back."""
+        return asdict(self)
+
+
+def from_json(values: dict) -> Served:
+    """Reads what `Served.to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what all have.
+    """
+    with readable("nothing served"):
+        given = known(values, Served, newest=FORMAT)
+        return Served(**{**given, "task": Task(**given["task"]), "step_seconds": tuple(given["step_seconds"])})
+
+
+def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> list[Served]:
+    """Draws all tasks of a job in one fresh process.
+
+    Args:
+        job: What to draw.
+        timeout: Seconds after which the process is ended: status `timeout`.
+        expected: What an epoch of each pipeline holds without a service; filled by the first that is drawn.
+        facts: Fields of the record that the caller knows: `campaign`, `workers`, `round`, `restarted`.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with process.room() as folder:
+        answer = folder / "answer.json"
+        command, env = (
+            [sys.executable, "-m", "bench.input.data_service.reader"],
+            process.environment(Cell(model="dense")),
+        )
+        given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
+        ended = process.run(command, folder, env=env, given=given, timeout=timeout, what="a process that draws")
+        if ended.status == "ok":
+            told = json.loads(answer.read_text())
+        else:
+            told = [{"status": ended.status, "reason": ended.reason}] * len(job.tasks)
+    facts |= {"started": started, "data": Source(records=job.records).describe("records")}
+    facts |= {"machine": machine.fingerprint(), "code": machine.code()}
+    return [_served(task, one, expected, facts) for task, one in zip(job.tasks, told, strict=True)]
+
+
+def _served(task: Task, told: dict, expected: dict[str, Counter], facts: dict) -> Served:
+    """The record of one task."""
+    seen = told.pop("seen", None)
+    if seen is not None:
+        told |= compared(seen, expected, task.pipeline)
+    return Served(**facts, task=task, **told)
+
+
+def compared(seen: Sequence[Sequence], expected: dict[str, Counter], pipeline: str) -> dict[str, int]:
+    """How many images an epoch had, and how many of them too few and too many."""
+    found = Counter(map(tuple, seen))
+    wanted = expected.setdefault(pipeline, found)
+    return {
+        "images": found.total(),
+        "missing": (wanted - found).total(),
+        "doubled": (found - wanted).total(),
+    }
+
+
+def epoch_is_whole(one: Served) -> bool:
+    """Whether an epoch held each image exactly once."""
+    return one.status == "ok" and not one.missing and not one.doubled

@@ -1,0 +1,1 @@
+"""Other loaders beside ours, and the decode ceiling: the same bytes, the same cores, in turns."""

@@ -1,0 +1,17 @@
+"""Our pipelines as lanes, each as the product builds it."""
+
+from bench.input.loaders.task import Task
+
+
+def draw(task: Task):
+    """Yields the number of images of each batch, for ever."""
+    from flowers_core.data import manifest, photos
+    from flowers_core.input import pipelines
+
+    if task.job == "photos":
+        source = photos.find(task.photos)
+    else:
+        source = manifest.paths(task.records, manifest.load(task.records))
+    data = pipelines.build(task.way, source, image_size=task.image_size, batch_size=task.batch_size, epochs=None)
+    for _, labels in data:
+        yield labels.shape[0]

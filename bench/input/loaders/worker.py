@@ -1,0 +1,48 @@
+"""One lane of a race in a process of its own: opens its loader, then takes a turn each time it is told to.
+
+`python -m bench.input.loaders.worker FD` reads JSON lines from standard input, a task and then the seconds of each
+turn, and
+answers on the descriptor FD. It may run in an interpreter that has the loader and click, but nothing else of ours.
+"""
+
+import json
+from importlib import import_module
+from time import perf_counter
+
+from bench.input.loaders.task import Task
+from bench.run.measure import die_with_parent, follow
+
+
+def turn(batches, seconds: float, *, now=perf_counter) -> dict:
+    """Draws batches for so many seconds; gives how many images came, and how long it took until the last."""
+    images, start = 0, now()
+    while (passed := now() - start) < seconds:
+        images += next(batches)
+    return {"images": images, "seconds": passed}
+
+
+def serve(orders, answer) -> None:
+    """Follows orders until there are no more."""
+    job = json.loads(next(orders))
+    die_with_parent(job["parent"])
+    try:
+        batches = import_module(f"bench.input.loaders.{job['module']}").draw(Task(**job["task"]))
+        next(batches)
+    except ImportError as error:
+        answer({"absent": f"{error}"})
+        return
+    except Exception as error:  # whatever stops a loader is its reason
+        answer({"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]})
+        return
+    answer({"ready": True})
+    for line in orders:
+        answer(turn(batches, json.loads(line)["seconds"]))
+
+
+def main() -> None:
+    """Serves standard input."""
+    follow(serve)
+
+
+if __name__ == "__main__":
+    main()

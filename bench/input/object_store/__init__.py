@@ -1,0 +1,1 @@
+"""The same records read from an object store at a stated distance."""

@@ -1,0 +1,159 @@
+"""One reading: a pipeline alone in a fresh process, from a disk or a far store, with what it asked of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from bench.input.object_store import server
+from bench.input.object_store.network import Conditions
+from bench.input.object_store.server import Store
+from bench.results import measurement
+from bench.results.cell import NO_MODEL, Cell
+from bench.results.measurement import Measurement, known
+from bench.run import process
+from bench.run.data_source import Source
+from bench.run.measure import Job
+from bench.run.timing import Effort
+from flowers_core.errors import InputError
+
+# 1: measurement, conditions, counts (2026-11).
+FORMAT = 1
+
+PIPELINES = ("photos_one_by_one", "photos_parallel", "records_parallel", "records_uint8")
+FEW, MANY = 4, 32  # images a batch: one by one a batch of 32 would take 15 s at 100 ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one process read, how fast, and what that asked of a store.
+
+    Attributes:
+        measurement: Of the pipeline alone; its first step is the first batch.
+        campaign: Marks readings that belong together.
+        latency_seconds: From a request to its answer; None where a disk was read.
+        round_trips: What a new connection costs, in latencies; None likewise.
+        bytes_per_second: Of all answers together; None likewise, and where there was no limit.
+        connections: That the process opened.
+        requests: By kind; with those that find and check what is there.
+        statuses: Answers of the store by status; 404 is also said to a question whether something is there.
+        sent_bytes: That the store sent, by kind of request.
+        files: Photos or shards that were read, each as often as it was: bytes read over bytes of the mean file.
+        image_bytes: Of a mean image, as it lies in the file.
+        server_cpu_seconds: Of the store's connections, on this machine: the reader had to do without them.
+        round: Of the campaign, from 0.
+        format: `FORMAT` when it was written.
+    """
+
+    measurement: Measurement
+    campaign: str = ""
+    latency_seconds: float | None = None
+    round_trips: float | None = None
+    bytes_per_second: float | None = None
+    connections: int = 0
+    requests: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    sent_bytes: dict[str, int] = field(default_factory=dict)
+    files: float = 0.0
+    image_bytes: float | None = None
+    server_cpu_seconds: float | None = None
+    round: int = 0
+    format: int = FORMAT
+
+    @property
+    def machine(self) -> dict:
+        """Fingerprint of the machine."""
+        return self.measurement.machine
+
+    def to_json(self) -> dict:
+        """Plain values; `from_json` is the way back."""
+        return {**asdict(self), "measurement": self.measurement.to_json()}
+
+
+def from_json(values: dict) -> Reading:
+    """Reads what `Reading.to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what every reading has.
+    """
+    with measurement.readable("no reading"):
+        given = known(values, Reading, newest=FORMAT)
+        return Reading(**{**given, "measurement": measurement.from_json(given["measurement"])})
+
+
+def cell(pipeline: str) -> Cell:
+    """The cell of a pipeline alone, in small batches where one photo is waited for after the other."""
+    return Cell(model=NO_MODEL, pipeline=pipeline, batch_size=FEW if pipeline == "photos_one_by_one" else MANY)
+
+
+def buckets(source: Source) -> dict[str, str]:
+    """The folders of a source as buckets, by the names of the folders."""
+    return {Path(folder).name: folder for folder in (source.photos, source.records) if folder}
+
+
+def in_store(source: Source) -> Source:
+    """The same source as the addresses of `buckets`."""
+    return Source(**{name: folder and f"gs://{Path(folder).name}" for name, folder in vars(source).items()})
+
+
+def take(
+    wanted: Cell,
+    source: Source,
+    *,
+    store: Store | None,
+    effort: Effort | None = None,
+    timeout: float = 600.0,
+    measure: Callable[..., Measurement] = process.spawn,
+) -> Reading:
+    """Reads in a fresh process.
+
+    Args:
+        wanted: A pipeline alone.
+        source: Folders on a disk here.
+        store: One that serves `buckets(source)`; None to read from the disk.
+        effort: How long.
+        timeout: Seconds after which the process is ended.
+        measure: What measures a job.
+    """
+    job = Job(cell=wanted, source=in_store(source) if store else source, effort=effort or Effort())
+    if store is None:
+        return Reading(measurement=measure(job, timeout=timeout))
+    store.traffic.reset()
+    done = measure(job, timeout=timeout, variables=store.environment())
+    counts = store.traffic.reset()
+    file_bytes, image_bytes = mean_bytes(source, wanted.reads)
+    return Reading(
+        measurement=done,
+        **vars(store.traffic.conditions),
+        connections=counts.connections,
+        requests=dict(counts.requests),
+        statuses={str(status): number for status, number in counts.statuses.items()},
+        sent_bytes=dict(counts.sent_bytes),
+        files=counts.sent_bytes["read"] / file_bytes,
+        image_bytes=image_bytes,
+        server_cpu_seconds=counts.cpu_seconds,
+    )
+
+
+def mean_bytes(source: Source, reads: str) -> tuple[float, float]:
+    """Bytes of the mean photo or shard of a source on disk, and of its mean image."""
+    if reads == "photos":
+        sizes = [Path(path).stat().st_size for path in source.found_photos().paths]
+        return sum(sizes) / len(sizes), sum(sizes) / len(sizes)
+    found = source.manifest()
+    total = sum(shard.bytes for shard in found.shards)
+    return total / len(found.shards), total / found.images
+
+
+def open_store(source: Source, conditions: Conditions, **how):
+    """A store of a source's folders: a context that gives a `Store`.
+
+    Raises:
+        InputError: If a folder is in a bucket already, or two have the same name.
+    """
+    given = [folder for folder in (source.photos, source.records) if folder]
+    if any("://" in folder for folder in given) or len(buckets(source)) < len(given) or not given:
+        raise InputError(
+            f"A store serves folders of this disk, of different names: photos, records or both. "
+            f"Received: {', '.join(given) or 'none'}. Give `--photos` and `--records`"
+        )
+    return server.serve(buckets(source), conditions, **how)

@@ -1,0 +1,78 @@
+"""Which fed cells are measured: those of a profile, or those that are named."""
+
+from collections.abc import Sequence
+
+from bench.results.cell import Cell
+from bench.run import matrix
+from flowers_core import models
+from flowers_core.errors import one_of
+from flowers_core.input import registry
+
+# The codelab's last way of feeding, and its first, which shows what a stall looks like.
+USUAL, FIRST = "records_parallel", "photos_one_by_one"
+# For models of another image size than the records': photos are cut to any size.
+ANY_SIZE = "photos_parallel"
+
+
+def quick(image_size: int, **place) -> list[Cell]:
+    """Every model of the codelab by its last pipeline, in small batches; one of each kind by its first as well.
+
+    Args:
+        image_size: Of the records; models of another are fed by photos, too.
+        place: Device, backend, XLA and precision of the steps.
+    """
+    others = [name for name in models.CODELAB if models.image_size(name) != image_size]
+    return [
+        *matrix.chosen(list(models.CODELAB), [USUAL], **place),
+        *(matrix.chosen(others, [ANY_SIZE], **place) if others else []),
+        *matrix.chosen(list(matrix.FEW), [FIRST], **place),
+    ]
+
+
+def full(image_size: int, **place) -> list[Cell]:
+    """The same, and one of each kind by every pipeline in two batch sizes."""
+    every = [matrix.chosen(list(matrix.FEW), list(registry.NAMES), batch_size=size, **place) for size in (8, 32)]
+    return list(dict.fromkeys([*quick(image_size, **place), *(cell for some in every for cell in some)]))
+
+
+PROFILES = {"quick": quick, "full": full}
+
+
+def cells(
+    profile: str, named: Sequence[str], piped: Sequence[str], *, image_size: int, batch_size: int | None, **place
+) -> list[Cell]:
+    """The fed cells of a profile, or each named model by each named pipeline.
+
+    Args:
+        profile: One of `PROFILES`; counts where no model and no pipeline is named.
+        named: Models; one of each kind where only pipelines are named.
+        piped: Pipelines; the codelab's last where only models are named.
+        image_size: Of the records.
+        batch_size: 8, 1 for heavy models, unless given.
+        place: Device, backend, XLA and precision of the steps.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    one_of("profile", profile, PROFILES)
+    for name in piped:
+        one_of("pipeline", name, registry.NAMES)
+    if named or piped:
+        return matrix.chosen(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
+    found = PROFILES[profile](image_size, **place)
+    return found if batch_size is None else list(dict.fromkeys(_with_batch(cell, batch_size) for cell in found))
+
+
+def feeding(image_size: int, records_size: int) -> tuple[str, ...]:
+    """The pipelines that feed an emulated accelerator unless some are named: first and last, or what can be cut."""
+    return (FIRST, USUAL) if image_size == records_size else (ANY_SIZE,)
+
+
+def beside(profile: str) -> list[Cell]:
+    """Pipelines alone that the planner wants as well: all of them, whatever the profile."""
+    one_of("profile", profile, PROFILES)
+    return matrix.chosen([], list(registry.NAMES))
+
+
+def _with_batch(cell: Cell, batch_size: int) -> Cell:
+    return Cell(**{**cell.to_json(), "batch_size": batch_size})

@@ -1,0 +1,298 @@
+"""What each stage of feeding costs: CPU seconds an image, by prefixes of a pipeline that end one stage later each.
+
+Prefixes run one after the other on one core, in turns; what one takes more than that before it is the stage's cost.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from statistics import median
+from time import perf_counter, process_time
+
+from bench.input.stall import autotune, page_cache
+from bench.machine import facts
+from bench.results.measurement import STATUSES, known, readable
+from bench.run import child
+from bench.run.data_source import Source
+from flowers_core.data import manifest
+from flowers_core.errors import InputError, one_of
+from flowers_core.input import registry
+
+# 1: costs of stages, cold and warm reads, what AUTOTUNE chose, machine, code (2026-11).
+FORMAT = 1
+
+OVERHEAD = "tf.data"  # an element through a map that does nothing
+STAGES = {
+    "photos": ("read", "decode", "resize", "scale", "augment", "batch"),
+    "records": ("read", "parse", "decode", "scale", "augment", "batch"),
+}
+# What grows with the pixels that come out. A photo is decoded whole, however small the image.
+BY_PIXELS = {
+    "photos": ("resize", "scale", "augment", "batch"),
+    "records": ("decode", "scale", "augment", "batch"),
+}
+BATCH_SIZE = 32
+MOST_IMAGES = 256  # of one pass: all stages see the same ones
+LEAST_SECONDS = 0.1  # of one turn: shorter ones say more of starting than of work
+ROUNDS = 7
+COLD_ROUNDS = 3
+IMAGE_SIZE = 192  # to which photos are cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """What the stages of one kind of data cost.
+
+    Attributes:
+        kind: `photos` or `records`.
+        status: One of `measurement.STATUSES`.
+        reason: Why, where the status is not `ok`.
+        image_size: Side of the images in pixels that come out.
+        images: That a pass reads.
+        rounds: Of each prefix.
+        cpu_seconds: CPU seconds an image by stage: `median`, `low` and `high` of the rounds. A stage that is cheaper
+            than the noise may come out below 0.
+        reading: Reading alone with the page cache `warm` and `cold`: `wall_seconds` and `cpu_seconds` an image, with
+            `low` and `high` of the wall; and `eviction`, see `page_cache.Eviction`. No `cold` where it cannot be had.
+        autotune: What AUTOTUNE chose in each pipeline of this kind, see `autotune.choices`; a text says why not.
+        started: Date and time, ISO 8601 in UTC.
+        foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
+        data: Where the images came from, how many there are.
+        machine: Fingerprint of the machine and its software.
+        code: Git state and digest of the code under test.
+        format: `FORMAT` when it was written.
+    """
+
+    kind: str
+    status: str = "ok"
+    reason: str = ""
+    image_size: int = 0
+    images: int = 0
+    rounds: int = 0
+    cpu_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    reading: dict = field(default_factory=dict)
+    autotune: dict = field(default_factory=dict)
+    started: str = ""
+    foreign_cpu_share: float | None = None
+    data: dict = field(default_factory=dict)
+    machine: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
+    format: int = FORMAT
+
+    def __post_init__(self):
+        one_of("kind", self.kind, STAGES)
+        one_of("status", self.status, STATUSES)
+
+    def at(self, image_size: int) -> float:
+        """CPU seconds an image at another size, computed: what grows by pixels grows by them; nothing is augmented."""
+        grown = (image_size / self.image_size) ** 2
+        return sum(
+            max(0.0, one["median"]) * (grown if stage in BY_PIXELS[self.kind] else 1)
+            for stage, one in self.cpu_seconds.items()
+            if stage != "augment"
+        )
+
+    def to_json(self) -> dict:
+        """Plain values; `from_json` is the way back."""
+        return asdict(self)
+
+
+def from_json(values: dict) -> Stages:
+    """Reads what `Stages.to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what all have.
+    """
+    with readable("no stages"):
+        return Stages(**known(values, Stages, newest=FORMAT))
+
+
+def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float) -> Iterator[Stages]:
+    """Measures some kinds one after another in one fresh process; gives each as it ends.
+
+    Raises:
+        RunFailed: If the process dies or takes too long.
+    """
+    place = {"machine": facts.fingerprint(), "code": facts.code()}
+    job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}
+    for answer in child.answers("bench.input.stall.stages", job, timeout=timeout):
+        yield from_json({**answer, **place})
+
+
+def measure(kind: str, source: Source, *, seconds: float) -> Stages:
+    """Measures one kind in this process; what is not there is `n/a` with the reason.
+
+    Args:
+        kind: `photos` or `records`.
+        source: Where they lie.
+        seconds: How long each pipeline runs until AUTOTUNE is asked what it chose.
+    """
+    load, started = facts.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        data = source.describe(kind)
+        size = source.manifest().image_size if kind == "records" else IMAGE_SIZE
+        paths = _paths(kind, source)
+    except InputError as error:
+        return Stages(kind=kind, status="n/a", reason=str(error), started=started)
+    images = min(MOST_IMAGES, data["images"])
+    costs = differences(prefixes(kind, paths, image_size=size, images=images), images=images)
+    return Stages(
+        kind=kind,
+        image_size=size,
+        images=images,
+        rounds=ROUNDS,
+        cpu_seconds=costs,
+        reading=_reading(kind, paths, images=data["images"]),
+        autotune={
+            name: autotune.choices(name, source, image_size=size, seconds=seconds)
+            for name in registry.NAMES
+            if registry.READS[name] == kind
+        },
+        started=started,
+        foreign_cpu_share=load.share(),
+        data=data,
+    )
+
+
+def _paths(kind: str, source: Source) -> tuple[str, ...]:
+    return source.found_photos().paths if kind == "photos" else manifest.paths(source.records, source.manifest())
+
+
+def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -> dict[str, Callable[[int], None]]:
+    """For each stage what runs a pipeline up to it so many times over, and first what costs an element alone."""
+    import tensorflow as tf
+
+    chosen = paths if kind == "records" else paths[:: max(1, len(paths) // images)][:images]
+    made = {OVERHEAD: tf.data.Dataset.range(images).map(lambda number: number)}
+    for stage in STAGES[kind]:
+        made[stage] = _prefix(kind, list(chosen), stage, image_size=image_size, images=images)
+    return {stage: _pass(data) for stage, data in made.items()}
+
+
+def _prefix(kind: str, paths: list[str], last: str, *, image_size: int, images: int):
+    """A pipeline that ends with a stage."""
+    import tensorflow as tf
+
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    elements = files if kind == "photos" else tf.data.TFRecordDataset(files).take(images)
+    data = elements.map(lambda element: _worked(kind, element, last, image_size))
+    return data.batch(BATCH_SIZE) if last == "batch" else data
+
+
+def _worked(kind: str, element, last: str, image_size: int):
+    """An element after all stages up to one: what it does is what the product's pipelines do."""
+    import tensorflow as tf
+
+    from flowers_core.data import images
+
+    def parse(record):
+        return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+
+    def resize(image):
+        return images.fill_and_crop(image, image_size)
+
+    known_size = (image_size, image_size, 3)
+    work = {
+        "read": tf.io.read_file if kind == "photos" else lambda record: record,
+        "parse": parse,
+        "decode": images.decode,
+        "resize": resize,
+        "scale": lambda image: images.scale(tf.ensure_shape(image, known_size)),
+        "augment": images.augment,
+    }
+    for stage in STAGES[kind]:
+        element = work[stage](element) if stage in work else element
+        if stage == last:
+            break
+    return element
+
+
+def _pass(data) -> Callable[[int], None]:
+    """What draws all elements so many times over and drops them, without Python and without a function a drop."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # one stage after the other, on one core
+    options.experimental_optimization.map_parallelization = False
+    options.experimental_optimization.map_and_batch_fusion = False
+    options.threading.private_threadpool_size = 1
+
+    def run(times: int) -> None:
+        for _ in data.repeat(times).skip(tf.int64.max).with_options(options):
+            pass
+
+    return run
+
+
+def differences(
+    runs: dict[str, Callable[[int], None]],
+    *,
+    images: int,
+    rounds: int = ROUNDS,
+    cpu: Callable[[], float] = process_time,
+) -> dict[str, dict[str, float]]:
+    """CPU seconds an image that each prefix takes more than the one before: median, lowest and highest of the rounds.
+
+    Args:
+        runs: Prefixes in their order, each called with how many times over.
+        images: That each reads once over.
+        rounds: All prefixes take turns so many times, forwards and backwards.
+        cpu: Clock of CPU seconds.
+    """
+    times = {stage: _times(run, cpu) for stage, run in runs.items()}
+    taken: dict[str, list[float]] = {stage: [] for stage in runs}
+    for number in range(rounds):
+        for stage in runs if number % 2 else reversed(runs):
+            start = cpu()
+            runs[stage](times[stage])
+            taken[stage].append((cpu() - start) / (times[stage] * images))
+    order = list(runs)
+    found = {}
+    for before, stage in zip([None, *order], order, strict=False):
+        less = taken[before] if before else [0.0] * rounds
+        values = [one - other for one, other in zip(taken[stage], less, strict=True)]
+        found[stage] = {"median": median(values), "low": min(values), "high": max(values)}
+    return found
+
+
+def _times(run: Callable[[int], None], cpu: Callable[[], float]) -> int:
+    """How many times over make a turn long enough; what is run here warms up, too."""
+    run(1)
+    start = cpu()
+    run(1)
+    return max(1, round(LEAST_SECONDS / max(cpu() - start, 1e-6)))
+
+
+def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
+    """Reading alone, with the page cache cold and warm in turns."""
+    run = _pass(_prefix(kind, list(paths), "read", image_size=0, images=images))
+    run(1)
+    seen: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
+    for _ in range(COLD_ROUNDS):
+        evicted = page_cache.evict(paths)
+        for state in ("warm",) if evicted.reason else ("cold", "warm"):
+            cpu, wall = process_time(), perf_counter()
+            run(1)
+            seen[state].append(((perf_counter() - wall) / images, (process_time() - cpu) / images))
+    told = {
+        state: {
+            "wall_seconds": median(wall for wall, _ in some),
+            "low": min(wall for wall, _ in some),
+            "high": max(wall for wall, _ in some),
+            "cpu_seconds": median(cpu for _, cpu in some),
+        }
+        for state, some in seen.items()
+        if some
+    }
+    return {**told, "eviction": asdict(evicted)}
+
+
+def main() -> None:
+    """Measures the kinds on standard input."""
+    job, answer = child.work()
+    for kind in job["kinds"]:
+        answer(measure(kind, Source(**job["source"]), seconds=job["seconds"]).to_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Taking a measurement: one cell of the matrix, in one fresh process."""

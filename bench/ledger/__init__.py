@@ -1,1 +1,0 @@
-"""Keeping and reading measurements: the store, summaries, tables, the page."""

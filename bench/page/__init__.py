@@ -1,1 +1,0 @@
-"""The page: all that a store holds, as one HTML file that needs no network."""

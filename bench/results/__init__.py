@@ -1,0 +1,1 @@
+"""The data model: what is measured and kept; the only code that opens results/."""

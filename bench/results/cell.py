@@ -1,0 +1,103 @@
+"""One point of the benchmark matrix and its id."""
+
+from dataclasses import asdict, dataclass
+
+from flowers_core import models
+from flowers_core.backends import devices, precision
+from flowers_core.errors import InputError, one_of
+from flowers_core.input import registry
+
+NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
+RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
+MODES = ("train", "predict")
+BACKENDS = ("tensorflow", "jax")
+
+
+def is_cached(pipeline: str) -> bool:
+    """Whether a pipeline keeps what it has decoded, so that its first epoch is unlike all others."""
+    # code under test that is older does not say which do
+    return pipeline in getattr(registry, "CACHED", ("records_cached", "records_batches_cached"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One point of the benchmark matrix.
+
+    Attributes:
+        model: An architecture of `flowers_core.models.NAMES`, or `none` for the pipeline alone.
+        pipeline: A way of feeding of `flowers_core.input.registry.NAMES`, or `resident` for the step alone.
+        batch_size: Images a step over all replicas (the global batch).
+        image_size: Side of the square images in pixels.
+        mode: `train` (forward, backward, update) or `predict` (forward).
+        device: `cpu`, `gpu` or `tpu`.
+        precision: A Keras dtype policy of `flowers_core.backends.precision.PRECISIONS`.
+        backend: Keras backend, `tensorflow` or `jax`.
+        xla: Whether the step is compiled by XLA; always so on JAX.
+    """
+
+    model: str
+    pipeline: str = RESIDENT
+    batch_size: int = 32
+    image_size: int = 192
+    mode: str = "train"
+    device: str = "cpu"
+    precision: str = "float32"
+    backend: str = "tensorflow"
+    xla: bool = False
+
+    def __post_init__(self):
+        one_of("model", self.model, (*models.NAMES, NO_MODEL))
+        one_of("pipeline", self.pipeline, (*registry.NAMES, RESIDENT))
+        one_of("mode", self.mode, MODES)
+        one_of("device", self.device, devices.DEVICES)
+        one_of("precision", self.precision, precision.PRECISIONS)
+        one_of("backend", self.backend, BACKENDS)
+        one_of("xla", self.xla, (False, True))
+        for name in ("batch_size", "image_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(f"`{name}` must be a whole number from 1. Received: {name}={value!r}")
+        if (self.model, self.pipeline) == (NO_MODEL, RESIDENT):
+            raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
+        if self.model == NO_MODEL:
+            self._has_no_model()
+        if self.backend == "jax" and not self.xla:
+            raise InputError("On the JAX backend every step is compiled by XLA: give `xla=True` (`--xla on`)")
+
+    def _has_no_model(self) -> None:
+        """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
+        for name in ("mode", "device", "precision", "backend", "xla"):
+            value, default = getattr(self, name), self.__dataclass_fields__[name].default
+            if value != default:
+                raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
+
+    @property
+    def id(self) -> str:
+        """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
+        if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
+            return f"{self.pipeline}-{self.image_size}-b{self.batch_size}"
+        compiled = "-xla" if self.xla and self.backend != "jax" else ""
+        place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
+        return f"{self.model}-{self.mode}-{self.pipeline}-{self.image_size}-b{self.batch_size}-{place}"
+
+    @property
+    def command(self) -> str:
+        """What measures this cell again."""
+        words = [f"--{name.replace('_', '-')} {value}" for name, value in self._told().items()]
+        return " ".join(["python -m bench measure", *words])
+
+    def _told(self) -> dict[str, str | int]:
+        """Fields as options, those of a step only where there is a model."""
+        fields = {name: value for name, value in vars(self).items() if name != "xla"}
+        if self.model == NO_MODEL:
+            return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
+        return {**fields, **({"xla": "on"} if self.xla and self.backend != "jax" else {})}
+
+    @property
+    def reads(self) -> str:
+        """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
+        return registry.READS.get(self.pipeline, "")
+
+    def to_json(self) -> dict:
+        """Gives the fields as plain values; `Cell(**fields)` is the way back."""
+        return asdict(self)

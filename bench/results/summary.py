@@ -1,0 +1,157 @@
+"""Durations -> what they say: the median with an interval, and how sure that is."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import comb
+from statistics import median
+
+from bench.machine.facts import BUSY_SHARE
+from bench.results.cell import Cell
+from bench.results.measurement import Measurement
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What all measurements of one cell, on one machine and of one code, say together.
+
+    Attributes:
+        cell: What was measured.
+        status: `ok` if any process gave a figure, else the status of the last one.
+        reason: Why, where the status is not `ok`.
+        processes: How many fresh processes gave a figure.
+        steps: How many timed steps they hold.
+        batch_seconds: Median over processes of each one's median wall seconds for a batch: a step's batch, or one
+            batch drawn from a pipeline alone.
+        low: Lower end of the interval, in seconds; see `spread`.
+        high: Its upper end.
+        spread: What the interval is: `95 % of the median` from at least 6 processes, `range of processes` from 2 to
+            5, `quartiles of steps` from one, where steps are not independent and no interval of the median is honest.
+        cpu_seconds: Median CPU seconds for a batch.
+        images_per_second: Batch size over `batch_seconds`.
+        first_step_seconds: Median over processes.
+        peak_bytes: Most of any process.
+        device_peak_bytes: Most of any process, None on a CPU.
+        warnings: What makes the figure doubtful, in words.
+        measurement: The last measurement, for what is the same in all: machine, code, data.
+    """
+
+    cell: Cell
+    status: str
+    reason: str
+    processes: int
+    steps: int
+    batch_seconds: float | None
+    low: float | None
+    high: float | None
+    spread: str
+    cpu_seconds: float | None
+    images_per_second: float | None
+    first_step_seconds: float | None
+    peak_bytes: int | None
+    device_peak_bytes: int | None
+    warnings: tuple[str, ...]
+    measurement: Measurement
+
+
+def median_interval(values: list[float], confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+    """Interval of the median by order statistics, which assumes nothing of the distribution.
+
+    Returns:
+        The narrowest symmetric pair of order statistics that covers the median with `confidence`; None where even
+        the extremes do not, as with fewer than 6 values at 95 %.
+    """
+    ordered, count = sorted(values), len(values)
+    outside = 0.0  # probability that the median lies below the k-th smallest value
+    best = None
+    for k in range(count // 2):
+        outside += comb(count, k) / 2**count
+        if 2 * outside > 1 - confidence:
+            break
+        best = (ordered[k], ordered[count - 1 - k])
+    return best
+
+
+def quartiles(values: Iterable[float]) -> tuple[float, float]:
+    """Lower and upper quartile, as medians of the halves."""
+    ordered = sorted(values)
+    half = max(1, len(ordered) // 2)
+    return median(ordered[:half]), median(ordered[-half:])
+
+
+def _spread(processes: list[list[float]]) -> tuple[float, float, str]:
+    """The interval that so many processes allow, and its name."""
+    medians = [median(steps) for steps in processes]
+    if len(medians) == 1:
+        return *quartiles(processes[0]), "quartiles of steps"
+    interval = median_interval(medians)
+    if interval:
+        return *interval, "95 % of the median"
+    return min(medians), max(medians), "range of processes"
+
+
+def _warnings(measurements: list[Measurement]) -> tuple[str, ...]:
+    """What a reader should know before believing the figure."""
+    found = []
+    if any((measurement.foreign_cpu_share or 0.0) > BUSY_SHARE for measurement in measurements):
+        found.append(f"others used over {100 * BUSY_SHARE:.0f} % of the CPU meanwhile")
+    if any(measurement.steady is False for measurement in measurements):
+        found.append("not steady after the warm-up")
+    if any(measurement.loss_finite is False for measurement in measurements):
+        found.append("the loss was not a number")
+    return tuple(found)
+
+
+def summarise(measurements: list[Measurement]) -> Summary:
+    """Puts the measurements of one cell together; they should be of one machine, code and data."""
+    last = measurements[-1]
+    good = [measurement for measurement in measurements if measurement.status == "ok"]
+    empty = dict.fromkeys(
+        ("batch_seconds", "low", "high", "cpu_seconds", "images_per_second", "first_step_seconds", "device_peak_bytes")
+    )
+    if not good:
+        peak = max((measurement.peak_bytes or 0 for measurement in measurements), default=0) or None
+        return Summary(
+            cell=last.cell, status=last.status, reason=last.reason, processes=0, steps=0, spread="", warnings=(),
+            measurement=last, peak_bytes=peak, **empty,
+        )  # fmt: skip
+    batches = [[seconds / one.batches_per_step for seconds in one.step_seconds] for one in good]
+    centre = median(median(steps) for steps in batches)
+    low, high, spread = _spread(batches)
+    return Summary(
+        cell=last.cell,
+        status="ok",
+        reason="",
+        processes=len(good),
+        steps=sum(map(len, batches)),
+        batch_seconds=centre,
+        low=low,
+        high=high,
+        spread=spread,
+        cpu_seconds=median(median(one.step_cpu_seconds) / one.batches_per_step for one in good),
+        images_per_second=last.cell.batch_size / centre,
+        first_step_seconds=median(one.first_step_seconds for one in good),
+        peak_bytes=max(one.peak_bytes or 0 for one in good) or None,
+        device_peak_bytes=max((one.device_peak_bytes or 0 for one in good), default=0) or None,
+        warnings=_warnings(good),
+        measurement=good[-1],
+    )
+
+
+def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
+    """One summary for each cell in each setting, in the order of their first measurement."""
+    groups: dict[tuple, list[Measurement]] = {}
+    for one in measurements:
+        groups.setdefault((one.cell, setting(one)), []).append(one)
+    return [summarise(group) for group in groups.values()]
+
+
+def setting(measurement: Measurement) -> str:
+    """What must be equal for two measurements of a cell to be of the same thing.
+
+    Machine, versions, telling environment, code, data and ruler, as one text.
+    """
+    machine = {name: measurement.machine.get(name) for name in ("id", "usable_cores", "packages", "environment")}
+    return json.dumps([machine, measurement.code.get("digest"), measurement.ruler, measurement.data], sort_keys=True)

@@ -1,0 +1,1 @@
+"""One cell measured in one fresh process."""

@@ -1,0 +1,141 @@
+"""Folders that cells read: those given, those the environment names, or those that `make bench` has filled."""
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from bench.machine.facts import HOUSE
+from bench.results.cell import NO_MODEL, Cell
+from flowers_core.data import manifest as manifests
+from flowers_core.data import photos as photo_folders
+from flowers_core.data import storage
+from flowers_core.errors import InputError
+
+DATA = HOUSE / "data"
+CLASSES = len(photo_folders.CLASSES)  # of a model that is measured where there is no data
+FILLED = {"photos": DATA / "garden", "records": DATA / "garden-192"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Folders or `gs://` prefixes, found from any working directory; an empty one is not to be had."""
+
+    photos: str = ""
+    records: str = ""
+
+    def found_photos(self) -> photo_folders.Photos:
+        """The photos; without those that the records of the same folder had to leave out, for they do not decode.
+
+        Raises:
+            InputError: If no folder is given, or it holds no photos of at least two classes.
+        """
+        if not self.photos:
+            raise InputError("Some cells read photos: give `--photos FOLDER`, or run `make bench`, which draws some")
+        found = photo_folders.find(self.photos)
+        bad = self._left_out()
+        pairs = [pair for pair in zip(found.paths, found.labels, strict=True) if pair[0] not in bad]
+        return replace(found, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
+
+    def _left_out(self) -> set[str]:
+        """Photos that became no record, if the records are of these photos."""
+        if not self.records:
+            return set()
+        try:
+            written = self.manifest()
+        except InputError:
+            return set()  # said where records are read
+        if storage.is_bucket(self.photos):  # whoever copied the photos there kept the folder's name, if nothing else
+            same = _name(written.source) == _name(self.photos)
+        else:
+            same = Path(written.source).resolve() == Path(self.photos).resolve()
+        return {storage.join(self.photos, photo.path) for photo in written.skipped} if same else set()
+
+    def manifest(self) -> manifests.Manifest:
+        """The manifest of the records.
+
+        Raises:
+            InputError: If no folder is given, or its records are not whole.
+        """
+        if not self.records:
+            raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
+        return manifests.load(self.records)
+
+    def sized(self, image_size: int) -> "Source":
+        """The same with records of an image size: where ours are of another, those beside them, `garden-331`."""
+        beside = self.beside(image_size)
+        return replace(self, records=beside) if beside and (Path(beside) / manifests.NAME).is_file() else self
+
+    def beside(self, image_size: int) -> str:
+        """Where records of an image size would lie beside ours; empty where ours are of it, or lie in a bucket."""
+        ours = re.fullmatch(r"(.*-)\d+", self.records)
+        if not ours or "://" in self.records or self._size() in (None, image_size):
+            return ""
+        return f"{ours[1]}{image_size}"
+
+    def _size(self) -> int | None:
+        try:
+            return self.manifest().image_size
+        except InputError:
+            return None  # said where records are read
+
+    def describe(self, reads: str) -> dict:
+        """What a cell reads: name of the photos' folder, number of images and of classes; empty for no reading.
+
+        Names, not paths: two people who measure the same photos on the same machine measure the same thing.
+        """
+        if not reads:
+            return {}
+        if reads == "photos":
+            found = self.found_photos()
+            return {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
+        written = self.manifest()
+        return {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+
+    def classes(self, cells: Iterable[Cell] = ()) -> int:
+        """How many classes models tell apart that are measured together, those on a resident batch among them.
+
+        Args:
+            cells: All of them: as many as those that are fed read. Where none is, as many as photos and records on
+                this host have, or `CLASSES` where there are none or the two differ.
+
+        Raises:
+            InputError: If models are fed by photos and by records of other numbers, for one step cannot be compared
+                with both, or if a folder that feeds them does not hold what it should.
+        """
+        kinds = {cell.reads for cell in cells if cell.model != NO_MODEL} - {""}
+        kinds = {kind for kind in kinds if getattr(self, kind)}  # where there is no folder each process says so
+        if kinds:
+            counts = {kind: self.describe(kind)["classes"] for kind in sorted(kinds)}
+            if len(set(counts.values())) > 1:
+                raise InputError(
+                    "Photos and records that feed the same models must have as many classes. Received: "
+                    f"{counts['photos']} in {self.photos} and {counts['records']} in {self.records}. Give records of "
+                    "these photos, or measure with one of the two at a time"
+                )
+            return counts.popitem()[1]
+        found = set()
+        for kind in ("photos", "records"):
+            folder = getattr(self, kind)
+            with suppress(InputError, OSError):  # nothing is read from it: whoever does will say what is wrong
+                if folder and "://" not in folder:
+                    found.add(self.describe(kind)["classes"])
+        return found.pop() if len(found) == 1 else CLASSES
+
+
+def find(*, photos: str = "", records: str = "") -> Source:
+    """Finds what cells read; FLOWERS_PHOTOS and FLOWERS_RECORDS stand in for what is not given."""
+    return Source(photos=_folder("photos", photos), records=_folder("records", records))
+
+
+def _folder(name: str, given: str) -> str:
+    given = given or os.environ.get(f"FLOWERS_{name.upper()}", "")
+    if given:
+        return given if "://" in given else str(Path(given).resolve())
+    return str(FILLED[name]) if FILLED[name].is_dir() else ""
+
+
+def _name(folder: str) -> str:
+    return PurePosixPath(folder).name

@@ -1,0 +1,124 @@
+"""Which cells exist: the named profiles, their order, and how a filter picks from them."""
+
+from dataclasses import replace
+
+from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from flowers_core import models
+from flowers_core.errors import InputError, one_of
+from flowers_core.input import registry
+
+# Without pooling every layer works at full resolution, and some see 331 pixels: on a CPU a step of 32 images takes
+# many seconds and 7 GB. They are measured in small batches.
+HEAVY = ("convnet_unpooled", "squeezenet_331", "xception")
+
+# One of each kind (dense, plain, fire modules, frozen base) for what would take hours with all: real feeding by three
+# pipelines, XLA, large batches.
+FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
+FEEDING = ("photos_one_by_one", "records_parallel", "records_cached")
+
+
+def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
+    """A training step of each model on a resident batch, at the image size it was designed for."""
+    return [
+        Cell(
+            model=name,
+            image_size=models.image_size(name),
+            batch_size=heavy_batch_size if name in HEAVY else batch_size,
+            **fields,
+        )
+        for name in names
+    ]
+
+
+def _pipelines() -> list[Cell]:
+    """Each way of feeding, alone."""
+    return [Cell(model=NO_MODEL, pipeline=name) for name in registry.NAMES]
+
+
+def quick(**place) -> list[Cell]:
+    """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`."""
+    return _pipelines() + _steps(models.CODELAB, batch_size=32, heavy_batch_size=4, **place)
+
+
+def full(**place) -> list[Cell]:
+    """Batch sizes, precisions, XLA, inference and real feeding as well; coarse grid first.
+
+    A budget that ends early then leaves every model measured once rather than one model in every way.
+    """
+    base = _steps(models.NAMES, batch_size=32, heavy_batch_size=4, **place)
+    few = [cell for cell in base if cell.model in FEW]
+    cells = [
+        *_pipelines(),
+        *base,
+        *(replace(cell, precision="mixed_bfloat16") for cell in base),
+        *_steps(models.NAMES, batch_size=8, heavy_batch_size=1, **place),
+        *(replace(cell, mode="predict") for cell in base),
+        *(replace(cell, pipeline=name) for cell in few for name in FEEDING),
+        *(replace(cell, xla=True) for cell in few),
+        *(replace(cell, batch_size=128) for cell in few),
+        *(replace(cell, precision="mixed_float16") for cell in base),
+    ]
+    return list(dict.fromkeys(cells))  # a cell that two lines name is measured once
+
+
+def few(**place) -> list[Cell]:
+    """A pipeline of each kind and a training step of each kind of model: what a comparison takes unless told."""
+    read = [Cell(model=NO_MODEL, pipeline=name) for name in ("photos_parallel", "records_parallel")]
+    return read + _steps(FEW, batch_size=8, heavy_batch_size=1, **place)
+
+
+def chosen(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:
+    """Cells by name: models on a resident batch, pipelines alone, or each model fed by each pipeline.
+
+    Args:
+        named: Models.
+        piped: Pipelines.
+        batch_size: 8 for a model, 32 for a pipeline alone, unless given.
+        place: Device, backend and XLA of the models.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    if not named:
+        return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in piped]
+    for name in named:
+        one_of("model", name, models.NAMES)
+    size = batch_size or 8
+    steps = _steps(named, batch_size=size, heavy_batch_size=batch_size or 1, **place)
+    return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]
+
+
+PROFILES = {"quick": quick, "full": full}
+
+
+def profile(name: str, *, device: str = "cpu", backend: str = "tensorflow") -> list[Cell]:
+    """Cells of a named profile on one device and backend, in the order in which they are to be measured.
+
+    Raises:
+        InputError: If there is no such profile.
+    """
+    one_of("profile", name, PROFILES)
+    return PROFILES[name](device=device, backend=backend, xla=backend == "jax")
+
+
+def pick(cells: list[Cell], filters: list[str]) -> list[Cell]:
+    """Cells that every filter allows.
+
+    Args:
+        cells: What to pick from.
+        filters: `field=value[,value]`, e.g. `model=dense,squeezenet` or `batch_size=8`.
+
+    Raises:
+        InputError: If a filter has no `=`, names no field of a cell, or nothing is left.
+    """
+    for text in filters:
+        field, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"A filter must read field=value[,value]. Received: {text!r}")
+        one_of("filter", field, Cell.__dataclass_fields__)
+        wanted = values.lower().split(",")
+        present = sorted({str(getattr(cell, field)).lower() for cell in cells})
+        cells = [cell for cell in cells if str(getattr(cell, field)).lower() in wanted]
+        if not cells:
+            raise InputError(f"No cell is left by the filter {text!r}; {field} here is one of {', '.join(present)}")
+    return cells

@@ -1,0 +1,261 @@
+"""Cell -> Measurement, in this process, which should be fresh; run as a program it is the child of `spawn`.
+
+`python -m bench.run.measure` reads a job as one JSON object from standard input and writes the measurement to the
+file that the job names: nothing that a framework prints can get into it.
+"""
+
+import ctypes
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from time import perf_counter, time
+
+from bench.machine import cpu_time, facts
+from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
+from bench.results.measurement import Measurement, rate
+from bench.run import corrupt_input, input_wait, profiler_trace, step_under_test
+from bench.run import timing as clock
+from bench.run.data_source import CLASSES, Source
+from bench.run.failures import ReportedError
+from flowers_core.backends import devices
+from flowers_core.cli.entry import INSTALL
+from flowers_core.data import storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process is to measure, for how long, and with what data.
+
+    Attributes:
+        cell: What is measured.
+        effort: For how long.
+        source: Where photos and records lie.
+        classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads. Both
+            are the same where they are compared, see `Source.classes`.
+        trace: Log directory for a profiler trace of further steps, when all have been timed.
+    """
+
+    cell: Cell
+    effort: clock.Effort = field(default_factory=clock.Effort)
+    source: Source = field(default_factory=Source)
+    classes: int = CLASSES
+    trace: str = ""
+
+    def describe(self) -> dict:
+        """What a measurement keeps of the data; of a resident batch the classes, where they are not the usual ones."""
+        if self.cell.pipeline == RESIDENT:
+            return {"classes": self.classes} if self.classes != CLASSES else {}
+        return self.source.describe(self.cell.reads)
+
+    def to_json(self) -> dict:
+        """Plain values."""
+        return asdict(self)
+
+
+def job_from_json(values: dict) -> Job:
+    """Reads what `Job.to_json` gave."""
+    return Job(
+        cell=Cell(**values["cell"]),
+        effort=clock.Effort(**values["effort"]),
+        source=Source(**values["source"]),
+        classes=values["classes"],
+        trace=values["trace"],
+    )
+
+
+def measure(job: Job) -> Measurement:
+    """Measures one cell.
+
+    What cannot be had here (a device, a package, a precision that makes no sense) gives status `n/a`, running out of
+    memory `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels,
+    allocators and thread pools that another cell has warmed up would be measured with it.
+    """
+    begin, load_before = time(), os.getloadavg()[0]
+    base = Measurement(
+        cell=job.cell,
+        status="error",
+        started=datetime.fromtimestamp(begin, UTC).isoformat(timespec="seconds"),
+        machine={**facts.fingerprint(), "load_before": load_before},
+        code=facts.code(),
+    )
+    try:
+        job = replace(job, source=job.source.sized(job.cell.image_size))
+        base = replace(base, data=job.describe())
+        done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
+    except (devices.DeviceAbsent, step_under_test.Unsuitable) as absent:
+        done = replace(base, status="n/a", reason=str(absent))
+    except ImportError as error:
+        done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
+    except ReportedError as error:
+        done = replace(base, status="error", reason=str(error))
+    except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
+        done = _failed(job, base, error)
+    return replace(done, process_seconds=_age(), peak_bytes=done.peak_bytes or _peak_bytes())
+
+
+def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
+    """What a framework threw, put so that a user can do something about it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
+        return replace(base, status="oom", reason=text[:500])
+    damaged = corrupt_input.find(job.cell, job.source, error) if job.cell.reads else ""
+    return replace(base, status="error", reason=damaged or text[:500])
+
+
+def _age() -> float:
+    """Seconds since this process started."""
+    import psutil
+
+    return time() - psutil.Process().create_time()
+
+
+def _peak_bytes() -> int:
+    """Most memory that this process has held, with what those that make its batches hold now."""
+    import resource
+
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return own + sum(map(_held_bytes, cpu_time.worker_ids()))
+
+
+def _held_bytes(pid: int) -> int:
+    """Memory that a process holds alone: what it shares counts with this one; 0 when it is gone."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return psutil.Process(pid).memory_full_info().uss
+    return 0
+
+
+def _measure_input(job: Job, base: Measurement) -> Measurement:
+    """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
+    import_module("flowers_core.input.pipelines")  # importing is not building
+    start = perf_counter()
+    batches = step_under_test.dataset(job.cell, job.source)
+    built = perf_counter()
+    next(iter(batches))
+    first_batch = perf_counter()
+    if is_cached(job.cell.pipeline) or not storage.is_bucket(getattr(job.source, job.cell.reads)):
+        step_under_test.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
+    iterator = iter(batches)
+    count = step_under_test.batches_per_step(iterator, step_under_test.at_once(job.cell))
+    return replace(
+        _timed(step_under_test.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
+        build_seconds=built - start,
+        first_step_seconds=first_batch - built,
+    )
+
+
+def _measure_step(job: Job, base: Measurement) -> Measurement:
+    """Trains or predicts, on a resident batch or fed by a pipeline."""
+    cell = job.cell
+    device = step_under_test.place(cell)
+    classes = base.data.get("classes", job.classes)
+    batches = step_under_test.feed(cell, job.source, images=base.data.get("images", 0), classes=classes)
+    batches = input_wait.watched(cell, batches, replicas=device.replicas)
+    start = perf_counter()
+    step = step_under_test.fed_step(cell, batches, device, classes=classes)
+    built = perf_counter()
+    last = {}
+
+    def remembered() -> None:
+        last["outputs"] = step()
+
+    timed = _timed(remembered, job, base, images_per_step=cell.batch_size, batches=batches)
+    return replace(
+        timed,
+        build_seconds=built - start,
+        device_peak_bytes=_device_peak_bytes(cell),
+        **(_loss(last["outputs"]) if cell.mode == "train" else {}),
+    )
+
+
+def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
+    """What the clock says of a step, and how busy the machine was meanwhile; `batches`: what feeds it, if anything."""
+    load = facts.ForeignLoad()
+    backlog = step_under_test.backlog(job.cell)
+    timing = clock.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
+    seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
+    waits = input_wait.of_last(batches, len(timing.step_seconds))
+    if batches is not None and input_wait.waited(waits, timing.step_seconds):
+        # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
+        burst = step_under_test.at_once(job.cell)
+        timing, waits = timing.over(burst), clock.means(waits, burst)
+    seen["step_wait_seconds"] = waits
+    if job.trace:
+        step_seconds = median(timing.step_seconds)
+        seen["trace"] = profiler_trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)
+    return replace(
+        base,
+        **seen,
+        status="ok",
+        first_step_seconds=timing.first_step_seconds,
+        warmup_steps=timing.warmup_steps,
+        steady=timing.steady,
+        step_seconds=timing.step_seconds,
+        step_cpu_seconds=timing.step_cpu_seconds,
+        images_per_step=images_per_step,
+        images_per_second=rate(images_per_step, timing.step_seconds),
+    )
+
+
+def _loss(logs: dict) -> dict:
+    """The loss, if it is a number."""
+    loss = float(logs["loss"])
+    finite = math.isfinite(loss)
+    return {"loss": loss if finite else None, "loss_finite": finite}
+
+
+def _device_peak_bytes(cell: Cell) -> int | None:
+    """Most memory held on the accelerator so far; None on a CPU or where the framework cannot tell."""
+    if cell.device == "cpu":
+        return None
+    if cell.backend == "jax":
+        import jax
+
+        return (jax.devices(cell.device)[0].memory_stats() or {}).get("peak_bytes_in_use")
+    if cell.device == "tpu":
+        return None
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def die_with_parent(parent: int) -> None:
+    """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next."""
+    with suppress(OSError, AttributeError):
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before the kernel was asked
+        sys.exit(1)
+
+
+def follow(serve: Callable[[Iterator[str], Callable[[dict], None]], None]) -> None:
+    """Lets `serve` follow the orders of the parent: lines of standard input, answered on the descriptor it named."""
+    with os.fdopen(int(sys.argv[1]), "w") as answers:
+
+        def answer(values: dict) -> None:
+            answers.write(json.dumps(values) + "\n")
+            answers.flush()
+
+        serve(iter(sys.stdin.readline, ""), answer)
+
+
+def main() -> None:
+    """Measures the job on standard input."""
+    job = json.load(sys.stdin)
+    die_with_parent(job["parent"])
+    done = measure(job_from_json(job))
+    Path(job["answer"]).write_text(json.dumps(done.to_json(), allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

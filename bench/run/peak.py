@@ -1,0 +1,129 @@
+"""What this machine could do at most, measured: matrix products in each precision, and copies of memory.
+
+`python -m bench.run.peak` measures in its own, fresh process and prints one JSON object. A model's arithmetic is held
+against the product of large square matrices, the fastest arithmetic that a framework has.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from statistics import median
+from time import perf_counter
+
+from bench.machine import facts
+from bench.results.cell import Cell
+from bench.results.measurement import known, readable
+from bench.run import process
+from bench.run.failures import RunFailed
+
+# 1: limits by name, machine (2026-11).
+FORMAT = 1
+
+SIZE = 4096  # of the matrices: 64 MB each in float32, larger than caches
+COPIED_BYTES = 512 * 2**20
+ROUNDS = 9
+DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16"}  # by precision
+COPY = "copy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """One limit: the median of some rounds, with the lowest and highest."""
+
+    value: float
+    low: float
+    high: float
+    rounds: int
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a machine could do at most.
+
+    Attributes:
+        limits: By name: a precision for GFLOP/s of matrix products, `copy` for GB/s read and written.
+        started: Date and time, ISO 8601 in UTC.
+        foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
+        machine: Fingerprint of the machine and its software.
+        format: `FORMAT` when it was written.
+    """
+
+    limits: dict[str, dict]
+    started: str = ""
+    foreign_cpu_share: float | None = None
+    machine: dict = field(default_factory=dict)
+    format: int = FORMAT
+
+    def to_json(self) -> dict:
+        """Plain values; `from_json` is the way back."""
+        return asdict(self)
+
+
+def from_json(values: dict) -> Limits:
+    """Reads what `Limits.to_json` gave.
+
+    Raises:
+        InputError: If a newer program wrote it, or if it lacks what all have.
+    """
+    with readable("no limits"):
+        return Limits(**known(values, Limits, newest=FORMAT))
+
+
+def measure(*, timeout: float = 300.0) -> Limits:
+    """Measures all limits in a fresh process.
+
+    Raises:
+        RunFailed: If the process dies or takes too long; the message says how.
+    """
+    started, load = datetime.now(UTC).isoformat(timespec="seconds"), facts.ForeignLoad()
+    with process.room() as folder:
+        command, env = [sys.executable, "-m", "bench.run.peak"], process.environment(Cell(model="dense"))
+        done = process.run(command, folder, env=env, timeout=timeout, what="all of them: is the machine busy?")
+    if done.status != "ok":
+        raise RunFailed(f"The limits were not measured: {done.reason}")
+    found = json.loads(done.printed)
+    return Limits(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
+
+
+def here() -> dict[str, Limit]:
+    """Measures all limits in this process."""
+    import tensorflow as tf
+
+    found = {precision: products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
+    return {**found, COPY: copies()}
+
+
+def products(dtype, size: int = SIZE) -> Limit:
+    """GFLOP/s of the product of two square matrices."""
+    import tensorflow as tf
+
+    square = tf.cast(tf.random.stateless_uniform((size, size), (0, 0)), dtype)
+    product = tf.function(lambda: tf.reduce_sum(tf.cast(square @ square, tf.float32)))
+    return _limit(lambda: product().numpy(), 2 * size**3 / 1e9, "GFLOP/s")
+
+
+def copies(size: int = COPIED_BYTES) -> Limit:
+    """GB/s of copying large arrays, on all cores: each byte is read and written."""
+    import tensorflow as tf
+
+    source = tf.zeros((size // 4,), tf.float32)
+    copied = tf.function(lambda: source + 1.0)  # as fast as memory, for addition waits for it
+    return _limit(copied, 2 * size / 1e9, "GB/s")
+
+
+def _limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
+    work()
+    work()
+    rates = []
+    for _ in range(ROUNDS):
+        start = perf_counter()
+        work()
+        rates.append(amount / (perf_counter() - start))
+    return Limit(value=median(rates), low=min(rates), high=max(rates), rounds=ROUNDS, unit=unit)
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: asdict(limit) for name, limit in here().items()}))  # noqa: T201 - what the parent reads

@@ -1,0 +1,172 @@
+"""What is timed: a cell made into a step, a callable that has done its work when it returns."""
+
+import math
+import os
+from collections.abc import Callable
+from time import perf_counter
+
+from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.run import sync
+from bench.run.data_source import Source
+from flowers_core.backends import devices, precision
+from flowers_core.input import registry
+
+PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
+MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
+
+
+def dataset(cell: Cell, source: Source):
+    """The endless pipeline of a cell.
+
+    Returns:
+        A `tf.data.Dataset` of images `(batch, size, size, 3)` and labels `(batch,)`.
+
+    Raises:
+        InputError: If there is nothing to read, or records are of another image size.
+    """
+    from flowers_core.data import manifest
+    from flowers_core.input import pipelines
+
+    if cell.backend == "jax" or cell.model == NO_MODEL:
+        _leave_accelerators_alone()
+    if cell.reads == "photos":
+        found = source.found_photos()
+    else:
+        written = source.manifest()
+        manifest.check_matches(written, image_size=cell.image_size)
+        found = manifest.paths(source.records, written)
+    return pipelines.build(cell.pipeline, found, image_size=cell.image_size, batch_size=cell.batch_size, epochs=None)
+
+
+def _leave_accelerators_alone() -> None:
+    """Keeps TensorFlow, which only feeds here, from taking the memory of a GPU that is JAX's or not needed."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
+
+
+def fill_caches(batches, *, images: int, batch_size: int) -> None:
+    """Draws a whole pass: it fills the page cache, and the pipeline's own, which all its iterators share."""
+    iterator, start = iter(batches), perf_counter()
+    for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
+        next(iterator)
+        if perf_counter() - start > MOST_FILLING_SECONDS:
+            break
+
+
+def drawing(iterator, count: int) -> Callable[[], None]:
+    """A step of a pipeline alone: `count` batches, drawn and thrown away."""
+
+    def draw() -> None:
+        for _ in range(count):
+            next(iterator)
+
+    return draw
+
+
+def batches_per_step(iterator, at_once: int = 1) -> int:
+    """How many batches make a step long enough to time, whole bursts of them: see `at_once`."""
+    next(iterator)  # waits for processes and threads to start: of such a wait nothing is to be counted
+    start, count = perf_counter(), 0
+    while perf_counter() - start < PIPELINE_STEP_SECONDS or count % at_once:
+        next(iterator)
+        count += 1
+    return count
+
+
+def at_once(cell: Cell) -> int:
+    """How many batches of a cell's pipeline come at once, from all processes that make them, for they keep step.
+
+    1 where nothing makes several, or the code under test is older than the question.
+    """
+    asked = getattr(registry, "at_once", None)
+    if not asked or cell.pipeline not in registry.BY_WORKERS:
+        return 1
+    each = asked(cell.pipeline, image_size=cell.image_size, batch_size=cell.batch_size)
+    return each * len(os.sched_getaffinity(0))
+
+
+def backlog(cell: Cell) -> int:
+    """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
+    burst = at_once(cell)
+    if burst == 1:
+        return 0
+    from flowers_core.input import decode_pool  # code under test that is older has none
+
+    return decode_pool.MOST * burst
+
+
+class Unsuitable(RuntimeError):
+    """A cell makes no sense on its device; the message says why."""
+
+
+def place(cell: Cell):
+    """The device of a cell's model, a `flowers_core.backends.devices.Device`.
+
+    Raises:
+        Unsuitable: If the cell makes no sense there.
+        DeviceAbsent: If it is not to be had here.
+    """
+    reason = precision.unsuitable(cell.precision, cell.device)
+    if reason:
+        raise Unsuitable(reason)
+    device = devices.find(cell.device)
+    if device.replicas > 1 and cell.xla and cell.backend == "tensorflow":
+        raise Unsuitable("Keras cannot compile a step of several replicas by XLA")
+    return device
+
+
+def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:
+    """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
+    from flowers_core import models
+    from flowers_core.backends import step
+    from flowers_core.train import fit
+
+    with precision.use(cell.precision), device.scope():
+        model = models.build(cell.model, image_size=cell.image_size, classes=classes)
+        if cell.pipeline in registry.YIELDS_UINT8:
+            model = models.from_uint8(model)
+        fit.compile_model(model, xla=cell.xla)
+        run = (step.train if cell.mode == "train" else step.predict)(model, batches)
+
+    def synchronised():
+        with device.scope():
+            return sync.wait(run())
+
+    return synchronised
+
+
+def feed(cell: Cell, source: Source, *, images: int, classes: int):
+    """Batches for a cell's model, from caches that are full."""
+    if cell.pipeline == RESIDENT:
+        return _resident(cell, classes)
+    batches = dataset(cell, source)
+    fill_caches(batches, images=images, batch_size=cell.batch_size)
+    return batches
+
+
+def _resident(cell: Cell, classes: int):
+    """One batch of noise, again and again; what an image shows does not change what a step computes."""
+    import numpy as np
+
+    noise = np.random.default_rng(0)
+    images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
+    labels = noise.integers(0, classes, cell.batch_size)
+    if cell.backend == "jax":
+        return _again_and_again(images, labels)
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    if cell.device == "gpu":  # or the step would wait for the copy; so it runs beside the step before
+        with tf.device("/gpu:0"):
+            data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
+    return data
+
+
+def _again_and_again(*arrays):
+    """Yields the same arrays, on JAX's default device, for ever."""
+    import jax
+
+    placed = tuple(jax.device_put(array) for array in arrays)
+    while True:
+        yield placed

@@ -1,0 +1,206 @@
+"""Runs the cells of a sweep, each in a fresh process, and stores each measurement the moment its process ends."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from bench.machine import facts
+from bench.results import store
+from bench.results.cell import NO_MODEL, Cell
+from bench.results.measurement import Measurement
+from bench.run.data_source import Source
+from bench.run.measure import Job
+from bench.run.process import spawn
+from bench.run.timing import Effort
+from flowers_core.errors import InputError
+
+# What a cell is taken to cost until one like it has been measured: import, compilation and some seconds of steps.
+UNKNOWN_SECONDS = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What is to be run.
+
+    Attributes:
+        id: Marks its measurements: the time of its start. Empty for a single cell, which is never resumed.
+        cells: In the order in which they are measured.
+        rounds: Fresh processes for each cell; a round goes through all cells before the next begins.
+        effort: How long each process measures.
+        source: Where photos and records lie.
+        code: Digest of the code under test when it began.
+        traced: Whether a profiler trace of each cell is taken after its timed steps.
+    """
+
+    cells: tuple[Cell, ...]
+    id: str = ""
+    rounds: int = 1
+    effort: Effort = field(default_factory=Effort)
+    source: Source = field(default_factory=Source)
+    code: str = ""
+    traced: bool = False
+
+    def turns(self) -> list[tuple[int, Cell]]:
+        """Round and cell of each process, in order: rounds outermost, so that a drift of the machine hits all."""
+        return [(number, cell) for number in range(self.rounds) for cell in self.cells]
+
+
+def start(sweep: Sweep, results: Path) -> Sweep:
+    """Gives a sweep its id and the code it begins with, and remembers it, so that it can be resumed."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    begun = replace(sweep, id=now, code=facts.code_digest())
+    store.save_plan(asdict(begun), results)
+    return begun
+
+
+def resume(results: Path) -> Sweep:
+    """The sweep that was started last.
+
+    Raises:
+        InputError: If there is none, or the code has changed since: its figures would be of two programs.
+    """
+    plan = store.load_plan(results)
+    try:
+        sweep = Sweep(
+            id=plan["id"],
+            cells=tuple(Cell(**cell) for cell in plan["cells"]),
+            rounds=plan["rounds"],
+            effort=Effort(**plan["effort"]),
+            source=Source(**plan["source"]),
+            code=plan["code"],
+            traced=plan.get("traced", False),
+        )
+    except (KeyError, TypeError, InputError) as error:
+        raise InputError(f"The plan of the last sweep is damaged ({error}): start anew, without `--resume`") from error
+    if sweep.code != facts.code_digest():
+        raise InputError(
+            "`flowers_core` has changed since the sweep was interrupted: what is left would measure another program. "
+            "Start it anew, without `--resume`"
+        )
+    return sweep
+
+
+def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[int, Cell]]:
+    """The turns of a sweep that have no measurement yet."""
+    done = {(one.round, one.cell) for one in measurements if one.sweep == sweep.id} if sweep.id else set()
+    return [turn for turn in sweep.turns() if turn not in done]
+
+
+def expected_seconds(cell: Cell, measurements: tuple[Measurement, ...]) -> float:
+    """What a process for this cell should take here, from earlier ones: of the cell, else of its model or pipeline."""
+    here = facts.hardware_id()
+    lives = [one for one in measurements if one.machine.get("id") == here and one.process_seconds]
+    for alike in (
+        lambda one: one.cell == cell,
+        lambda one: (one.cell.model, one.cell.batch_size) == (cell.model, cell.batch_size),
+        lambda one: (one.cell.model, one.cell.pipeline) == (cell.model, cell.pipeline),
+    ):
+        seconds = [one.process_seconds for one in lives if alike(one)]
+        if seconds:
+            return median(seconds[-5:])
+    return UNKNOWN_SECONDS
+
+
+def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:
+    """Why a cell need not be tried: a smaller batch of it has already run out of memory.
+
+    Returns:
+        The reason, or None if there is no such measurement.
+    """
+    for one in measurements:
+        same = replace(one.cell, batch_size=cell.batch_size) == cell
+        if one.status == "oom" and same and one.cell.batch_size < cell.batch_size and cell.model != NO_MODEL:
+            return f"a batch of {one.cell.batch_size} of it ran out of memory"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a sweep may take; None is no limit.
+
+    Attributes:
+        budget_seconds: For the whole sweep; a cell that is not expected to fit is left out.
+        timeout_seconds: For one process.
+        memory_bytes: For one process.
+    """
+
+    budget_seconds: float | None = None
+    timeout_seconds: float = 600.0
+    memory_bytes: int | None = None
+
+
+def run(
+    sweep: Sweep,
+    results: Path,
+    *,
+    limits: Limits,
+    now: Callable[[], float] = perf_counter,
+    measure: Callable[..., Measurement] = spawn,
+) -> Iterator[tuple[Cell, Measurement | None]]:
+    """Measures what a sweep has left, and stores each measurement before it is given out.
+
+    Args:
+        sweep: What to run.
+        results: The store.
+        limits: On time and memory.
+        now: Clock in seconds.
+        measure: Takes a job, a timeout and a limit of memory, and gives a measurement.
+
+    Yields:
+        Each cell with its measurement, or with None where the budget has no room for it.
+    """
+    begun = now()
+    classes = sweep.source.classes(sweep.cells)
+    earlier = store.load(results).measurements
+    mine = [one for one in earlier if sweep.id and one.sweep == sweep.id]
+    for number, cell in pending(sweep, earlier):
+        left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
+        if left is not None and expected_seconds(cell, (*earlier, *mine)) > left:
+            yield cell, None
+            continue
+        reason = too_large(cell, mine)
+        if reason:
+            done = Measurement(cell=cell, status="n/a", reason=reason, machine=facts.fingerprint(), code=facts.code())
+        else:
+            folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
+            job = Job(cell=cell, effort=sweep.effort, source=sweep.source, classes=classes, trace=folder)
+            timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
+            done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
+            if done.status == "timeout" and timeout < limits.timeout_seconds:
+                yield cell, None  # it was the budget that ended it, and says nothing of the cell
+                continue
+        done = replace(done, sweep=sweep.id, round=number)
+        store.append(done, results)
+        mine.append(done)
+        yield cell, done
+
+
+def check(cells: Iterable[Cell], source: Source) -> None:
+    """Checks, before anything is measured, that what the cells read is there and fits.
+
+    Raises:
+        InputError: If photos or records are missing or hold one class only, records are of another image size, a
+            batch is larger than all images, images are too small for a model, or models would be fed by photos and
+            by records of other numbers of classes.
+    """
+    from flowers_core import models
+    from flowers_core.data import manifest
+
+    cells = tuple(cells)
+    described = {reads: source.describe(reads) for reads in {cell.reads for cell in cells}}
+    written = source.manifest() if "records" in described else None
+    for cell in cells:
+        if cell.model != NO_MODEL:
+            models.check_image_size(cell.model, cell.image_size)
+        if cell.reads == "records":
+            manifest.check_matches(written, image_size=cell.image_size)
+        images = described[cell.reads].get("images", cell.batch_size)
+        if cell.batch_size > images:
+            raise InputError(
+                f"`batch_size` must be at most {images:,}, the number of images there are. "
+                f"Received: batch_size={cell.batch_size}"
+            )
+    source.classes(cells)

@@ -1,0 +1,124 @@
+"""Shows a sweep while it runs: a line for each cell that ends, a bar with the time that is left."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from bench.results import format, report, store, summary
+from bench.results.cell import Cell
+from bench.results.measurement import Measurement
+from bench.run import sweep, trace_table
+
+DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
+
+
+def run(
+    planned: sweep.Sweep,
+    results: Path,
+    *,
+    limits: sweep.Limits,
+    as_json: bool = False,
+    show: Callable[[list[Measurement], object], None] | None = None,
+) -> int:
+    """Runs a sweep and prints its table, or each measurement as a line of JSON.
+
+    Args:
+        planned: What to run.
+        results: The store.
+        limits: On time and memory.
+        as_json: Whether lines of JSON are printed instead of a table.
+        show: Draws what was measured on a rich console, instead of the usual tables.
+
+    Returns:
+        Exit code: 0 done (n/a is a result), 1 some cell failed, 3 nothing was measured.
+    """
+    from rich import console
+
+    earlier = store.load(results).measurements
+    turns = sweep.pending(planned, earlier)
+    out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
+    if not turns:
+        err.print("Every cell of this sweep is measured already; without `--resume` a new one starts.")
+    mine = [one for one in earlier if planned.id and one.sweep == planned.id]
+    left_out = 0
+    with _bar(err) as bar:
+        task = bar.add_task("", total=len(turns), ends=0.0)
+        _foretell(bar, task, turns, (*earlier, *mine))
+        for number, (cell, done) in enumerate(sweep.run(planned, results, limits=limits), 1):
+            bar.console.print(f"{number:3}/{len(turns)} {line(cell, done)}", highlight=False, markup=False)
+            if done is None:
+                left_out += 1
+            else:
+                mine.append(done)
+                if as_json:
+                    out.file.write(json.dumps(done.to_json()) + "\n")
+            bar.advance(task)
+            _foretell(bar, task, turns[number:], (*earlier, *mine))
+    if not as_json:
+        (show or _show)(mine, out)
+    if left_out:
+        err.print(f"{left_out} left out: no time for them in the budget; `python -m bench sweep --resume` goes on")
+    return exit_code(mine)
+
+
+def _show(measurements: list[Measurement], console) -> None:
+    """Draws the tables of a sweep, that of its traces last."""
+    report.draw(summary.by_cell(measurements), console)
+    traces = trace_table.of(measurements)
+    if traces:
+        trace_table.show(traces, console)
+
+
+def _bar(console):
+    """A bar that names the running cell and counts down to the end that earlier durations foretell."""
+    from rich import progress
+
+    class Left(progress.ProgressColumn):
+        """Time that is left."""
+
+        def render(self, task):
+            """Counts down between the ends of cells, too."""
+            return format.duration(round(max(0.0, task.fields["ends"] - monotonic())))
+
+    return progress.Progress(
+        progress.BarColumn(20), progress.MofNCompleteColumn(), progress.TimeElapsedColumn(), "ETA", Left(),
+        "{task.description}", console=console,
+    )  # fmt: skip
+
+
+def _foretell(bar, task, turns: list[tuple[int, Cell]], measurements: tuple[Measurement, ...]) -> None:
+    """Names the next cell, and foretells the end anew from what has been learnt."""
+    seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in turns)
+    bar.update(task, description=turns[0][1].id if turns else "done", ends=monotonic() + seconds)
+
+
+def line(cell: Cell, done: Measurement | None) -> str:
+    """What became of a cell, in one line."""
+    if done is None:
+        return f"{cell.id}  left out: no time for it in the budget"
+    if done.status != "ok":
+        return f"{cell.id}  {done.status}: {done.reason}"
+    said = summary.summarise([done])
+    return f"{cell.id}  {format.duration(said.batch_seconds)} a batch  {format.rate(said.images_per_second)} images/s"
+
+
+def exit_code(measurements: list[Measurement]) -> int:
+    """How a sweep went."""
+    statuses = {one.status for one in measurements}
+    if not statuses & {"ok"}:
+        return NOTHING_MEASURED if statuses <= {"n/a"} else SOME_FAILED
+    return SOME_FAILED if statuses - {"ok", "n/a"} else DONE
+
+
+def print_plan(planned: sweep.Sweep, results: Path) -> None:
+    """Prints the cells that a sweep has left to measure, and how long each and all should take here."""
+    from rich import console
+
+    earlier = store.load(results).measurements
+    turns = sweep.pending(planned, earlier)
+    out = console.Console(soft_wrap=True, highlight=False)
+    costs = [sweep.expected_seconds(cell, earlier) for _, cell in turns]
+    for (_, cell), seconds in zip(turns, costs, strict=True):
+        out.print(f"{cell.id}  {format.duration(seconds)}", markup=False)
+    out.print(f"{len(turns)} processes, about {format.duration(sum(costs))}")

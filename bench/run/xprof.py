@@ -1,0 +1,133 @@
+"""What XProf finds in a trace, without a browser: steps, waiting for input, operations, memory."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+MOST_OPS = 10  # of each kind: the rest is seldom read
+IDLE = "IDLE"  # what XProf calls threads that wait; no operation
+
+
+class Unreadable(RuntimeError):
+    """A trace that says nothing: the message says why, and how to mend that."""
+
+
+def facts(paths: Sequence[Path]) -> dict:
+    """Reads one trace.
+
+    Args:
+        paths: Its `.xplane.pb` files, one a host.
+
+    Returns:
+        `steps`, `step_seconds`, `input_share`, `ops`, `data_ops`, `peak_bytes`; see `bench.run.profiler_trace.Trace`.
+
+    Raises:
+        Unreadable: If XProf is missing or of another version, the trace is empty or damaged, or no step is marked.
+    """
+    if not paths:
+        raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as room, _silent():
+        copies = [_copied(path, Path(room)) for path in paths]  # XProf writes its caches beside what it reads
+        steps = _steps(_tool(copies, "input_pipeline_analyzer"))
+        count = len(steps["seconds"])
+        if not count:
+            raise Unreadable("XProf finds no step in it: take it by `bench trace`, which marks each, of 3 or more")
+        return {
+            "steps": count,
+            "step_seconds": sum(steps["seconds"]) / count,
+            "input_share": sum(steps["input"]) / max(sum(steps["seconds"]), 1e-12),
+            "ops": _ops(_tool(copies, "framework_op_stats"), count + 2),
+            "data_ops": _data_ops(steps["tables"], count + 2),
+            "peak_bytes": _peak(_tool(copies, "memory_profile")),
+        }
+
+
+def _copied(path: Path, room: Path) -> str:
+    return str(shutil.copy(path, room / path.name))
+
+
+@contextmanager
+def _silent():
+    """Keeps what XProf prints below Python off the terminal."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+def _tool(paths: Sequence[str], tool: str):
+    """What one of XProf's tools says, as plain values."""
+    try:
+        from xprof.convert import raw_to_tool_data
+    except ImportError as error:
+        raise Unreadable(f"{error}: install `tensorboard-plugin-profile`, or `make bench`") from error
+    try:
+        said, _ = raw_to_tool_data.xspace_to_tool_data(list(paths), tool, {"use_saved_result": False})
+        return json.loads(said or "[]")
+    except Exception as error:  # whatever a damaged trace, or one of another version, makes of it
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise Unreadable(
+            f"XProf's {tool} cannot read it ({reason}): take it again with the versions of here"
+        ) from error
+
+
+def _table(tables, column: str) -> list[dict]:
+    """Rows of the table with a column, by the names of its columns; none if there is no such table."""
+    for table in tables:
+        names = [one["id"] for one in table.get("cols", ())]
+        if column in names:
+            return [dict(zip(names, (cell["v"] for cell in row["c"]), strict=False)) for row in table.get("rows", ())]
+    return []
+
+
+def _steps(tables) -> dict:
+    """Seconds of each step, and how much of it was waiting for input."""
+    rows = _table(tables, "stepTimeMs")
+    return {
+        "seconds": [float(row["stepTimeMs"]) / 1000 for row in rows],
+        "input": [float(row["infeedTimeMs"]) / 1000 for row in rows],
+        "tables": tables,
+    }
+
+
+def _ops(tables, steps: int) -> list[dict]:
+    """Operations by type: their own time in a step, over all threads."""
+    seconds: dict[str, float] = {}
+    for row in _table([tables] if isinstance(tables, dict) else tables, "total_self_time"):
+        if row["type"] != IDLE:
+            seconds[row["type"]] = seconds.get(row["type"], 0.0) + float(row["total_self_time"]) / 1e6
+    return _longest(seconds, steps)
+
+
+def _data_ops(tables, steps: int) -> list[dict]:
+    """Operations of the input pipeline: their own time in a step."""
+    seconds: dict[str, float] = {}
+    for row in _table(tables, "selfTimeInMs"):
+        name = row["opName"].rpartition("::")[2].partition("[")[0]
+        seconds[name] = seconds.get(name, 0.0) + float(row["selfTimeInMs"]) / 1000
+    return _longest(seconds, steps)
+
+
+def _longest(seconds: dict[str, float], steps: int) -> list[dict]:
+    total = sum(seconds.values())
+    ordered = sorted(seconds.items(), key=lambda one: -one[1])[:MOST_OPS]
+    return [{"name": name, "seconds": value / steps, "share": value / total} for name, value in ordered if total]
+
+
+def _peak(profile) -> int | None:
+    """Most memory of any allocator."""
+    allocators = profile.get("memoryProfilePerAllocator", {}) if isinstance(profile, dict) else {}
+    peaks = [
+        int(shot["aggregationStats"]["peakBytesInUse"])
+        for one in allocators.values()
+        for shot in one.get("memoryProfileSnapshots", ())
+    ]
+    return max(peaks, default=0) or None

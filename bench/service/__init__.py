@@ -1,1 +1,0 @@
-"""The input pipeline past one host: rates by number of workers, whole epochs, servers that are killed."""

@@ -1,1 +1,0 @@
-"""Comparing stored sets of measurements."""

@@ -1,0 +1,1 @@
+"""Accuracy and the time to reach it, over seeds and variants."""

@@ -1,1 +1,0 @@
-"""Judging: pairs of processes that take turns, and what they say."""

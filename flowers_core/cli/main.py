@@ -1,0 +1,125 @@
+"""Words of the product: garden, fetch, records, models, and those of `learning`. They parse and call, nothing else."""
+
+import json as json_text
+from dataclasses import asdict
+
+import click
+
+from flowers_core.cli import entry, train
+from flowers_core.errors import one_of
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+def cli() -> None:
+    """Flower photos, their records, and the models that learn from them.
+
+    Example: python -m flowers_core garden data/garden
+    """
+
+
+@cli.command()
+@click.argument("folder")
+@click.option(
+    "--photos", "count", default="300", show_default=True, help="How many, or `full`: 3,670 as in the real set."
+)
+@click.option("--seed", default=0, show_default=True, help="Another seed, another garden.")
+def garden(folder: str, count: str, seed: int) -> None:
+    """Draws photographs of five kinds of flowers by code: nothing is downloaded.
+
+    Example: python -m flowers_core garden data/garden --photos full
+    """
+    from flowers_core.synthetic import dataset as drawer
+
+    if count != "full" and not count.isdecimal():
+        raise click.BadParameter(f"expected a whole number or `full`. Received: {count!r}", param_hint="--photos")
+    drawn = drawer.draw(folder, count=drawer.FULL if count == "full" else int(count), seed=seed)
+    click.echo(f"photos in {drawn}")
+
+
+@cli.command()
+@click.argument("folder")
+def fetch(folder: str) -> None:
+    """Downloads the real photos (229 MB) and unpacks them; goes on where it was interrupted.
+
+    Example: python -m flowers_core fetch data
+    """
+    from flowers_core.data import download as fetcher
+
+    click.echo(f"photos in {fetcher.fetch(folder)}")
+
+
+@cli.command()
+@click.argument("photos")
+@click.argument("folder")
+@click.option("--image-size", default=192, show_default=True, help="Side of the square images: 192, 224, 331 or 512.")
+@click.option("--shards", default=16, show_default=True, help="How many files.")
+@click.option("--seed", default=35155, show_default=True, help="Of the one shuffle; the default is the codelab's.")
+@click.option("--strict", is_flag=True, help="Stop at a photo that does not decode instead of skipping it.")
+@click.option("--json", is_flag=True, help="Print the manifest.")
+def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int, strict: bool, json: bool) -> None:
+    """Writes a folder or bucket of photos as TFRecord shards.
+
+    Example: python -m flowers_core records data/garden data/garden-192
+    """
+    from flowers_core.data import photos as finder
+    from flowers_core.data import sharding
+
+    one_of("image_size", image_size, sharding.IMAGE_SIZES)
+    found = finder.find(photos)
+    entry.load("tensorflow")
+    from flowers_core.data import tfrecords as writer
+
+    written = writer.write(found, folder, image_size=image_size, shards=shards, seed=seed, strict=strict)
+    if json:
+        click.echo(json_text.dumps(asdict(written)))
+        return
+    for photo in written.skipped:
+        click.echo(f"skipped {photo.path}: {photo.reason}", err=True)
+    click.echo(f"{written.images:,} records of {image_size} px in {len(written.shards)} shards in {folder}")
+
+
+@cli.command()
+@click.option("--json", is_flag=True, help="Print rows as JSON.")
+def models(json: bool) -> None:
+    """Lists the models: image size, parameters, multiply-adds, FLOPs and activations an image.
+
+    Example: python -m flowers_core models
+    """
+    entry.load("keras")
+    from flowers_core.train import flops
+
+    rows = flops.table()
+    if json:
+        click.echo(json_text.dumps(rows))
+        return
+    from rich import box, console, table
+
+    drawn = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for title in ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "act. MB"):
+        drawn.add_column(title, justify="left" if title == "model" else "right")
+    for row in rows:
+        drawn.add_row(
+            row["name"],
+            str(row["image_size"]),
+            f"{row['parameters']:,}",
+            f"{row['trainable_parameters']:,}",
+            f"{row['multiply_adds'] / 1e6:,.0f}",
+            f"{row['forward_gflops']:.3f}",
+            f"{row['training_gflops']:.3f}",
+            f"{row['activation_megabytes']:.1f}",
+        )
+    console.Console().print(drawn)
+    click.echo(
+        "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; activations in float32."
+    )
+
+
+for word in (train.train, train.evaluate, train.predict, train.export):
+    cli.add_command(word)
+
+
+def main() -> None:
+    """Runs the command line."""
+    entry.enter(cli)

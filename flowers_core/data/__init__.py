@@ -1,0 +1,1 @@
+"""Photos and records: found, downloaded, written, read and checked."""

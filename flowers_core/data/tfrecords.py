@@ -1,0 +1,296 @@
+"""Photos -> TFRecord shards with a manifest, in the codelab's format, and a record back to image and label."""
+
+import errno
+import os
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import tensorflow as tf
+
+from flowers_core import errors, progress
+from flowers_core.data import images, jpeg_check, manifest, sharding, storage
+
+SHARDS = 16
+SEED = 35155
+"""Shards and seed of the codelab (section 3)."""
+
+_FRAME_BYTES = 16
+"""What a TFRecord file adds to each record: 8 of length, 4 of its checksum, 4 of the content's checksum."""
+
+_UNREADABLE = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,  # a folder named like a photo
+    tf.errors.UnknownError,  # a disk that fails here
+)
+"""Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
+
+_IMAGE_AND_CLASS = {
+    "image": tf.io.FixedLenFeature([], tf.string),
+    "class": tf.io.FixedLenFeature([], tf.int64),
+}
+_WHOLE = _IMAGE_AND_CLASS | {
+    "label": tf.io.FixedLenFeature([], tf.string),
+    "size": tf.io.FixedLenFeature([2], tf.int64),
+    "one_hot_class": tf.io.VarLenFeature(tf.float32),
+}
+
+
+def parse(record, *, image_size: int):
+    """Reads image and label from a record; the fast way, for training.
+
+    Args:
+        record: Scalar string, a serialized tf.train.Example.
+        image_size: Side of the images in pixels.
+
+    Returns:
+        `(image, label)`: uint8, shape `(image_size, image_size, 3)`, and scalar int64.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If a feature is missing or the image damaged or of another size.
+    """
+    features = tf.io.parse_single_example(record, _IMAGE_AND_CLASS)
+    image = tf.ensure_shape(images.decode(features["image"]), (image_size, image_size, 3))
+    return image, features["class"]
+
+
+def parse_batch(some):
+    """Reads JPEGs and labels from a batch of records at once, without decoding.
+
+    Args:
+        some: Strings, shape `(batch,)`, serialized tf.train.Examples.
+
+    Returns:
+        `(jpegs, labels)`: strings and int64, both of shape `(batch,)`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If a feature is missing.
+    """
+    features = tf.io.parse_example(some, _IMAGE_AND_CLASS)
+    return features["image"], features["class"]
+
+
+def example(jpeg: bytes, *, label: int, classes, image_size: int) -> bytes:
+    """Serializes one record in the codelab's schema (section 3), the same bytes for the same input.
+
+    Args:
+        jpeg: The compressed image, `image_size` pixels square.
+        label: Position of its class in `classes`.
+        classes: Names of all classes.
+        image_size: Side of the image in pixels.
+    """
+    one_hot = [float(position == label) for position in range(len(classes))]
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
+        "class": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "label": tf.train.Feature(bytes_list=tf.train.BytesList(value=[classes[label].encode()])),
+        "size": tf.train.Feature(int64_list=tf.train.Int64List(value=[image_size, image_size])),
+        "one_hot_class": tf.train.Feature(float_list=tf.train.FloatList(value=one_hot)),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=features))
+    return record.SerializeToString(deterministic=True)  # maps have no order of their own
+
+
+def write(
+    photos,
+    folder,
+    *,
+    image_size: int = 192,
+    shards: int = SHARDS,
+    seed: int = SEED,
+    strict: bool = False,
+    threads: int | None = None,
+) -> manifest.Manifest:
+    """Writes photos as records, shuffled once; if they are there already, only says what is there.
+
+    A photo that cannot be decoded makes its shard smaller. The manifest comes last: without it a folder is
+    unfinished, and the next call does it over. The bytes depend on photos, size, shards and seed alone.
+
+    Args:
+        photos: The `photos.Photos` to write; paths on disk or in a bucket.
+        folder: Where to, on disk or in a bucket; is made if missing.
+        image_size: Side of the square images in pixels.
+        shards: Number of files.
+        seed: Of the shuffle.
+        strict: Whether a photo that cannot be decoded ends it all, instead of being skipped and listed.
+        threads: Photos worked on at once; two for each core that may be used if not given.
+
+    Raises:
+        InputError: If there are fewer photos than shards, the folder holds other records, is being written by
+            another process or cannot be written, no photo can be decoded, or, when strict, one cannot.
+        OSError: If the disk is full. Nothing of the records is left then.
+    """
+    if image_size < 1 or not 1 <= shards <= len(photos.paths):
+        raise errors.InputError(
+            f"`image_size` must be at least 1 and `shards` from 1 to the number of photos, {len(photos.paths)}. "
+            f"Received: image_size={image_size}, shards={shards}. Ask for fewer shards, or give more photos"
+        )
+    digest = sharding.source_digest(photos)
+    wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
+    folder = storage.checked(folder)
+    found = sharding.found(folder, wanted, shards=shards)
+    if found:
+        if strict and found.skipped:
+            raise _undecodable(found.skipped[0])
+        return found
+    try:
+        with sharding.alone(folder):
+            written = _write_all(photos, folder, wanted, shards=shards, strict=strict, threads=threads)
+            storage.write_text(storage.join(folder, manifest.NAME), written.to_json())
+    except (OSError, tf.errors.OpError) as error:
+        raise _refused(folder, error) from error
+    return written
+
+
+def verify(path: str) -> int:
+    """Reads a shard to its end and decodes every record of it.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        InputError: If it is missing, truncated or corrupt, a record lacks a feature or its image is damaged,
+            or it holds fewer or more records than its name says. Names the shard, the record and its offset.
+    """
+    number = offset = 0
+    stream = iter(tf.data.TFRecordDataset(path))
+    try:
+        while (record := next(stream, None)) is not None:
+            _check(record)
+            number, offset = number + 1, offset + _FRAME_BYTES + len(record.numpy())
+        if offset != storage.size(path):  # TensorFlow takes up to 11 bytes at the end for none
+            raise ValueError("truncated record in its first bytes")
+    except (tf.errors.OpError, ValueError) as error:
+        raise errors.InputError(
+            f"{path} must hold whole records. Received: record {number} (counted from 0), which begins at "
+            f"byte {offset}: {_words(error)}. Fetch the shard again, or write the records again"
+        ) from error
+    if manifest.count(path) not in (None, number):
+        raise errors.InputError(
+            f"{path} must hold as many records as its name says. Received: {number} records, {offset} bytes. "
+            f"Fetch the shard again, or write the records again"
+        )
+    return number
+
+
+def explain(error: Exception, paths) -> Exception:
+    """What to raise for an error met while reading shards: an InputError that names the place, if one is damaged.
+
+    Args:
+        error: What the pipeline raised, e.g. tf.errors.DataLossError, which does not name the shard.
+        paths: The shards that it read.
+
+    Returns:
+        The InputError of the first damaged shard; `error` itself if every shard is whole.
+    """
+    for path in progress.track(paths, "looking for the damaged shard", len(paths)):
+        try:
+            verify(path)
+        except errors.InputError as place:
+            return place
+    return error
+
+
+def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: int | None):
+    """Writes every shard; returns the whole manifest."""
+    work = partial(_record, photos=photos, image_size=wanted.image_size)
+    written, skipped = [], []
+    with (
+        # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the
+        # cores stay busy (1.5 times as fast as with one, on two cores).
+        ThreadPoolExecutor(threads or 2 * len(os.sched_getaffinity(0))) as pool,
+        progress.bar("writing records", len(photos.paths)) as advance,
+        storage.scratch(folder) as room,
+    ):
+        for number, pairs in enumerate(sharding.deal(photos, shards=shards, seed=wanted.seed)):
+            temporary = room / f"flowers{number:02d}.tmp"
+            counts = Counter()
+            with tf.io.TFRecordWriter(str(temporary)) as file:
+                for (_, label), record in zip(pairs, pool.map(work, pairs), strict=True):
+                    advance()
+                    if isinstance(record, bytes):
+                        file.write(record)
+                        counts[label] += 1
+                    elif strict:
+                        raise _undecodable(record)
+                    else:
+                        skipped.append(record)
+            written.append(_place(temporary, folder, [counts[label] for label in range(len(wanted.classes))]))
+    if not any(shard.images for shard in written):
+        raise _undecodable(skipped[0])
+    skipped.sort(key=lambda photo: photo.path)
+    return replace(wanted, shards=tuple(written), skipped=tuple(skipped))
+
+
+def _place(temporary, folder, class_counts: list[int]) -> manifest.Shard:
+    """Gives a finished shard its name, which tells how many records it really holds."""
+    name = f"{temporary.stem}-{sum(class_counts)}.tfrec"
+    size = temporary.stat().st_size
+    storage.place(temporary, storage.join(folder, name))
+    return manifest.Shard(name, sum(class_counts), size, tuple(class_counts))
+
+
+def _record(pair: tuple[str, int], *, photos, image_size: int) -> bytes | manifest.Skipped:
+    """The record of one photo, which is read and decoded once, or why there is none."""
+    path, label = pair
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            size = file.size()
+            if size > jpeg_check.MAX_BYTES:
+                return manifest.Skipped(sharding.relative(path, photos), f"{size} bytes, no photo")
+            photo = file.read()
+        reason = jpeg_check.fault(photo, image_size=image_size)
+    except _UNREADABLE as error:
+        reason = f"cannot be read: {_words(error)}"
+    if reason is None:
+        try:
+            jpeg = _compressed(tf.constant(photo), image_size).numpy()
+        except tf.errors.InvalidArgumentError:
+            reason = "truncated or damaged JPEG data"
+        else:
+            return example(jpeg, label=label, classes=photos.classes, image_size=image_size)
+    return manifest.Skipped(sharding.relative(path, photos), reason)
+
+
+@tf.function(autograph=False)  # run eagerly, the ops' Python holds the GIL: half as fast, and one core only
+def _compressed(photo, image_size: int):
+    with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
+        return images.encode(images.fill_and_crop(images.decode(photo), image_size))
+
+
+def _refused(folder: str, error: OSError | tf.errors.OpError) -> Exception:
+    """What to raise where records cannot be written: an OSError if there is no room, else an InputError."""
+    if isinstance(error, OSError) and storage.is_full(error):
+        return OSError(error.errno, error.strerror, folder)
+    if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError):  # ENOSPC and EFBIG
+        return OSError(errno.ENOSPC, _words(error), folder)
+    return errors.InputError(
+        f"`folder` must be writable, and the photos stay readable. "
+        f"Received: {folder}: {_words(error)}. Choose another folder, then do the same again"
+    )
+
+
+def _undecodable(photo: manifest.Skipped) -> errors.InputError:
+    return errors.InputError(
+        f"`photos` must be RGB or greyscale JPEGs, all of them if `strict`, at least one if not. "
+        f"Received: {photo.path}: {photo.reason}. Remove or replace it, or do without `strict`"
+    )
+
+
+def _check(record) -> None:
+    """Raises ValueError or an error of TensorFlow if a record is not one of ours or its image is damaged."""
+    features = tf.io.parse_single_example(record, _WHOLE)
+    shape = images.decode(features["image"]).shape[:2]
+    if tuple(shape) != tuple(features["size"].numpy()):
+        raise ValueError(f"its image is {shape}, its feature `size` says {features['size'].numpy()}")
+    classes = features["one_hot_class"].dense_shape[0]
+    if not 0 <= features["class"] < classes:
+        raise ValueError(f"its class is {features['class']}, of {classes}")
+
+
+def _words(error: Exception) -> str:
+    """What an error says, without the names of TensorFlow's nodes."""
+    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*?\]", "", getattr(error, "message", None) or str(error))

@@ -1,0 +1,1 @@
+"""Input pipelines: photos or records to batches."""

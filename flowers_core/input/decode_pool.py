@@ -1,0 +1,248 @@
+"""Batches made by processes of their own, as many as cores: no thread waits for another one's Python lock.
+
+A process is started as `python -m flowers_core.input.decode_worker` and follows orders, a JSON line each, on its
+standard input. Pixels and labels come back in memory that is shared with it, and are never copied.
+"""
+
+import json
+import mmap
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from flowers_core import errors
+
+AHEAD = 2  # orders a process has at once: the next is there when one is done
+MOST = 3  # the same with what is done and waits for what was ordered before it
+_LABEL_BYTES = 8
+_living: set[int] = set()
+_ended_seconds = 0.0
+
+
+def living() -> tuple[int, ...]:
+    """Ids of the processes that work for this one now."""
+    return tuple(_living)
+
+
+def cpu_seconds() -> float:
+    """CPU seconds, user and system, of all that have worked for this process so far."""
+    return _ended_seconds + sum(map(_spent, living()))
+
+
+def made(
+    orders: Iterable[list], *, kind: str, image_size: int, batch_size: int, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of some orders, in their order.
+
+    Args:
+        orders: Of each batch what `worker` makes an image of, at most `batch_size` of them.
+        kind: One of `decode_worker.KINDS`.
+        image_size: Side of the images in pixels.
+        batch_size: Images a batch at most.
+        count: How many processes work.
+
+    Yields:
+        `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten when nobody holds it any
+        more, and int64 `(batch,)`.
+
+    Raises:
+        InputError: If what an order names is not as it must be.
+        tf.errors.InvalidArgumentError: If an image is truncated or damaged.
+        OSError: If a file cannot be read, or a process is lost.
+    """
+    memory = Shared(batch_size, image_size)
+    with memory, ExitStack() as stack:
+        job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
+        crew = [stack.enter_context(_Worker(job)) for _ in range(count)]
+        yield from _shared_out(iter(orders), crew, memory)
+
+
+def _shared_out(orders: Iterator[list], crew: list["_Worker"], memory: "Shared"):
+    """Gives each order to who has fewest, and yields what is made in the order of the orders.
+
+    A core that others take away for a while then delays its own work alone.
+    """
+    begun: deque[_Ordered] = deque()
+    while True:
+        while len(begun) < MOST * len(crew):
+            worker = min(crew, key=lambda one: len(one.told))
+            if len(worker.told) == AHEAD or not (items := next(orders, None)):
+                break
+            begun.append(_Ordered(worker, worker.tell(memory.take(), items), len(items)))
+        if not begun:
+            return
+        if begun[0].is_done():
+            yield begun.popleft().batch()
+        else:
+            for worker in select.select([one for one in crew if one.told], [], [])[0]:
+                worker.hear()
+
+
+class _Ordered(NamedTuple):
+    """A batch that a worker was told to make."""
+
+    worker: "_Worker"
+    slot: "Slot"
+    images: int
+
+    def is_done(self) -> bool:
+        return self.slot.number not in self.worker.told
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.slot.images[: self.images], self.slot.labels[: self.images].copy()
+
+
+class _Worker:
+    """A process that follows orders until nobody gives any more."""
+
+    def __init__(self, job: dict):
+        package = str(Path(__file__).parents[2])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flowers_core.input.decode_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=[job["memory"]],
+        )
+        _living.add(self._process.pid)
+        self.told: deque[int] = deque()
+        self._write(job)
+
+    def tell(self, slot: "Slot", items: list) -> "Slot":
+        """Orders a batch, and gives back the slot that it comes into."""
+        self.told.append(slot.number)
+        self._write({"slot": slot.number, "items": items})
+        return slot
+
+    def _write(self, line: dict) -> None:
+        with suppress(BrokenPipeError):  # `hear` says why
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def fileno(self) -> int:
+        """Where its answers come from, for `select`."""
+        return self._process.stdout.fileno()
+
+    def hear(self) -> None:
+        """Waits until its oldest order is done."""
+        line = self._process.stdout.raw.readline()  # `select` would not see what a buffer had read ahead
+        if not line:
+            code = self._ended()
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            raise ChildProcessError(f"a process that decodes images ended {how}: the images are not complete")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise _ERRORS[answer["error"]](answer["says"])
+        self.told.popleft()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Ends it, whatever it is at."""
+        if self._process.returncode is None:
+            os.kill(self._process.pid, signal.SIGKILL)  # `Popen.kill` would wait for one that has ended by itself
+            self._ended()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _ended(self) -> int:
+        """Waits until it has ended and keeps its CPU seconds; gives its exit code."""
+        global _ended_seconds
+        pid = self._process.pid
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its clock goes when it is waited for
+        _living.discard(pid)
+        _ended_seconds += _spent(pid)
+        return self._process.wait()
+
+
+def _invalid(says: str) -> Exception:
+    import tensorflow as tf
+
+    return tf.errors.InvalidArgumentError(None, None, says)
+
+
+_ERRORS = {"input": errors.InputError, "image": _invalid, "file": OSError}
+
+
+def _spent(pid: int) -> float:
+    """CPU seconds of another process, by its own clock (`clock_getcpuclockid`); 0 when it is gone."""
+    with suppress(OSError):
+        return time.clock_gettime((~pid << 3) | 2)
+    return 0.0
+
+
+class Slot:
+    """Shared memory for one batch.
+
+    Attributes:
+        number: Its place among the slots.
+        images: uint8, shape `(batch_size, image_size, image_size, 3)`; begins at a page, so that TensorFlow takes it
+            without a copy.
+        labels: int64, shape `(batch_size,)`.
+    """
+
+    def __init__(self, memory: mmap.mmap, number: int, batch_size: int, image_size: int):
+        flat = np.frombuffer(memory, np.uint8)  # every view keeps this one
+        pixels = batch_size * image_size * image_size * 3
+        start = pixels + -pixels % _LABEL_BYTES
+        self.number, self.flat = number, flat
+        self.images = flat[:pixels].reshape(batch_size, image_size, image_size, 3)
+        self.labels = flat[start : start + _LABEL_BYTES * batch_size].view(np.int64)
+
+
+class Shared:
+    """Slots in one file without a name, each given out again when nobody holds its images any more.
+
+    There are as many as are held at once: who keeps batches, as a cache does, keeps slots.
+
+    Args:
+        batch_size: Images of a slot.
+        image_size: Their side in pixels.
+        file: Descriptor of the file; a new one if None.
+    """
+
+    def __init__(self, batch_size: int, image_size: int, file: int | None = None):
+        self._sizes = batch_size, image_size
+        needed = batch_size * (image_size * image_size * 3 + _LABEL_BYTES) + _LABEL_BYTES
+        self._bytes = -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.file = os.memfd_create("flowers-batches") if file is None else file
+        self._mapped: list[mmap.mmap] = []
+        self._free: list[int] = []
+
+    def take(self) -> Slot:
+        """A slot that nobody holds."""
+        try:
+            number = self._free.pop()  # the one used last, which caches may still hold
+        except IndexError:
+            number = len(self._mapped)
+            os.ftruncate(self.file, (number + 1) * self._bytes)
+        slot = self.slot(number)
+        weakref.finalize(slot.flat, self._free.append, number).atexit = False
+        return slot
+
+    def slot(self, number: int) -> Slot:
+        """The slot of a number, as another process has taken it."""
+        while len(self._mapped) <= number:
+            self._mapped.append(mmap.mmap(self.file, self._bytes, offset=len(self._mapped) * self._bytes))
+        return Slot(self._mapped[number], number, *self._sizes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Closes the file; slots that are held stay as they are."""
+        os.close(self.file)

@@ -1,0 +1,1 @@
+"""Photographs of five kinds of flowers, drawn by code from a seed."""

@@ -1,0 +1,1 @@
+"""Training as the codelab does it: recipe, fit, what is kept, evaluation."""

@@ -1,0 +1,135 @@
+"""What a trained model makes of images it has not seen: accuracy, confusion, and photos with their classes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from flowers_core.data import images, manifest
+from flowers_core.errors import one_of
+from flowers_core.input import training_data
+from flowers_core.train.run_dir import Settings
+
+SPLITS = ("validation", "training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a model made of images with known classes.
+
+    Attributes:
+        classes: Their names, in the order of labels.
+        labels: int64, shape `(images,)`.
+        probabilities: float32, shape `(images, classes)`.
+    """
+
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The likeliest class of each image, shape `(images,)`."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images whose likeliest class is theirs."""
+        return float((self.predicted == self.labels).mean())
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """How many images of each class (rows) were taken for each (columns), shape `(classes, classes)`."""
+        counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(counts, (self.labels, self.predicted), 1)
+        return counts
+
+    def rows(self) -> list[dict]:
+        """A row a class: `class`, `images`, `precision`, `recall`, and how many were taken for each class.
+
+        Precision is None where nothing was taken for the class, recall where there are no images of it.
+        """
+        counts = self.confusion
+        return [
+            {
+                "class": name,
+                "images": int(counts[number].sum()),
+                "precision": _share(counts[number, number], counts[:, number].sum()),
+                "recall": _share(counts[number, number], counts[number].sum()),
+                "taken_for": dict(zip(self.classes, map(int, counts[number]), strict=True)),
+            }
+            for number, name in enumerate(self.classes)
+        ]
+
+    def to_json(self) -> dict:
+        """Plain values, without the probabilities."""
+        return {"images": len(self.labels), "accuracy": self.accuracy, "classes": self.rows()}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation", records: str | None = None):
+    """Evaluates a model on the shards that it was validated on, or others.
+
+    Args:
+        model: What was trained.
+        settings: How it was trained.
+        split: One of `SPLITS`.
+        records: Other records than those it was trained on; then all their shards are taken.
+
+    Returns:
+        `(Evaluation, pixels)`, pixels uint8 of the images that were taken for another class, in the order of images.
+
+    Raises:
+        InputError: If records are of another size or other classes, or damaged.
+    """
+    one_of("split", split, SPLITS)
+    folder = records or settings.records
+    written = manifest.load(folder)
+    manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
+    shards = manifest.paths(folder, written)
+    if records is None:
+        shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
+    data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
+    with training_data.explained(shards):
+        return _evaluated(model, data, settings.classes)
+
+
+def _evaluated(model: keras.Model, data: Iterable, classes: Sequence[str]):
+    labels, probabilities, mistaken = [], [], []
+    for pixels, truth in data:
+        given = model.predict_on_batch(pixels)
+        wrong = given.argmax(axis=1) != truth.numpy()
+        mistaken.append((pixels.numpy()[wrong] * 255).round().astype(np.uint8))
+        labels.append(truth.numpy())
+        probabilities.append(given)
+    found = Evaluation(
+        classes=tuple(classes), labels=np.concatenate(labels), probabilities=np.concatenate(probabilities)
+    )
+    return found, np.concatenate(mistaken)
+
+
+def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> np.ndarray:
+    """What a model makes of photos.
+
+    Args:
+        model: What was trained.
+        paths: JPEG files, on disk or in a bucket.
+        image_size: Side of the images that it takes, in pixels.
+
+    Returns:
+        Probabilities, float32, shape `(photos, classes)`; a row of NaN for a photo that does not decode.
+    """
+    return np.concatenate([_predicted(model, path, image_size) for path in paths])
+
+
+def _predicted(model: keras.Model, path: str, image_size: int) -> np.ndarray:
+    try:
+        image = images.fill_and_crop(images.decode(tf.io.read_file(path)), image_size)
+    except tf.errors.OpError:
+        return np.full((1, model.output_shape[-1]), np.nan, np.float32)
+    return model.predict_on_batch(images.scale(image)[None])

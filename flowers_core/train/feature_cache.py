@@ -1,0 +1,113 @@
+"""What a frozen base makes of each image, computed once: transfer learning then trains its head alone."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from flowers_core import progress
+from flowers_core.data import images
+from flowers_core.errors import RunFailed
+from flowers_core.input import training_data
+
+
+def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
+    """Parts a model into what stays as it is and what learns.
+
+    Args:
+        model: A stack of layers (`keras.Sequential`).
+
+    Returns:
+        `(base, head)`, which share the model's layers: to train the head is to train the model. None where the first
+        layer with weights learns, so that there is nothing to compute once.
+    """
+    layers = model.layers
+    frozen = 0
+    while frozen < len(layers) and not layers[frozen].trainable_weights:
+        frozen += 1
+    while frozen and not layers[frozen - 1].weights:
+        frozen -= 1  # what has no weights is cheap, and makes no smaller features
+    if not frozen:
+        return None
+    base = keras.Sequential([keras.Input(model.input_shape[1:]), *layers[:frozen]])
+    head = keras.Sequential([keras.Input(base.output_shape[1:], dtype=base.outputs[0].dtype), *layers[frozen:]])
+    return base, head
+
+
+def bytes_of(base: keras.Model, count: int) -> int:
+    """Memory that the features of so many images take."""
+    return count * int(np.prod(base.output_shape[1:])) * tf.as_dtype(base.outputs[0].dtype).size
+
+
+class Features:
+    """Features of the records of some shards, in the order of reading; behind all those of mirror images, if asked."""
+
+    def __init__(
+        self,
+        base: keras.Model,
+        shards: Sequence[str],
+        *,
+        image_size: int,
+        batch_size: int,
+        count: int,
+        mirrored: bool = False,
+        dispatcher: str = "",
+    ):
+        """Reads the shards and computes, behind a bar.
+
+        Args:
+            base: Takes images, float32 in [0, 1].
+            shards: Paths of the shards.
+            image_size: Side of their images in pixels.
+            batch_size: Images at a time.
+            count: How many there are.
+            mirrored: Whether the base sees the mirror image of each, too.
+            dispatcher: Address of a tf.data service that decodes them; empty for here.
+
+        Raises:
+            RunFailed: If not all of them came.
+        """
+        data = training_data.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
+        sides = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
+        self.mirrored, self.labels = mirrored, np.empty(count, np.int64)
+        kind = tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype
+        self.values = np.empty((len(sides) * count, *base.output_shape[1:]), kind)
+        filled = 0
+        with progress.bar("features of the frozen base", len(self.values)) as advance:
+            for pixels, labels in data:
+                end = filled + len(labels)
+                for at, side in zip((0, count), sides, strict=False):
+                    self.values[at + filled : at + end] = base.predict_on_batch(side(pixels))
+                    advance(end - filled)
+                self.labels[filled:end] = labels
+                filled = end
+        if filled != count:
+            raise RunFailed(
+                f"Each of the {count} images must come once to the frozen base. Received: {filled}. A worker of a "
+                f"service was lost, or the shards are not as their names say: try again, or without --dispatcher"
+            )
+
+    def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None):
+        """Batches to train on, in the order of `training_data.training` with this seed, flipped as it flips."""
+        data = tf.data.Dataset.range(len(self.labels)).repeat()
+        data = self._flipped(data, seed) if self.mirrored else data
+        data = data.shuffle(shuffle_buffer, seed=seed)
+        data = data.batch(batch_size, drop_remainder=True)
+        values, labels = tf.constant(self.values), tf.constant(self.labels)  # held once, not in the graph
+        data = data.map(lambda rows: (tf.gather(values, rows), tf.gather(labels, rows % len(self.labels))))
+        return data.prefetch(tf.data.AUTOTUNE)
+
+    def _flipped(self, rows, seed: int | None):
+        """Every other row is that of the mirror image instead."""
+        behind = tf.constant(len(self.labels), tf.int64)
+        if seed is None:
+            return rows.map(lambda row: row + behind * tf.cast(images.is_flipped(), tf.int64))
+        return tf.data.Dataset.zip(rows, training_data.draws(seed)).map(
+            lambda row, draw: row + behind * tf.cast(images.is_flipped(draw), tf.int64)
+        )
+
+    def validation(self, *, batch_size: int):
+        """Batches to validate on: each once a pass."""
+        data = tf.data.Dataset.from_tensor_slices((self.values, self.labels))
+        return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,210 @@
+"""What a model costs for one image, counted from its layers: parameters, multiply-adds, FLOPs, activation bytes.
+
+The rules, so that two machines and two people count the same:
+
+Multiply-adds are those of dense layers and of plain, depthwise and separable convolutions: every number of a
+kernel is used once at each output position, padding included.
+
+FLOPs are two for each multiply-add, and for each output element one for a bias, an activation, an addition of
+maps or a rescaling, two for batch normalisation (at prediction a scale and a shift), the window's area for
+pooling. Softmax counts as one activation. Moving data (concatenation, padding, flattening) is free.
+
+Training FLOPs: each layer costs its forward FLOPs once, once more if it has weights that learn (their gradient),
+and once more if anything before it learns (the gradient of its input). So a network that learns costs 3 times
+its forward pass but for its first layer, and a frozen base costs its forward pass only.
+
+Activation bytes are the outputs of all layers at the width of one dtype, except those that only rename their
+input (flattening, dropout at prediction): what a backward pass would have to keep if nothing were fused.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from math import prod
+
+from flowers_core import models, progress
+from flowers_core.errors import InputError, one_of
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+_KERNEL_LAYERS = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
+_OPERATIONS_PER_OUTPUT = {"BatchNormalization": 2, "Activation": 1, "ReLU": 1, "Add": 1, "Rescaling": 1}
+_MOVES = ("Concatenate", "ZeroPadding2D")
+_RENAMES = ("InputLayer", "Flatten", "Reshape", "Dropout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """What one layer costs for one image.
+
+    Attributes:
+        name: The layer's name, behind the nested model it lies in, e.g. "xception/block1_conv1".
+        kind: The layer's class, e.g. "Conv2D".
+        output_shape: Without the batch axis.
+        parameters: Numbers in its weights.
+        trainable_parameters: Those that learn.
+        multiply_adds: Of the forward pass.
+        flops: Of the forward pass.
+        activation_bytes: Of its output.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int
+    flops: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCost:
+    """What a model costs for one image.
+
+    Attributes:
+        name: The model's name.
+        image_size: Pixels on each side.
+        parameters: Numbers in its weights.
+        trainable_parameters: Those that learn.
+        multiply_adds: Of the forward pass.
+        flops: Of the forward pass.
+        training_flops: Of forward and backward pass, without the optimizer.
+        activation_bytes: Of the outputs of all layers.
+    """
+
+    name: str
+    image_size: int
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int
+    flops: int
+    training_flops: int
+    activation_bytes: int
+
+
+def layers(model, *, dtype: str = "float32") -> list[LayerCost]:
+    """The cost of each layer, in the order of computation; the layers of a nested model stand in its place.
+
+    Args:
+        model: A built `keras.Model` for images of fixed size.
+        dtype: "float32", "bfloat16" or "float16": the width at which activation bytes are counted.
+
+    Raises:
+        InputError: If the dtype is unknown, or the model has a kind of layer for which there is no rule.
+    """
+    one_of("dtype", dtype, _BYTES)
+    return [_cost(name, layer, _BYTES[dtype]) for name, layer in _flat(model, prefix="")]
+
+
+def total(model, *, dtype: str = "float32") -> ModelCost:
+    """The cost of a whole model.
+
+    Args:
+        model: A built `keras.Model` that takes images of shape `(batch, image_size, image_size, 3)`.
+        dtype: "float32", "bfloat16" or "float16": the width at which activation bytes are counted.
+
+    Raises:
+        InputError: If the dtype is unknown, or the model has a kind of layer for which there is no rule.
+    """
+    costs = layers(model, dtype=dtype)
+    return ModelCost(
+        name=model.name,
+        image_size=model.input_shape[1],
+        parameters=sum(cost.parameters for cost in costs),
+        trainable_parameters=sum(cost.trainable_parameters for cost in costs),
+        multiply_adds=sum(cost.multiply_adds for cost in costs),
+        flops=sum(cost.flops for cost in costs),
+        training_flops=_training_flops(costs),
+        activation_bytes=sum(cost.activation_bytes for cost in costs),
+    )
+
+
+def table(names: Iterable[str] = models.NAMES) -> list[dict]:
+    """The costs of models by name, at the codelab's image sizes and 5 classes, in float32.
+
+    Returns:
+        A row for each name: name, image_size, parameters, trainable_parameters, multiply_adds, forward_gflops,
+        training_gflops (both 1e9 FLOPs an image), activation_megabytes (1e6 bytes an image).
+
+    Raises:
+        InputError: If there is no such model.
+    """
+    names = tuple(names)
+    # Keras keeps its list of weights that are still to be filled by thread: it ends with this thread, and
+    # the gigabyte of random numbers that nobody will read is never drawn
+    with ThreadPoolExecutor(max_workers=1) as drawing:
+        costs = drawing.map(_without_weights, names)
+        return [_row(cost) for cost in progress.track(costs, "counting layers", len(names))]
+
+
+def _without_weights(name: str) -> ModelCost:
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        return total(models.build(name))
+
+
+def _row(cost: ModelCost) -> dict:
+    return {
+        "name": cost.name,
+        "image_size": cost.image_size,
+        "parameters": cost.parameters,
+        "trainable_parameters": cost.trainable_parameters,
+        "multiply_adds": cost.multiply_adds,
+        "forward_gflops": cost.flops / 1e9,
+        "training_gflops": cost.training_flops / 1e9,
+        "activation_megabytes": cost.activation_bytes / 1e6,
+    }
+
+
+def _flat(model, prefix: str) -> Iterator[tuple[str, object]]:
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _flat(layer, f"{prefix}{layer.name}/")
+        else:
+            yield prefix + layer.name, layer
+
+
+def _cost(name: str, layer, width: int) -> LayerCost:
+    shape = tuple(layer.output.shape[1:])
+    multiply_adds, others = _operations(layer, shape)
+    return LayerCost(
+        name=name,
+        kind=type(layer).__name__,
+        output_shape=shape,
+        parameters=_size(layer.weights),
+        trainable_parameters=_size(layer.trainable_weights),
+        multiply_adds=multiply_adds,
+        flops=2 * multiply_adds + others,
+        activation_bytes=0 if type(layer).__name__ in _RENAMES else prod(shape) * width,
+    )
+
+
+def _operations(layer, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Multiply-adds, and the operations that are none, of one forward pass of one layer."""
+    kind, elements = type(layer).__name__, prod(shape)
+    if kind in _KERNEL_LAYERS:
+        kernels = [weight for weight in layer.weights if weight.name.endswith("kernel")]
+        per_output = bool(layer.use_bias) + (layer.activation.__name__ != "linear")
+        return prod(shape[:-1]) * _size(kernels), elements * per_output
+    if kind in _OPERATIONS_PER_OUTPUT:
+        return 0, elements * _OPERATIONS_PER_OUTPUT[kind]
+    if kind == "MaxPooling2D":
+        return 0, elements * prod(layer.pool_size)
+    if kind == "GlobalAveragePooling2D":
+        return 0, prod(layer.input.shape[1:])
+    if kind in _MOVES + _RENAMES:
+        return 0, 0
+    raise InputError(f"No rule counts a layer of kind {kind} ({layer.name}). Add one to flowers_core/train/flops.py.")
+
+
+def _training_flops(costs: list[LayerCost]) -> int:
+    learns = [cost.trainable_parameters > 0 for cost in costs]
+    learnt_before = [False, *accumulate(learns, lambda before, here: before or here)]
+    times = [1 + here + before for here, before in zip(learns, learnt_before, strict=False)]
+    return sum(count * cost.flops for count, cost in zip(times, costs, strict=True))
+
+
+def _size(weights) -> int:
+    return sum(prod(weight.shape) for weight in weights)

@@ -1,0 +1,191 @@
+"""The folder of a training: what was asked for, its history and weights, kept so that a kill loses nothing."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from flowers_core.data import storage
+from flowers_core.errors import InputError
+
+FORMAT = 2
+"""Version of training.json. History: 1, the first; 2, the kind of augmentation instead of whether."""
+
+SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
+CURVES, LOGS = "curves.png", "logs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides what a training does.
+
+    Attributes:
+        model: One of `models.NAMES`.
+        records: Folder or bucket of the records.
+        image_size: Side of their images in pixels.
+        classes: Names of the classes; the position is the label.
+        epochs: Passes over the training shards.
+        batch_size: Images of the global batch.
+        augmentation: What changes in images at random: one of `recipes.AUGMENTATIONS`.
+        shuffle_buffer: Images that the shuffle chooses from; 1 leaves them as they are read.
+        validation: Which end of the shards validates: `first` or `last`.
+        optimizer: `adam` or `sgd`.
+        learning_rate: A constant rate; None for the codelab's schedule where it has one, else the optimizer's default.
+        weights: Path of weights to begin with, or `imagenet`; None for random ones.
+        pixels: `codelab` for [0, 1], `weights` for the range that ImageNet weights were trained on.
+        cached_features: Whether a frozen base sees each image once.
+        device: `tpu`, `gpu` or `cpu`.
+        replicas: How many copies of the model share a batch.
+        precision: One of `precision.PRECISIONS`.
+        xla: Whether XLA compiles the step.
+        seed: Makes weights, order and augmentation the same in every run; None draws them anew.
+        deterministic: Whether every operation gives the same bits in every run, at a price.
+    """
+
+    model: str
+    records: str
+    image_size: int
+    classes: tuple[str, ...]
+    epochs: int
+    batch_size: int
+    augmentation: str
+    shuffle_buffer: int
+    validation: str
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    weights: str | None = None
+    pixels: str = "codelab"
+    cached_features: bool = False
+    device: str = "cpu"
+    replicas: int = 1
+    precision: str = "float32"
+    xla: bool = False
+    seed: int | None = None
+    deterministic: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether each image comes as it is or as its mirror image, and nothing else changes."""
+        return self.augmentation == "flip"
+
+
+class Run:
+    """A folder on disk that holds one training."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(storage.checked(folder))
+        self.model, self.logs, self.curves = self.folder / MODEL, self.folder / LOGS, self.folder / CURVES
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something here that another training would overwrite: weights of an epoch."""
+        return self.model.exists()
+
+    def begin(self, settings: Settings) -> None:
+        """Keeps what was asked for.
+
+        Raises:
+            InputError: If a training has been kept here.
+        """
+        if self.begun:
+            raise InputError(
+                f"{self.folder} must be a new folder. Received: one that holds a training. Give --resume to go on "
+                f"with it, or another folder by --output"
+            )
+        text = json.dumps({"format": FORMAT} | asdict(settings), indent=1) + "\n"
+        storage.write_text(str(self.folder / SETTINGS), text)
+
+    def settings(self) -> Settings:
+        """What was asked for.
+
+        Raises:
+            InputError: If there is no training here, its settings are damaged, or another version wrote them.
+        """
+        path = self.folder / SETTINGS
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            version = values.pop("format")
+            if version == FORMAT:
+                return Settings(**values | {"classes": tuple(values["classes"])})
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.folder} must hold a training. Received: a folder without {SETTINGS}. "
+                f"Begin one: python -m flowers_core train MODEL --records FOLDER --output {self.folder}"
+            ) from error
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+            raise InputError(
+                f"{path} must be as it was written. Received: {type(error).__name__}: {error}. "
+                f"Train into another folder"
+            ) from error
+        raise InputError(
+            f"{path} must be of format {FORMAT}. Received: format {version!r}. Go on with the release that wrote it, "
+            f"or train into another folder"
+        )
+
+    def chosen(self, now: dict) -> dict:
+        """What is asked for now, by name; where that is None what was asked for when the training was begun.
+
+        Raises:
+            InputError: Like `settings`.
+        """
+        begun = self.settings()
+        return {name: getattr(begun, name) if value is None else value for name, value in now.items()}
+
+    def check_same(self, settings: Settings) -> None:
+        """Checks that a training that goes on is the one that was begun; only its number of epochs may be another.
+
+        Raises:
+            InputError: If another model, other records or anything else is asked for now.
+        """
+        begun = self.settings()
+        others = [
+            f"{field.name}={getattr(settings, field.name)!r} instead of {getattr(begun, field.name)!r}"
+            for field in fields(Settings)
+            if field.name != "epochs" and getattr(settings, field.name) != getattr(begun, field.name)
+        ]
+        if others:
+            raise InputError(
+                f"--resume goes on with what was asked for when {self.folder} was begun. "
+                f"Received: {', '.join(others)}. "
+                f"Leave that out, or train into another folder by --output"
+            )
+
+    def history(self) -> list[dict[str, float]]:
+        """A row an epoch, by column; none before the first epoch has ended.
+
+        Raises:
+            InputError: If it is damaged.
+        """
+        path = self.folder / HISTORY
+        if not path.exists():
+            return []
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"{path} must be as it was written. Received: {error}. Train into another folder"
+            ) from error
+
+    def keep_history(self, rows: Sequence[dict[str, float]]) -> None:
+        """Writes all rows, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+        storage.write_text(str(self.folder / HISTORY), text.getvalue())
+
+    def keep_model(self, model) -> None:
+        """Saves a model with its optimizer, whole or not at all: what was saved before stays until then.
+
+        Raises:
+            OSError: If the disk refuses it.
+        """
+        temporary = self.folder / f"unfinished-{MODEL}"
+        try:
+            model.save(temporary)
+            storage.place(temporary, str(self.model))
+        finally:
+            temporary.unlink(missing_ok=True)

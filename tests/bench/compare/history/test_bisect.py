@@ -1,0 +1,123 @@
+"""A range is halved until one commit is left; what stays open is said."""
+
+import pytest
+
+from bench.compare.history.bisect import bisect
+from flowers_core.errors import InputError
+
+COMMITS = [f"c{number}" for number in range(13)]  # the base and the twelve after it
+
+
+def judge_of(seconds, *, open_at=()):
+    """A fake paired run: `seconds` of each commit, a margin of 3 %; some commits cannot be judged."""
+
+    def judge(base, candidate):
+        if candidate in open_at:
+            return "inconclusive"
+        ratio = seconds[candidate] / seconds[base]
+        return "slower" if ratio > 1.03 else "faster" if ratio < 1 / 1.03 else "same"
+
+    return judge
+
+
+def stepped(*steps):
+    """Seconds of each commit, with factors from some commits on: `stepped((7, 1.1))`."""
+    seconds = dict.fromkeys(COMMITS, 0.2)
+    for start, factor in steps:
+        for commit in COMMITS[start:]:
+            seconds[commit] *= factor
+    return seconds
+
+
+@pytest.mark.parametrize("factor", [1.1, 0.9])
+@pytest.mark.parametrize("culprit", range(1, 13))
+def test_any_commit_of_twelve_is_named(culprit, factor):
+    """Wherever the change is and in whichever direction, its commit is named after at most five runs."""
+    found = bisect(COMMITS, judge_of(stepped((culprit, factor))))
+
+    assert (found.state, found.commit) == ("confirmed", f"c{culprit}")
+    assert (found.good, found.bad) == (f"c{culprit - 1}", f"c{culprit}")
+    assert found.verdict == ("slower" if factor > 1 else "faster")
+    assert len(found.judged) <= 5
+
+
+def test_neighbours_need_one_run():
+    """Where the commits around a change are neighbours, confirming names the commit."""
+    found = bisect(COMMITS[6:8], judge_of(stepped((7, 1.1))))
+
+    assert (found.commit, found.judged) == ("c7", (("c7", "slower"),))
+
+
+def test_every_run_has_the_same_base():
+    """All comparisons are with the first commit, so that small differences do not add up."""
+    bases = []
+    bisect(COMMITS, lambda base, candidate: bases.append(base) or judge_of(stepped((5, 1.1)))(base, candidate))
+
+    assert set(bases) == {"c0"}
+
+
+def test_no_difference_rejects():
+    """Ends that are the same end the matter after one run."""
+    found = bisect(COMMITS, judge_of(stepped()))
+
+    assert (found.state, found.commit, len(found.judged)) == ("rejected", None, 1)
+
+
+def test_open_ends_stay_unconfirmed():
+    """Inconclusive is no pass and no confirmation."""
+    found = bisect(COMMITS, judge_of(stepped((7, 1.1)), open_at=["c12"]))
+
+    assert (found.state, found.commit, found.verdict) == ("unconfirmed", None, "inconclusive")
+    assert "inconclusive" in found.reason
+
+
+def test_the_opposite_of_what_was_expected_rejects():
+    """A slowdown that turns out a speed-up is not confirmed, and not searched."""
+    found = bisect(COMMITS, judge_of(stepped((7, 0.9))), expected="slower")
+
+    assert (found.state, found.verdict, found.commit, len(found.judged)) == ("rejected", "faster", None, 1)
+    assert "faster" in found.reason
+
+
+def test_an_open_middle_leaves_the_smallest_range_known():
+    """Where a middle cannot be judged, the range is as small as runs could make it, and no commit is named."""
+    found = bisect(COMMITS, judge_of(stepped((8, 1.1)), open_at=["c9"]))
+
+    assert (found.state, found.commit) == ("confirmed", None)
+    assert (found.good, found.bad) == ("c6", "c12")
+    assert "6 commits" in found.reason
+
+
+def test_of_two_slowdowns_one_is_named():
+    """With two commits that slow down, the named one is one of them, and the range before it holds no other."""
+    found = bisect(COMMITS, judge_of(stepped((3, 1.1), (9, 1.1))))
+
+    assert (found.state, found.commit) == ("confirmed", "c3")
+
+
+def test_what_became_faster_before_does_not_lead_astray():
+    """A speed-up before the slowdown is on the good side."""
+    found = bisect(COMMITS, judge_of(stepped((4, 0.9), (10, 1.3))))
+
+    assert (found.verdict, found.commit) == ("slower", "c10")
+
+
+def test_each_run_is_told():
+    """Whoever waits hears which commit runs against which."""
+    said = []
+    found = bisect(COMMITS, judge_of(stepped((7, 1.1))), tell=said.append)
+
+    assert len(said) == len(found.judged)
+    assert "c12 against c0" in said[0]
+
+
+def test_one_commit_is_no_range():
+    """A range needs the commit before the change, too."""
+    with pytest.raises(InputError, match="before the change"):
+        bisect(["c0"], judge_of(stepped()))
+
+
+def test_an_unknown_verdict_is_refused():
+    """A judge that says another word is told which there are."""
+    with pytest.raises(InputError, match="slower, same, faster, inconclusive"):
+        bisect(COMMITS, lambda *_: "maybe")

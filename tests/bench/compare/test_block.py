@@ -1,0 +1,70 @@
+"""A turn: what is thrown away, what is timed, on which clocks."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.compare import block
+from bench.machine import facts
+from flowers_core.input import decode_pool
+
+
+def test_a_turn_times_the_steps_it_was_told():
+    """Steps after those thrown away are timed, in number as ordered."""
+    calls = []
+    sample = block.take(lambda: calls.append(time.sleep(0.01)), 5)
+
+    assert sample.steps == 5
+    assert len(calls) > 5
+    assert sample.wall_seconds == pytest.approx(0.05, rel=1.0)
+
+
+def test_waiting_costs_no_cpu_and_work_does():
+    """The two clocks tell a sleep from work."""
+    slept = block.take(lambda: time.sleep(0.02), 5)
+    worked = block.take(lambda: sum(range(300_000)), 5)
+
+    assert slept.cpu_seconds < 0.2 * slept.wall_seconds
+    assert worked.cpu_seconds > 5 * slept.cpu_seconds
+
+
+def test_work_that_processes_do_for_this_one_counts(little_garden):
+    """Their CPU time is that of the step which draws their batches, and no load of others."""
+    path = next(Path(little_garden).rglob("*.jpg"))
+    orders = iter(lambda: [(str(path), 0)] * 50, [])
+    batches = decode_pool.made(orders, kind="photos", image_size=100, batch_size=50, count=1)
+    load = facts.ForeignLoad()
+    sample = block.take(lambda: next(batches), 20)
+    mine = sum(times[0] for times in load._watched())
+    batches.close()
+
+    assert sample.cpu_seconds > 0.3 * sample.wall_seconds
+    assert mine > psutil.Process().cpu_times()[0]
+
+
+def test_the_start_of_a_turn_is_thrown_away():
+    """At least one step, and as many as fill the time that caches and buffers need."""
+    quick, slow = [], []
+    block.take(lambda: quick.append(time.sleep(0.002)), 1)
+    block.take(lambda: slow.append(time.sleep(block.DROP_SECONDS)), 1)
+
+    assert len(quick) > 5
+    assert len(slow) == 2
+
+
+def test_the_warm_up_ends():
+    """Quick steps are repeated for a second, at least ten of them."""
+    calls = []
+    block.warm_up(lambda: calls.append(time.sleep(0.01)))
+
+    assert len(calls) >= block.WARMUP_STEPS
+
+
+def test_run_delay_only_grows():
+    """The kernel's count of waiting for a core never falls while threads live."""
+    before = block.run_delay_seconds()
+    sum(range(100_000))
+
+    assert block.run_delay_seconds() >= before

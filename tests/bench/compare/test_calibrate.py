@@ -1,0 +1,61 @@
+"""The noise floor is measured: identical pairs, stored as they end, and told for each cell."""
+
+import json
+
+import pytest
+
+from bench.compare import calibrate
+from bench.machine import facts as machine
+from bench.results import store
+from bench.results.cell import Cell
+from bench.run.data_source import Source
+
+CELLS = [Cell(model="dense", batch_size=8), Cell(model="squeezenet", batch_size=8)]
+
+
+@pytest.fixture
+def recorder(paired):
+    """Makes identical pairs with a little noise; a model called `deadly` dies."""
+
+    def make(*, deadly=""):
+        noise = iter(range(0, 2000, 2))
+
+        def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
+            sides = {
+                name: {"cell": one.cell.to_json(), **one.code}
+                for name, one in (("base", base), ("candidate", candidate))
+            }
+            facts = {"comparison": comparison, "cell": base.cell.id, "machine": {"id": machine.hardware_id()}, **sides}
+            if base.cell.model == deadly:
+                return [paired(status="error", reason="base: no luck", **facts)]
+            return [paired(1 + 0.01 * (next(noise) % 3 - 1), **facts)]
+
+        return record
+
+    return make
+
+
+def test_each_cell_has_its_floor(tmp_path, recorder, capsys):
+    """So many pairs of each cell are run and stored; a program reads one object a cell."""
+    code = calibrate.run(CELLS, Source(), tmp_path, units=6, as_json=True, record=recorder())
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert code == 0
+    assert len(store.load_units(tmp_path)) == 12
+    assert {row["cell_id"] for row in rows} == {cell.id for cell in CELLS}
+
+
+def test_a_cell_whose_pairs_die_is_told(tmp_path, recorder, capsys):
+    """The other cell has its floor, and the reason is said."""
+    code = calibrate.run(CELLS, Source(), tmp_path, units=6, record=recorder(deadly="dense"))
+    told = capsys.readouterr()
+
+    assert code == 0
+    assert "no luck" in told.err
+    assert "squeezenet" in told.out
+
+
+def test_nothing_measured_is_exit_3(tmp_path, recorder, capsys):
+    """Where every pair dies there is no floor, and the exit code says so."""
+    assert calibrate.run(CELLS[:1], Source(), tmp_path, units=4, record=recorder(deadly="dense")) == 3
+    assert "no luck" in capsys.readouterr().err

@@ -1,0 +1,75 @@
+"""Which cell belongs to which."""
+
+import pytest
+
+from bench.compare.partners import pairs
+from flowers_core.errors import InputError
+
+
+def cells(measured, *fields):
+    return [measured(**field) for field in fields]
+
+
+def test_cells_of_both_sets_belong_together(measured):
+    """A cell in both sets is a pair, one in a single set is named with its side."""
+    found = pairs(
+        cells(measured, {"model": "dense"}, {"model": "convnet"}),
+        cells(measured, {"model": "squeezenet"}, {"model": "dense"}, {"model": "dense"}),
+    )
+
+    assert [(mine.model, theirs.model) for mine, theirs in found.both] == [("dense", "dense")]
+    assert [cell.model for cell in found.only_base] == ["convnet"]
+    assert [cell.model for cell in found.only_candidate] == ["squeezenet"]
+    assert found.over == ""
+
+
+@pytest.mark.parametrize(
+    ("base", "candidate", "over"),
+    [
+        ({}, {"precision": "mixed_bfloat16"}, "precision"),
+        ({}, {"device": "gpu"}, "device"),
+        ({"backend": "tensorflow"}, {"backend": "jax", "xla": True}, "backend"),
+        ({}, {"xla": True}, "xla"),
+        ({"batch_size": 8}, {"batch_size": 32}, "batch_size"),
+    ],
+)
+def test_sets_that_differ_in_one_field_are_paired_over_it(measured, base, candidate, over):
+    """One field, or the backend with the XLA that JAX always has, may differ throughout."""
+    models = {"model": "dense"}, {"model": "convnet"}
+    found = pairs(
+        cells(measured, *({**model, **base} for model in models)),
+        cells(measured, *({**model, **candidate} for model in models)),
+    )
+
+    assert found.over == over
+    assert [(mine.model, theirs.model) for mine, theirs in found.both] == [("dense", "dense"), ("convnet", "convnet")]
+
+
+def test_pipelines_alone_do_not_stand_in_the_way(measured):
+    """A sweep on a CPU and one on a GPU share their pipelines; their steps are paired over the device."""
+    pipeline = {"model": "none", "pipeline": "records_parallel"}
+    found = pairs(cells(measured, pipeline, {}), cells(measured, pipeline, {"device": "gpu"}))
+
+    assert found.over == "device"
+    assert [mine == theirs for mine, theirs in found.both] == [True, False]
+
+
+def test_a_common_cell_forbids_other_pairs(measured):
+    """Where a model's cell is in both sets, the others are not paired over a field."""
+    found = pairs(cells(measured, {}, {"batch_size": 8}), cells(measured, {}, {"batch_size": 64}))
+
+    assert (found.over, len(found.both), len(found.only_base), len(found.only_candidate)) == ("", 1, 1, 1)
+
+
+def test_two_fields_are_too_many(measured):
+    """Without a common cell, and with more than one field that differs, both sets' cells are named."""
+    with pytest.raises(InputError, match=r"No cell is in both sets.*Base: dense-.*Candidate: convnet-.*b8"):
+        pairs(cells(measured, {}), cells(measured, {"model": "convnet", "batch_size": 8}))
+
+
+def test_an_unclear_pair_is_none(measured):
+    """Two precisions on one side leave unclear which is meant: no pair over the precision."""
+    both = cells(measured, {"precision": "mixed_bfloat16"}, {"precision": "mixed_float16"})
+
+    with pytest.raises(InputError, match="No cell is in both sets"):
+        pairs(cells(measured, {}), both)

@@ -1,0 +1,300 @@
+"""Revisions of a small made-up repository, built by real git and uv."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from bench.compare import revision, venvs
+from bench.compare.revision import WORKTREE
+from flowers_core.errors import InputError, RunFailed
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "made-up-flowers"
+version = "1.0"
+readme = "README.md"
+dependencies = [{needs}]
+[project.optional-dependencies]
+more = ["psutil"]
+[tool.hatch.build.targets.wheel]
+packages = ["flowers_core"]
+"""
+
+PIN = next(line for line in (revision.HOUSE / "constraints.txt").read_text().splitlines() if "psutil==" in line)
+
+
+def git(repo, *words):
+    who = ["-c", "user.name=Flora", "-c", "user.email=flora@example.org", "-c", "commit.gpgsign=false"]
+    variables = {name: value for name, value in os.environ.items() if name not in revision.HOOKED}
+    command = ["git", "-C", str(repo), *who, *words]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def write(repo, files):
+    for name, text in files.items():
+        path = repo / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def commit(repo, files):
+    write(repo, files)
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "A step")
+    return git(repo, "rev-parse", "HEAD")
+
+
+def grown(repo, *, needs=""):
+    """A repository of one commit, on the branch main."""
+    repo.mkdir()
+    git(repo, "init", "--quiet", "--initial-branch=main")
+    commit(
+        repo,
+        {
+            "pyproject.toml": PYPROJECT.format(needs=needs),
+            "README.md": "Flowers.\n",
+            "constraints.txt": f"{PIN}\n",
+            ".gitignore": ".asv/\n*.log\n",
+            "flowers_core/__init__.py": "PETALS = 5\n",
+            "bench/__init__.py": "",
+            "bench/page.html": "<p>",
+        },
+    )
+    return repo
+
+
+@pytest.fixture
+def repo(tmp_path):
+    return grown(tmp_path / "house")
+
+
+@pytest.fixture
+def nothing_is_made(monkeypatch):
+    """From here on uv must not be asked for anything."""
+
+    def refuse(*words, **more):
+        raise AssertionError(f"uv {words} {more}")
+
+    monkeypatch.setattr(venvs, "uv", refuse)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A repository, the revisions `main~1` and WORKTREE of it, what each was built into, and what was said."""
+    repo = grown(tmp_path_factory.mktemp("two") / "house")
+    commit(repo, {"flowers_core/__init__.py": "PETALS = 6\n"})
+    write(repo, {"flowers_core/__init__.py": "PETALS = 7\n", "flowers_core/new.py": "", "flowers_core/a.log": ""})
+    revisions, heard = [revision.resolve(name, repo=repo) for name in ("main~1", WORKTREE)], []
+    built = [revision.build(each, repo=repo, cache=repo / ".asv", tell=heard.append) for each in revisions]
+    return repo, revisions, built, heard
+
+
+def runs(built, code):
+    """What a program prints in a built environment."""
+    command, variables = [built.python, "-P", "-c", code], {"PYTHONPATH": built.path}
+    done = subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", ["main", "HEAD", "v1", "short"])
+def test_a_commit_has_many_names(repo, name):
+    """Branches, tags and the first digits of a commit lead to it, and the name stays as it was written."""
+    git(repo, "tag", "v1")
+    digits = git(repo, "rev-parse", "HEAD")
+    name = digits[:8] if name == "short" else name
+    found = revision.resolve(name, repo=repo)
+
+    assert (found.name, found.commit, found.dirty) == (name, digits, False)
+    assert re.fullmatch(r"[0-9a-f]{12}", found.digest)
+
+
+def test_only_what_is_built_tells_revisions_apart(repo):
+    """A commit that touches tests alone holds the same code; one that touches code, pins or pyproject.toml another."""
+    commit(repo, {"tests/test_flowers.py": "", "bench/__init__.py": "RULER = 2"})
+    commit(repo, {"flowers_core/__init__.py": "PETALS = 6"})
+    commit(repo, {"constraints.txt": ""})
+    first, tests, code, pins = (revision.resolve(f"HEAD~{back}", repo=repo) for back in (3, 2, 1, 0))
+
+    assert revision.same(first, tests)
+    assert first.commit != tests.commit
+    assert len({first.digest, code.digest, pins.digest}) == 3
+
+
+def test_work_that_is_committed_is_the_commit(repo):
+    """WORKTREE with nothing changed holds the code of HEAD and is not dirty; ignored files are no change."""
+    write(repo, {"flowers_core/a.log": "", "notes.txt": ""})
+    lying = revision.resolve(WORKTREE, repo=repo)
+
+    assert revision.same(lying, revision.resolve("HEAD", repo=repo))
+    assert (lying.commit, lying.dirty) == (git(repo, "rev-parse", "HEAD"), False)
+
+
+@pytest.mark.parametrize("change", ["edited", "staged", "new", "deleted"])
+def test_work_in_the_tree_is_dirty(repo, change):
+    """Whatever differs from HEAD, staged or not, new or gone, is another state of the code."""
+    commit(repo, {"flowers_core/petals.py": ""})
+    if change == "deleted":
+        (repo / "flowers_core" / "petals.py").unlink()
+    else:
+        write(repo, {f"flowers_core/{'stems' if change == 'new' else 'petals'}.py": "LONG = True\n"})
+    if change == "staged":
+        git(repo, "add", "--all")
+    lying = revision.resolve(WORKTREE, repo=repo)
+
+    assert lying.dirty
+    assert not revision.same(lying, revision.resolve("HEAD", repo=repo))
+
+
+@pytest.mark.parametrize("name", ["nope", "", "--all", "main..main", "main:README.md", "deadbeef"])
+def test_an_unknown_revision_is_explained(repo, name):
+    """What git does not know as one commit is named, with what was expected and how to find one."""
+    with pytest.raises(InputError, match=r"must be WORKTREE, or a branch, a tag .*git log --oneline") as told:
+        revision.resolve(name, repo=repo)
+
+    assert f"Received: {name!r}" in str(told.value)
+
+
+def test_a_shallow_clone_says_so(repo, tmp_path):
+    """Where the history was cut off, the error says how to get the rest."""
+    commit(repo, {})
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repo}", "shallow")
+
+    with pytest.raises(InputError, match="git fetch --unshallow"):
+        revision.resolve("HEAD~1", repo=tmp_path / "shallow")
+
+
+def test_a_revision_without_the_package_is_explained(repo):
+    """A commit from before there was any flowers_core cannot be measured."""
+    git(repo, "rm", "-r", "--quiet", "flowers_core")
+    commit(repo, {})
+
+    for name in ("HEAD", WORKTREE):
+        with pytest.raises(InputError, match="must hold `flowers_core`"):
+            revision.resolve(name, repo=repo)
+
+
+def test_outside_git_there_are_no_revisions(tmp_path):
+    """An unpacked archive has no history, and the error says so."""
+    with pytest.raises(InputError, match=r"git checkout.*Received: fatal"):
+        revision.resolve("HEAD", repo=tmp_path)
+
+
+def test_without_git_there_are_no_revisions(repo, monkeypatch):
+    """A machine without git is told what is missing."""
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(InputError, match="`git` must be installed"):
+        revision.resolve("HEAD", repo=repo)
+
+
+def test_variables_of_a_hook_do_not_mislead(repo, tmp_path, monkeypatch):
+    """Inside a hook of another repository this one is read all the same."""
+    other = grown(tmp_path / "other")
+    digits = commit(repo, {"flowers_core/__init__.py": "PETALS = 8"})
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+
+    assert revision.resolve("HEAD", repo=repo).commit == digits
+
+
+def test_the_code_comes_from_the_revision(two):
+    """Each environment imports its own revision's package, of its site-packages; new files are in, ignored ones out."""
+    repo, _, built, _ = two
+    code = "import flowers_core; print(flowers_core.PETALS, flowers_core.__path__[0])"
+    (old, old_path), (new, new_path) = (runs(each, code) for each in built)
+    files = {path.name for path in (repo / ".asv").rglob("site-packages/flowers_core/*.*")}
+
+    assert (old, new) == ("5", "7")
+    assert old_path != new_path
+    assert all("site-packages" in path for path in (old_path, new_path))
+    assert "new.py" in files
+    assert "a.log" not in files
+
+
+def test_the_ruler_is_the_same_for_all(two):
+    """Both sides are measured by one snapshot of bench, which can import what it needs."""
+    _, _, built, _ = two
+    old, new = (runs(each, "import bench, psutil; print(bench.__file__, psutil.__version__)") for each in built)
+
+    assert built[0].path == built[1].path
+    assert old == new
+    assert old[0].startswith(built[0].path)
+    assert PIN.split("==")[1].startswith(old[1])
+
+
+@pytest.mark.usefixtures("nothing_is_made")
+def test_the_second_time_it_is_found(two):
+    """What has been built is given again without export, build or installation, and without a word."""
+    repo, revisions, built, heard = two
+    before = len(heard)
+
+    assert [revision.build(each, repo=repo, cache=repo / ".asv", tell=heard.append) for each in revisions] == built
+    assert len(heard) == before
+    assert [line for line in heard if "wheel" in line] == [
+        "builds the wheel of main~1",
+        f"builds the wheel of {WORKTREE}",
+    ]
+
+
+def test_extras_make_an_environment_of_their_own(tmp_path):
+    """What an extra wants is installed, beside the environment without it."""
+    repo = grown(tmp_path / "house")
+    found = revision.resolve("HEAD", repo=repo)
+    built = revision.build(found, extras=["more"], repo=repo, cache=tmp_path / "asv")
+
+    assert "-more/" in built.python
+    assert runs(built, "from importlib.metadata import requires; print(requires('made-up-flowers'))")
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "kind"),
+    [
+        ({"pyproject.toml": PYPROJECT.format(needs="'psutil<1'")}, "made-up-flowers", RunFailed),
+        ({"constraints.txt": "psutil==0.0.0.0.1"}, "psutil", RunFailed),
+        ({"pyproject.toml": "[project"}, "pyproject.toml", RunFailed),
+        (
+            {"pyproject.toml": PYPROJECT.format(needs="").replace('["flowers_core"]', '["bench"]')},
+            "without it",
+            InputError,
+        ),
+    ],
+    ids=["requirement", "pin", "pyproject", "package"],
+)
+def test_what_cannot_be_built_is_explained(repo, files, said, kind):
+    """The error names the revision and keeps the reason; no environment is left."""
+    commit(repo, files)
+    found = revision.resolve("HEAD", repo=repo)
+
+    with pytest.raises(kind, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{said}"):
+        revision.build(found, repo=repo, cache=repo / ".asv")
+    assert list((repo / ".asv").rglob("pyvenv.cfg")) == []
+
+
+@pytest.mark.usefixtures("nothing_is_made")
+def test_an_edit_meanwhile_is_noticed(repo):
+    """Work that is no longer what was asked for is not built under its name."""
+    write(repo, {"flowers_core/__init__.py": "PETALS = 7\n"})
+    lying = revision.resolve(WORKTREE, repo=repo)
+    write(repo, {"flowers_core/__init__.py": "PETALS = 8\n"})
+
+    with pytest.raises(RunFailed, match="must stay as they are"):
+        revision.build(lying, repo=repo, cache=repo / ".asv")
+
+
+def test_the_ruler_is_a_snapshot(repo):
+    """An edit of bench makes another ruler and leaves the first as it was; a process takes but one."""
+    first = revision.ruler(house=repo, cache=repo / ".asv")
+    write(repo, {"bench/__init__.py": "EDITED = True"})
+    again = revision.ruler(house=repo, cache=repo / ".asv")
+    revision.ruler.cache_clear()  # as in another process
+    second = revision.ruler(house=repo, cache=repo / ".asv")
+
+    assert first == again != second
+    assert (first / "bench" / "__init__.py").read_text() == ""
+    assert {path.name for path in first.rglob("*")} == {"bench", "__init__.py", "page.html"}
+    assert {path.name for path in first.parent.iterdir()} == {first.name, second.name}

@@ -1,0 +1,230 @@
+"""An object store on this machine, met by TensorFlow's own client; the client lives in one child for all tests."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.input.object_store import server
+from bench.input.object_store.network import CUT, SILENT, Conditions, Fault
+from flowers_core.data import photos, storage, tfrecords
+
+# What a test sends is run as it stands; the last line gives what comes back. A silent store is given up soon.
+CLIENT = """
+import ast, json, os, sys
+from flowers_core import batches, errors, folders, manifest, photos, records
+import tensorflow as tf
+room = {**globals()}
+folders.REACH_SECONDS = 2
+for line in sys.stdin:
+    tree = ast.parse(json.loads(line))
+    last = ast.Expression(tree.body.pop().value)
+    folders._ask.cache_clear()
+    try:
+        exec(compile(tree, "test", "exec"), room)
+        found = {"gave": eval(compile(last, "test", "eval"), room)}
+    except Exception as error:
+        found = {"raised": type(error).__name__, "said": str(error)}
+    print(json.dumps(found), flush=True)
+"""
+QUICK = {
+    "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000",
+    "GCS_RETRY_CONFIG_MAX_RETRIES": "3",
+    "GCS_REQUEST_IDLE_TIMEOUT_SECS": "1",
+    "GCS_STAT_CACHE_MAX_AGE": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@pytest.fixture(scope="module")
+def room(little_garden, little_records, tmp_path_factory):
+    """Serves photos, records, a bucket to write to and an empty one; with the folder that is written to."""
+    written, empty = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("empty")
+    served = {"garden": little_garden, "records": little_records, "written": written, "empty": empty}
+    with server.serve(served, Conditions(latency_seconds=0.001)) as store:
+        yield store, written
+
+
+@pytest.fixture(scope="module")
+def child(room):
+    """TensorFlow's client, whose environment leads to the store."""
+    variables = {**os.environ, **room[0].environment(), **QUICK}
+    storage.settle_client(variables)
+    started = subprocess.Popen(
+        [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, env=variables,
+    )  # fmt: skip
+    yield started
+    started.stdin.close()
+    started.wait(timeout=30)
+    started.stdout.close()
+
+
+@pytest.fixture
+def client(child, room):
+    """Runs lines in the client, while some faults hold: gives what the last line gives, or what was raised."""
+    room[0].traffic.reset()
+
+    def run(code, *faults):
+        room[0].traffic.faults = list(faults)
+        child.stdin.write(json.dumps(code) + "\n")
+        child.stdin.flush()
+        return json.loads(child.stdout.readline())
+
+    yield run
+    room[0].traffic.faults = []
+
+
+def test_records_are_read_as_from_the_disk(client, little_records, room):
+    """Every image and label of an epoch is that of the disk, and each shard takes one request."""
+    read = (
+        "shards = manifest.paths({0!r}, manifest.load({0!r}))\n"
+        "data = batches.build('records_uint8', shards, image_size=192, batch_size=4)\n"
+        "sorted([int(label), int(tf.reduce_sum(tf.cast(image, tf.int64)))] for image, label in data.unbatch())"
+    )
+    near, far = client(read.format(str(little_records))), client(read.format("gs://records"))
+    counts = room[0].traffic.counts
+
+    assert far["gave"] == near["gave"]
+    assert len(far["gave"]) == 20
+    assert counts.requests["read"] == 4 + 1  # and the manifest
+    assert counts.requests["list"] == 1
+
+
+def test_photos_are_found_and_read(client, little_garden, room):
+    """One listing finds what the disk holds; one by one and in parallel yield the same sums."""
+    found = client("found = photos.find('gs://garden')\nlist(found.paths)")
+    here = photos.find(little_garden)
+    sums = [
+        client(
+            f"data = batches.build({name!r}, found, image_size=24, batch_size=5)\n"
+            "sorted(round(float(tf.reduce_sum(image)), 2) for image, _ in data.unbatch())"
+        )["gave"]
+        for name in ("photos_one_by_one", "photos_parallel")
+    ]
+
+    assert found["gave"] == [path.replace(str(little_garden), "gs://garden") for path in here.paths]
+    assert sums[0] == sums[1]
+    assert len(sums[0]) == len(here)
+    assert room[0].traffic.counts.requests["list"] == 1
+
+
+def test_records_are_written_into_a_bucket(client, little_garden, room, tmp_path):
+    """Photos of one bucket become records in another, byte for byte those of the disk; again, and nothing is done."""
+    write = (
+        "written = records.write(photos.find('gs://garden'), 'gs://written/r', image_size=24, shards=2)\n"
+        "[written.images, len(folders.listing('gs://written/r'))]"
+    )
+    first, again = client(write), client(write)
+    tfrecords.write(photos.find(little_garden), tmp_path / "r", image_size=24, shards=2)
+
+    assert first == again == {"gave": [20, 3]}
+    for shard in (tmp_path / "r").glob("*.tfrec"):
+        assert (room[1] / "r" / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_files_are_written_listed_and_removed(client, room):
+    """Texts go there and come back; what was removed is gone."""
+    gave = client(
+        "folders.write_text('gs://written/t/a.txt', 'flower' * 1000)\n"
+        "back = folders.read_text('gs://written/t/a.txt')\n"
+        "before = folders.listing('gs://written/t')\n"
+        "folders.remove('gs://written/t/a.txt')\n"
+        "[back == 'flower' * 1000, before, folders.listing('gs://written/t'), folders.size('gs://written/t/a.txt')]"
+    )
+
+    assert gave == {"gave": [True, {"a.txt": 6000}, {}, -1]}
+    assert not (room[1] / "t" / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "said"),
+    [
+        ("manifest.load('gs://records').images", Fault(does=403, to="list"), ["gs://records", "403"]),
+        ("manifest.load('gs://records').images", Fault(does=403, to="read"), ["gs://records/manifest.json", "403"]),
+        ("manifest.load('gs://records').images", Fault(does=500), ["gs://records", "answers 500"]),
+        ("manifest.load('gs://records').images", Fault(does=500, to="list"), ["gs://records", "500"]),
+        ("manifest.load('gs://records').images", Fault(does=CUT, to="read"), ["manifest.json", "bytes missing"]),
+        ("manifest.load('gs://records').images", Fault(does=SILENT), ["gs://records", "did not answer within 2 s"]),
+        ("manifest.load('gs://nothing').images", Fault(does=403, times=0), ["gs://nothing", "404"]),
+        ("manifest.load('gs://empty').images", Fault(does=403, times=0), ["gs://empty", "with none"]),
+        ("len(photos.find('gs://garden'))", Fault(does=403, to="list"), ["gs://garden", "403"]),
+    ],
+)  # fmt: skip
+def test_what_fails_is_told_with_address_and_cause(client, code, fault, said):
+    """Whatever the store does, the user gets one sentence, soon."""
+    answer = client(code, fault)
+
+    assert answer.get("raised") == "InputError", answer
+    assert [word for word in said if word not in answer["said"]] == []
+
+
+@pytest.mark.parametrize("fault", [Fault(does=503, to="list", times=2), Fault(does=CUT, to="read", times=1)])
+def test_what_is_over_soon_is_tried_again(client, room, fault):
+    """The client's tries are counted: one more request for each fault."""
+    tries, kind = fault.times, fault.to
+    answer = client("manifest.load('gs://records').images", fault)
+
+    assert answer == {"gave": 20}
+    assert room[0].traffic.counts.requests[kind] == tries + 1
+
+
+def test_a_shard_that_is_refused_stops_the_pipeline_with_its_name(client):
+    """In the middle of an epoch: TensorFlow's error holds the address and the cause."""
+    answer = client(
+        "data = batches.build('records_parallel', ['gs://records/x-1.tfrec'], image_size=192, batch_size=4)\n"
+        "len(list(data))",
+        Fault(does=403, to="read"),
+    )
+
+    assert "403" in answer["said"]
+    assert "gs://records/x-1.tfrec" in answer["said"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("CURL_CA_BUNDLE", "another", "CERTIFICATE_VERIFY_FAILED"),
+        ("https_proxy", "http://127.0.0.1:1", "refused"),
+    ],
+)
+def test_a_store_that_cannot_be_met_is_told_at_once(client, tmp_path, variable, value, said):
+    """An authority that is not trusted, a proxy that is not there: the cause, and which variable decides."""
+    from bench.input.object_store import tls
+
+    tls.context(["other"], tmp_path / "another")
+    value = str(tmp_path / "another") if value == "another" else value
+    answer = client(
+        f"before = os.environ[{variable!r}]\n"
+        f"os.environ[{variable!r}] = {value!r}\n"
+        "try:\n"
+        "    manifest.load('gs://records')\n"
+        "except errors.InputError as error:\n"
+        "    told = str(error)\n"
+        f"os.environ[{variable!r}] = before\n"
+        "told"
+    )
+
+    assert said in answer["gave"]
+    assert "gs://records" in answer["gave"]
+    assert variable.upper() in answer["gave"]
+
+
+def test_other_hosts_are_not_served(room):
+    """A proxy that led anywhere would be a hole."""
+    from urllib import request
+
+    opener = request.build_opener(request.ProxyHandler({"https": f"http://127.0.0.1:{room[0].port}"}))
+    with pytest.raises(OSError, match="403"):
+        opener.open("https://example.org/", timeout=5)
+
+
+def test_a_port_that_is_taken_is_a_mistake(room, tmp_path):
+    """The message says which."""
+    with (
+        pytest.raises(server.InputError, match=f"port={room[0].port}"),
+        server.serve({"a": tmp_path}, port=room[0].port),
+    ):
+        pass

@@ -1,0 +1,62 @@
+"""Costs of stages by prefixes."""
+
+import pytest
+
+from bench.input.stall import stages
+from bench.run.data_source import Source
+from flowers_core.errors import InputError
+
+
+def test_a_stage_is_what_its_prefix_takes_more():
+    """Prefixes of 1, 3 and 7 CPU seconds a pass of 10 images have stages of 0.1, 0.2 and 0.4 an image."""
+    time = [0.0]
+    runs = {
+        name: lambda times, seconds=seconds: time.__setitem__(0, time[0] + times * seconds)
+        for name, seconds in {"tf.data": 1.0, "read": 3.0, "decode": 7.0}.items()
+    }
+    found = stages.differences(runs, images=10, cpu=lambda: time[0])
+
+    assert [found[name]["median"] for name in runs] == pytest.approx([0.1, 0.2, 0.4])
+    assert found["decode"]["low"] == pytest.approx(found["decode"]["high"])
+
+
+def test_other_sizes_are_computed_by_pixels():
+    """Half the side is a quarter of the decoding; reading stays, and augmenting is not part of it."""
+    costs = {"read": 1.0, "decode": 4.0, "augment": 9.0}
+    one = stages.Stages(
+        kind="records", image_size=192, cpu_seconds={name: {"median": cost} for name, cost in costs.items()}
+    )
+
+    assert one.at(192) == pytest.approx(5.0)
+    assert one.at(96) == pytest.approx(2.0)
+
+
+def test_both_kinds_are_measured_in_a_fresh_process(little_garden, little_records):
+    """Every stage has a cost, and together they have one; reading and AUTOTUNE are told."""
+    source = Source(photos=str(little_garden), records=str(little_records))
+    photos, records = stages.run(("photos", "records"), source, seconds=0.1, timeout=300)
+
+    for kind, one in (("photos", photos), ("records", records)):
+        assert one.status == "ok", one.reason
+        assert tuple(one.cpu_seconds) == (stages.OVERHEAD, *stages.STAGES[kind])
+        assert sum(each["median"] for each in one.cpu_seconds.values()) > 0
+        assert one.reading["warm"]["wall_seconds"] > 0
+        assert ("cold" in one.reading) or one.reading["eviction"]["reason"]
+        assert stages.from_json(one.to_json()) == one
+    assert photos.autotune["photos_one_by_one"] == "autotune is off in it"
+    assert any(each["setting"] == "buffer_size" for each in records.autotune["records_parallel"])
+
+
+def test_what_is_not_there_is_na():
+    """Without records there is a reason instead of figures."""
+    found = stages.measure("records", Source(), seconds=0.1)
+
+    assert found.status == "n/a"
+    assert "--records" in found.reason
+
+
+@pytest.mark.parametrize("values", [{}, {"format": 99, "kind": "photos"}, {"format": 1, "kind": "films"}])
+def test_other_lines_are_no_stages(values):
+    """A damaged line or one of a newer program is refused."""
+    with pytest.raises(InputError):
+        stages.from_json(values)

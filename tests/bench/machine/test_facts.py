@@ -1,0 +1,115 @@
+"""The machine's fingerprint and the state of the code."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from bench.machine import facts
+from bench.run import data_source
+
+
+def test_a_fingerprint_is_plain_and_whole():
+    """It holds what a figure means nothing without, in plain values."""
+    found = facts.fingerprint()
+
+    assert json.loads(json.dumps(found)) == found
+    assert found["cpu"]
+    assert 1 <= found["usable_cores"] <= found["cores"]
+    assert found["memory_bytes"] > 10**8
+    assert {"tensorflow", "keras", "numpy"} <= set(found["packages"])
+
+
+def test_the_id_stays(monkeypatch):
+    """The same hardware has the same id; other hardware another."""
+    before = facts.hardware_id()
+    parts = facts.hardware()
+
+    assert facts.hardware_id() == before
+    monkeypatch.setattr(facts, "hardware", lambda: {**parts, "cpu": "another"})
+    assert facts.hardware_id() != before
+
+
+def test_a_few_bytes_of_memory_do_not_make_another_machine(monkeypatch):
+    """What a kernel leaves over varies from boot to boot."""
+    before, parts = facts.hardware_id(), facts.hardware()
+    monkeypatch.setattr(facts, "hardware", lambda: {**parts, "memory_bytes": parts["memory_bytes"] - 4096})
+
+    assert facts.hardware_id() == before
+
+
+def test_telling_variables_are_kept(monkeypatch):
+    """A variable that changes how TensorFlow computes is part of the machine; one that only prints is not."""
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment = facts.fingerprint()["environment"]
+
+    assert environment["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert "TF_CPP_MIN_LOG_LEVEL" not in environment
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A small repository in place of the house."""
+    (tmp_path / "flowers_core").mkdir()
+    (tmp_path / "flowers_core" / "a.py").write_text("")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(facts, "HOUSE", tmp_path)
+    return tmp_path
+
+
+def test_a_clean_tree_is_clean(repository):
+    """Results and data beside the code do not make it dirty."""
+    (repository / "results").mkdir()
+    (repository / "results" / "x.jsonl").write_text("{}")
+
+    assert facts.uncommitted() == []
+
+
+def test_a_changed_tree_is_dirty(repository):
+    """Changed and new files of the code are named."""
+    (repository / "flowers_core" / "a.py").write_text("1")
+    (repository / "flowers_core" / "b.py").write_text("")
+
+    assert facts.uncommitted() == ["flowers_core/a.py", "flowers_core/b.py"]
+
+
+@pytest.mark.parametrize(("ours", "share"), [(0.0, 0.5), (30.0, 0.35), (100.0, 0.0)])
+def test_foreign_load_is_what_others_used(ours, share, monkeypatch):
+    """Of 200 s that the cores had, 100 were busy: what was not our own work was others'."""
+    readings = iter([(10.0, 1000.0, 5.0), (110.0, 1200.0, 5.0 + ours)])
+    monkeypatch.setattr(facts.ForeignLoad, "_read", staticmethod(lambda: next(readings)))
+
+    assert facts.ForeignLoad().share() == share
+
+
+def test_foreign_load_is_read_from_this_machine():
+    """The readings are seconds: busy ones among all there were, our own among the busy ones."""
+    busy, total, own = facts.ForeignLoad()._read()
+
+    assert 0 < own < busy < total
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "expected"),
+    [("gs://b/records", "", "gs://b/records"), ("", "gs://e/records", "gs://e/records"), ("/a/../b", "x", "/b")],
+)
+def test_where_data_is_looked_for(given, variable, expected, monkeypatch):
+    """What is given comes first, then the environment; paths hold from any working directory."""
+    monkeypatch.setenv("FLOWERS_RECORDS", variable)
+
+    assert data_source.find(records=given).records == expected
+
+
+def test_every_package_and_what_is_compiled_into_some_is_kept():
+    """The `turbo` pipelines are as fast as what decodes and resizes for them; the id of the machine stays apart."""
+    found = facts.fingerprint()
+
+    assert {"simplejpeg", "opencv-python-headless", "pillow", "numpy"} <= set(found["distributions"])
+    assert list(found["distributions"]) == sorted(found["distributions"], key=str.lower)
+    assert re.fullmatch(r"[\w-]+ \d[\w.]*", found["libraries"]["numpy's BLAS"])
+    assert re.fullmatch(r"\d+\.\d+[\w.]*", found["libraries"]["simplejpeg's libjpeg-turbo"])
+    assert len(json.dumps([found["distributions"], found["libraries"]])) < 8192
+    assert set(found["packages"]) <= set(facts.PACKAGES)

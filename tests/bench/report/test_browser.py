@@ -1,0 +1,145 @@
+"""The page in a real browser, without a network: nothing is asked for, nothing fails, charts and tables answer."""
+
+import pytest
+from PIL import Image
+
+from bench.report import page
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def address(tmp_path, measured):
+    """A page with charts of two kinds and a table that is worth sorting."""
+    from bench.results import store
+
+    for number, model in enumerate(("dense", "convnet", "convnet_gap", "squeezenet", "vgg16", "resnet50", "mobilenet")):
+        store.append(measured(model=model, seconds=(0.1 + 0.31 * number,) * 3), tmp_path)
+    for batch_size in (8, 128):
+        store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3), tmp_path)
+    store.append(measured(model="none", pipeline="records_parallel", machine={"cpu": HOSTILE}), tmp_path)
+    return f"file://{page.write(tmp_path)}"
+
+
+@pytest.fixture
+def opened(browser, address):
+    """Opens the page: `opened(width=390, scheme="dark")` gives it with what it said and asked for."""
+    contexts = []
+
+    def go(*, width=1100, scheme="light", javascript=True):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, java_script_enabled=javascript
+        )
+        contexts.append(context)
+        shown = context.new_page()
+        said, asked = [], []
+        shown.on("console", lambda message: said.append(message.text))
+        shown.on("pageerror", lambda error: said.append(str(error)))
+        shown.on("dialog", lambda dialog: said.append(dialog.message))
+        shown.on("request", lambda request: asked.append(request.url))
+        shown.goto(address)
+        if javascript:
+            shown.wait_for_selector("html[data-drawn]")
+        return shown, said, asked
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def test_it_asks_for_nothing_and_fails_nowhere(opened, address):
+    """One request, the file itself; no word on the console; every chart was drawn anew."""
+    shown, said, asked = opened()
+
+    assert asked == [address]
+    assert said == []
+    assert int(shown.get_attribute("html", "data-drawn")) == shown.locator("figure svg").count() == 5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1100, 390])
+def test_it_fits_every_width_in_both_lights(opened, tmp_path, width, scheme):
+    """Nothing sticks out at the side, and paper and ink are apart in dark and in light."""
+    shown, _, _ = opened(width=width, scheme=scheme)
+    shown.screenshot(path=tmp_path / "shot.png")
+    with Image.open(tmp_path / "shot.png") as shot:
+        corner = shot.convert("L").getpixel((2, 2))
+
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert (corner > 200) == (scheme == "light")
+
+
+def test_a_heading_sorts_by_value(opened):
+    """By what is meant, not by its letters: 100 ms comes before 1.96 s; by keyboard as well."""
+    shown, _, _ = opened()
+    table = shown.locator("#steps table").first
+    names = lambda: table.locator("tbody tr td:first-child").all_inner_texts()  # noqa: E731
+    table.get_by_role("button", name="time a step").press("Enter")
+    ascending = names()
+    table.get_by_role("button", name="time a step").click()
+
+    assert ascending[0].startswith("dense")
+    assert ascending[-1] == "mobilenet"
+    assert names()[0] == "mobilenet"
+    assert table.locator("th[aria-sort=descending]").inner_text().startswith("time a step")
+
+
+def test_a_field_filters_rows(opened):
+    """Only rows with the word stay."""
+    shown, _, _ = opened()
+    shown.locator("#steps input.filter").first.fill("convnet")
+
+    assert shown.locator("#steps table").first.locator("tbody tr:visible").count() == 2
+
+
+def test_a_chart_answers_to_hovering(opened):
+    """Its figures appear beside the pointer."""
+    shown, _, _ = opened()
+    shown.locator("#steps figure svg path[aria-roledescription=bar]").first.hover()
+    shown.wait_for_selector("#vg-tooltip-element.visible")
+
+    assert "images/s" in shown.locator("#vg-tooltip-element").inner_text()
+
+
+def test_any_axis_goes_against_any(opened):
+    """The reader's choice of rows, columns and metric makes another table and another chart."""
+    shown, said, _ = opened()
+    shown.locator("#pivot select[name=columns]").select_option("batch")
+    shown.locator("#pivot select[name=metric]").select_option("ms a step")
+    heads = shown.locator("#pivoted thead th").all_inner_texts()
+    shown.locator("#plot select[name=across]").select_option("batch")
+    shown.wait_for_function("document.querySelector('#plotted').textContent.includes('batch (log)')")
+
+    assert heads == ["ms a step by model", "8", "32", "128"]
+    assert said == []
+
+
+def test_the_data_can_be_taken_along(opened):
+    """As CSV, every row of it, names from outside as they are."""
+    shown, _, _ = opened()
+    with shown.expect_download() as waited:
+        shown.get_by_role("button", name="Save as CSV").click()
+    text = waited.value.path().read_text()
+
+    assert len(text.splitlines()) == 11
+    assert HOSTILE in text
+
+
+def test_it_prints_what_matters(opened):
+    """Headings stay, what needs a hand does not."""
+    shown, _, _ = opened()
+    shown.emulate_media(media="print")
+
+    assert shown.locator("#steps th").first.get_by_text("model").is_visible()
+    assert shown.locator("svg").first.is_visible()
+    assert not shown.locator("#explorer").is_visible()
+    assert not shown.locator("input.filter").first.is_visible()
+
+
+def test_it_is_readable_without_javascript(opened):
+    """Answers, tables and pictures are there."""
+    shown, _, _ = opened(javascript=False)
+
+    assert shown.locator("#answer li").count() >= 2
+    assert shown.locator("#steps tbody tr").count() == 9
+    assert shown.locator("figure svg").count() == 5

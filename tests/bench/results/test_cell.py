@@ -1,0 +1,108 @@
+"""A cell: what it accepts, and its id."""
+
+import dataclasses
+
+import pytest
+
+from bench.results.cell import Cell, is_cached
+from flowers_core.errors import InputError
+from flowers_core.input import pipelines as batches
+from flowers_core.input import registry
+
+
+def test_id_names_every_field_that_differs():
+    """Two cells that differ in one field have different ids."""
+    base = Cell(model="dense")
+    others = [
+        dict(model="convnet"), dict(pipeline="records_parallel"), dict(batch_size=8), dict(image_size=224),
+        dict(mode="predict"), dict(device="gpu"), dict(precision="mixed_bfloat16"), dict(xla=True),
+        dict(backend="jax", xla=True),
+    ]  # fmt: skip
+    ids = {dataclasses.replace(base, **other).id for other in others}
+
+    assert len(ids | {base.id}) == len(others) + 1
+
+
+def test_id_is_a_file_name():
+    """An id holds nothing that a file name may not."""
+    assert Cell(model="squeezenet").id == "squeezenet-train-resident-192-b32-cpu-float32-tensorflow"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("model", "resnet", "squeezenet, "),
+        ("pipeline", "records", "records_parallel, "),
+        ("mode", "fit", "train, predict"),
+        ("device", "npu", "tpu, gpu, cpu"),
+        ("precision", "float16", "float32, mixed_bfloat16, mixed_float16"),
+        ("backend", "torch", "tensorflow, jax"),
+        ("xla", "on", "False, True"),
+        ("batch_size", 0, "from 1"),
+        ("batch_size", True, "from 1"),
+        ("image_size", 19.2, "from 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_right_ones(field, value, said):
+    """The message holds what was expected and what was received."""
+    with pytest.raises(InputError, match=f"`{field}`") as error:
+        Cell(**{"model": "dense", field: value})
+
+    assert said in str(error.value)
+    assert repr(value) in str(error.value)
+
+
+def test_a_cell_measures_something():
+    """Neither a model nor a pipeline is nothing to measure."""
+    with pytest.raises(InputError, match="a model, a pipeline or both"):
+        Cell(model="none")
+
+
+@pytest.mark.parametrize("field", [{"precision": "mixed_bfloat16"}, {"device": "gpu"}, {"mode": "predict"}])
+def test_a_pipeline_alone_claims_nothing_of_a_step(field):
+    """One pipeline has one name: what only a step has is refused, not ignored."""
+    with pytest.raises(InputError, match="A pipeline alone has no"):
+        Cell(model="none", pipeline="records_parallel", **field)
+
+
+def test_jax_is_always_compiled():
+    """The JAX backend without XLA is refused rather than measured under a wrong name."""
+    with pytest.raises(InputError, match="XLA"):
+        Cell(model="dense", backend="jax")
+
+
+def test_json_both_ways():
+    """A cell survives JSON."""
+    cell = Cell(model="none", pipeline="records_uint8", batch_size=8)
+
+    assert Cell(**cell.to_json()) == cell
+
+
+def test_pipelines_are_those_that_exist():
+    """The names that cells accept are functions of batches."""
+    assert all(callable(getattr(batches, name)) for name in registry.NAMES)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell(model="squeezenet", batch_size=8, precision="mixed_bfloat16", mode="predict", xla=True),
+        Cell(model="none", pipeline="records_uint8", image_size=224),
+        Cell(model="dense", backend="jax", xla=True),
+    ],
+)
+def test_the_command_of_a_cell_measures_that_cell(cell):
+    """Its options, read by the command line, are the cell again."""
+    from bench.cli import main, trace
+
+    context = main.measure.make_context("measure", cell.command.split()[4:])
+
+    assert trace.cell(**{name: context.params[name] for name in trace.FIELDS}) == cell
+
+
+def test_caches_are_known_of_older_code(monkeypatch):
+    """What is measured may not say which pipelines keep what they have decoded."""
+    told = {name for name in registry.NAMES if is_cached(name)}
+    monkeypatch.delattr(registry, "CACHED")
+
+    assert told == {name for name in registry.NAMES if is_cached(name)} == {"records_cached", "records_batches_cached"}

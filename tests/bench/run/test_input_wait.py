@@ -1,0 +1,64 @@
+"""Draws that are timed."""
+
+import itertools
+
+import pytest
+
+from bench.results.cell import Cell
+from bench.run import input_wait, measure
+from bench.run.data_source import Source
+from bench.run.timing import Effort
+
+FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4)
+
+
+def test_each_draw_has_its_seconds():
+    """A clock that ticks once a look says 1 for every draw."""
+    ticks = itertools.count()
+    batches = input_wait.Waiting(["a", "b"], now=lambda: next(ticks))
+
+    assert list(batches) == ["a", "b"]
+    assert batches.seconds == [1, 1]
+    assert input_wait.of_last(batches, 1) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("cell", "replicas"),
+    [
+        (FED, 2),
+        (Cell(model="dense"), 1),
+        (Cell(model="dense", pipeline="records_parallel", backend="jax", xla=True), 1),
+    ],
+)
+def test_where_the_framework_draws_nothing_is_timed(cell, replicas):
+    """Several replicas, JAX and resident batches keep their own iterator."""
+    batches = iter(())
+
+    assert input_wait.watched(cell, batches, replicas=replicas) is batches
+    assert input_wait.of_last(batches, 3) == ()
+
+
+def test_a_fed_cell_says_how_long_it_waited(little_garden, little_records):
+    """A measured step has one wait a step, each shorter than the step; a resident one has none."""
+    source = Source(photos=str(little_garden), records=str(little_records))
+    effort = Effort(seconds=0.05, least_steps=2)
+    done = measure.measure(measure.Job(cell=FED, effort=effort, source=source))
+
+    assert done.status == "ok", done.reason
+    assert len(done.step_wait_seconds) == len(done.step_seconds)
+    assert all(0 < wait < step for wait, step in zip(done.step_wait_seconds, done.step_seconds, strict=True))
+
+
+def test_what_was_made_ready_is_drawn_away():
+    """Of an iterator that is watched so many batches are gone; any other is left alone."""
+    watched, other = input_wait.Waiting(range(10)), iter(range(10))
+    input_wait.drain(watched, 4)
+    input_wait.drain(other, 4)
+
+    assert (next(watched), next(other)) == (4, 0)
+
+
+@pytest.mark.parametrize(("waits", "found"), [((), True), ((0.0, 0.0, 0.001), False), ((0.0, 0.0, 0.5), True)])
+def test_steps_that_never_wait_are_told_from_those_that_do(waits, found):
+    """Where nobody timed the draws, they may have."""
+    assert input_wait.waited(waits, (0.3, 0.3, 0.3)) is found

@@ -1,0 +1,82 @@
+"""The profiles, and picking from them."""
+
+import pytest
+
+from bench.results.cell import NO_MODEL
+from bench.run import matrix
+from flowers_core import models
+from flowers_core.errors import InputError
+from flowers_core.input import registry
+
+
+def test_quick_shows_every_pipeline_and_every_codelab_model_once():
+    """A newcomer's run leaves nothing of the codelab out."""
+    cells = matrix.profile("quick")
+
+    assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(registry.NAMES)
+    assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(models.CODELAB)
+
+
+def test_full_holds_quick():
+    """The full profile measures all that the quick one does."""
+    assert set(matrix.profile("quick")) <= set(matrix.profile("full"))
+
+
+def test_a_further_model_waits_for_full(monkeypatch):
+    """A model that does not say that it is the codelab's joins `full` and not `quick`."""
+    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
+    rows = models._ROWS
+    monkeypatch.setattr(models, "NAMES", tuple(rows))
+    monkeypatch.setattr(models, "CODELAB", tuple(name for name, row in rows.items() if row.group == "codelab"))
+
+    assert "newcomer" in {cell.model for cell in matrix.profile("full")}
+    assert "newcomer" not in {cell.model for cell in matrix.profile("quick")}
+    assert set(models.NAMES) - set(models.CODELAB) == {"vgg16", "resnet50", "mobilenet", "newcomer"}
+
+
+def test_full_holds_no_cell_twice():
+    """Each cell of a profile is measured once a round."""
+    cells = matrix.profile("full")
+
+    assert len(set(cells)) == len(cells)
+
+
+def test_full_begins_with_the_coarse_grid():
+    """When a budget ends, every model has been measured before one is measured in every way."""
+    first = matrix.profile("full")[: len(registry.NAMES) + len(models.NAMES)]
+
+    assert {cell.model for cell in first} == {NO_MODEL, *models.NAMES}
+
+
+def test_a_profile_is_for_one_device():
+    """Device and backend hold for all cells with a model; a pipeline alone has neither."""
+    steps = [cell for cell in matrix.profile("full", device="gpu", backend="jax") if cell.model != NO_MODEL]
+
+    assert {(cell.device, cell.backend, cell.xla) for cell in steps} == {("gpu", "jax", True)}
+
+
+def test_unknown_profile():
+    """The message lists the profiles."""
+    with pytest.raises(InputError, match="quick, full"):
+        matrix.profile("half")
+
+
+def test_filters_add_up():
+    """Every filter must allow a cell; a filter may allow several values."""
+    cells = matrix.pick(matrix.profile("full"), ["model=dense,convnet", "batch_size=8"])
+
+    assert {(cell.model, cell.batch_size) for cell in cells} == {("dense", 8), ("convnet", 8)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model", "field=value"),
+        ("colour=red", "`filter` must be one of model"),
+        ("model=resnet", "model here is one of"),
+    ],
+)
+def test_a_wrong_filter_says_what_would_be_right(text, said):
+    """A typo does not silently measure something else."""
+    with pytest.raises(InputError, match=said):
+        matrix.pick(matrix.profile("quick"), [text])

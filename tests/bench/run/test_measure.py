@@ -1,0 +1,253 @@
+"""Cell -> Measurement, in this very process: pipelines alone, and steps fed by them."""
+
+import dataclasses
+import os
+import re
+import shutil
+import sys
+
+import pytest
+
+import flowers_core
+from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.run import measure as lab_measure
+from bench.run import step_under_test
+from bench.run.data_source import Source
+from bench.run.measure import Job, job_from_json, measure
+from bench.run.timing import Effort
+from flowers_core import models
+from flowers_core.backends import devices, step
+from flowers_core.data import photos, tfrecords
+from flowers_core.input import registry
+
+SHORT = Effort(seconds=0.05, least_steps=2)
+
+
+@pytest.fixture(scope="module")
+def source(little_garden, little_records):
+    """Twenty photos and their records."""
+    return Source(photos=str(little_garden), records=str(little_records))
+
+
+@pytest.mark.parametrize("pipeline", registry.NAMES)
+def test_a_pipeline_alone_is_measured(pipeline, source):
+    """Every way of feeding gives a rate, and says how many images it drew from."""
+    done = measure(Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), effort=SHORT, source=source))
+
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.images_per_second > 0
+    assert done.images_per_step % 4 == 0
+    assert done.data["images"] == 20
+    assert done.loss is None
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "mode"), [("photos_parallel", "train"), ("records_uint8", "train"), ("records_cached", "predict")]
+)
+def test_a_step_is_fed(pipeline, mode, source):
+    """A model trains and predicts on what a pipeline delivers, float32 or uint8."""
+    cell = Cell(model="dense_single", pipeline=pipeline, batch_size=4, mode=mode)
+    done = measure(Job(cell=cell, effort=SHORT, source=source))
+
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.images_per_step == 4
+    assert done.loss_finite is (True if mode == "train" else None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image_size": 224}, "224"),
+        ({"model": "xception", "image_size": 8, "pipeline": "resident"}, "image_size"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_with_its_reason(change, said, source):
+    """Nothing is measured of records of another size, of images too small."""
+    cell = dataclasses.replace(Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4), **change)
+    done = measure(Job(cell=cell, effort=SHORT, source=source))
+
+    assert done.status == "error"
+    assert said in done.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError("no room"), "oom"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes"), "oom"),
+        (RuntimeError("something else"), "error"),
+    ],
+)
+def test_what_a_framework_throws_is_told(error, status, monkeypatch):
+    """Running out of memory is told apart from other failures; both keep the words."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(step, "train", fail)
+    done = measure(Job(cell=Cell(model="dense_single", image_size=16, batch_size=2), effort=SHORT))
+
+    assert done.status == status
+    assert str(error).split(":")[0] in done.reason
+
+
+def test_a_package_that_is_missing_is_na(monkeypatch):
+    """A backend that is not installed is not to be had here, and the reason says what to install."""
+
+    def missing(_):
+        raise ModuleNotFoundError("No module named 'jax'")
+
+    monkeypatch.setattr(devices, "find", missing)
+    done = measure(Job(cell=Cell(model="dense_single"), effort=SHORT))
+
+    assert done.status == "n/a"
+    assert "EXTRAS=[jax]" in done.reason
+
+
+@pytest.fixture
+def damaged(tmp_path, source):
+    """Copies of the photos and the records, with one bit of one record and the end of one photo gone."""
+    folders = {name: tmp_path / name for name in ("photos", "records")}
+    for name, folder in folders.items():
+        shutil.copytree(getattr(source, name), folder)
+    shard = sorted(folders["records"].glob("*.tfrec"))[2]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    photo = sorted(folders["photos"].glob("*/*.jpg"))[7]
+    photo.write_bytes(photo.read_bytes()[:2000])
+    return Source(photos=str(folders["photos"]), records=str(folders["records"])), shard, photo
+
+
+@pytest.mark.parametrize("model", [NO_MODEL, "dense_single"])
+def test_a_damaged_shard_is_named(model, damaged):
+    """The reason names the shard, the record and the byte, whether a model was fed or nothing."""
+    source, shard, _ = damaged
+    done = measure(Job(cell=Cell(model=model, pipeline="records_parallel", batch_size=4), effort=SHORT, source=source))
+
+    assert done.status == "error"
+    assert shard.name in done.reason
+    assert re.search(r"record \d+.*byte \d+", done.reason)
+
+
+def test_a_damaged_photo_is_named(damaged):
+    """The reason names the photo, and what to do."""
+    source, _, photo = damaged
+    alone = dataclasses.replace(source, records="")
+    done = measure(Job(cell=Cell(model=NO_MODEL, pipeline="photos_parallel", batch_size=4), effort=SHORT, source=alone))
+
+    assert done.status == "error"
+    assert photo.name in done.reason
+    assert "Remove it" in done.reason
+
+
+def test_photos_that_became_no_record_are_left_out(damaged, tmp_path):
+    """A folder with a photo that does not decode is measured without it where its records have named it."""
+    source, _, _ = damaged
+    written = tfrecords.write(photos.find(source.photos), tmp_path / "written", shards=4)
+    both = dataclasses.replace(source, records=str(tmp_path / "written"))
+    done = measure(Job(cell=Cell(model=NO_MODEL, pipeline="photos_parallel", batch_size=4), effort=SHORT, source=both))
+
+    assert (len(written.skipped), done.status, done.data["images"]) == (1, "ok", 19)
+
+
+def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
+    """The first pass, which fills it, is not among the timed steps."""
+    passes = []
+    monkeypatch.setattr(step_under_test, "fill_caches", lambda _, **how: passes.append(how))
+    measure(Job(cell=Cell(model="dense_single", pipeline="records_cached", batch_size=4), effort=SHORT, source=source))
+
+    assert passes == [{"images": 20, "batch_size": 4}]
+
+
+@pytest.mark.parametrize(("pipeline", "filled"), [(name, name in registry.CACHED) for name in registry.NAMES])
+def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
+    """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
+    passes = []
+    monkeypatch.setattr(lab_measure.storage, "is_bucket", lambda _: True)
+    monkeypatch.setattr(step_under_test, "dataset", lambda *_: [0])
+    monkeypatch.setattr(step_under_test, "batches_per_step", lambda *_: 1)
+    monkeypatch.setattr(step_under_test, "fill_caches", lambda _, **how: passes.append(how))
+    monkeypatch.setattr(lab_measure, "_timed", lambda _, __, base, **___: base)
+    job = Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), source=source)
+    lab_measure._measure_input(job, dataclasses.replace(measured(), data={"images": 20}))
+
+    assert bool(passes) == filled
+
+
+def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
+    """Photos of two classes feed a model of two classes."""
+    for name in ("daisy", "roses"):
+        shutil.copytree(little_garden / name, tmp_path / name)
+    cell = Cell(model="dense_single", pipeline="photos_parallel", batch_size=2)
+    done = measure(Job(cell=cell, effort=SHORT, source=Source(photos=str(tmp_path))))
+
+    assert (done.status, done.data["classes"]) == ("ok", 2)
+
+
+def test_a_step_alone_is_of_the_model_that_is_fed(twelve_classes, monkeypatch):
+    """With photos of twelve classes the fed step and the one on a resident batch have as many parameters."""
+    built, build = [], models.build
+    monkeypatch.setattr(models, "build", lambda *given, **how: built.append(build(*given, **how)) or built[-1])
+    fed = Cell(model="dense_single", pipeline="records_parallel", batch_size=4, image_size=32)
+    resident = dataclasses.replace(fed, pipeline=RESIDENT)
+    classes = twelve_classes.classes([resident, fed])
+    done = [measure(Job(cell=cell, effort=SHORT, source=twelve_classes, classes=classes)) for cell in (resident, fed)]
+
+    assert [one.status for one in done] == ["ok", "ok"]
+    assert [one.data["classes"] for one in done] == [12, 12]
+    assert [model.count_params() for model in built] == 2 * [(32 * 32 * 3 + 1) * 12]
+
+
+def test_a_resident_batch_of_five_classes_is_stored_as_ever(source):
+    """It has no data; other numbers of classes stand there, and so are not counted with it."""
+    usual = Job(cell=Cell(model="dense"), source=source)
+
+    assert usual.describe() == {}
+    assert dataclasses.replace(usual, classes=12).describe() == {"classes": 12}
+
+
+def test_labels_of_a_resident_batch_are_of_all_classes():
+    """A loss over twelve classes sees labels of twelve."""
+    cell = Cell(model="dense", batch_size=200, image_size=1)
+    _, labels = next(iter(step_under_test.feed(cell, Source(), images=0, classes=12)))
+
+    assert set(labels.numpy()) == set(range(12))
+
+
+@pytest.mark.parametrize("pipeline", ["resident", "records_parallel"])
+def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
+    """It is read at once, and its figures are in the measurement."""
+    cell = Cell(model="dense_single", pipeline=pipeline, batch_size=4)
+    done = measure(Job(cell=cell, effort=SHORT, source=source, trace=str(tmp_path / "trace")))
+
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.trace["problem"] == ""
+    assert done.trace["steps"] >= 4
+    assert done.trace["folder"] == str(tmp_path / "trace")
+    assert done.peak_bytes > 1e8
+
+
+def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
+    """What they hold stands in the figure; one that is gone holds nothing."""
+    alone = lab_measure._peak_bytes()
+    monkeypatch.setattr(lab_measure.cpu_time, "worker_ids", lambda: (os.getpid(), 2**22 + 1))
+
+    assert lab_measure._peak_bytes() > alone + 1e8
+
+
+def test_code_without_workers_has_no_backlog(monkeypatch):
+    """What is measured may be older than they are: nothing of them is asked for."""
+    monkeypatch.delattr(registry, "at_once")
+    monkeypatch.delattr(flowers_core, "workers", raising=False)
+    monkeypatch.setitem(sys.modules, "flowers_core.input.decode_pool", None)
+
+    assert step_under_test.backlog(Cell(model="dense", pipeline="records_turbo")) == 0
+    assert step_under_test.backlog(Cell(model="dense")) == 0
+
+
+def test_a_job_survives_json():
+    """What the parent asks is what the child measures."""
+    job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"), classes=12)
+
+    assert job_from_json(job.to_json()) == job

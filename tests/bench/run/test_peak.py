@@ -1,0 +1,47 @@
+"""What a machine could do at most."""
+
+import json
+
+import pytest
+
+from bench.results import store
+from bench.run import peak
+from bench.run.peak import Limits
+from flowers_core.errors import RunFailed
+
+
+def test_products_and_copies_have_a_rate():
+    """A median within lowest and highest; a larger product does not take less time."""
+    import tensorflow as tf
+
+    for one in (peak.products(tf.float32, size=256), peak.copies(size=2**20)):
+        assert 0 < one.low <= one.value <= one.high
+        assert one.rounds == peak.ROUNDS
+
+
+def test_the_rate_is_amount_by_time(monkeypatch):
+    """10 GFLOP in 2 s are 5 GFLOP/s."""
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(peak, "perf_counter", lambda: next(clock))
+
+    assert peak._limit(lambda: None, 10.0, "GFLOP/s") == peak.Limit(
+        value=5.0, low=5.0, high=5.0, rounds=peak.ROUNDS, unit="GFLOP/s"
+    )
+
+
+def test_the_last_of_each_machine_counts(tmp_path):
+    """What is stored comes back, by machine."""
+    for day, value in (("2026-11-24", 100.0), ("2026-11-25", 120.0)):
+        one = Limits(limits={"float32": {"value": value}}, started=day, machine={"id": "a", "host": "lab"})
+        path = store.append_limits(one, tmp_path)
+    line = json.loads(path.read_text().splitlines()[0])
+    path.write_text(path.read_text() + json.dumps({**line, "format": 99, "started": "2027"}) + "\n{half")
+
+    assert store.load_limits(tmp_path)["a"].limits == {"float32": {"value": 120.0}}
+
+
+def test_a_process_that_dies_is_told(monkeypatch):
+    """With what it said last."""
+    monkeypatch.setattr(peak.sys, "executable", "false")
+    with pytest.raises(RunFailed, match="exit code 1"):
+        peak.measure()

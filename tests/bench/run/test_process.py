@@ -1,0 +1,187 @@
+"""A fresh process a cell: whatever becomes of it, there is a measurement with a reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from bench.results.cell import Cell
+from bench.run import process
+from bench.run.data_source import Source
+from bench.run.measure import Job
+from bench.run.timing import Effort
+
+CELL = Cell(model="dense_single", batch_size=4, image_size=32)
+JOB = Job(cell=CELL, effort=Effort(seconds=0.2, least_steps=3))
+
+
+def child(code):
+    """A measuring process that does something else."""
+    return (sys.executable, "-c", "import json, os, sys, time\njob = json.load(sys.stdin)\n" + textwrap.dedent(code))
+
+
+@pytest.fixture(scope="module")
+def done():
+    """One real measurement of a small step."""
+    return process.spawn(JOB)
+
+
+def test_a_cell_is_measured(done):
+    """One process yields first step, all step times on both clocks, memory, loss, machine and code."""
+    assert (done.status, done.reason, done.cell) == ("ok", "", CELL)
+    assert len(done.step_seconds) == len(done.step_cpu_seconds) >= 3
+    assert done.first_step_seconds > max(done.step_seconds)
+    assert done.images_per_second == pytest.approx(4 / sorted(done.step_seconds)[len(done.step_seconds) // 2], rel=0.5)
+    assert done.loss_finite
+    assert done.peak_bytes > 10**8
+    assert 0 <= done.foreign_cpu_share <= 1
+    assert {"cpu", "usable_cores", "memory_bytes", "packages", "load_before"} <= set(done.machine)
+    assert set(done.code) == {"commit", "dirty", "digest"}
+    assert done.process_seconds > sum(done.step_seconds)
+
+
+def test_the_process_is_fresh(done):
+    """The cell ran in a process that had not loaded a framework before: loading is part of its life."""
+    assert done.process_seconds > done.first_step_seconds + 0.5
+
+
+@pytest.mark.parametrize(
+    ("cell", "status", "said"),
+    [
+        (Cell(model="dense_single", precision="mixed_float16"), "n/a", "bfloat16"),
+        (Cell(model="dense_single", device="gpu"), "n/a", "GPU"),
+        (Cell(model="none", pipeline="records_parallel"), "error", "--records"),
+    ],
+    ids=["precision", "device", "data"],
+)
+def test_what_cannot_be_had_is_told(cell, status, said):
+    """What makes no sense or is not there is n/a; data that is missing is an error; both keep the reason."""
+    if cell.device == "gpu" and process.facts.hardware()["accelerators"]:
+        pytest.skip("this machine has a GPU")
+    told = process.spawn(Job(cell=cell, source=Source()))
+
+    assert told.status == status
+    assert said in told.reason
+
+
+def test_a_process_that_hangs_is_ended():
+    """A timeout is a measurement, with the limit in its reason."""
+    told = process.spawn(JOB, timeout=1.0, command=child("time.sleep(60)"))
+
+    assert told.status == "timeout"
+    assert "1 s" in told.reason
+
+
+def test_a_process_that_eats_memory_is_ended():
+    """The limit is kept from outside, and the reason names it."""
+    hungry = "eaten = []\nwhile True:\n    eaten.append(bytearray(20_000_000))\n    time.sleep(0.02)"
+    told = process.spawn(JOB, timeout=60, memory_bytes=300_000_000, command=child(hungry))
+
+    assert told.status == "oom"
+    assert "300,000,000" in told.reason
+    assert told.peak_bytes > 300_000_000
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("os.kill(os.getpid(), 11)", "crash", "SIGSEGV"),
+        ("os.kill(os.getpid(), 9)", "oom", "SIGKILL"),
+        ("sys.stderr.write('no luck\\n'); sys.exit(7)", "crash", "exit code 7; it said: no luck"),
+        ("sys.exit(139)", "crash", "SIGSEGV"),
+        ("pass", "crash", "without an answer"),
+    ],
+)
+def test_how_a_process_died_is_told(code, status, said):
+    """Signals and exit codes are put into words; what the process said last is kept."""
+    told = process.spawn(JOB, command=child(code))
+
+    assert told.status == status
+    assert said in told.reason
+
+
+def test_death_near_the_limit_is_want_of_memory():
+    """A framework that dies by a signal with its memory almost used up ran out of it."""
+    code = (
+        "eaten = bytearray(250_000_000)\nfor i in range(0, len(eaten), 4096): eaten[i] = 1\ntime.sleep(1)\nos.abort()"
+    )
+    told = process.spawn(JOB, memory_bytes=320_000_000, command=child(code))
+
+    assert (told.status, "SIGABRT" in told.reason) == ("oom", True)
+
+
+def test_an_answer_cannot_be_spoilt_by_prints():
+    """What a framework prints does not get into the measurement."""
+    answer = json.dumps({**process.Measurement(cell=CELL, status="ok").to_json()})
+    code = f"print('{{noise' * 999); sys.stderr.write('noise'); open(job['answer'], 'w').write({answer!r})"
+
+    assert process.spawn(JOB, command=child(code)).status == "ok"
+
+
+def test_a_parent_that_is_killed_takes_its_child_along(tmp_path):
+    """A kill -9 of a sweep leaves no process behind that would disturb the next."""
+    code = f"""
+import sys
+from bench.run import process as spawn
+from bench.results.cell import Cell
+from bench.run.timing import Effort
+from bench.run.measure import Job
+job = Job(cell=Cell(model="dense_single", batch_size=4, image_size=32), effort=Effort(seconds=600))
+open({str(tmp_path / "ready")!r}, "w").close()
+spawn.spawn(job)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=process.facts.HOUSE)
+    try:
+        deadline = time.monotonic() + 60
+        measuring = []
+        while not measuring and time.monotonic() < deadline:
+            time.sleep(0.1)
+            measuring = [one for one in psutil.Process(parent.pid).children() if "bench.run.measure" in one.cmdline()]
+        assert measuring
+        time.sleep(1)  # until the child has asked the kernel to end it with its parent
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        _, alive = psutil.wait_procs(measuring, timeout=30)
+    finally:
+        parent.kill()
+
+    assert alive == []
+
+
+def test_the_environment_is_chosen_here():
+    """Backend and visible devices of a measuring process follow its cell."""
+    chosen = process.environment(Cell(model="dense", backend="jax", xla=True))
+
+    assert chosen["KERAS_BACKEND"] == "jax"
+    assert chosen["JAX_PLATFORMS"] == "cpu"
+    assert chosen["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_a_process_that_is_held_takes_all_that_it_started_with_it(tmp_path):
+    """Processes that make batches stand still, too, and go on when it does."""
+    starts = (
+        "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); print('', file=open(int(sys.argv[1]), 'w'))"
+    )
+    child, answers = process.begin(
+        [sys.executable, "-c", f"{starts}; time.sleep(60)"], tmp_path, tmp_path / "words", env=dict(os.environ)
+    )
+    answers.read(1)
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+
+    process.hold(child)
+    held = [one.status() for one in family]
+    process.release(child)
+    released = [one.status() for one in family]
+    process.end(child)
+    child.stdin.close()
+    answers.close()
+
+    assert held == [psutil.STATUS_STOPPED] * 2
+    assert psutil.STATUS_STOPPED not in released
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)

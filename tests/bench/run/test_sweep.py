@@ -1,0 +1,248 @@
+"""A sweep: order, budget, resumption, with measuring replaced by a fake and time by a fake clock."""
+
+import dataclasses
+
+import pytest
+
+from bench.input.stall import three_runs
+from bench.machine import facts
+from bench.results import store
+from bench.results.cell import Cell
+from bench.run import sweep
+from bench.run.data_source import Source
+from flowers_core.errors import InputError
+
+CELLS = [Cell(model="dense"), Cell(model="convnet"), Cell(model="squeezenet")]
+
+
+def begun(cells, results, rounds=1):
+    return sweep.start(sweep.Sweep(cells=tuple(cells), rounds=rounds), results)
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A sweep of three cells, two rounds."""
+    return begun(CELLS, tmp_path, rounds=2)
+
+
+class FakeLab:
+    """Measures at once, and moves its clock by what a process would have taken."""
+
+    def __init__(self, measured, seconds=10.0, fail=()):
+        self.now, self.measured, self.seconds, self.fail, self.jobs = 0.0, measured, seconds, fail, []
+
+    def clock(self):
+        return self.now
+
+    def measure(self, job, *, timeout, memory_bytes):
+        self.jobs.append((job.cell, timeout, memory_bytes))
+        self.now += min(self.seconds, timeout)
+        status = "timeout" if self.seconds > timeout else "oom" if job.cell in self.fail else "ok"
+        return dataclasses.replace(
+            self.measured(status=status, **job.cell.to_json()), process_seconds=self.seconds,
+            machine={"id": facts.hardware_id(), "host": "lab"},
+        )  # fmt: skip
+
+
+def run(planned, results, lab, **limits):
+    return list(sweep.run(planned, results, limits=sweep.Limits(**limits), now=lab.clock, measure=lab.measure))
+
+
+def test_rounds_are_outermost(tmp_path, planned, measured):
+    """All cells are measured once before any is measured again."""
+    lab = FakeLab(measured)
+    run(planned, tmp_path, lab)
+
+    assert [cell for cell, _, _ in lab.jobs] == CELLS * 2
+
+
+def test_each_measurement_is_stored_before_the_next_begins(tmp_path, planned, measured):
+    """What was finished is in the store while the sweep still runs."""
+    lab = FakeLab(measured)
+    counts = [
+        len(store.load(tmp_path).measurements)
+        for _ in sweep.run(planned, tmp_path, limits=sweep.Limits(), now=lab.clock, measure=lab.measure)
+    ]
+
+    assert counts == [1, 2, 3, 4, 5, 6]
+
+
+def test_resume_measures_only_what_is_left(tmp_path, planned, measured):
+    """A sweep that ended early goes on where it was: nothing is lost, nothing repeated."""
+    lab = FakeLab(measured)
+    running = sweep.run(planned, tmp_path, limits=sweep.Limits(), now=lab.clock, measure=lab.measure)
+    for _ in range(4):
+        next(running)
+    running.close()
+    run(sweep.resume(tmp_path), tmp_path, lab)
+    stored = store.load(tmp_path).measurements
+
+    assert sorted((one.round, one.cell.id) for one in stored) == sorted(
+        (number, cell.id) for number in range(2) for cell in CELLS
+    )
+
+
+def test_resume_gives_the_same_sweep(tmp_path, planned):
+    """Cells, rounds, effort and source come back as they were."""
+    assert sweep.resume(tmp_path) == planned
+
+
+def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measured):
+    """Only `--resume` skips: a new sweep is new evidence."""
+    lab = FakeLab(measured)
+    run(planned, tmp_path, lab)
+    again = begun(CELLS, tmp_path)
+
+    assert len(sweep.pending(again, store.load(tmp_path).measurements)) == 3
+
+
+def test_other_code_cannot_be_resumed(tmp_path, planned, monkeypatch):
+    """Half a sweep of one program and half of another would be no sweep."""
+    assert planned.code == facts.code_digest()
+    monkeypatch.setattr(facts, "code_digest", lambda: "another")
+
+    with pytest.raises(InputError, match="has changed"):
+        sweep.resume(tmp_path)
+
+
+def test_a_budget_is_kept(tmp_path, planned, measured):
+    """Cells that are not expected to fit are left out, and the sweep ends in time."""
+    lab = FakeLab(measured, seconds=10.0)
+    done = run(planned, tmp_path, lab, budget_seconds=35)
+
+    assert lab.now <= 35
+    assert [one is not None for _, one in done] == [True, True, True, False, False, False]
+
+
+def test_a_budget_ends_a_process_that_overstays(tmp_path, planned, measured):
+    """No process is given more time than the budget has left."""
+    lab = FakeLab(measured, seconds=10.0)
+    run(planned, tmp_path, lab, budget_seconds=35, timeout_seconds=600)
+
+    assert [timeout for _, timeout, _ in lab.jobs] == [35, 25, 15]
+
+
+def test_larger_batches_of_what_ran_out_of_memory_are_not_tried(tmp_path, measured):
+    """They get their reason without a process; smaller batches and other models are tried."""
+    small, large, other = Cell(model="dense", batch_size=8), Cell(model="dense", batch_size=64), Cell(model="convnet")
+    planned = begun([small, large, other], tmp_path)
+    lab = FakeLab(measured, fail=[small])
+    done = dict(run(planned, tmp_path, lab))
+
+    assert [cell for cell, _, _ in lab.jobs] == [small, other]
+    assert done[large].status == "n/a"
+    assert "a batch of 8 of it ran out of memory" in done[large].reason
+
+
+def test_earlier_durations_make_the_estimate(tmp_path, planned, measured):
+    """A cell is expected to take what it took, one like it what that took, an unknown one a stated default."""
+    lab = FakeLab(measured, seconds=42.0)
+    run(planned, tmp_path, lab)
+    stored = store.load(tmp_path).measurements
+
+    assert sweep.expected_seconds(CELLS[0], stored) == 42.0
+    assert sweep.expected_seconds(Cell(model="dense", precision="mixed_bfloat16"), stored) == 42.0
+    assert sweep.expected_seconds(Cell(model="xception"), stored) == sweep.UNKNOWN_SECONDS
+
+
+def test_durations_of_another_machine_do_not_count(measured):
+    """What a cell took elsewhere says nothing here."""
+    assert sweep.expected_seconds(Cell(model="dense"), (measured(),)) == sweep.UNKNOWN_SECONDS
+
+
+def test_a_cell_that_the_budget_ended_is_left_for_later(tmp_path, planned, measured):
+    """It is not filed as a timeout of its own: `--resume` tries it again."""
+    lab = FakeLab(measured, seconds=20.0)
+    done = run(planned, tmp_path, lab, budget_seconds=15)
+
+    assert done == [(cell, None) for cell in CELLS * 2]
+    assert store.load(tmp_path).measurements == ()
+
+
+def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
+    """What `measure` does can stand between a sweep and its resumption."""
+    lab = FakeLab(measured)
+    run(sweep.Sweep(cells=(Cell(model="xception"),)), tmp_path, lab)
+
+    assert sweep.resume(tmp_path) == planned
+    assert store.load(tmp_path).measurements[0].sweep == ""
+
+
+def test_a_plan_of_another_shape_is_damaged(tmp_path):
+    """JSON that is no plan is told as such."""
+    store.save_plan({}, tmp_path)
+
+    with pytest.raises(InputError, match="damaged"):
+        sweep.resume(tmp_path)
+
+
+@pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
+def test_missing_data_is_said_first(pipeline):
+    """A pipeline without a folder to read is an error before anything is measured."""
+    with pytest.raises(InputError, match="FOLDER"):
+        sweep.check([Cell(model="none", pipeline=pipeline)], Source())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image_size": 224}, "224"),
+        ({"batch_size": 21}, "at most 20"),
+        ({"model": "xception", "image_size": 32}, "xception"),
+    ],
+)
+def test_what_does_not_fit_is_said_first(change, said, little_records):
+    """Records of another size, a batch larger than all images, images too small: no process is started for them."""
+    cell = Cell(**{"model": "none", "pipeline": "records_parallel", "batch_size": 4, **change})
+
+    with pytest.raises(InputError, match=said):
+        sweep.check([cell], Source(records=str(little_records)))
+
+
+def test_resident_cells_need_no_data():
+    """A step on a resident batch reads nothing."""
+    sweep.check(CELLS, Source())
+
+
+FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4, image_size=32)
+
+
+def test_a_stall_is_of_one_model(tmp_path, twelve_classes, measured):
+    """Pipeline alone, step alone and both are measured with the classes of the data."""
+    jobs = []
+
+    def measure(job, **_):
+        jobs.append(job)
+        return measured(**job.cell.to_json())
+
+    planned = sweep.Sweep(cells=tuple(three_runs.cells([FED])), source=twelve_classes)
+    list(sweep.run(planned, tmp_path, limits=sweep.Limits(), measure=measure))
+
+    assert [(job.cell.pipeline, job.classes) for job in jobs] == [
+        ("records_parallel", 12),
+        ("resident", 12),
+        ("records_parallel", 12),
+    ]
+
+
+def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_classes, little_garden):
+    """One step alone cannot be compared with both."""
+    source = dataclasses.replace(twelve_classes, photos=str(little_garden))
+    both = [FED, dataclasses.replace(FED, pipeline="photos_parallel")]
+    sweep.check(both[:1], source)
+
+    with pytest.raises(InputError, match="as many classes"):
+        sweep.check(both, source)
+
+
+def test_classes_are_the_usual_ones_where_nothing_is_read(twelve_classes, little_garden):
+    """What is there counts if it agrees; no data, data in a bucket and folders that are none give 5."""
+    mixed = dataclasses.replace(twelve_classes, photos=str(little_garden))
+
+    assert twelve_classes.classes(CELLS) == 12
+    assert [one.classes(CELLS) for one in (Source(), mixed, Source(photos="/none"), Source(records="gs://b/r"))] == [
+        5,
+        5,
+        5,
+        5,
+    ]

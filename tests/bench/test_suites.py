@@ -1,0 +1,163 @@
+"""The asv suites: which benchmarks there are, that asv accepts them, and what each refuses."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import asv.benchmark
+import pytest
+
+from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
+from bench.machine import facts
+from bench.machine.facts import HOUSE
+from bench.results import store
+from bench.training import run
+
+# Names are keys for ever: one that changes loses its history.
+BENCHMARKS = [
+    "feed.Feed.track_fed_step_seconds",
+    "import_time.ImportTime.track_import_seconds",
+    "input_throughput.InputThroughput.track_image_seconds",
+    "step_time.StepTime.track_step_seconds",
+    "store_throughput.StoreThroughput.track_image_seconds",
+    "time_to_accuracy.TimeToAccuracy.track_target_seconds",
+]
+
+
+@pytest.fixture(scope="module")
+def discovered(tmp_path_factory):
+    """What asv's own discovery finds, in a process of its own."""
+    found = tmp_path_factory.mktemp("asv") / "found.json"
+    subprocess.run(
+        [sys.executable, asv.benchmark.__file__, "discover", str(HOUSE / "bench"), str(found)],
+        check=True, capture_output=True, cwd=found.parent,
+    )  # fmt: skip
+    return {one["name"]: one for one in json.loads(found.read_text())}
+
+
+def test_the_benchmarks_are_these(discovered):
+    """Neither a rename nor a helper with an unlucky name slips in."""
+    assert sorted(discovered) == BENCHMARKS
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_a_time_with_a_version_and_rounds(discovered, name):
+    """Smaller is better throughout; versions are explicit and name the ruler; rounds are fresh processes."""
+    benchmark = discovered[name]
+
+    assert benchmark["unit"] == "seconds"
+    assert benchmark["version"] == f"1-ruler{suite.RULER}"
+    assert benchmark["rounds"] == suite.ROUNDS
+
+
+def test_asv_accepts_the_suites(discovered):
+    """Asv's own check of the suites passes, in this environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", "check", "--python=same"], cwd=HOUSE, capture_output=True, text=True, check=False
+    )
+
+    assert discovered
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_uncommitted_changes_are_refused(monkeypatch):
+    """Asv would file the tree under the clean commit: the suite stops and says what to do."""
+    monkeypatch.setattr(facts, "uncommitted", lambda: ["bench/cli.py"])
+    monkeypatch.setattr(facts, "is_installed_from_house", lambda: True)
+    with pytest.raises(RuntimeError, match=r"bench/cli.py.*FLOWERS_DIRTY=1"):
+        step_time.StepTime().setup("dense", 8)
+
+    monkeypatch.setenv("FLOWERS_DIRTY", "1")
+    step_time.StepTime().setup("dense", 8)
+
+
+def test_a_wheel_is_never_dirty(monkeypatch):
+    """Asv builds wheels from commits: the tree beside them does not count."""
+    monkeypatch.setattr(facts, "uncommitted", lambda: ["bench/cli.py"])
+    monkeypatch.setattr(facts, "is_installed_from_house", lambda: False)
+
+    step_time.StepTime().setup("dense", 8)
+
+
+def test_missing_records_are_na_with_the_way_out(monkeypatch):
+    """A pipeline without data shows n/a and says what to run."""
+    monkeypatch.setattr(suite, "refuse_uncommitted", lambda: None)
+    monkeypatch.setattr(suite.data_source, "FILLED", {"photos": HOUSE / "none", "records": HOUSE / "none"})
+    with pytest.raises(NotImplementedError, match="make bench"):
+        input_throughput.InputThroughput().setup("records_parallel")
+
+
+def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, little_garden, little_records):
+    """Asv gets one number of a process; the store gets all of it."""
+    monkeypatch.setattr(store, "RESULTS", tmp_path)
+    monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(little_garden))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(little_records))
+    monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
+    benchmark = input_throughput.InputThroughput()
+    monkeypatch.setattr(
+        benchmark, "cell", lambda name: input_throughput.Cell(model="none", pipeline=name, batch_size=4)
+    )
+    given = benchmark.track_image_seconds("records_parallel")
+    (stored,) = store.load(tmp_path).measurements
+
+    assert given == {"samples": [pytest.approx(1 / stored.images_per_second)], "number": 1}
+
+
+@pytest.mark.parametrize(("accuracies", "seconds"), [((0.2, 0.6, 0.5), 2.0), ((0.2, 0.3, 0.4), None)])
+def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, monkeypatch, accuracies, seconds):
+    """A target that is never reached is n/a; the training is stored either way."""
+    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
+    rows = tuple(
+        {"epoch": epoch, "val_accuracy": accuracy, "elapsed_seconds": float(epoch)}
+        for epoch, accuracy in enumerate(accuracies, 1)
+    )
+
+    def train(job, *, timeout):
+        given = {"model": job.model, "way": job.way, "seed": job.seed, "campaign": job.campaign}
+        assert timeout == time_to_accuracy.TimeToAccuracy.timeout
+        return run.Trained(**given, status="ok", history=rows, images=100, data={"photos": "garden"})
+
+    monkeypatch.setattr(time_to_accuracy.run, "train", train)
+    given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
+
+    assert given == {"samples": [seconds], "number": 1} if seconds else math.isnan(given)
+    assert [one.history for one in store.load_trainings(tmp_path)] == [rows]
+
+
+def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
+    """And the store, too."""
+    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
+    broken = run.Trained(model="squeezenet_small", way="ours", seed=1, campaign="", status="oom", reason="killed")
+    monkeypatch.setattr(time_to_accuracy.run, "train", lambda *_, **__: broken)
+    with pytest.raises(RuntimeError, match="oom: killed"):
+        time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
+    assert len(store.load_trainings(tmp_path)) == 1
+
+
+def test_na_is_a_number_that_asv_knows():
+    """Not applicable is NaN, not a failure."""
+    assert math.isnan(suite.sample(None))
+
+
+def test_axes_come_from_asvs_environment(monkeypatch):
+    """Precision and backend of a whole run are environment variables of asv.conf.json."""
+    monkeypatch.setitem(os.environ, "FLOWERS_PRECISION", "mixed_bfloat16")
+    monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
+
+    assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True, "device": "cpu"}
+
+
+def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, little_garden, little_records):
+    """Asv gets the seconds of an image from a far store; what was asked of it is kept as well."""
+    monkeypatch.setattr(store.append_reading, "__defaults__", (tmp_path,))
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(little_garden))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(little_records))
+    monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
+    given = store_throughput.StoreThroughput().track_image_seconds("records_parallel", 5)
+    (stored,) = store.load_readings(tmp_path)
+
+    assert given == {"samples": [pytest.approx(1 / stored.measurement.images_per_second)], "number": 1}
+    assert (stored.latency_seconds, stored.requests["read"] > 0) == (0.005, True)

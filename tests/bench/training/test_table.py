@@ -1,0 +1,85 @@
+"""The tables of time to accuracy."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from bench.training import outcome, table
+
+
+@pytest.fixture
+def found(trained):
+    return outcome.outcomes(
+        [
+            trained("squeezenet", "ours", seed=1, epoch=1.0),
+            trained("squeezenet", "plain", seed=1, epoch=2.5, foreign_cpu_share=0.4),
+            trained("convnet_gap", "ours", accuracies=(0.3, 0.5)),
+            trained("dense", "ours", status="crash", reason="exit code 1; it said: [boom]", history=()),
+        ]
+    )
+
+
+def test_a_target_is_reached_or_na_with_the_best(found):
+    """Seconds and images where it was reached, the best value where not, n/a where there is none."""
+    rows = {row[:2]: row for row in table.accuracy_rows(found)}
+
+    assert rows["squeezenet", "ours"][-1] == "0.8: 7.00 s, 300 images"
+    assert rows["convnet_gap", "ours"][-1] == "0.704: n/a, best 0.500"
+    assert rows["dense", "ours"][-3:] == ("n/a", "n/a", "n/a")
+
+
+def test_notes_say_what_a_reader_needs(found):
+    """How much faster, what failed, how busy the machine was."""
+    said = "\n".join(table.notes(found))
+
+    assert "2.50 times as fast" in said
+    assert "mean accuracy" not in said
+    assert "dense ours: crash: exit code 1; it said: [boom]" in said
+    assert "beside 1 trainings others used more than 10%" in said
+
+
+def test_the_mean_over_seeds_is_said(trained):
+    """Of those with more than one."""
+    found = outcome.outcomes([trained("dense", seed=seed, accuracies=(0.2, 0.5 + seed / 10)) for seed in (1, 2)])
+
+    assert f"mean accuracy over seeds: dense ours 0.650 ({found[0].epochs} epochs)" in table.notes(found)
+
+
+def test_markdown_names_machine_and_command(found):
+    """Whoever reads the table knows where it comes from and how to make it again."""
+    text = table.markdown(found)
+
+    assert (
+        "100 images an epoch in batches of 10; Test CPU, 2 cores; 0 GiB; keras 3.15.1; commit c0ffee00; 2026-11-24"
+        in text
+    )
+    assert (
+        "python -m bench accuracy --model squeezenet --model convnet_gap --model dense --way ours --way plain" in text
+    )
+    assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {8, 9}
+
+
+def test_nothing_but_failures_is_a_table_too(trained):
+    """Then it holds the reasons."""
+    found = outcome.outcomes([trained(status="oom", reason="killed", history=())])
+
+    assert "dense ours: oom: killed" in table.markdown(found)
+
+
+def test_it_fits_a_terminal(found):
+    """80 columns hold it."""
+    console = Console(file=StringIO(), width=80)
+    table.show(found, console)
+    lines = console.file.getvalue().splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert any("convnet_gap" in line for line in lines)
+
+
+def test_plain_values_are_json(found):
+    """Without the trainings themselves."""
+    rows = table.plain(found)
+
+    assert rows[0]["accuracy"] == {"value": 0.8, "low": 0.8, "high": 0.8}
+    assert "trainings" not in rows[0]

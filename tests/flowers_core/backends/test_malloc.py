@@ -1,0 +1,41 @@
+"""Tests of `flowers_core.backends.malloc`."""
+
+import subprocess
+import sys
+
+import pytest
+
+from flowers_core.backends import malloc
+
+# Page faults of a second round of large blocks, when those of a first have been freed.
+FAULTS = """
+import resource
+import numpy as np
+from flowers_core import memory
+{first}
+def round():
+    for _ in range(5):
+        np.ones(20_000_000)
+round()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+round()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(first: str) -> int:
+    """Page faults in a fresh process that begins with a statement."""
+    done = subprocess.run([sys.executable, "-c", FAULTS.format(first=first)], capture_output=True, check=True)
+    return int(done.stdout)
+
+
+def test_kept_memory_is_not_asked_for_again():
+    """What is freed is taken again without a page fault, where the C library can keep it."""
+    if not faults("assert memory.keep_freed()") < faults("") / 10:
+        pytest.fail("large blocks were mapped afresh")
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    """Without mallopt nothing is done and the answer is no."""
+    monkeypatch.setattr(malloc.ctypes, "CDLL", lambda _: object())
+    assert malloc.keep_freed() is False

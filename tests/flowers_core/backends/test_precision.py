@@ -1,0 +1,66 @@
+"""Precisions are set for a block, restored after it, and refused where they make no sense."""
+
+import keras
+import pytest
+
+from flowers_core.backends import precision
+from flowers_core.errors import InputError
+
+
+@pytest.mark.parametrize("name", precision.PRECISIONS)
+def test_a_precision_holds_in_its_block(name):
+    """In the block new layers follow the policy; after it the old policy is back."""
+    before = keras.config.dtype_policy().name
+    with precision.use(name):
+        layer = keras.layers.Dense(1)
+    assert layer.dtype_policy.name == name
+    assert layer.variable_dtype == "float32"
+    assert keras.config.dtype_policy().name == before
+
+
+def test_a_failing_block_restores_the_policy():
+    """The old policy is back even if the block raises."""
+    before = keras.config.dtype_policy().name
+    with pytest.raises(RuntimeError), precision.use("mixed_bfloat16"):
+        raise RuntimeError
+    assert keras.config.dtype_policy().name == before
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu", "tpu"])
+@pytest.mark.parametrize("name", precision.PRECISIONS)
+def test_only_float16_off_a_gpu_is_unsuitable(name, device):
+    """float16 is for GPUs; every other pair of precision and device is fine."""
+    reason = precision.unsuitable(name, device)
+    assert (reason is not None) == (name == "mixed_float16" and device != "gpu")
+
+
+def test_a_reason_says_what_to_do():
+    """The reason against float16 names the precision to take instead."""
+    assert "mixed_bfloat16" in precision.unsuitable("mixed_float16", "cpu")
+
+
+def test_an_unknown_precision_is_an_input_error():
+    """An unknown precision is refused with the list of those there are, before any policy is set."""
+    with pytest.raises(InputError, match="float32, mixed_bfloat16, mixed_float16"), precision.use("int4"):
+        pass
+    with pytest.raises(InputError, match="int4"):
+        precision.unsuitable("int4", "cpu")
+
+
+def test_an_unknown_device_is_an_input_error():
+    """An unknown kind of device is refused with the list of those there are."""
+    with pytest.raises(InputError, match="cpu, gpu, tpu"):
+        precision.unsuitable("float32", "npu")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("flags\t\t: fpu amx_bf16 avx\n", True), ("flags\t\t: fpu avx512_bf16\n", False), ("", False)],
+)
+def test_units_for_bfloat16_are_told_by_the_flags(tmp_path, text, expected):
+    """AMX is named among the flags of the CPU; other instructions for bfloat16 do not count."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+
+    assert precision.multiplies_bfloat16(path) is expected
+    assert precision.multiplies_bfloat16(tmp_path / "none") is False

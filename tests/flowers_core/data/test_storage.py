@@ -1,0 +1,125 @@
+"""Files of a folder: buckets that do not answer, and errors that say where and why."""
+
+import errno
+import os
+import socket
+from urllib.error import HTTPError
+
+import pytest
+
+from bench.results import durable
+from flowers_core import errors
+from flowers_core.data import storage
+
+
+@pytest.fixture
+def silent_proxy():
+    """Address of a proxy that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_bucket_that_does_not_answer_is_given_up(monkeypatch, silent_proxy):
+    """Behind a silent proxy listing a bucket ends with an InputError, not in ten minutes."""
+    monkeypatch.setattr(storage, "REACH_SECONDS", 1)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, silent_proxy)
+    with pytest.raises(errors.InputError, match="gs://silent, which did not answer within 1 s"):
+        storage.glob("gs://silent/folder", ("*",))
+
+
+def test_a_bucket_that_answers_is_asked_once(monkeypatch):
+    """A bucket is asked once a process, whatever the folder in it; other buckets, and other schemes, on their own."""
+    asked = []
+
+    def answer(url, **_):
+        asked.append(url.rpartition("/")[2])
+        raise HTTPError(url, 403, "Forbidden", {}, None)  # an answer as well
+
+    monkeypatch.setattr(storage.request, "urlopen", answer)
+    for address in ("gs://first/a", "gs://first/b/c", "gs://second", "ram://third/a"):
+        storage._reach(address)
+    assert asked == ["first", "second"]
+
+
+def test_the_client_is_settled_before_it_is_loaded(monkeypatch):
+    """What a user has set stays; a request for a shard is larger than the client's buffer, whatever that is."""
+    variables = {"GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
+    storage.settle_client(variables)
+    assert variables == {**storage.CLIENT, "GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
+    for megabytes in ("1", "16", "64"):
+        monkeypatch.setenv("GCS_READ_CACHE_BLOCK_SIZE_MB", megabytes)
+        assert storage.request_bytes() > int(megabytes) << 20
+        assert storage.request_bytes() > storage.REQUEST_BYTES
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        storage.listing,
+        storage.size,
+        storage.read_text,
+        storage.remove,
+        lambda address: storage.write_text(address, "text"),
+        lambda address: storage.glob(address, ("*",)),
+    ],
+)
+def test_errors_of_a_bucket_name_the_address_and_the_cause(use):
+    """Whatever is done there: a scheme that TensorFlow does not know stands for a network or rights that fail."""
+    with pytest.raises(errors.InputError, match=r"nobody://bucket/file.*'nobody' not implemented"):
+        use("nobody://bucket/file")
+
+
+def test_what_a_bucket_does_not_hold():
+    """A missing object has no size, a missing folder no files, and reading or removing it does what a disk does."""
+    missing = "ram://nowhere/file"
+    assert storage.size(missing) == -1
+    assert storage.listing("ram://nowhere") == {}
+    storage.remove(missing)
+    with pytest.raises(FileNotFoundError, match=missing):
+        storage.read_text(missing)
+
+
+@pytest.mark.parametrize("folder", ["", os.fsdecode(b"caf\xe9")])
+def test_a_name_that_is_none_is_refused(folder):
+    """An empty name would mean another folder, and one that is not UTF-8 cannot be given to TensorFlow."""
+    with pytest.raises(errors.InputError, match="a path or an address in UTF-8"):
+        storage.checked(folder)
+
+
+def test_a_slash_at_the_end_is_none():
+    """`photos/` is `photos`, and `/` stays."""
+    assert [storage.checked(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
+
+
+def test_only_a_lack_of_room_is_full():
+    """A full disk, quota or limit is told from a folder that may not be written to."""
+    assert all(storage.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    assert not storage.is_full(OSError(errno.EACCES, ""))
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("replace_durably", [storage.replace_durably, durable.replace_durably])
+def test_a_name_is_on_the_disk_after_its_content(tmp_path, monkeypatch, synced, replace_durably, kind):
+    """The content is synced before the rename and the folder of the name after it, or a power cut may undo either."""
+    monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
+    unfinished, final = tmp_path / "unfinished", tmp_path / "final"
+    if kind == "file":
+        unfinished.write_text("whole")
+    else:
+        unfinished.mkdir()
+    number = unfinished.stat().st_ino
+    rename = type(final).replace
+    monkeypatch.setattr(type(final), "replace", lambda old, new: (synced.append("rename"), rename(old, new)))
+    replace_durably(unfinished, final)
+
+    assert final.stat().st_ino == number
+    assert synced == [number if kind == "file" else "all", "rename", tmp_path.stat().st_ino]
+
+
+def test_a_text_is_on_the_disk_with_its_name(tmp_path, synced):
+    """So is whatever is written through this module."""
+    storage.write_text(str(tmp_path / "settings.json"), "{}")
+
+    assert synced == [(tmp_path / "settings.json").stat().st_ino, tmp_path.stat().st_ino]

@@ -1,0 +1,154 @@
+"""Batches made by processes of their own."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+
+from flowers_core import errors
+from flowers_core.data import manifest, tfrecord_reader
+from flowers_core.input import decode_pool, fast_decode
+
+SIZES = {"image_size": 24, "batch_size": 4, "count": 2}
+
+
+@pytest.fixture
+def photos(jpeg, tmp_path):
+    """Paths and labels of eleven photos."""
+    items = []
+    for number in range(11):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(jpeg(number, size=(40, 30)))
+        items.append((str(path), number % 5))
+    return items
+
+
+def ordered(items, size=4):
+    """Orders of so many items each."""
+    drawn = iter(items)
+    return iter(lambda: list(islice(drawn, size)), [])
+
+
+def test_photos_come_in_their_order_with_their_labels(photos):
+    """All of them, the remainder too, as one process would make them; afterwards no process is left."""
+    found = [(images.copy(), labels) for images, labels in decode_pool.made(ordered(photos), kind="photos", **SIZES)]
+    one = fast_decode.Filler(24).filled([Path(path).read_bytes() for path, _ in photos])
+
+    assert [len(labels) for _, labels in found] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), one)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in found]), [label for _, label in photos])
+    assert decode_pool.living() == ()
+    assert decode_pool.cpu_seconds() > 0
+
+
+def test_records_come_as_they_lie(written):
+    """Pixels are those of the records, in the order of their places."""
+    paths = manifest.paths(*written)
+    places = list(tfrecord_reader.places(paths))
+    size = written[1].image_size
+    data = decode_pool.made(ordered(places), kind="records", image_size=size, batch_size=4, count=2)
+    found = [(images.copy(), labels) for images, labels in data]
+    wanted = [tfrecord_reader.parse(tfrecord_reader.mapped(path)[start:end], path) for path, start, end in places]
+
+    np.testing.assert_array_equal(
+        np.concatenate([images for images, _ in found]),
+        fast_decode.Filler(size).same_size([jpeg for jpeg, _ in wanted]),
+    )
+    assert np.concatenate([labels for _, labels in found]).tolist() == [label for _, label in wanted]
+
+
+def test_batches_that_are_held_are_not_overwritten(photos):
+    """As many slots come into being as someone holds; those that nobody holds are used again."""
+    endless = ordered(photos[:4] + photos[4:8], 4)
+    held = list(decode_pool.made(endless, kind="photos", **SIZES))
+    assert not np.array_equal(held[0][0], held[1][0])
+    memory = decode_pool.Shared(2, 8)
+    with memory:
+        first, second = memory.take(), memory.take()
+        part, number = first.images[1], first.number
+        del first
+        gc.collect()
+        assert memory.take().number not in (number, second.number)
+        del part
+        gc.collect()
+        assert memory.take().number == number
+
+
+def test_who_stops_early_leaves_no_process(photos):
+    """Also while orders are being followed; their CPU time is kept."""
+    endless = iter(lambda: photos[:4], [])
+    data = decode_pool.made(endless, kind="photos", **SIZES)
+    next(data)
+    working = decode_pool.living()
+    before = decode_pool.cpu_seconds()
+    data.close()
+
+    assert len(working) == 2
+    assert decode_pool.living() == ()
+    assert decode_pool.cpu_seconds() >= before
+    for pid in working:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_process_that_is_killed_is_said(photos):
+    """Instead of waiting for it for ever."""
+    data = decode_pool.made(iter(lambda: photos[:4], []), kind="photos", **SIZES)
+    next(data)
+    for pid in decode_pool.living():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ChildProcessError, match="by signal 9"):
+        list(islice(data, 50))
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        (None, OSError, "No such file"),
+        (b"\xff\xd8\xff", tf.errors.InvalidArgumentError, "JPEG"),
+    ],
+)
+def test_what_a_process_finds_wrong_is_raised_here(photos, tmp_path, content, error, said):
+    """A photo that is gone, and one that is damaged."""
+    path = tmp_path / "odd.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=said):
+        list(decode_pool.made([[*photos[:2], (str(path), 0)]], kind="photos", **SIZES))
+
+
+def test_a_record_of_another_size_is_raised_here(written):
+    """With what was expected and what was received."""
+    places = list(tfrecord_reader.places(manifest.paths(*written)))
+    with pytest.raises(errors.InputError, match="must be of 16 x 16"):
+        list(decode_pool.made(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
+
+
+def test_a_process_that_is_held_ends_with_its_parent():
+    """Killed by -9, who held its workers still cannot let them go on: the kernel does, and they find no input."""
+    code = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'flowers_core.input.decode_worker'], stdin=subprocess.PIPE)\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        while not any(int(line[8:], 16) & 2 for line in _status(worker.pid) if line.startswith("SigIgn:")):
+            time.sleep(0.05)
+        worker.suspend()
+        parent.kill()
+    worker.wait(timeout=30)
+
+
+def _status(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/status").read_text().splitlines()

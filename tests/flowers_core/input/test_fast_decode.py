@@ -1,0 +1,109 @@
+"""Whole batches by libjpeg-turbo and OpenCV."""
+
+import gc
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from flowers_core import errors
+from flowers_core.data import images
+from flowers_core.input import fast_decode
+
+
+def _decibels(image, other):
+    return 10 * np.log10(255**2 / max(1e-9, np.mean((image.astype(float) - other) ** 2)))
+
+
+def test_pixels_are_those_of_tensorflows_decoder(jpeg):
+    """Bit for bit, colour or grey."""
+    jpegs = [jpeg(seed, size=(32, 32), mode=mode) for seed, mode in enumerate(("RGB", "L", "RGB"))]
+    found = fast_decode.Filler(32).same_size(jpegs)
+    np.testing.assert_array_equal(found, [images.decode(one) for one in jpegs])
+
+
+@pytest.mark.parametrize("size", [(320, 240), (240, 320), (500, 333), (240, 240), (240, 159), (97, 131), (40, 700)])
+def test_a_photo_is_filled_and_cropped_within_rounding(size):
+    """The cut saves work and moves nothing: noise, which any shift would turn into other noise, stays at 50 dB."""
+    noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", quality=95, subsampling=0)
+    found = fast_decode.Filler(192).filled([file.getvalue()])[0]
+    wanted = images.fill_and_crop(images.decode(file.getvalue()), 192).numpy()
+    # A column at the cut lacks its neighbour beyond it, a quarter of its weight: only the border may differ by more.
+    assert _decibels(found[2:-2, 2:-2], wanted[2:-2, 2:-2]) > 50
+    assert _decibels(found, wanted) > 35
+
+
+def test_what_is_cut_is_the_least():
+    """Of 320 x 240 a quarter is not scaled; of 500 x 333, where no whole pixels meet, all is."""
+    rows, columns, height, width, top, left = fast_decode.cut(240, 320, 192)
+    assert (rows, columns) == (slice(0, 240), slice(40, 280))
+    assert (height, width, top, left) == (192, 192, 0, 0)
+    assert fast_decode.cut(333, 500, 192)[1] == slice(0, 500)
+
+
+def test_a_larger_photo_after_a_smaller_one(jpeg):
+    """The place of the first does not fit the second, and gets larger."""
+    filler = fast_decode.Filler(16)
+    jpegs = [jpeg(1, size=(20, 20)), jpeg(2, size=(300, 200)), jpeg(3, size=(20, 30))]
+    np.testing.assert_array_equal(
+        filler.filled(jpegs), np.concatenate([fast_decode.Filler(16).filled([one]) for one in jpegs])
+    )
+
+
+@pytest.mark.parametrize("way", ["same_size", "filled"])
+def test_a_truncated_image_is_refused(jpeg, way):
+    """With TensorFlow's error, which says that it is damaged."""
+    cut = jpeg(1, size=(64, 64))[:-200]
+    filler = fast_decode.Filler(64)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        filler.same_size([cut]) if way == "same_size" else filler.filled([cut])
+
+
+@pytest.mark.parametrize("size", [(30, 30), (50, 50)])
+def test_a_record_of_another_size_is_refused(jpeg, size):
+    """Smaller or larger."""
+    with pytest.raises(errors.InputError, match=f"40 x 40.*{size[1]} x {size[0]}"):
+        fast_decode.Filler(40).same_size([jpeg(1, size=size)])
+
+
+def test_memory_is_used_again_but_never_while_someone_holds_it():
+    """A batch that is gone leaves its place; one that is held, if only by a part of it, keeps it."""
+    memory = fast_decode.Memory()
+    first = memory.batch(4, 8)
+    place, part = first.ctypes.data, first[2]
+    del first
+    gc.collect()
+    second = memory.batch(4, 8)
+    assert second.ctypes.data != place
+    del part
+    gc.collect()
+    assert memory.batch(4, 8).ctypes.data == place
+
+
+def test_tensorflow_takes_a_batch_as_it_is():
+    """No copy: what is written into the memory afterwards shows in the tensor."""
+    memory = fast_decode.Memory()
+    kept = []
+
+    def make():
+        kept.append(memory.batch(2, 8))
+        kept[0][:] = 1
+        return kept[0]
+
+    data = tf.data.Dataset.from_tensors(0).map(lambda _: tf.numpy_function(make, [], tf.uint8))
+    tensor = next(iter(data))
+    kept[0][:] = 7
+    assert tensor.numpy().max() == 7
+
+
+def test_reading_a_file(tmp_path):
+    """All of each, a larger one after a smaller, and nothing of an empty one; one that is not there is said."""
+    for content in (b"", b"x" * 100_000, b"y" * 3_000_000, b"z"):
+        (tmp_path / "a").write_bytes(content)
+        assert fast_decode.read(str(tmp_path / "a")) == content
+    with pytest.raises(FileNotFoundError):
+        fast_decode.read(str(tmp_path / "b"))

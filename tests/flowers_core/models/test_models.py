@@ -1,0 +1,281 @@
+"""The models are the codelab's: sizes, parameters, precision, weights."""
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from flowers_core import models
+from flowers_core.backends import precision
+from flowers_core.errors import InputError, RunFailed
+from flowers_core.models import pixel_range
+
+# Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+HOUSE = Path(__file__).parents[3]
+MOBILENETV2_WEIGHTS = HOUSE.parent / "shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5"
+
+# name, image size, layers, what goes into the last layer, parameters, of which learn
+TABLE = [
+    ("dense_single", 192, 2, (110_592,), 552_965, 552_965),
+    ("dense", 192, 4, (50,), 55_321_805, 55_321_805),
+    ("convnet", 192, 16, (1152,), 43_389, 43_389),
+    ("convnet_unpooled", 192, 12, (8,), 37_669, 37_669),
+    ("convnet_gap", 192, 13, (40,), 293_233, 293_233),
+    ("convnet_gap_dense", 192, 13, (90,), 300_033, 300_033),
+    ("squeezenet", 192, 43, (48,), 120_613, 119_301),
+    ("squeezenet_small", 192, 17, (48,), 21_709, 21_709),
+    ("squeezenet_331", 331, 59, (48,), 119_365, 118_053),
+    ("mobilenetv2", 192, 3, (46_080,), 2_488_389, 230_405),
+    ("xception", 331, 3, (2048,), 20_871_725, 20_817_197),
+    ("vgg16", 192, 3, (18_432,), 14_806_853, 92_165),
+    ("resnet50", 192, 3, (73_728,), 23_956_357, 368_645),
+    ("mobilenet", 192, 3, (36_864,), 3_413_189, 184_325),
+]
+SMALL = [name for name, *_, parameters, _ in TABLE if parameters < 1_000_000]
+ONE_OF_EACH_FILE = ["dense", "convnet", "convnet_gap_dense", "squeezenet_331", "mobilenetv2", "xception"]
+
+ON_JAX = """
+import json, sys
+import numpy as np
+from flowers_core import models
+model = models.from_uint8(models.build("dense_single", image_size=16))
+total = float(np.asarray(model(np.ones((2, 16, 16, 3), "uint8"))).sum())
+rooms = sorted(name.rsplit(".")[-1] for name in sys.modules if name.startswith("flowers_core.models."))
+print(json.dumps({"total": total, "rooms": rooms, "tensorflow": "tensorflow" in sys.modules}))
+"""
+
+
+def noise():
+    """Two images of 32 pixels, float32 in [0, 1], and their labels, one-hot of 5."""
+    images = np.random.default_rng(7).random((2, 32, 32, 3), dtype="float32")
+    return images, np.eye(5, dtype="float32")[:2]
+
+
+def test_the_table_holds_every_model():
+    """Every name has its row in the table of this file."""
+    assert [name for name, *_ in TABLE] == list(models.NAMES)
+
+
+@pytest.mark.parametrize(("name", "size", "layers", "features", "parameters", "learn"), TABLE)
+def test_a_model_is_the_codelabs(name, size, layers, features, parameters, learn):
+    """Sizes, number of layers, parameters and the shape before the last layer are the codelab's."""
+    with keras.StatelessScope(initialize_variables=False):  # no weights are drawn: they are not looked at
+        model = models.build(name)
+    assert model.name == name
+    assert models.image_size(name) == size
+    assert model.input_shape == (None, size, size, 3)
+    assert model.output_shape == (None, 5)
+    assert len([layer for layer in model.layers if type(layer) is not keras.layers.InputLayer]) == layers
+    assert tuple(model.layers[-1].input.shape[1:]) == features
+    assert model.count_params() == parameters
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == learn
+    assert not model.compiled
+
+
+@pytest.fixture(scope="module")
+def in_bfloat16():
+    """One model of each file, in mixed_bfloat16, for 3 classes and images of 96 pixels."""
+    with precision.use("mixed_bfloat16"), keras.StatelessScope(initialize_variables=False):
+        return {name: models.build(name, image_size=96, classes=3) for name in ONE_OF_EACH_FILE}
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_FILE)
+def test_other_sizes_and_classes(name, in_bfloat16):
+    """A model takes other image sizes and numbers of classes."""
+    model = in_bfloat16[name]
+    assert model.input_shape == (None, 96, 96, 3)
+    assert model.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_FILE)
+def test_softmax_is_float32_whatever_the_policy(name, in_bfloat16):
+    """Under mixed_bfloat16 the last layer computes in float32 and what feeds it in bfloat16."""
+    model = in_bfloat16[name]
+    assert model.layers[-1].compute_dtype == "float32"
+    assert model.layers[-2].compute_dtype == "bfloat16"
+    assert model.outputs[0].dtype == "float32"
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_model_takes_a_step(name):
+    """One training step gives a finite loss, and every weight that learns moves but for dead units."""
+    images, labels = noise()
+    model = models.build(name, image_size=32)
+    before = [weight.numpy() for weight in model.trainable_weights]
+    model.compile(optimizer="adam", loss="categorical_crossentropy", run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(images, labels))
+    moved = [np.any(old != new.numpy()) for old, new in zip(before, model.trainable_weights, strict=True)]
+    assert moved[-1]
+    assert np.mean(moved) > 0.5
+
+
+def test_a_frozen_base_stays_as_it_is():
+    """One training step of mobilenetv2 moves its dense layer and nothing else, moving averages included."""
+    images, labels = noise()
+    model = models.build("mobilenetv2", image_size=32)
+    base, _, head = model.layers
+    before = [weight.numpy() for weight in base.weights]
+    kernel = head.kernel.numpy()
+    model.compile(optimizer="adam", loss="categorical_crossentropy", run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(images, labels))
+    assert all(np.array_equal(old, new.numpy()) for old, new in zip(before, base.weights, strict=True))
+    assert np.any(kernel != head.kernel.numpy())
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_uint8_pixels_give_the_same_probabilities(policy):
+    """Decoded pixels, scaled on the device, give what pixels in [0, 1] give, and no parameter is added."""
+    with precision.use(policy):
+        model = models.build("convnet_gap", image_size=32)
+        decoded = models.from_uint8(model)
+    pixels = np.random.default_rng(7).integers(0, 256, (4, 32, 32, 3), dtype="uint8")
+    assert decoded.input.dtype == "uint8"
+    assert decoded.get_layer("from_uint8").compute_dtype == "float32"
+    assert decoded.input_shape == model.input_shape
+    assert decoded.count_params() == model.count_params()
+    tolerance = 1e-5 if policy == "float32" else 1e-2
+    np.testing.assert_allclose(decoded(pixels), model(pixels.astype("float32") / 255), atol=tolerance)
+
+
+def test_weights_of_the_whole_model(tmp_path):
+    """A model built with the weights that another one saved gives the same probabilities."""
+    images, _ = noise()
+    saved = models.build("squeezenet", image_size=32)
+    saved.save_weights(tmp_path / "saved.weights.h5")
+    loaded = models.build("squeezenet", image_size=32, weights=tmp_path / "saved.weights.h5")
+    np.testing.assert_array_equal(saved(images), loaded(images))
+
+
+def test_weights_of_a_base():
+    """The base of mobilenetv2 has the numbers that its file holds."""
+    if not MOBILENETV2_WEIGHTS.is_file():
+        pytest.skip(f"needs {MOBILENETV2_WEIGHTS.name} in ../shared/weights, which is not there")
+    model = models.build("mobilenetv2", weights=MOBILENETV2_WEIGHTS)
+    with h5py.File(MOBILENETV2_WEIGHTS) as file:
+        stored = file["layers/conv2d/vars/0"][()]
+    np.testing.assert_array_equal(model.layers[0].layers[1].kernel.numpy(), stored)
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "mobilenetv2"])
+def test_weights_of_another_model_are_an_input_error(name, tmp_path):
+    """Weights that do not fit are refused with the path and what was expected, not half loaded."""
+    path = tmp_path / "other.weights.h5"
+    models.build("convnet", image_size=32).save_weights(path)
+    with pytest.raises(InputError, match=r"do not fit.*Expected.*other\.weights\.h5"):
+        models.build(name, image_size=32, weights=path)
+
+
+def test_weights_that_are_no_weights_are_an_input_error(tmp_path):
+    """A missing file, one with another ending and one that is not HDF5 are refused."""
+    broken = tmp_path / "broken.weights.h5"
+    broken.write_text("not HDF5")
+    other = tmp_path / "weights.ckpt"
+    other.touch()
+    for path in (tmp_path / "missing.weights.h5", other, broken):
+        with pytest.raises(InputError, match=path.name):
+            models.build("convnet", image_size=32, weights=path)
+
+
+def test_imagenet_weights_are_for_bases():
+    """ImageNet weights for a model of ours are refused with the names of those that have them."""
+    with pytest.raises(InputError, match="mobilenetv2, xception, vgg16, resnet50, mobilenet"):
+        models.build("convnet", weights="imagenet")
+
+
+def test_imagenet_weights_without_internet_are_a_failed_run(monkeypatch):
+    """If Keras cannot download the weights, the message says to bring the file by hand."""
+
+    def offline(**_):
+        raise Exception("URL fetch failure on https://example.org/no_top.h5")  # as keras.utils.get_file does
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    with pytest.raises(RunFailed, match="bring it here"):
+        models.build("mobilenetv2", weights="imagenet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "alexnet"}, "one of dense_single, dense, .*alexnet"),
+        ({"name": "convnet", "image_size": 15}, "at least 16"),
+        ({"name": "xception", "image_size": 70}, "at least 71"),
+        ({"name": "vgg16", "image_size": 31}, "at least 32"),
+        ({"name": "dense", "image_size": 19.2}, "whole number"),
+        ({"name": "dense", "classes": 1}, "`classes` must be a whole number of at least 2"),
+    ],
+)
+def test_what_cannot_be_built_is_an_input_error(arguments, message):
+    """Unknown names and sizes that an architecture shrinks to nothing are refused with what is possible."""
+    with pytest.raises(InputError, match=message):
+        models.build(**arguments)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_smallest_size_is_the_smallest(name):
+    """A model can be built at the least size that its error message names."""
+    with pytest.raises(InputError) as refused:
+        models.build(name, image_size=0)
+    least = int(str(refused.value).split("at least ")[1].split(":")[0])
+    assert models.build(name, image_size=least).output_shape == (None, 5)
+
+
+def test_models_run_on_jax_without_tensorflow():
+    """On the JAX backend a model predicts; only its own file is imported, and TensorFlow is not."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", ON_JAX]
+    done = subprocess.run(command, cwd=HOUSE, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["total"] == pytest.approx(2, abs=1e-4)
+    assert told["rooms"] == ["dense"]
+    assert not told["tensorflow"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "mode"), [(pixel_range.signed, "tf"), (pixel_range.centred, "caffe")], ids=["signed", "centred"]
+)
+def test_pixels_are_what_the_weights_expect(layers, mode):
+    """From [0, 1] to what `preprocess_input` makes of [0, 255]."""
+    images = noise()[0]
+    (layer,) = layers()
+    expected = keras.applications.imagenet_utils.preprocess_input(images * 255, mode=mode)
+
+    np.testing.assert_allclose(layer(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "xception", "mobilenet", "resnet50"])
+def test_the_range_of_the_weights_is_a_choice(name):
+    """It puts one layer without parameters before the base, and a model saved so can be loaded safely."""
+    plain, ranged = (models.build(name, image_size=71, pixels=pixels) for pixels in models.PIXELS)
+
+    assert len(ranged.layers) == len(plain.layers) + 1
+    assert ranged.count_params() == plain.count_params()
+    assert ranged.layers[0].name == ("centred" if name == "resnet50" else "signed")
+
+
+def test_a_range_of_weights_needs_a_base():
+    """Of a model without one it is a mistake."""
+    with pytest.raises(InputError, match="`pixels` must be one of codelab"):
+        models.build("convnet", pixels="weights")
+
+
+def test_a_range_survives_saving(tmp_path):
+    """A layer of ours needs no code in the file: safe mode loads it."""
+    images = noise()[0]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *pixel_range.centred()])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+
+    np.testing.assert_array_equal(again(images), model(images))

@@ -1,0 +1,123 @@
+"""Accuracy, confusion, photos, sheets and curves."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from flowers_core.data import manifest, tfrecords
+from flowers_core.errors import InputError
+from flowers_core.train import contact_sheet, evaluate, plots, recipes
+from flowers_core.train.evaluate import Evaluation
+
+CLASSES = ("daisy", "roses", "tulips")
+
+
+@pytest.fixture
+def found():
+    """Four images: two daisies, one of them taken for a rose, a rose, and no tulip."""
+    given = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1]], np.float32)
+    return Evaluation(classes=CLASSES, labels=np.array([0, 0, 1, 1]), probabilities=given)
+
+
+class ByBrightness(keras.layers.Layer):
+    """A model without weights: all bright images are of class 0, the others of class 1."""
+
+    def call(self, images):
+        bright = keras.ops.cast(keras.ops.mean(images, axis=(1, 2, 3)) > 0.5, "float32")[:, None]
+        return keras.ops.concatenate([bright, 1 - bright, *[0 * bright] * 3], axis=1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return keras.Sequential([keras.Input((32, 32, 3)), ByBrightness()])
+
+
+@pytest.fixture(scope="module")
+def settings(make_photos, tmp_path_factory):
+    room = tmp_path_factory.mktemp("evaluation")
+    tfrecords.write(make_photos(room / "photos", 20), room / "records", image_size=32, shards=4)
+    folder = str(room / "records")
+    return recipes.settle("dense", manifest.load(folder), records=folder, device="cpu", replicas=1, batch_size=3)
+
+
+def test_confusion_counts_each_image_once(found):
+    """Rows are what images are, columns what they are taken for."""
+    assert found.confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert found.accuracy == 0.75
+
+
+def test_shares_of_nothing_are_none(found):
+    """Precision and recall of each class; None where there is nothing to share."""
+    rows = {row["class"]: (row["images"], row["precision"], row["recall"]) for row in found.rows()}
+
+    assert rows["daisy"] == (2, 1.0, 0.5)
+    assert rows["roses"] == (2, pytest.approx(2 / 3), 1.0)
+    assert rows["tulips"] == (0, None, None)
+
+
+@pytest.mark.parametrize(("split", "images"), [("validation", 5), ("training", 15)])
+def test_each_image_of_the_split_is_looked_at(model, settings, split, images):
+    """The shards that validate, or those it learnt from; what was mistaken comes as pixels."""
+    found, mistaken = evaluate.evaluate(model, settings, split=split)
+
+    assert len(found.labels) == images
+    assert mistaken.shape == (sum(found.predicted != found.labels), 32, 32, 3)
+    assert mistaken.dtype == np.uint8
+
+
+def test_other_records_are_taken_whole(model, settings):
+    """All their shards are unseen."""
+    assert len(evaluate.evaluate(model, settings, records=settings.records)[0].labels) == 20
+
+
+def test_an_unknown_split_is_a_mistake(model, settings):
+    """The message lists both."""
+    with pytest.raises(InputError, match="validation, training"):
+        evaluate.evaluate(model, settings, split="test")
+
+
+def test_photos_of_any_size_are_predicted(model, tmp_path):
+    """Each is filled and cropped; one that does not decode is NaN, and the others are not lost."""
+    paths = [str(tmp_path / name) for name in ("bright.jpg", "broken.jpg", "dark.jpg")]
+    Image.new("RGB", (90, 50), (250, 250, 250)).save(paths[0])
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    Image.new("RGB", (20, 31)).save(paths[2])
+    given = evaluate.predict(model, paths, image_size=32)
+
+    assert given.shape == (3, 5)
+    assert given[[0, 2]].argmax(axis=1).tolist() == [0, 1]
+    assert np.isnan(given[1]).all()
+
+
+def test_a_sheet_shows_each_picture(tmp_path):
+    """Nine pictures take two rows, and each is where it belongs."""
+    colours = [np.full((32, 32, 3), 20 * number, np.uint8) for number in range(9)]
+    contact_sheet.write(tmp_path / "sheet.png", colours, [("is daisy", "roses 80%?")] * 9)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+
+    wide, high = contact_sheet.SIDE + contact_sheet.MARGIN, contact_sheet.SIDE + 28 + contact_sheet.MARGIN
+    for number in range(9):
+        top, left = number // 8 * high + 40, number % 8 * wide + 40
+        assert sheet[top, left].tolist() == [20 * number] * 3
+
+
+def test_an_empty_sheet_is_a_sheet(tmp_path):
+    """Nothing mistaken leaves white paper."""
+    contact_sheet.write(tmp_path / "sheet.png", [], [])
+
+    assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
+
+
+def test_curves_are_a_picture(tmp_path):
+    """It is drawn, has ink, and another history draws another."""
+    for name, accuracy in (("low", 0.2), ("high", 0.9)):
+        rows = [
+            {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.2 / epoch, "accuracy": accuracy, "val_accuracy": accuracy}
+            for epoch in (1, 2, 3)
+        ]
+        plots.draw(tmp_path / f"{name}.png", rows, title="a model", goal=(0.7, 0.8))
+    low, high = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("low", "high"))
+
+    assert low.shape == high.shape == (432, 1080, 3)
+    assert (low != high).any()

@@ -1,0 +1,113 @@
+"""The codelab's recipes, and what is chosen instead of them."""
+
+import pytest
+
+from flowers_core import models
+from flowers_core.backends import precision
+from flowers_core.data.manifest import Manifest, Shard
+from flowers_core.errors import InputError
+from flowers_core.train import recipes
+from flowers_core.train.recipes import settle
+
+# codelab, sections 4 to 6: epochs, batch on one GPU or CPU, on 8 cores, augmentation, which shards validate
+TABLE = {
+    "convnet_gap": (20, 32, 128, "none", "first"),
+    "convnet_gap_dense": (10, 64, 128, "none", "first"),
+    "squeezenet": (35, 32, 128, "codelab", "first"),
+    "squeezenet_331": (60, 16, 128, "codelab", "first"),
+    "mobilenetv2": (10, 64, 128, "none", "first"),
+    "xception": (12, 16, 128, "codelab", "last"),
+}
+HERE = {"records": "records", "device": "cpu", "replicas": 1}
+
+
+def written(size=192):
+    return Manifest("records", 1, size, ("daisy", "roses"), (Shard("flowers00-40.tfrec", 40, 1000),))
+
+
+@pytest.mark.parametrize("model", TABLE)
+def test_recipes_are_the_codelabs(model):
+    """Epochs, batch, augmentation and split stand as in its notebooks."""
+    found = recipes.recipe(model)
+
+    assert (found.epochs, found.batch(1), found.batch(8), found.augmentation, found.validation) == TABLE[model]
+
+
+@pytest.mark.parametrize("model", models.NAMES)
+def test_every_model_can_be_settled(model):
+    """Each has a recipe, and what it says is taken where nothing is chosen."""
+    settings = settle(model, written(models.image_size(model)), **HERE)
+
+    assert settings.epochs == recipes.recipe(model).epochs
+    assert settings.cached_features == (model in models.WITH_BASE and model != "xception")
+
+
+def test_a_new_model_has_a_recipe(monkeypatch):
+    """One without a row is trained by a default, in the precision of which nothing has to be known."""
+    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
+    monkeypatch.setattr(models, "NAMES", tuple(models._ROWS))
+    settings = settle("newcomer", written(), **HERE)
+
+    assert (settings.epochs, settings.batch_size, settings.precision, settings.xla) == (20, 32, "float32", False)
+
+
+def test_a_name_that_is_no_model_has_none():
+    """The message names those that are."""
+    with pytest.raises(InputError, match="convnet_gap"):
+        recipes.recipe("alexnet")
+
+
+def test_what_is_chosen_wins():
+    """A choice that is given replaces the recipe's, and one that is None does not."""
+    settings = settle("convnet_gap", written(), **HERE, epochs=2, batch_size=None, augmentation="codelab", seed=3)
+
+    assert (settings.epochs, settings.batch_size, settings.augmentation, settings.seed) == (2, 32, "codelab", 3)
+
+
+def test_images_that_change_are_not_cached():
+    """Features are computed anew in every epoch where colours change; mirror images are as good as images."""
+    assert not settle("mobilenetv2", written(), **HERE, augmentation="codelab").cached_features
+    assert settle("mobilenetv2", written(), **HERE, augmentation="flip").cached_features
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"model": "alexnet"}, "convnet_gap"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"batch_size": 9, "replicas": 2}, "2 replicas"),
+        ({"optimizer": "lion"}, "adam, sgd"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296"),
+        ({"deterministic": True}, "no seed"),
+        ({"precision": "mixed_float16"}, "mixed_bfloat16"),
+        ({"cached_features": True}, "all of which learns"),
+        ({"model": "mobilenetv2", "augmentation": "codelab", "cached_features": True}, "colours that change at random"),
+        ({"augmentation": "blur"}, "none, flip, codelab"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(chosen, said):
+    """Unknown names, numbers too small, choices that exclude each other."""
+    with pytest.raises(InputError, match=said):
+        settle(**{"model": "convnet_gap", "written": written(), **HERE, **chosen})
+
+
+@pytest.mark.parametrize(
+    ("model", "amx", "device", "expected"),
+    [
+        ("squeezenet", True, "cpu", ("mixed_bfloat16", False)),
+        ("squeezenet", False, "cpu", ("float32", False)),
+        ("squeezenet", True, "gpu", ("float32", False)),
+        ("mobilenetv2", True, "cpu", ("float32", False)),
+        ("dense", True, "cpu", ("float32", True)),
+    ],
+)
+def test_a_training_is_as_fast_as_this_machine_does_it(monkeypatch, model, amx, device, expected):
+    """bfloat16 where the CPU multiplies it and the model gains, XLA for what is bound by memory."""
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: amx)
+    settings = settle(model, written(), **{**HERE, "device": device})
+
+    assert (settings.precision, settings.xla) == expected

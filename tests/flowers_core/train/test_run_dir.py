@@ -1,0 +1,114 @@
+"""What is kept of a training, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from flowers_core.errors import InputError
+from flowers_core.train import run_dir
+from flowers_core.train.run_dir import Run, Settings
+
+SETTINGS = Settings(
+    model="dense_single",
+    records="records",
+    image_size=32,
+    classes=("daisy", "roses"),
+    epochs=3,
+    batch_size=4,
+    augmentation="none",
+    shuffle_buffer=1,
+    validation="first",
+)
+ROWS = [{"epoch": 1.0, "val_accuracy": 0.5}, {"epoch": 2.0, "val_accuracy": 0.75}]
+
+
+class Saved:
+    """Stands for a model: writes a text where it is saved, or fails half-way."""
+
+    def __init__(self, text, error=None):
+        self.text, self.error = text, error
+
+    def save(self, path):
+        path.write_text(self.text)
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = Run(tmp_path / "run")
+    made.begin(SETTINGS)
+    return made
+
+
+def test_settings_come_back(run):
+    """What was asked for is read as it was written."""
+    assert run.settings() == SETTINGS
+
+
+def test_rows_come_back(run):
+    """The history is numbers again, and none before the first epoch."""
+    assert run.history() == []
+    run.keep_history(ROWS)
+    assert run.history() == ROWS
+
+
+def test_weights_are_whole_or_the_earlier_ones(run):
+    """A disk that fails while saving leaves what was saved before, and nothing unfinished."""
+    run.keep_model(Saved("first"))
+    with pytest.raises(OSError, match="full"):
+        run.keep_model(Saved("half of the sec", OSError(28, "disk full")))
+
+    assert run.model.read_text() == "first"
+    assert sorted(path.name for path in run.folder.iterdir()) == [run_dir.MODEL, run_dir.SETTINGS]
+
+
+def test_weights_that_are_kept_are_not_overwritten(run):
+    """A second training into the same folder is refused, once there is something to lose."""
+    run.begin(SETTINGS)
+    run.keep_model(Saved("weights"))
+    with pytest.raises(InputError, match="--resume"):
+        run.begin(SETTINGS)
+
+
+def test_only_the_number_of_epochs_may_change(run):
+    """What goes on is what was begun; each difference is named."""
+    run.check_same(replace(SETTINGS, epochs=30))
+    with pytest.raises(InputError, match=r"model='dense' instead of 'dense_single'.*batch_size=8 instead of 4"):
+        run.check_same(replace(SETTINGS, model="dense", batch_size=8))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "without training.json"),
+        ("{", "as it was written"),
+        ('{"format": 2, "model": "dense"}', "as it was written"),
+        (json.dumps({"format": 1}), "format 1"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(tmp_path, text, said):
+    """None, damaged, incomplete or of another version: each is said."""
+    if text is not None:
+        (tmp_path / run_dir.SETTINGS).write_text(text)
+    with pytest.raises(InputError, match=said):
+        Run(tmp_path).settings()
+
+
+def test_a_damaged_history_is_named(run):
+    """A number that is none is said with the file."""
+    (run.folder / run_dir.HISTORY).write_text("epoch,loss\n1,half")
+    with pytest.raises(InputError, match=r"history\.csv must be as it was written"):
+        run.history()
+
+
+def test_what_is_left_out_is_that_of_the_beginning(run):
+    """Who goes on need not say again what was asked for; what is asked for now wins."""
+    run.begin(replace(SETTINGS, epochs=50))
+
+    assert run.chosen({"epochs": None, "batch_size": 8, "seed": None}) == {
+        "epochs": 50,
+        "batch_size": 8,
+        "seed": SETTINGS.seed,
+    }
