@@ -98,7 +98,7 @@ def refuse_uncommitted() -> None:
     Raises:
         RuntimeError: Unless FLOWERS_DIRTY=1 says that it is meant.
     """
-    changed = facts.uncommitted() if facts.is_installed_from_house() else []
+    changed = facts.uncommitted_files() if facts.is_installed_from_checkout() else []
     if changed and os.environ.get("FLOWERS_DIRTY") != "1":
         raise RuntimeError(
             f"uncommitted changes would be filed under a clean commit: {', '.join(changed[:5])}. "

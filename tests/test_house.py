@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parents[1]
-ROOMS = [path for folder in ("flowers_core", "bench") for path in sorted((HOUSE / folder).rglob("*.py"))]
-TESTS = sorted((HOUSE / "tests").rglob("test_*.py"))
+PROJECT_ROOT = Path(__file__).parents[1]
+ROOMS = [path for folder in ("flowers_core", "bench") for path in sorted((PROJECT_ROOT / folder).rglob("*.py"))]
+TESTS = sorted((PROJECT_ROOT / "tests").rglob("test_*.py"))
 
 
 def named(path):
-    return str(path.relative_to(HOUSE))
+    return str(path.relative_to(PROJECT_ROOT))
 
 
 def lines(path):
@@ -55,7 +55,7 @@ def test_discovery_is_cold():
         "for room in pkgutil.walk_packages(bench.__path__, 'bench.'): importlib.import_module(room.name)\n"
         "print([name for name in ('tensorflow', 'keras', 'jax', 'pandas', 'scipy') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -70,16 +70,20 @@ def test_help_loads_no_framework(door):
         "except SystemExit: pass\n"
         "print([name for name in ('tensorflow', 'keras', 'jax', 'pandas', 'numpy', 'rich') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_no_registry_and_no_machine_is_named():
     """Pins carry no address, and no tracked text names a package registry's host or an absolute home."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     texts = [
-        HOUSE / name for name in tracked if Path(name).suffix in {".py", ".toml", ".txt", ".json", ".md", ".jsonc"}
+        PROJECT_ROOT / name
+        for name in tracked
+        if Path(name).suffix in {".py", ".toml", ".txt", ".json", ".md", ".jsonc"}
     ]
     hosts = re.compile(r"pypi\.org|pythonhosted|npmjs\.|registry\.npm|deb\.debian|/root/|/work/")
 
@@ -91,7 +95,7 @@ def test_no_registry_and_no_machine_is_named():
 
 def test_the_readme_shows_both_commands():
     """A newcomer finds the two commands in the first 40 lines."""
-    beginning = "\n".join((HOUSE / "README.md").read_text().splitlines()[:40])
+    beginning = "\n".join((PROJECT_ROOT / "README.md").read_text().splitlines()[:40])
 
     assert "make bench" in beginning
     assert "make test" in beginning
@@ -99,7 +103,7 @@ def test_the_readme_shows_both_commands():
 
 def test_the_readme_leads_somewhere():
     """Every relative link of the README is a file that is there."""
-    links = re.findall(r"\]\(([^)#:]+)\)", (HOUSE / "README.md").read_text())
+    links = re.findall(r"\]\(([^)#:]+)\)", (PROJECT_ROOT / "README.md").read_text())
 
     assert links
-    assert [link for link in links if not (HOUSE / link).exists()] == []
+    assert [link for link in links if not (PROJECT_ROOT / link).exists()] == []

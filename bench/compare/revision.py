@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare import venvs
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results.durable import replace_durably
 from bench.run.failures import InputError, ReportedError, RunFailed
 
 WORKTREE = "WORKTREE"  # stands for the work as it lies in the tree, committed or not
-CACHE = HOUSE / ".asv"
+CACHE = PROJECT_ROOT / ".asv"
 
 PACKAGE, CONSTRAINTS = "flowers_core", "constraints.txt"
 README = "README.md"  # a wheel does not build without it, and runs the same whatever it says
@@ -67,7 +67,7 @@ class Built:
     path: str
 
 
-def resolve(name: str, *, repo: Path = HOUSE) -> Revision:
+def resolve(name: str, *, repo: Path = PROJECT_ROOT) -> Revision:
     """Finds a revision.
 
     Args:
@@ -98,7 +98,7 @@ def build(
     revision: Revision,
     *,
     extras: Sequence[str] = (),
-    repo: Path = HOUSE,
+    repo: Path = PROJECT_ROOT,
     cache: Path = CACHE,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Built:
@@ -135,7 +135,7 @@ def build(
 
 
 @functools.cache
-def ruler(*, house: Path = HOUSE, cache: Path = CACHE) -> Path:
+def ruler(*, house: Path = PROJECT_ROOT, cache: Path = CACHE) -> Path:
     """A snapshot of the laboratory as it lies here, which later edits do not change.
 
     One process takes it once: both sides of a comparison get the same, though the second is built minutes later.

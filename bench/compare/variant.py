@@ -27,7 +27,7 @@ class Side:
     cell: Cell
     source: Source = field(default_factory=Source)
     python: str = sys.executable
-    path: str = str(machine.HOUSE)
+    path: str = str(machine.PROJECT_ROOT)
     code: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
     classes: int = CLASSES

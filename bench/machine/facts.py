@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.machine.cpu_time import worker_ids
 
-HOUSE = Path(__file__).parents[2]
+PROJECT_ROOT = Path(__file__).parents[2]
 
 BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than this deserves a mark
 
@@ -155,15 +155,15 @@ def code_digest() -> str:
     return digest.hexdigest()[:12]
 
 
-def is_installed_from_house() -> bool:
+def is_installed_from_checkout() -> bool:
     """Whether `flowers_core` is the working tree's own, not a wheel of some commit."""
     spec = find_spec("flowers_core")
-    return Path(spec.submodule_search_locations[0]).resolve().parent == HOUSE
+    return Path(spec.submodule_search_locations[0]).resolve().parent == PROJECT_ROOT
 
 
-def uncommitted() -> list[str]:
+def uncommitted_files() -> list[str]:
     """Files of the code under test and of the laboratory that differ from the commit."""
-    lines = _output("git", "status", "--porcelain", "--", "flowers_core", "bench", cwd=HOUSE).splitlines()
+    lines = _output("git", "status", "--porcelain", "--", "flowers_core", "bench", cwd=PROJECT_ROOT).splitlines()
     return [line.split(maxsplit=1)[-1] for line in lines]
 
 
@@ -174,8 +174,8 @@ def code() -> dict:
         `commit` (40 digits, empty outside git), `dirty` (whether the tree differs from it; False for a wheel, which
         asv builds from the commit), `digest` (of the source itself).
     """
-    if is_installed_from_house():
-        commit, dirty = _output("git", "rev-parse", "HEAD", cwd=HOUSE), bool(uncommitted())
+    if is_installed_from_checkout():
+        commit, dirty = _output("git", "rev-parse", "HEAD", cwd=PROJECT_ROOT), bool(uncommitted_files())
     else:
         commit, dirty = os.environ.get("ASV_COMMIT", ""), False
     return {"commit": commit, "dirty": dirty, "digest": code_digest()}

@@ -21,7 +21,7 @@ from bench.input.object_store.measure import Reading
 from bench.input.stall import emulate, stages
 from bench.input.stall.emulate import Emulated
 from bench.input.stall.stages import Stages
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results import durable, measurement
 from bench.results.measurement import Measurement
 from bench.run import peak
@@ -30,7 +30,7 @@ from bench.training import run
 from bench.training.run import Trained
 from flowers_core.errors import InputError
 
-RESULTS = HOUSE / "results"
+RESULTS = PROJECT_ROOT / "results"
 TRACES_BYTES, TRACES_DAYS = 500_000_000, 90  # what traces may take of the disk, and how long they are kept
 
 

@@ -35,7 +35,7 @@ MEMORY_SHARE = 0.9  # of what the machine has free when the cell starts
 NEAR_LIMIT = 0.7
 
 
-def environment(cell: Cell, *, path: str = str(facts.HOUSE)) -> dict[str, str]:
+def environment(cell: Cell, *, path: str = str(facts.PROJECT_ROOT)) -> dict[str, str]:
     """Variables for a process that measures a cell, with the ruler from `path`."""
     chosen = {**os.environ, "KERAS_BACKEND": cell.backend, "PYTHONPATH": path}
     storage.settle_client(chosen)

@@ -11,7 +11,7 @@ import pytest
 
 from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
 from bench.machine import facts
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 from bench.training import run
 
@@ -31,7 +31,7 @@ def discovered(tmp_path_factory):
     """What asv's own discovery finds, in a process of its own."""
     found = tmp_path_factory.mktemp("asv") / "found.json"
     subprocess.run(
-        [sys.executable, asv.benchmark.__file__, "discover", str(HOUSE / "bench"), str(found)],
+        [sys.executable, asv.benchmark.__file__, "discover", str(PROJECT_ROOT / "bench"), str(found)],
         check=True, capture_output=True, cwd=found.parent,
     )  # fmt: skip
     return {one["name"]: one for one in json.loads(found.read_text())}
@@ -55,7 +55,11 @@ def test_every_benchmark_is_a_time_with_a_version_and_rounds(discovered, name):
 def test_asv_accepts_the_suites(discovered):
     """Asv's own check of the suites passes, in this environment."""
     done = subprocess.run(
-        [sys.executable, "-m", "asv", "check", "--python=same"], cwd=HOUSE, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "asv", "check", "--python=same"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert discovered
@@ -64,8 +68,8 @@ def test_asv_accepts_the_suites(discovered):
 
 def test_uncommitted_changes_are_refused(monkeypatch):
     """Asv would file the tree under the clean commit: the suite stops and says what to do."""
-    monkeypatch.setattr(facts, "uncommitted", lambda: ["bench/cli.py"])
-    monkeypatch.setattr(facts, "is_installed_from_house", lambda: True)
+    monkeypatch.setattr(facts, "uncommitted_files", lambda: ["bench/cli.py"])
+    monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: True)
     with pytest.raises(RuntimeError, match=r"bench/cli.py.*FLOWERS_DIRTY=1"):
         step_time.StepTime().setup("dense", 8)
 
@@ -75,8 +79,8 @@ def test_uncommitted_changes_are_refused(monkeypatch):
 
 def test_a_wheel_is_never_dirty(monkeypatch):
     """Asv builds wheels from commits: the tree beside them does not count."""
-    monkeypatch.setattr(facts, "uncommitted", lambda: ["bench/cli.py"])
-    monkeypatch.setattr(facts, "is_installed_from_house", lambda: False)
+    monkeypatch.setattr(facts, "uncommitted_files", lambda: ["bench/cli.py"])
+    monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: False)
 
     step_time.StepTime().setup("dense", 8)
 
@@ -84,7 +88,9 @@ def test_a_wheel_is_never_dirty(monkeypatch):
 def test_missing_records_are_na_with_the_way_out(monkeypatch):
     """A pipeline without data shows n/a and says what to run."""
     monkeypatch.setattr(suite, "refuse_uncommitted", lambda: None)
-    monkeypatch.setattr(suite.data_source, "FILLED", {"photos": HOUSE / "none", "records": HOUSE / "none"})
+    monkeypatch.setattr(
+        suite.data_source, "FILLED", {"photos": PROJECT_ROOT / "none", "records": PROJECT_ROOT / "none"}
+    )
     with pytest.raises(NotImplementedError, match="make bench"):
         input_throughput.InputThroughput().setup("records_parallel")
 

@@ -3,13 +3,13 @@
 import subprocess
 from pathlib import Path
 
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from flowers_core.errors import InputError
 
 SHORT = 8  # digits of a commit in tables, as in names of asv's files
 
 
-def line(repository: Path = HOUSE, *, branch: str = "HEAD") -> dict[str, str]:
+def line(repository: Path = PROJECT_ROOT, *, branch: str = "HEAD") -> dict[str, str]:
     """The first-parent line of a branch: what it pointed at, one after the other; the oldest first.
 
     Commits of merged branches are no part of it: between two of them the code does not change step by step.

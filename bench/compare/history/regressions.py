@@ -8,7 +8,7 @@ from bench.compare.history import asv_series as serieses
 from bench.compare.history import bisect, change_points, commits
 from bench.compare.history.asv_series import Series
 from bench.compare.history.change_points import Candidate, Unjudged
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
@@ -80,7 +80,7 @@ class History:
 def find(
     results: Path = serieses.ASV,
     *,
-    repository: Path = HOUSE,
+    repository: Path = PROJECT_ROOT,
     branch: str = "HEAD",
     tell: Callable[[str], object] = lambda _: None,
     detect: change_points.Detect | None = None,

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli import main as bench_cli
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 from bench.run import matrix
 from flowers_core.cli import main as core_cli
@@ -45,7 +45,7 @@ def test_every_word_has_help_with_an_example(command, word):
 
 def test_the_readme_shows_every_word():
     """Each word of both doors stands in the README."""
-    readme = (HOUSE / "README.md").read_text()
+    readme = (PROJECT_ROOT / "README.md").read_text()
     doors = {"bench": bench_cli.cli, "flowers_core": core_cli.cli}
     missing = [
         f"{door} {word}" for door, cli in doors.items() for word in cli.commands if f"{door} {word}" not in readme
@@ -230,7 +230,7 @@ def test_an_interrupted_comparison_keeps_its_units(tmp_path):
     """Ctrl-C prints a partial verdict, keeps the units, leaves no process, and exits 130."""
     axis = ("--axis", "precision=float32,mixed_bfloat16", "--model", "dense_single")
     command = [sys.executable, "-m", "bench", "compare", *axis, "--results", str(tmp_path)]
-    comparison = subprocess.Popen(command, cwd=HOUSE, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    comparison = subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not store.load_units(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.results import store as ledger
 
 
@@ -21,7 +21,7 @@ def command(little_garden, little_records, tmp_path):
 def test_disk_and_store_are_read_in_turns(command, tmp_path):
     """One round of one pipeline: two readings, of which the second asked a store; a table; exit 0."""
     few = ["--latency", "1ms", "--pipeline", "records_parallel", "--rounds", "1", "--seconds", "0.1"]
-    done = subprocess.run([*command, *few], cwd=HOUSE, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *few], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
     disk, far = ledger.load_readings(tmp_path)
 
     assert done.returncode == 0, done.stderr
@@ -34,7 +34,7 @@ def test_disk_and_store_are_read_in_turns(command, tmp_path):
 def test_serving_prints_what_another_program_needs(command):
     """Lines to export, then it serves until Ctrl-C: exit 130."""
     serving = subprocess.Popen(
-        [*command, "--serve"], cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*command, "--serve"], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     said = serving.stderr.readline()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 
 
 def command(*arguments):
@@ -17,7 +17,9 @@ def test_ctrl_c_keeps_what_has_ended(tmp_path, little_garden, little_records):
     """Interrupted in the second process, it exits with 130, without a traceback, and the first measurement is kept."""
     data = ("--photos", little_garden, "--records", little_records, "--results", tmp_path)
     words = command("feed", "--model", "dense_single", "--batch-size", 4, "--seconds", 0.1, *data)
-    with subprocess.Popen(words, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
         while running.poll() is None and not list(tmp_path.glob("measurements/*.jsonl")):
             time.sleep(0.1)
         running.send_signal(signal.SIGINT)
@@ -35,7 +37,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, little_records):
     path = tmp_path / "other.jsonl"
     path.write_text('{"hello": 1}\n')
     words = command("feed", "--model", "dense", "--records", little_records, "--emulate", path, "--results", tmp_path)
-    done = subprocess.run(words, cwd=HOUSE, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert "training steps on a resident batch" in done.stderr
@@ -45,7 +47,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, little_records):
 def test_nothing_to_feed_with_is_refused(tmp_path):
     """An empty folder of records is named."""
     words = command("feed", "--model", "dense", "--records", tmp_path, "--results", tmp_path / "results")
-    done = subprocess.run(words, cwd=HOUSE, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert "must hold records" in done.stderr

@@ -25,7 +25,7 @@ more = ["psutil"]
 packages = ["flowers_core"]
 """
 
-PIN = next(line for line in (revision.HOUSE / "constraints.txt").read_text().splitlines() if "psutil==" in line)
+PIN = next(line for line in (revision.PROJECT_ROOT / "constraints.txt").read_text().splitlines() if "psutil==" in line)
 
 
 def git(repo, *words):

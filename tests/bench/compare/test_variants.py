@@ -99,7 +99,7 @@ def test_revisions_run_their_own_code_under_one_ruler(built, monkeypatch):  # no
     monkeypatch.setattr(
         revision, "resolve", lambda name: revision.Revision(name=name, commit=40 * "a", digest=found[name])
     )
-    monkeypatch.setattr(facts, "uncommitted", list)
+    monkeypatch.setattr(facts, "uncommitted_files", list)
     told = []
     (match, _) = variants.of_revisions(CELLS, "main", "topic", Source(), tell=told.append)
 
@@ -112,7 +112,7 @@ def test_revisions_run_their_own_code_under_one_ruler(built, monkeypatch):  # no
 def test_the_same_code_twice_and_a_dirty_tree_are_told(built, monkeypatch):  # noqa: ARG001
     """Both are allowed, and neither in silence."""
     monkeypatch.setattr(revision, "resolve", lambda name: revision.Revision(name=name, commit="c", digest="same"))
-    monkeypatch.setattr(facts, "uncommitted", lambda: ["flowers_core/images.py"])
+    monkeypatch.setattr(facts, "uncommitted_files", lambda: ["flowers_core/images.py"])
     told = []
     variants.of_revisions(CELLS, "HEAD", "HEAD", Source(), tell=told.append)
 

@@ -56,7 +56,7 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "flowers_core" / "a.py").write_text("")
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
-    monkeypatch.setattr(facts, "HOUSE", tmp_path)
+    monkeypatch.setattr(facts, "PROJECT_ROOT", tmp_path)
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def test_a_clean_tree_is_clean(repository):
     (repository / "results").mkdir()
     (repository / "results" / "x.jsonl").write_text("{}")
 
-    assert facts.uncommitted() == []
+    assert facts.uncommitted_files() == []
 
 
 def test_a_changed_tree_is_dirty(repository):
@@ -73,7 +73,7 @@ def test_a_changed_tree_is_dirty(repository):
     (repository / "flowers_core" / "a.py").write_text("1")
     (repository / "flowers_core" / "b.py").write_text("")
 
-    assert facts.uncommitted() == ["flowers_core/a.py", "flowers_core/b.py"]
+    assert facts.uncommitted_files() == ["flowers_core/a.py", "flowers_core/b.py"]
 
 
 @pytest.mark.parametrize(("ours", "share"), [(0.0, 0.5), (30.0, 0.35), (100.0, 0.0)])

@@ -136,7 +136,7 @@ job = Job(cell=Cell(model="dense_single", batch_size=4, image_size=32), effort=E
 open({str(tmp_path / "ready")!r}, "w").close()
 spawn.spawn(job)
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=process.facts.HOUSE)
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=process.facts.PROJECT_ROOT)
     try:
         deadline = time.monotonic() + 60
         measuring = []

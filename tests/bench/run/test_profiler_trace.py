@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from bench.run import profiler_trace, xprof
 
 
@@ -161,7 +161,7 @@ found = trace.take(step, Path({str(tmp_path)!r}), backend="jax", step_seconds=0.
 assert found["problem"] == "", found["problem"]
 assert found["steps"] == 6, found
 """
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(HOUSE)}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
@@ -169,7 +169,7 @@ assert found["steps"] == 6, found
 
 def test_the_sample_that_is_committed_opens():
     """Whoever has not traced yet can look at one."""
-    samples = sorted((HOUSE / "results" / "reference" / "traces").glob("*/*/"))
+    samples = sorted((PROJECT_ROOT / "results" / "reference" / "traces").glob("*/*/"))
     found = [profiler_trace.read(folder) for folder in samples]
 
     assert [(one.problem, one.steps > 0, one.bytes < 1_000_000) for one in found] == [("", True, True)]

@@ -20,7 +20,7 @@ from flowers_core.input import training_data
 
 CLASSES = photos.CLASSES
 SIZE = 24
-HOUSE = Path(__file__).parents[3]
+PROJECT_ROOT = Path(__file__).parents[3]
 
 
 def serialized(path):
@@ -125,7 +125,7 @@ except OSError as error:
 def test_full_disk(twenty, tmp_path, contents):
     """When a file finds no room, that is an OSError that names the folder, and nothing is left."""
     command = [sys.executable, "-c", ON_A_FULL_DISK, twenty.folder, tmp_path]
-    out = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
     assert "File too large" in out
     assert f"'{tmp_path}'" in out
     assert contents(tmp_path) == {}

@@ -21,8 +21,8 @@ from flowers_core.models import pixel_range
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-HOUSE = Path(__file__).parents[3]
-MOBILENETV2_WEIGHTS = HOUSE.parent / "shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5"
+PROJECT_ROOT = Path(__file__).parents[3]
+MOBILENETV2_WEIGHTS = PROJECT_ROOT.parent / "shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5"
 
 # name, image size, layers, what goes into the last layer, parameters, of which learn
 TABLE = [
@@ -235,7 +235,7 @@ def test_models_run_on_jax_without_tensorflow():
         pytest.skip("JAX is not installed")
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", ON_JAX]
-    done = subprocess.run(command, cwd=HOUSE, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["total"] == pytest.approx(2, abs=1e-4)

@@ -21,7 +21,7 @@ from flowers_core import errors
 from flowers_core.data import photos
 from flowers_core.synthetic import dataset, photo
 
-HOUSE = Path(__file__).parents[3]
+PROJECT_ROOT = Path(__file__).parents[3]
 SHARES = np.array([*dataset.COUNTS.values()]) / dataset.FULL
 
 
@@ -94,7 +94,7 @@ def test_files_are_like_the_real_ones(drawn):
 
 def test_bytes_per_pixel_are_like_the_real_ones(drawn):
     """Photos are compressed about as well as 1000 real ones: 0.60 bytes a pixel, and as unevenly."""
-    real = HOUSE.parent / "shared" / "flower_photos"
+    real = PROJECT_ROOT.parent / "shared" / "flower_photos"
     if not real.is_dir():
         pytest.skip("no real photos beside the project")
 
@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_no_half_photo(small, tmp_path, contents):
         "except OSError as error: print(error)"
     )
     command = [sys.executable, "-c", code, tmp_path / "new", str(max(sizes) - 1)]
-    out = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
     assert "File too large" in out
     assert str(tmp_path / "new") + "'" in out
     before = contents(small)
@@ -276,7 +276,7 @@ def test_a_change_of_the_drawing_is_not_forgotten():
     If photos of a seed have changed, raise DRAWING: a folder of old ones would be taken for one of new ones. In
     any case write the new hash beside it.
     """
-    files = (HOUSE / "flowers_core" / f"{name}.py" for name in ("painting", "petals", "backdrops"))
+    files = (PROJECT_ROOT / "flowers_core" / f"{name}.py" for name in ("painting", "petals", "backdrops"))
     assert sha256(b"".join(path.read_bytes() for path in files)).hexdigest() == dataset.DRAWN_BY
 
 
@@ -296,7 +296,7 @@ def test_a_stopped_drawing_leaves_whole_photos_and_no_process(tmp_path, sent):
     """After Ctrl-C, or when the parent is killed, photos are whole, the processes end, and drawing goes on."""
     code = "import sys; from flowers_core import garden; garden.draw(sys.argv[1], count=2000, processes=2)"
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path / "new"], cwd=HOUSE, stderr=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", code, tmp_path / "new"], cwd=PROJECT_ROOT, stderr=subprocess.PIPE, start_new_session=True
     )
     while parent.poll() is None and not any(tmp_path.glob("new/*/*.jpg")):
         time.sleep(0.02)
@@ -320,5 +320,7 @@ def test_drawing_loads_no_framework():
         "painting.photo('roses', np.random.SeedSequence(0))\n"
         "print([name for name in ('tensorflow', 'keras', 'jax', 'pandas', 'scipy') if name in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert out.strip() == "[]"

@@ -14,7 +14,7 @@ from flowers_core import models
 from flowers_core.errors import InputError
 from flowers_core.train import flops
 
-HOUSE = Path(__file__).parents[3]
+PROJECT_ROOT = Path(__file__).parents[3]
 
 # models whose gradient is lowered as well: one of each way of learning, and quick to lower
 TRAINED = ("dense_single", "dense", "convnet", "convnet_gap", "squeezenet_small", "mobilenetv2", "vgg16")
@@ -56,7 +56,7 @@ def xla():
         pytest.skip("JAX, whose counts these are compared with, is not installed")
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", XLA_COUNTS, *TRAINED]
-    done = subprocess.run(command, cwd=HOUSE, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -180,5 +180,5 @@ def test_names_and_costs_are_cold():
         "import sys, flowers_core.models, flowers_core.train.flops, flowers_core.backends.precision, flowers_core.train.schedules\n"  # noqa: E501
         "print([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

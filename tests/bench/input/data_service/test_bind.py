@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench.input.data_service import bind
-from bench.machine.facts import HOUSE
+from bench.machine.facts import PROJECT_ROOT
 from flowers_core.errors import InputError
 
 # In a process of its own: it would keep every socket of the tests to one address.
@@ -31,7 +31,7 @@ print(before, count, [answers(host) for host in hosts])
 
 def test_a_socket_is_kept_to_one_address():
     """What listened everywhere answers at the address that was wanted, and nowhere else."""
-    done = subprocess.run([sys.executable, "-c", KEPT], cwd=HOUSE, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", KEPT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     before, _, after = done.stdout.strip().partition(" 1 ")
 
     assert before.startswith("[True, True")
