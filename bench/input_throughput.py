@@ -2,13 +2,13 @@
 
 from bench import suite
 from bench.results.cell import NO_MODEL, Cell
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 
 class InputThroughput(suite.Suite):
     """Seconds an image, 192 px, in batches of 32."""
 
-    params = [list(registry.NAMES)]
+    params = [list(PIPELINES)]
     param_names = ["pipeline"]
 
     def cell(self, pipeline):

@@ -8,7 +8,7 @@ import click
 from bench.cli import options
 from bench.compare.inject import KINDS
 from flowers_core import models
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 FAILED, NOTHING = 1, 3
 CALIBRATION_UNITS = 8
@@ -18,7 +18,7 @@ CHOICE = options.together(
     click.option("--model", "named", multiple=True, metavar="NAME[,NAME]",
                  help=f"May be given again: {', '.join(models.NAMES)}. [a few of each kind]"),
     click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]",
-                 help=f"May be given again: {', '.join(registry.NAMES)}; alone, or feeding the models."),
+                 help=f"May be given again: {', '.join(PIPELINES)}; alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE[,VALUE]",

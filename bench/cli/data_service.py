@@ -6,9 +6,9 @@ from bench.cli import options
 from flowers_core import progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
-RECORDS = [name for name, reads in registry.READS.items() if reads == "records" and name not in registry.BY_PYTHON]
+RECORDS = [name for name, pipeline in PIPELINES.items() if pipeline.reads == "records" and pipeline.distributable]
 
 
 class Numbers(click.ParamType):

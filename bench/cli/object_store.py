@@ -13,7 +13,7 @@ from bench.cli import options
 from flowers_core import progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 
 @click.command()
@@ -82,9 +82,9 @@ def _checked(piped, source) -> tuple[str, ...]:
     from bench.input.object_store import measure
 
     for name in piped:
-        one_of("pipeline", name, registry.NAMES)
+        one_of("pipeline", name, PIPELINES)
     chosen = tuple(piped) or measure.PIPELINES
-    for reads in dict.fromkeys(registry.READS[name] for name in chosen):
+    for reads in dict.fromkeys(PIPELINES[name].reads for name in chosen):
         source.describe(reads)
     return chosen
 

@@ -12,7 +12,7 @@ from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 AUTOTUNE_SECONDS = 2.0
 
@@ -28,7 +28,7 @@ AUTOTUNE_SECONDS = 2.0
 @click.option(
     "--model", "named", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(models.NAMES)}. [those of the profile]"
 )
-@click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(registry.NAMES)}.")
+@click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(PIPELINES)}.")
 @click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option(

@@ -12,14 +12,14 @@ from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 CELL = options.together(
     click.option("--model", type=click.Choice([*models.NAMES, NO_MODEL]), metavar="NAME",
                  help=f"{', '.join(models.NAMES)}; or `{NO_MODEL}` for the pipeline alone."),
-    click.option("--pipeline", type=click.Choice([*registry.NAMES, RESIDENT]), default=RESIDENT, metavar="NAME",
+    click.option("--pipeline", type=click.Choice([*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,
-                 help=f"{', '.join(registry.NAMES)}; or `{RESIDENT}`, one batch of noise kept on the device."),
+                 help=f"{', '.join(PIPELINES)}; or `{RESIDENT}`, one batch of noise kept on the device."),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Over all replicas."),
     click.option("--image-size", type=click.IntRange(1), help="Side in pixels. [what the model was designed for]"),
     click.option("--mode", type=click.Choice(MODES), default="train", show_default=True),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from flowers_core import models
 from flowers_core.backends import devices, precision
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
@@ -15,8 +15,7 @@ BACKENDS = ("tensorflow", "jax")
 
 def is_cached(pipeline: str) -> bool:
     """Whether a pipeline keeps what it has decoded, so that its first epoch is unlike all others."""
-    # code under test that is older does not say which do
-    return pipeline in getattr(registry, "CACHED", ("records_cached", "records_batches_cached"))
+    return pipeline in PIPELINES and PIPELINES[pipeline].cached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Cell:
 
     Attributes:
         model: An architecture of `flowers_core.models.NAMES`, or `none` for the pipeline alone.
-        pipeline: A way of feeding of `flowers_core.input.registry.NAMES`, or `resident` for the step alone.
+        pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, or `resident` for the step alone.
         batch_size: Images a step over all replicas (the global batch).
         image_size: Side of the square images in pixels.
         mode: `train` (forward, backward, update) or `predict` (forward).
@@ -47,7 +46,7 @@ class Cell:
 
     def __post_init__(self):
         one_of("model", self.model, (*models.NAMES, NO_MODEL))
-        one_of("pipeline", self.pipeline, (*registry.NAMES, RESIDENT))
+        one_of("pipeline", self.pipeline, (*PIPELINES, RESIDENT))
         one_of("mode", self.mode, MODES)
         one_of("device", self.device, devices.DEVICES)
         one_of("precision", self.precision, precision.PRECISIONS)
@@ -96,7 +95,7 @@ class Cell:
     @property
     def reads(self) -> str:
         """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
-        return registry.READS.get(self.pipeline, "")
+        return PIPELINES[self.pipeline].reads if self.pipeline in PIPELINES else ""
 
     def to_json(self) -> dict:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""

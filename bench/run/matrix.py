@@ -5,7 +5,7 @@ from dataclasses import replace
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 # Without pooling every layer works at full resolution, and some see 331 pixels: on a CPU a step of 32 images takes
 # many seconds and 7 GB. They are measured in small batches.
@@ -32,7 +32,7 @@ def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[C
 
 def _pipelines() -> list[Cell]:
     """Each way of feeding, alone."""
-    return [Cell(model=NO_MODEL, pipeline=name) for name in registry.NAMES]
+    return [Cell(model=NO_MODEL, pipeline=name) for name in PIPELINES]
 
 
 def quick(**place) -> list[Cell]:

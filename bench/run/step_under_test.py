@@ -9,7 +9,7 @@ from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run import sync
 from bench.run.data_source import Source
 from flowers_core.backends import devices, precision
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
 MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
@@ -79,10 +79,10 @@ def at_once(cell: Cell) -> int:
 
     1 where nothing makes several, or the code under test is older than the question.
     """
-    asked = getattr(registry, "at_once", None)
-    if not asked or cell.pipeline not in registry.BY_WORKERS:
+    pipeline = PIPELINES.get(cell.pipeline)
+    if not pipeline or not pipeline.by_processes:
         return 1
-    each = asked(cell.pipeline, image_size=cell.image_size, batch_size=cell.batch_size)
+    each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
     return each * len(os.sched_getaffinity(0))
 
 
@@ -124,7 +124,7 @@ def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], objec
 
     with precision.use(cell.precision), device.scope():
         model = models.build(cell.model, image_size=cell.image_size, classes=classes)
-        if cell.pipeline in registry.YIELDS_UINT8:
+        if cell.pipeline != RESIDENT and PIPELINES[cell.pipeline].dtype == "uint8":
             model = models.from_uint8(model)
         fit.compile_model(model, xla=cell.xla)
         run = (step.train if cell.mode == "train" else step.predict)(model, batches)

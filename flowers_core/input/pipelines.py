@@ -1,18 +1,20 @@
 """The input pipelines: photos or records -> batches, one short function for each way of feeding.
 
 Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size, 3)`, float32 in [0, 1] or
-uint8 where `pipelines.YIELDS_UINT8` says so, and labels int64 `(batch,)`.
+uint8 as `registry.PIPELINES` says, and labels int64 `(batch,)`.
 """
 
 import os
 from itertools import chain, islice, repeat
+from pkgutil import resolve_name
 
 import tensorflow as tf
 
 from flowers_core import errors
 from flowers_core.data import images, manifest, storage, tfrecords
 from flowers_core.data.tfrecord_reader import places
-from flowers_core.input import decode_pool, fast_decode, generator_dataset, registry
+from flowers_core.input import decode_pool, fast_decode, generator_dataset
+from flowers_core.input.registry import PIPELINES
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
 
@@ -24,11 +26,11 @@ BUCKET_PHOTOS = 64
 
 
 def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | None = 1) -> tf.data.Dataset:
-    """Builds one of `registry.NAMES`, to be measured.
+    """Builds a pipeline of `registry.PIPELINES`, to be measured.
 
     Args:
-        name: A way of feeding; the functions below say what each is.
-        source: `photos.Photos` where `registry.READS[name]` is "photos", else the paths of the shards.
+        name: Its name; the functions below say what each pipeline does.
+        source: `photos.Photos` where it reads photos, else the paths of the shards.
         image_size: Side of the images in pixels; that of the records where records are read.
         batch_size: Images a batch.
         epochs: Passes over the source, whose last batch may be smaller; None repeats for ever, in whole
@@ -37,8 +39,8 @@ def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | 
     Raises:
         InputError: If the name is unknown, the source not of the kind it reads or empty, or a number below 1.
     """
-    errors.one_of("name", name, registry.NAMES)
-    reads_photos = registry.READS[name] == "photos"
+    errors.one_of("name", name, PIPELINES)
+    reads_photos = PIPELINES[name].reads == "photos"
     if hasattr(source, "paths") != reads_photos or isinstance(source, str) or not len(source):
         raise errors.InputError(
             f"`source` must be {'Photos' if reads_photos else 'paths of shards'}, at least one, "
@@ -49,7 +51,8 @@ def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | 
             f"`image_size`, `batch_size` and `epochs` must be 1 or more (`epochs` may be None: for ever). "
             f"Received: image_size={image_size}, batch_size={batch_size}, epochs={epochs}"
         )
-    return globals()[name](source, image_size=image_size, batch_size=batch_size, epochs=epochs)
+    function = resolve_name(PIPELINES[name].build)
+    return function(source, image_size=image_size, batch_size=batch_size, epochs=epochs)
 
 
 def photos_one_by_one(photos, *, image_size, batch_size, epochs):
@@ -132,7 +135,7 @@ def records_turbo(shards, *, image_size, batch_size, epochs):
 def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
     """Batches that processes make of items, which `items()` gives anew for each epoch."""
     whole = epochs is None
-    several = batch_size * registry.at_once(f"{kind}_turbo", image_size=image_size, batch_size=batch_size)
+    several = batch_size * PIPELINES[f"{kind}_turbo"].batches_at_once(image_size=image_size, batch_size=batch_size)
     images_of = (several if whole else None,)
 
     def made():

@@ -1,48 +1,80 @@
-"""The ways of feeding by name: what each reads and what pixels it yields; `batches` holds the code."""
+"""The input pipelines by name: what each reads, what it yields, and which function builds it."""
 
-READS = {
-    "photos_one_by_one": "photos",
-    "photos_parallel": "photos",
-    "photos_turbo": "photos",
-    "records_sequential": "records",
-    "records_parallel": "records",
-    "records_uint8": "records",
-    "records_turbo": "records",
-    "records_cached": "records",
-    "records_batches_cached": "records",
-}
-NAMES = tuple(READS)
-
-# The others yield float32 in [0, 1]. uint8 goes to the device as it is, a quarter of the bytes, and is scaled there.
-YIELDS_UINT8 = ("photos_turbo", "records_uint8", "records_turbo", "records_cached", "records_batches_cached")
-
-CACHED = frozenset({"records_cached", "records_batches_cached"})
-"""Those that keep what they have decoded: their first epoch fills a cache, and only later ones show their speed."""
-
-AT_ONCE_BYTES = {"photos_turbo": 8 * 2**20, "records_turbo": 16 * 2**20}
-"""Pixels that a process makes at once, several batches if they are small: each handing over costs TensorFlow 1 ms.
-
-Fewer of photos: nobody knows their size beforehand, and large ones take seconds.
-"""
+from dataclasses import dataclass
 
 MOST_AT_ONCE = 16
-"""Batches that it makes at once at most: whoever draws gets them in bursts."""
-
-# Made by processes of their own from files on this host.
-BY_WORKERS = tuple(AT_ONCE_BYTES)
-
-# Made by functions of Python, which no other host can be sent.
-BY_PYTHON = (*BY_WORKERS, "records_batches_cached")
+"""Batches that a decode worker makes at once at most: its consumer gets them in bursts."""
 
 
-def at_once(name: str, *, image_size: int, batch_size: int) -> int:
-    """How many batches a process makes at once; who times fewer in a row times bursts and gaps.
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """An input pipeline.
 
-    Args:
-        name: A way of feeding.
-        image_size: Side of the images in pixels.
-        batch_size: Images a batch.
+    Attributes:
+        build: Its function as `module:function`, imported only when the pipeline is built: names load no framework.
+        reads: `photos` or `records`.
+        dtype: Of its images: `float32` in [0, 1], or `uint8`, a quarter of the bytes, which the device scales.
+        cached: Whether it keeps what it has decoded: its first epoch fills a cache, and only later ones show its speed.
+        serial: Whether it works on one image after another, so that more cores make it no faster.
+        by_processes: Whether decode workers, processes of their own, make every batch from files on this host.
+        decoder: `tensorflow`, or `libjpeg-turbo`, which Python calls.
+        at_once_bytes: Pixels that a decode worker makes at once, several batches if they are small, for handing over
+            costs TensorFlow 1 ms each time. Fewer of photos: nobody knows their size in advance, and large ones take
+            seconds.
     """
-    if name not in BY_WORKERS:
-        return 1
-    return max(1, min(MOST_AT_ONCE, AT_ONCE_BYTES[name] // (batch_size * image_size * image_size * 3)))
+
+    build: str
+    reads: str
+    dtype: str = "float32"
+    cached: bool = False
+    serial: bool = False
+    by_processes: bool = False
+    decoder: str = "tensorflow"
+    at_once_bytes: int = 0
+
+    @property
+    def distributable(self) -> bool:
+        """Whether a tf.data service can run it on other hosts: they cannot be sent functions of Python."""
+        return self.decoder == "tensorflow"
+
+    def batches_at_once(self, *, image_size: int, batch_size: int) -> int:
+        """How many batches a decode worker makes at once; timing fewer in a row would time bursts and gaps.
+
+        Args:
+            image_size: Side of the images in pixels.
+            batch_size: Images a batch.
+        """
+        return max(1, min(MOST_AT_ONCE, self.at_once_bytes // (batch_size * image_size * image_size * 3)))
+
+
+_TURBO = {"dtype": "uint8", "decoder": "libjpeg-turbo"}
+
+PIPELINES = {
+    "photos_one_by_one": Pipeline(build="flowers_core.input.pipelines:photos_one_by_one", reads="photos", serial=True),
+    "photos_parallel": Pipeline(build="flowers_core.input.pipelines:photos_parallel", reads="photos"),
+    "photos_turbo": Pipeline(
+        build="flowers_core.input.pipelines:photos_turbo",
+        reads="photos",
+        by_processes=True,
+        at_once_bytes=8 * 2**20,
+        **_TURBO,
+    ),
+    "records_sequential": Pipeline(
+        build="flowers_core.input.pipelines:records_sequential", reads="records", serial=True
+    ),
+    "records_parallel": Pipeline(build="flowers_core.input.pipelines:records_parallel", reads="records"),
+    "records_uint8": Pipeline(build="flowers_core.input.pipelines:records_uint8", reads="records", dtype="uint8"),
+    "records_turbo": Pipeline(
+        build="flowers_core.input.pipelines:records_turbo",
+        reads="records",
+        by_processes=True,
+        at_once_bytes=16 * 2**20,
+        **_TURBO,
+    ),
+    "records_cached": Pipeline(
+        build="flowers_core.input.pipelines:records_cached", reads="records", dtype="uint8", cached=True
+    ),
+    "records_batches_cached": Pipeline(
+        build="flowers_core.input.pipelines:records_batches_cached", reads="records", cached=True, **_TURBO
+    ),
+}

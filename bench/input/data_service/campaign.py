@@ -12,9 +12,10 @@ from bench.input.data_service.reader import Job, Task
 from bench.input.data_service.result import Served
 from bench.results import store
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import data_service, registry
+from flowers_core.input import data_service
+from flowers_core.input import registry as pipelines
 
-PIPELINES = tuple(name for name, reads in registry.READS.items() if reads == "records")
+PIPELINES = tuple(name for name, row in pipelines.PIPELINES.items() if row.reads == "records")
 FEW = ("records_parallel", "records_uint8")
 EVENT_BATCH = 4  # images a batch of an epoch in which a server is killed: in small steps little lies in buffers
 RESTART_SECONDS = 180.0  # longest wait for a batch where a worker is started again, on a busy machine

@@ -30,7 +30,7 @@ class Task:
     """What to draw.
 
     Attributes:
-        pipeline: One of `registry.NAMES`.
+        pipeline: One of `flowers_core.input.registry.PIPELINES`.
         sharding: One of `data_service.SHARDING`.
         batch_size: Images a batch.
         seconds: How long to draw; 0 for one epoch, of which every image is told.

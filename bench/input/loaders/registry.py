@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from bench.results.cell import is_cached
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 JOBS = {"photos": "native photos", "records": "records"}
 SIDES = ("limit", "ours", "peer", "ingredient")
@@ -87,13 +86,13 @@ def _ours() -> list[Lane]:
         Lane(
             name=name,
             side="ours",
-            job=reads,
+            job=pipeline.reads,
             module="flowers",
             way=name,
-            does=_OURS.get(name, _TENSORFLOW + (f"; {_SCALED['TensorFlow']}" if reads == "photos" else "")),
+            does=_OURS.get(name, _TENSORFLOW + (f"; {_SCALED['TensorFlow']}" if pipeline.reads == "photos" else "")),
         )
-        for name, reads in registry.READS.items()
-        if not is_cached(name)
+        for name, pipeline in PIPELINES.items()
+        if not pipeline.cached
     ]
 
 

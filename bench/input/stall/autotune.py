@@ -14,7 +14,7 @@ def choices(pipeline: str, source: Source, *, image_size: int, seconds: float) -
     """Runs a pipeline for a while and reads what was chosen for it.
 
     Args:
-        pipeline: One of `registry.NAMES`.
+        pipeline: One of `flowers_core.input.registry.PIPELINES`.
         source: Where photos and records lie.
         image_size: Side of the images in pixels.
         seconds: How long it runs first; AUTOTUNE looks more and more rarely.

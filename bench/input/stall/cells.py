@@ -6,7 +6,7 @@ from bench.results.cell import Cell
 from bench.run import matrix
 from flowers_core import models
 from flowers_core.errors import one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 # The codelab's last way of feeding, and its first, which shows what a stall looks like.
 USUAL, FIRST = "records_parallel", "photos_one_by_one"
@@ -31,7 +31,7 @@ def quick(image_size: int, **place) -> list[Cell]:
 
 def full(image_size: int, **place) -> list[Cell]:
     """The same, and one of each kind by every pipeline in two batch sizes."""
-    every = [matrix.chosen(list(matrix.FEW), list(registry.NAMES), batch_size=size, **place) for size in (8, 32)]
+    every = [matrix.chosen(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
     return list(dict.fromkeys([*quick(image_size, **place), *(cell for some in every for cell in some)]))
 
 
@@ -56,7 +56,7 @@ def cells(
     """
     one_of("profile", profile, PROFILES)
     for name in piped:
-        one_of("pipeline", name, registry.NAMES)
+        one_of("pipeline", name, PIPELINES)
     if named or piped:
         return matrix.chosen(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
     found = PROFILES[profile](image_size, **place)
@@ -71,7 +71,7 @@ def feeding(image_size: int, records_size: int) -> tuple[str, ...]:
 def beside(profile: str) -> list[Cell]:
     """Pipelines alone that the planner wants as well: all of them, whatever the profile."""
     one_of("profile", profile, PROFILES)
-    return matrix.chosen([], list(registry.NAMES))
+    return matrix.chosen([], list(PIPELINES))
 
 
 def _with_batch(cell: Cell, batch_size: int) -> Cell:

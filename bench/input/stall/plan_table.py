@@ -11,7 +11,8 @@ from bench.input.stall.stages import Stages
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
 from bench.results.table import View
-from flowers_core.input import cache, registry
+from flowers_core.input import cache
+from flowers_core.input.registry import PIPELINES
 
 PLAN = ("model", "device", "eats", "pipeline", "delivers", "advice")
 EMULATED = ("accelerator", "model", "pipeline", "reached", "wants", "AU", "fed")
@@ -73,12 +74,12 @@ def other_sizes(found: Sequence[Provider], stages: dict[str, Stages]) -> View:
         (
             _named(one),
             *(
-                format.rate(planner.resized(one, size, stages.get(registry.READS[one.pipeline])))
+                format.rate(planner.resized(one, size, stages.get(PIPELINES[one.pipeline].reads)))
                 for size in planner.SIZES
             ),
         )
         for one in found
-        if one.pipeline not in planner.CACHED
+        if not PIPELINES[one.pipeline].cached
     ]
     return _view(
         "What if images had so many pixels a side (images/s, computed from the costs of stages)",

@@ -7,13 +7,11 @@ from bench.input.stall.emulate import Consumer
 from bench.input.stall.stages import Stages
 from bench.results.cell import NO_MODEL, RESIDENT, is_cached
 from bench.results.summary import Summary
-from flowers_core.input import cache, registry
+from flowers_core.input import cache
+from flowers_core.input.registry import PIPELINES
 
 CORES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96, 128, 160, 192, 224, 256, 331)
-# They work one thing after another, as their names say: more cores do not help them. How busy they keep the cores
-# would tell, too, but not on a machine that others use.
-SERIAL = tuple(name for name in registry.NAMES if "one_by_one" in name or "sequential" in name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +19,7 @@ class Provider:
     """A pipeline alone on this host.
 
     Attributes:
-        pipeline: One of `registry.NAMES`.
+        pipeline: One of `flowers_core.input.registry.PIPELINES`.
         image_size: Side of the images in pixels.
         images_per_second: What it delivers.
         cpu_seconds: CPU seconds an image.
@@ -39,7 +37,7 @@ class Provider:
     @property
     def scales(self) -> bool:
         """Whether more cores would help."""
-        return self.pipeline not in SERIAL
+        return not PIPELINES[self.pipeline].serial
 
     def at(self, cores: int) -> float | None:
         """Images a second on so many cores, computed as if each core added the same; None where it uses one only."""
@@ -174,7 +172,7 @@ def plan(eater: Eater, found: Sequence[Provider], *, memory_bytes: int, stages: 
         cached=max(
             (one for one in able if is_cached(one.pipeline)), key=lambda one: one.images_per_second, default=None
         ),
-        image_size=_smaller(eater, provider, stages.get(registry.READS[provider.pipeline])),
+        image_size=_smaller(eater, provider, stages.get(PIPELINES[provider.pipeline].reads)),
     )
 
 

@@ -16,7 +16,7 @@ from bench.run import child
 from bench.run.data_source import Source
 from flowers_core.data import manifest
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 # 1: costs of stages, cold and warm reads, what AUTOTUNE chose, machine, code (2026-11).
 FORMAT = 1
@@ -145,8 +145,8 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
         reading=_reading(kind, paths, images=data["images"]),
         autotune={
             name: autotune.choices(name, source, image_size=size, seconds=seconds)
-            for name in registry.NAMES
-            if registry.READS[name] == kind
+            for name, pipeline in PIPELINES.items()
+            if pipeline.reads == kind
         },
         started=started,
         foreign_cpu_share=load.share(),

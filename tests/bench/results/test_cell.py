@@ -4,10 +4,8 @@ import dataclasses
 
 import pytest
 
-from bench.results.cell import Cell, is_cached
+from bench.results.cell import Cell
 from flowers_core.errors import InputError
-from flowers_core.input import pipelines as batches
-from flowers_core.input import registry
 
 
 def test_id_names_every_field_that_differs():
@@ -78,11 +76,6 @@ def test_json_both_ways():
     assert Cell(**cell.to_json()) == cell
 
 
-def test_pipelines_are_those_that_exist():
-    """The names that cells accept are functions of batches."""
-    assert all(callable(getattr(batches, name)) for name in registry.NAMES)
-
-
 @pytest.mark.parametrize(
     "cell",
     [
@@ -98,11 +91,3 @@ def test_the_command_of_a_cell_measures_that_cell(cell):
     context = main.measure.make_context("measure", cell.command.split()[4:])
 
     assert trace.cell(**{name: context.params[name] for name in trace.FIELDS}) == cell
-
-
-def test_caches_are_known_of_older_code(monkeypatch):
-    """What is measured may not say which pipelines keep what they have decoded."""
-    told = {name for name in registry.NAMES if is_cached(name)}
-    monkeypatch.delattr(registry, "CACHED")
-
-    assert told == {name for name in registry.NAMES if is_cached(name)} == {"records_cached", "records_batches_cached"}

@@ -6,14 +6,14 @@ from bench.results.cell import NO_MODEL
 from bench.run import matrix
 from flowers_core import models
 from flowers_core.errors import InputError
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 
 def test_quick_shows_every_pipeline_and_every_codelab_model_once():
     """A newcomer's run leaves nothing of the codelab out."""
     cells = matrix.profile("quick")
 
-    assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(registry.NAMES)
+    assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(PIPELINES)
     assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(models.CODELAB)
 
 
@@ -43,7 +43,7 @@ def test_full_holds_no_cell_twice():
 
 def test_full_begins_with_the_coarse_grid():
     """When a budget ends, every model has been measured before one is measured in every way."""
-    first = matrix.profile("full")[: len(registry.NAMES) + len(models.NAMES)]
+    first = matrix.profile("full")[: len(PIPELINES) + len(models.NAMES)]
 
     assert {cell.model for cell in first} == {NO_MODEL, *models.NAMES}
 

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-import flowers_core
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run import measure as lab_measure
 from bench.run import step_under_test
@@ -18,7 +17,7 @@ from bench.run.timing import Effort
 from flowers_core import models
 from flowers_core.backends import devices, step
 from flowers_core.data import photos, tfrecords
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 SHORT = Effort(seconds=0.05, least_steps=2)
 
@@ -29,7 +28,7 @@ def source(little_garden, little_records):
     return Source(photos=str(little_garden), records=str(little_records))
 
 
-@pytest.mark.parametrize("pipeline", registry.NAMES)
+@pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_alone_is_measured(pipeline, source):
     """Every way of feeding gives a rate, and says how many images it drew from."""
     done = measure(Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), effort=SHORT, source=source))
@@ -160,7 +159,7 @@ def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
     assert passes == [{"images": 20, "batch_size": 4}]
 
 
-@pytest.mark.parametrize(("pipeline", "filled"), [(name, name in registry.CACHED) for name in registry.NAMES])
+@pytest.mark.parametrize(("pipeline", "filled"), [(name, pipeline.cached) for name, pipeline in PIPELINES.items()])
 def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
     """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
     passes = []
@@ -237,12 +236,10 @@ def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
 
 
 def test_code_without_workers_has_no_backlog(monkeypatch):
-    """What is measured may be older than they are: nothing of them is asked for."""
-    monkeypatch.delattr(registry, "at_once")
-    monkeypatch.delattr(flowers_core, "workers", raising=False)
+    """Nothing of them is asked for where batches do not come at once."""
     monkeypatch.setitem(sys.modules, "flowers_core.input.decode_pool", None)
 
-    assert step_under_test.backlog(Cell(model="dense", pipeline="records_turbo")) == 0
+    assert step_under_test.backlog(Cell(model="dense", pipeline="records_parallel")) == 0
     assert step_under_test.backlog(Cell(model="dense")) == 0
 
 

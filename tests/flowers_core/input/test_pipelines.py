@@ -16,7 +16,8 @@ from flowers_core import errors
 from flowers_core.data import images, manifest, photos, tfrecords
 from flowers_core.input import cache as caching
 from flowers_core.input import pipelines as batches
-from flowers_core.input import registry, training_data
+from flowers_core.input import training_data
+from flowers_core.input.registry import PIPELINES
 
 IMAGE_SIZE = 48
 PHOTOS = 44
@@ -27,8 +28,8 @@ SHARDS = 8
 ROUNDED = ("photos_turbo",)
 """Where fill and crop rounds the other way, and no pixel is promised to be the same."""
 
-PHOTO_NAMES = [name for name in registry.NAMES if registry.READS[name] == "photos" and name not in ROUNDED]
-RECORD_NAMES = [name for name in registry.NAMES if registry.READS[name] == "records"]
+PHOTO_NAMES = [name for name, row in PIPELINES.items() if row.reads == "photos" and name not in ROUNDED]
+RECORD_NAMES = [name for name, row in PIPELINES.items() if row.reads == "records"]
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,11 @@ def shards(found, tmp_path_factory):
 @pytest.fixture(scope="module")
 def epoch(found, shards):
     """The batches of one epoch of every pipeline, by name."""
-    return {name: list(_build(name, found, shards, epochs=1).as_numpy_iterator()) for name in registry.NAMES}
+    return {name: list(_build(name, found, shards, epochs=1).as_numpy_iterator()) for name in PIPELINES}
 
 
 def _build(name, found, shards, **settings):
-    source = found if registry.READS[name] == "photos" else shards
+    source = found if PIPELINES[name].reads == "photos" else shards
     return batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE, **settings)
 
 
@@ -88,18 +89,18 @@ def _decibels(image, other):
     return 10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2))
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_batches_have_the_promised_shapes_and_types(epoch, name):
-    """Labels are int64; images are float32 in [0, 1], or uint8 where `YIELDS_UINT8` says so."""
+    """Labels are int64; images are float32 in [0, 1], or uint8 where the registry says so."""
     for pixels, labels in epoch[name]:
         assert pixels.shape == (len(labels), IMAGE_SIZE, IMAGE_SIZE, 3)
         assert labels.dtype == np.int64
-        assert pixels.dtype == (np.uint8 if name in registry.YIELDS_UINT8 else np.float32)
+        assert pixels.dtype == PIPELINES[name].dtype
     top = max(pixels.max() for pixels, _ in epoch[name])
-    assert (top > 128) if name in registry.YIELDS_UINT8 else (0.5 < top <= 1)
+    assert (top > 128) if PIPELINES[name].dtype == "uint8" else (0.5 < top <= 1)
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_one_epoch_delivers_every_label_and_the_remainder(epoch, found, name):
     """Every photo comes once; the last batch is the smaller one."""
     assert Counter(label for _, labels in epoch[name] for label in labels) == Counter(found.labels)
@@ -137,7 +138,7 @@ def test_records_show_the_photos(epoch, found):
             assert nearest > 38
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_without_end_all_shapes_are_static(found, shards, name):
     """With `epochs=None` every batch is whole, and goes on after the source's end."""
     data = _build(name, found, shards, epochs=None)
@@ -147,14 +148,14 @@ def test_without_end_all_shapes_are_static(found, shards, name):
     assert len(list(itertools.islice(data, 2 * PHOTOS // BATCH_SIZE))) == 2 * PHOTOS // BATCH_SIZE
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_two_epochs_deliver_everything_twice(epoch, found, shards, name):
     """Neither the repetition nor the cache loses or changes an image."""
     twice = _pairs(_build(name, found, shards, epochs=2).as_numpy_iterator())
     assert twice == _pairs(epoch[name]) + _pairs(epoch[name])
 
 
-@pytest.mark.parametrize("name", ["photos_one_by_one", "records_sequential"])
+@pytest.mark.parametrize("name", [name for name, row in PIPELINES.items() if row.serial])
 def test_the_sequential_pipelines_are_sequential(found, shards, name):
     """What TensorFlow would make parallel behind one's back is switched off on the dataset that is given out."""
     options = _build(name, found, shards).options()
@@ -169,10 +170,10 @@ def test_one_by_one_keeps_the_order_of_the_paths(epoch, found):
     assert [label for _, labels in epoch["photos_one_by_one"] for label in labels] == list(found.labels)
 
 
-@pytest.mark.parametrize("name", ["photos_one_by_one", "records_sequential"])
+@pytest.mark.parametrize("name", [name for name, row in PIPELINES.items() if row.serial])
 def test_the_sequential_pipelines_do_not_work_ahead(found, shards, tmp_path, name):
     """A file of the second batch that comes into being after the first was taken is not missed."""
-    is_photos = registry.READS[name] == "photos"
+    is_photos = PIPELINES[name].reads == "photos"
     whole, late = (found.paths, BATCH_SIZE) if is_photos else (shards, 2)  # two shards of 6 hold more than a batch
     path = tmp_path / "late"
     paths = (*whole[:late], str(path), *whole[late + 1 :])
@@ -184,9 +185,7 @@ def test_the_sequential_pipelines_do_not_work_ahead(found, shards, tmp_path, nam
     assert len(next(data)[1]) == BATCH_SIZE
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in registry.NAMES if name not in ("photos_one_by_one", "records_sequential")]
-)
+@pytest.mark.parametrize("name", [name for name, row in PIPELINES.items() if not row.serial])
 def test_the_fast_pipelines_give_up_order_for_speed(found, shards, name):
     """The options stand on the dataset that is used, not on one that was left behind."""
     assert _build(name, found, shards).options().deterministic is False
@@ -203,10 +202,10 @@ def test_the_cache_is_filled_once(shards, tmp_path):
     assert len(list(itertools.islice(data, 10 * first_epoch))) == 10 * first_epoch
 
 
-@pytest.mark.parametrize("name", registry.BY_WORKERS)
+@pytest.mark.parametrize("name", [name for name, row in PIPELINES.items() if row.by_processes])
 def test_batches_made_at_once_are_those_made_one_by_one(epoch, found, shards, name, monkeypatch):
     """How many batches a process makes at once changes no image, no label and no order."""
-    monkeypatch.setitem(registry.AT_ONCE_BYTES, name, 0)
+    monkeypatch.setitem(PIPELINES, name, replace(PIPELINES[name], at_once_bytes=0))
     alone = list(_build(name, found, shards, epochs=1).as_numpy_iterator())
 
     assert len(alone) == len(epoch[name])
@@ -224,7 +223,7 @@ def test_batches_made_at_once_are_those_made_one_by_one(epoch, found, shards, na
 )  # fmt: skip
 def test_only_small_batches_are_made_at_once(name, image_size, batch_size, count):
     """Large ones come one by one, and so does what TensorFlow itself makes."""
-    assert registry.at_once(name, image_size=image_size, batch_size=batch_size) == count
+    assert PIPELINES[name].batches_at_once(image_size=image_size, batch_size=batch_size) == count
 
 
 def test_an_unknown_name_is_refused(shards):
@@ -237,7 +236,7 @@ def test_an_unknown_name_is_refused(shards):
 @pytest.mark.parametrize("source", ["other kind", "empty", "one string"])
 def test_a_source_of_the_other_kind_is_refused(found, shards, name, source):
     """Photos are not read as records, nor records as photos, nor a string as shards, nor nothing as anything."""
-    other = shards if registry.READS[name] == "photos" else found
+    other = shards if PIPELINES[name].reads == "photos" else found
     source = {"other kind": other, "empty": (), "one string": "flowers00-230.tfrec"}[source]
     with pytest.raises(errors.InputError, match="`source` must be"):
         batches.build(name, source, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
@@ -375,11 +374,11 @@ def mixing(labels, window: int = BATCH_SIZE) -> float:
     return float(classes(labels) / np.mean([classes(draw.permutation(labels)) for _ in range(200)]))
 
 
-@pytest.mark.parametrize("name", sorted({*registry.NAMES} - {"photos_one_by_one"}))
+@pytest.mark.parametrize("name", sorted({*PIPELINES} - {"photos_one_by_one"}))
 def test_batches_of_records_are_mixed(epoch, found, name):
     """As well as drawn at random, within a tenth; photos come in the order of their folders, and are not."""
     quality = mixing([label for _, labels in epoch[name] for label in labels])
-    if registry.READS[name] == "records":
+    if PIPELINES[name].reads == "records":
         assert 0.85 < quality < 1.15
     assert mixing(sorted(found.labels)) < 0.5
 

@@ -5,7 +5,7 @@ import pytest
 from bench.input.stall import cells as choice
 from flowers_core import models
 from flowers_core.errors import InputError
-from flowers_core.input import registry
+from flowers_core.input.registry import PIPELINES
 
 PLACE = dict(device="cpu", backend="tensorflow", xla=False, precision="float32")
 
@@ -13,7 +13,7 @@ PLACE = dict(device="cpu", backend="tensorflow", xla=False, precision="float32")
 def test_quick_feeds_every_model_at_its_own_size():
     """Each model of the codelab is fed by a pipeline that can deliver its image size from 192 px records or photos."""
     cells = choice.cells("quick", [], [], image_size=192, batch_size=None, **PLACE)
-    able = {cell.model for cell in cells if cell.image_size == 192 or registry.READS[cell.pipeline] == "photos"}
+    able = {cell.model for cell in cells if cell.image_size == 192 or PIPELINES[cell.pipeline].reads == "photos"}
 
     assert able == set(models.CODELAB)
 
@@ -32,7 +32,7 @@ def test_full_takes_pipelines_from_their_list():
     """Every pipeline there is feeds a model in the full profile."""
     cells = choice.cells("full", [], [], image_size=192, batch_size=None, **PLACE)
 
-    assert {cell.pipeline for cell in cells} == set(registry.NAMES)
+    assert {cell.pipeline for cell in cells} == set(PIPELINES)
     assert {cell.model for cell in cells} <= set(models.NAMES)
 
 
