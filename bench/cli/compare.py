@@ -70,7 +70,7 @@ def _compared(base, candidate, *, axis, find, budget, photos, records, results, 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     found, title = _matches(cells, base, candidate, axis, source)
     clocks = sequential_test.clocks(side.cell for match in found for side in (match.base, match.candidate))
-    rule = sequential_test.Rule.finding(find, cells=len(found), clocks=clocks)
+    rule = sequential_test.Rule.for_effect(find, cells=len(found), clocks=clocks)
     standings = progress.run(found, results, rule=rule, title=title, budget_seconds=budget, as_json=json)
     return standings, rule, title
 
@@ -85,12 +85,12 @@ def _compared(base, candidate, *, axis, find, budget, photos, records, results, 
 )
 @CHOICE
 @SURENESS
-@click.option("--anyway", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
+@click.option("--allow-mismatch", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
 @options.PLACE
 @options.DATA
 @options.RESULTS
 @options.JSON
-def compare(*, base, candidate, axis, anyway, json, **how) -> None:
+def compare(*, base, candidate, axis, allow_mismatch, json, **how) -> None:
     """Says whether CANDIDATE is slower than BASE, cell by cell: slower, same, faster or inconclusive.
 
     Each is a git revision, or WORKTREE for the work as it lies; or both are files or folders of stored measurements.
@@ -102,14 +102,14 @@ def compare(*, base, candidate, axis, anyway, json, **how) -> None:
 
     Example: python -m bench compare --axis precision=float32,mixed_bfloat16 --model convnet_gap --batch-size 8
 
-    Example: python -m bench compare laptop.jsonl server.jsonl --anyway
+    Example: python -m bench compare laptop.jsonl server.jsonl --allow-mismatch
     """  # fmt: skip
     from bench.compare import progress
 
     _check_sides(base, candidate, axis)
     context = click.get_current_context()
     if not axis and _are_stored(base, candidate):
-        context.exit(_stored(base, candidate, anyway=anyway, margin=how["find"], as_json=json))
+        context.exit(_stored(base, candidate, allow_mismatch=allow_mismatch, margin=how["find"], as_json=json))
     standings, _, _ = _compared(base, candidate, axis=axis, json=json, **how)
     context.exit(progress.exit_code(standings))
 
@@ -129,7 +129,7 @@ def _are_stored(*names: str) -> bool:
     return all(Path(name).exists() for name in names) or any(name.endswith(".jsonl") for name in names)
 
 
-def _stored(base, candidate, *, anyway: bool, margin: float, as_json: bool) -> int:
+def _stored(base, candidate, *, allow_mismatch: bool, margin: float, as_json: bool) -> int:
     """Compares stored sets and prints the table."""
     from bench.compare import differences, stored, stored_table
     from bench.compare.sequential_test import Rule
@@ -139,7 +139,7 @@ def _stored(base, candidate, *, anyway: bool, margin: float, as_json: bool) -> i
     if others:
         more = f" and {len(others) - MOST_PACKAGES} more" if len(others) > MOST_PACKAGES else ""
         options.tell(f"other packages differ (base, candidate): {'; '.join(others[:MOST_PACKAGES])}{more}")
-    rows = stored.compare(*both, margin=Rule.finding(margin).margin, anyway=anyway)
+    rows = stored.compare(*both, margin=Rule.for_effect(margin).margin, allow_mismatch=allow_mismatch)
     options.show_rows(stored_table.to_json(rows), stored_table.show, rows, json=as_json)
     return stored.exit_code(rows)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.compare import noise_floor, pair
 from bench.compare.pair_result import Unit
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
@@ -42,7 +42,7 @@ def run(
     with progress.bar("identical pairs", units * len(cells)) as advance:
         for _ in range(units):
             for cell in cells:
-                sides = (Side(name=name, cell=cell, **common) for name in ("base", "candidate"))
+                sides = (Variant(name=name, cell=cell, **common) for name in ("base", "candidate"))
                 unit = record(*sides, comparison=comparison, draw=draw)[0]
                 store.append_unit(unit, results)
                 if unit.status != "ok":

@@ -48,7 +48,7 @@ def smallest(
     units: int,
     *,
     waiting: bool = False,
-    rule: Callable[[float], Rule] = Rule.finding,
+    rule: Callable[[float], Rule] = Rule.for_effect,
     power: float = POWER,
 ) -> float | None:
     """The smallest slowdown that a comparison of so many units calls slower with this power.

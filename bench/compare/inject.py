@@ -29,7 +29,7 @@ CORE_TRIES = 3  # what losing a core costs depends on how threads share: found b
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plant:
+class Injection:
     """What is planted: one of `KINDS`, and the share of a step by which it makes the step longer."""
 
     kind: str = "none"
@@ -43,7 +43,7 @@ class Plant:
             )
 
 
-NONE = Plant()
+NONE = Injection()
 
 
 class Waiting:
@@ -115,7 +115,7 @@ def _seconds(step: Callable[[], object]) -> tuple[float, float]:
     return median(walls), median(cpus)
 
 
-class StepPlanter:
+class StepInjector:
     """Plants behind each step of a model."""
 
     def __init__(self, step: Callable[[], object]):
@@ -127,24 +127,24 @@ class StepPlanter:
         self._step()
         self._extra()
 
-    def plant(self, plant: Plant) -> None:
+    def inject(self, injection: Injection) -> None:
         """Measures the step and makes each further one longer by the share."""
         self._extra, self._core.share = lambda: None, 0.0
-        if plant.kind == "none":
+        if injection.kind == "none":
             return
         wall, cpu = _seconds(self._step)
-        if plant.kind == "compute":
+        if injection.kind == "compute":
             row = _seconds(lambda: self._work(WORK_ROWS))[1] / WORK_ROWS
-            rows = max(1, round(plant.share * cpu / row))
+            rows = max(1, round(injection.share * cpu / row))
             self._extra = lambda: self._work(rows)
-        elif plant.kind == "core":
-            self._core.lose(plant.share, lambda: _seconds(self._step)[0])
+        elif injection.kind == "core":
+            self._core.lose(injection.share, lambda: _seconds(self._step)[0])
         else:
-            self._waiting.seconds, self._waiting.locked = plant.share * wall, plant.kind == "lock"
+            self._waiting.seconds, self._waiting.locked = injection.share * wall, injection.kind == "lock"
             self._extra = self._waiting
 
 
-class PipelinePlanter:
+class PipelineInjector:
     """Plants in the decoder of a pipeline; made before the pipeline is built, for it takes the decoder's place."""
 
     def __init__(self):
@@ -180,22 +180,22 @@ class PipelinePlanter:
         """One draw."""
         self.draw()
 
-    def plant(self, plant: Plant) -> None:
+    def inject(self, injection: Injection) -> None:
         """Measures a draw and makes each further one longer by the share."""
         self._again.assign(0.0)
         self._wait.assign(0.0)
         self._core.share = 0.0
-        if plant.kind == "none":
+        if injection.kind == "none":
             return
         wall, cpu = self._drawn()
-        if plant.kind == "compute":
-            self._again.assign(plant.share * cpu / self._decode_seconds())
-        elif plant.kind == "core":
-            self._core.lose(plant.share, lambda: self._drawn()[0])
+        if injection.kind == "compute":
+            self._again.assign(injection.share * cpu / self._decode_seconds())
+        elif injection.kind == "core":
+            self._core.lose(injection.share, lambda: self._drawn()[0])
         else:
             threads = len(os.sched_getaffinity(0))  # tf.data runs so many maps at once; each has to wait its share
-            self._waiting.seconds = plant.share * wall * threads / WAIT_CHANCE
-            self._waiting.locked = plant.kind == "lock"
+            self._waiting.seconds = injection.share * wall * threads / WAIT_CHANCE
+            self._waiting.locked = injection.kind == "lock"
             self._wait.assign(WAIT_CHANCE)
 
     def _drawn(self) -> tuple[float, float]:

@@ -170,7 +170,7 @@ def findable(
         waiting=waiting,
         rule=(lambda _: rule)
         if rule
-        else partial(Rule.finding, cells=cells, clocks=sequential_test.clocks([floor.measured])),
+        else partial(Rule.for_effect, cells=cells, clocks=sequential_test.clocks([floor.measured])),
         power=power_wanted,
     )
 

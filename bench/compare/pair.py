@@ -18,7 +18,7 @@ from time import perf_counter
 
 from bench.compare import inject
 from bench.compare.pair_result import Sample, Unit
-from bench.compare.variant import Side, cell_id
+from bench.compare.variant import Variant, cell_id
 from bench.machine import facts
 from bench.run import process
 
@@ -35,7 +35,7 @@ class Died(RuntimeError):
 class Worker:
     """The parent's end of one process of a pair."""
 
-    def __init__(self, side: Side, *, planted: bool, folder: Path):
+    def __init__(self, side: Variant, *, planted: bool, folder: Path):
         self.side = side
         self._words = folder / "stderr"
         env = {**process.environment(side.cell, path=side.path), **side.environment}
@@ -83,11 +83,11 @@ class Worker:
 
 
 def record(
-    base: Side,
-    candidate: Side,
+    base: Variant,
+    candidate: Variant,
     *,
     comparison: str = "",
-    plants: Sequence[inject.Plant] = (),
+    injections: Sequence[inject.Injection] = (),
     load: str = "",
     draw: random.Random | None = None,
 ) -> list[Unit]:
@@ -97,8 +97,8 @@ def record(
         base: What runs as base.
         candidate: What runs as candidate.
         comparison: Marks the units.
-        plants: What to plant into the candidate, one after another in random order, a unit each. Nothing is prepared
-            for it if there are none, and one unit is given.
+        injections: What to inject into the candidate, one after another in random order, a unit each. Nothing is
+            prepared for it if there are none, and one unit is given.
         load: Name of a load that runs beside on purpose.
         draw: Chooses orders at random.
 
@@ -117,17 +117,17 @@ def record(
         "machine": facts.fingerprint(),
     }
     with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        workers = _start(base, candidate, planted=bool(plants), folder=Path(folder), draw=draw)
+        workers = _start(base, candidate, planted=bool(injections), folder=Path(folder), draw=draw)
         try:
             for worker in workers:
                 worker.answer()
                 process.hold(worker.process)
             steps = [_steps(worker) for worker in workers]
             units = []
-            for planted in draw.sample(plants, len(plants)) or [inject.NONE]:
+            for planted in draw.sample(injections, len(injections)) or [inject.NONE]:
                 begun_unit = perf_counter()
-                if plants:
-                    _plant(workers, planted)
+                if injections:
+                    _inject(workers, planted)
                 taken = _turns(workers, steps, draw)
                 seconds = perf_counter() - (begun_unit if units else start)
                 units.append(Unit(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
@@ -139,7 +139,7 @@ def record(
                 worker.end()
 
 
-def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:
+def _start(base: Variant, candidate: Variant, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:
     """Starts both, in random order; gives base and candidate."""
     workers: list[Worker | None] = [None, None]
     sides = (base, candidate)
@@ -150,14 +150,14 @@ def _start(base: Side, candidate: Side, *, planted: bool, folder: Path, draw: ra
     return workers
 
 
-def _plant(workers: list[Worker], planted: inject.Plant) -> None:
+def _inject(workers: list[Worker], planted: inject.Injection) -> None:
     """Plants into the candidate. The base goes the same way and takes it out again.
 
     For to plant is to measure: a pipeline that has drawn for seconds more than the other is tuned better.
     """
     for worker in workers:
-        worker.do("plant", plant=vars(planted))
-    workers[0].do("plant", plant=vars(inject.NONE))
+        worker.do("inject", injection=vars(planted))
+    workers[0].do("inject", injection=vars(inject.NONE))
 
 
 def _steps(worker: Worker) -> int:

@@ -26,14 +26,14 @@ def prepare(cell: Cell, source: Source, *, planted: bool, classes: int = CLASSES
         classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads.
 
     Returns:
-        A step, which has done its work when it returns; with `plant(Plant)` if `planted`.
+        A step, which has done its work when it returns; with `inject(Injection)` if `planted`.
     """
     data = source.describe(cell.reads)
     if cell.model == NO_MODEL:
         step = _drawing(cell, source, images=data["images"], planted=planted)
     else:
         step = _stepping(cell, source, {"classes": classes, **data})
-        step = inject.StepPlanter(step) if planted else step
+        step = inject.StepInjector(step) if planted else step
     block.warm_up(step)
     return step
 
@@ -47,15 +47,15 @@ def _stepping(cell: Cell, source: Source, data: dict):
 
 def _drawing(cell: Cell, source: Source, *, images: int, planted: bool):
     """One batch drawn from a pipeline alone."""
-    planter = inject.PipelinePlanter() if planted else None
+    injector = inject.PipelineInjector() if planted else None
     batches = step_under_test.dataset(cell, source)
     step_under_test.fill_caches(batches, images=images, batch_size=cell.batch_size)
     step = step_under_test.drawing(iter(batches), 1)
-    if planter is None:
+    if injector is None:
         return step
-    planter.draw, planter.images_per_draw = step, cell.batch_size
-    planter.jpegs = _some_jpegs(cell, source)
-    return planter
+    injector.draw, injector.images_per_draw = step, cell.batch_size
+    injector.jpegs = _some_jpegs(cell, source)
+    return injector
 
 
 def _some_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
@@ -95,10 +95,10 @@ def serve(orders, answer) -> None:
     answer({"ready": True})
     for line in orders:
         order = json.loads(line)
-        if order["do"] == "plant":
-            step.plant(inject.Plant(**order["plant"]))
+        if order["do"] == "inject":
+            step.inject(inject.Injection(**order["injection"]))
             block.take(step, 1)
-            answer({"planted": order["plant"]})
+            answer({"injected": order["injection"]})
         elif order["do"] == "calibrate":
             answer(
                 {

@@ -43,7 +43,7 @@ class Rule:
     clocks: tuple[str, ...] = CLOCKS
 
     @classmethod
-    def finding(cls, slowdown: float, **others) -> "Rule":
+    def for_effect(cls, slowdown: float, **others) -> "Rule":
         """The rule for finding a slowdown of this share.
 
         Nothing that is `same` may hide it: at 5 % the margin is 3 %, at 2 % it is 1 %.
@@ -88,14 +88,14 @@ class Verdict:
     Attributes:
         word: One of `WORDS`.
         clock: The clock that decided: `wall`, `cpu`, or both as `wall+cpu` for `same`; empty when inconclusive.
-        units: How many units it rests on.
+        pairs: How many pair results it rests on.
         estimates: By clock; empty with fewer than 2 units.
         reason: Why it is inconclusive, or what a reader should know.
     """
 
     word: str
     clock: str = ""
-    units: int = 0
+    pairs: int = 0
     estimates: dict[str, Estimate]
     reason: str = ""
 
@@ -176,7 +176,7 @@ def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
     """
     count = len(values["wall"])
     estimates = {clock: estimate(values[clock]) for clock in rule.clocks}
-    found = {"units": count, "estimates": estimates}
+    found = {"pairs": count, "estimates": estimates}
     for clock in rule.clocks:  # wall first
         one = estimates[clock]
         if one.p < rule.level and not _contradicted(one, estimates["wall"]):
@@ -213,7 +213,7 @@ def partial(values: dict[str, Sequence[float]], rule: Rule, reason: str) -> Verd
     """Inconclusive, with what so many units say."""
     count = len(values["wall"])
     estimates = {clock: estimate(values[clock]) for clock in rule.clocks} if count > 1 else {}
-    return Verdict(word="inconclusive", units=count, estimates=estimates, reason=reason)
+    return Verdict(word="inconclusive", pairs=count, estimates=estimates, reason=reason)
 
 
 def holm(verdicts: Sequence[Verdict], rule: Rule) -> list[Verdict]:

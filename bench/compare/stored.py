@@ -103,7 +103,11 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
 
 
 def compare(
-    base: Iterable[Measurement], candidate: Iterable[Measurement], *, margin: float = MARGIN, anyway: bool = False
+    base: Iterable[Measurement],
+    candidate: Iterable[Measurement],
+    *,
+    margin: float = MARGIN,
+    allow_mismatch: bool = False,
 ) -> list[Row]:
     """Compares two sets cell by cell; cells without a partner or a figure have a row that says so.
 
@@ -114,20 +118,20 @@ def compare(
         base: Measurements of the one.
         candidate: Of the other.
         margin: The share within which two figures are the same.
-        anyway: Whether to give figures, without a verdict, of sets that are no fair pair.
+        allow_mismatch: Whether to give figures, without a verdict, of sets that are no fair pair.
 
     Raises:
-        InputError: If the sets differ in what matters and `anyway` is not given, or if no cell is in both.
+        InputError: If the sets differ in what matters and `allow_mismatch` is not given, or if no cell is in both.
     """
     if not 0 < margin < 1:
         raise InputError(f"`margin` must be a share between 0 and 1, e.g. 0.03. Received: margin={margin!r}")
     base, candidate = list(base), list(candidate)
     found = pairs(base, candidate)
     said = _unlike(found, base, candidate)
-    if said and not anyway:
+    if said and not allow_mismatch:
         raise InputError(
             f"No verdict, the sets differ in what matters (base, candidate): {'; '.join(said)}. "
-            "Measure both alike, or see the figures without a verdict by `--anyway`"
+            "Measure both alike, or see the figures without a verdict by `--allow-mismatch`"
         )
     sides = _sides(found, base, candidate)
     common = {clock: ratios.noise(pair[clock] for pair in sides if all(pair[clock])) for clock in CLOCKS}

@@ -9,7 +9,7 @@ from bench.run.data_source import CLASSES, Source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class Variant:
     """What runs as base or as candidate.
 
     Attributes:
@@ -39,7 +39,7 @@ class Side:
         return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **data, **self.code}
 
 
-def cell_id(base: Side, candidate: Side) -> str:
+def cell_id(base: Variant, candidate: Variant) -> str:
     """Names what two sides run, in the store: the cell, or both where they differ.
 
     A resident batch of unusual classes is named apart, or its units would be counted with those of another model.
@@ -47,6 +47,6 @@ def cell_id(base: Side, candidate: Side) -> str:
     return " v ".join(dict.fromkeys(map(_id, (base, candidate))))
 
 
-def _id(side: Side) -> str:
+def _id(side: Variant) -> str:
     classes = side.facts().get("classes")
     return f"{side.cell.id}-{classes}-classes" if classes else side.cell.id

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from bench.compare import revision
-from bench.compare.comparison import Match
-from bench.compare.variant import Side
+from bench.compare.comparison import VariantPair
+from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
@@ -19,7 +19,7 @@ SWITCH = {"off": False, "on": True, "false": False, "true": True}
 
 def of_revisions(
     cells: Sequence[Cell], base: str, candidate: str, source: Source, *, tell: Callable[[str], object]
-) -> list[Match]:
+) -> list[VariantPair]:
     """Matches of two git revisions, built as wheels into cached environments; the same ruler measures both.
 
     Args:
@@ -44,9 +44,9 @@ def of_revisions(
     classes = source.classes(cells)
     built = [revision.build(one, extras=extras, tell=tell) for one in revisions]
     return [
-        Match(
+        VariantPair(
             *(
-                Side(
+                Variant(
                     name=one.name,
                     cell=cell,
                     source=source,
@@ -62,7 +62,7 @@ def of_revisions(
     ]
 
 
-def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[Match]:
+def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPair]:
     """Matches of two values of one axis, with the code as it lies in the tree.
 
     Args:
@@ -82,14 +82,14 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[Match]:
     if variable:
         common = {"source": source, "code": code, "classes": source.classes(cells)}
         return [
-            Match(*(Side(name=value, cell=cell, environment={variable[1]: value}, **common) for value in pair))
+            VariantPair(*(Variant(name=value, cell=cell, environment={variable[1]: value}, **common) for value in pair))
             for cell in cells
         ]
     one_of("axis", name, (*AXES, "env:NAME"))
     both = [(_along(cell, name, pair[0]), _along(cell, name, pair[1])) for cell in cells]
     common = {"source": source, "code": code, "classes": source.classes(cell for sides in both for cell in sides)}
     return [
-        Match(*(Side(name=value, cell=cell, **common) for value, cell in zip(pair, sides, strict=True)))
+        VariantPair(*(Variant(name=value, cell=cell, **common) for value, cell in zip(pair, sides, strict=True)))
         for sides in dict.fromkeys(both)  # cells that differ in the axis alone are one match
     ]
 

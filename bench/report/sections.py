@@ -159,7 +159,7 @@ def _comparison(mark: str, compared: Sequence[Compared]) -> View:
             f"{estimate.ratio:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else format.ABSENT
             for estimate in (one.verdict.estimates.get(clock) for clock in ("wall", "cpu"))
         ]
-        made.append((one.cell, one.verdict.word, *ratios, str(one.verdict.units)))
+        made.append((one.cell, one.verdict.word, *ratios, str(one.verdict.pairs)))
     day = f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]} UTC"
     return View(
         title=f"{compared[0].base} against {compared[0].candidate}, {day}",

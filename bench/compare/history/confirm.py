@@ -53,14 +53,14 @@ class Judge:
             self._known[key] = self._run(match, cell)
         return self._known[key]
 
-    def _run(self, match: comparison.Match, cell: Cell) -> Paired:
+    def _run(self, match: comparison.VariantPair, cell: Cell) -> Paired:
         rule = Rule(clocks=verdicts.clocks([cell]))
-        for standings in comparison.run([match], self._results, rule=rule, budget_seconds=self._budget):
-            (one,) = standings
+        for trials in comparison.run([match], self._results, rule=rule, budget_seconds=self._budget):
+            (one,) = trials
         verdict, estimates = one.verdict, one.verdict.estimates
         reason = f" ({verdict.reason})" if verdict.reason else ""
         self._tell(
-            f"  {match.base.name[:8]}..{match.candidate.name[:8]}: {verdict.word}, {verdict.units} units{reason}"
+            f"  {match.base.name[:8]}..{match.candidate.name[:8]}: {verdict.word}, {verdict.pairs} units{reason}"
         )
         if not estimates:
             return Paired(verdict=verdict.word)

@@ -92,7 +92,7 @@ def _followed(load: str, comparisons: dict[str, dict[str, list[Unit]]]) -> Fresh
 
 def _verdicts(cells: dict[str, list[Unit]]) -> Iterator[tuple[str, Outcome | None, Series]]:
     """Cell, outcome and units of each cell of a comparison, by one level for all as when they ran; None if stopped."""
-    rule = Rule.finding(FIND, cells=len(cells))
+    rule = Rule.for_effect(FIND, cells=len(cells))
     seen = [resampling.series(units, [unit.seconds for unit in units]) for units in cells.values()]
     first = [sequential_test.follow(some.values, rule) for some in seen]
     whole = [

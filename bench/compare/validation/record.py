@@ -7,10 +7,10 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.compare import pair
-from bench.compare.inject import NONE, Plant
+from bench.compare.inject import NONE, Injection
 from bench.compare.pair_result import Unit
 from bench.compare.validation import background_load
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
@@ -25,11 +25,11 @@ CELLS = (
 
 CASES = (
     NONE,
-    Plant(kind="compute", share=0.02),
-    Plant(kind="compute", share=0.05),
-    Plant(kind="sleep", share=0.15),
-    Plant(kind="lock", share=0.15),
-    Plant(kind="core", share=0.15),
+    Injection(kind="compute", share=0.02),
+    Injection(kind="compute", share=0.05),
+    Injection(kind="sleep", share=0.15),
+    Injection(kind="lock", share=0.15),
+    Injection(kind="core", share=0.15),
 )
 
 
@@ -40,7 +40,7 @@ def record(
     seconds: float,
     load_share: float = 0.0,
     cells: tuple[Cell, ...] = CELLS,
-    cases: tuple[Plant, ...] = CASES,
+    cases: tuple[Injection, ...] = CASES,
 ) -> Iterator[list[Unit]]:
     """Runs pairs of processes, cell after cell, for some time; stores their units and gives them.
 
@@ -61,8 +61,8 @@ def record(
     with background_load.beside(load_share):
         while perf_counter() - begun < seconds:
             for cell in cells:
-                sides = (Side(name=side, cell=cell, **common) for side in ("base", "candidate"))
-                units = pair.record(*sides, comparison=comparison, plants=cases, load=name, draw=draw)
+                sides = (Variant(name=side, cell=cell, **common) for side in ("base", "candidate"))
+                units = pair.record(*sides, comparison=comparison, injections=cases, load=name, draw=draw)
                 for unit in units:
                     store.append_unit(unit, results)
                 yield units

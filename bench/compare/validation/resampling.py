@@ -85,7 +85,7 @@ def follow(some: Series, rule: Rule) -> Outcome | None:
 
 def outcome(found: Verdict, some: Series) -> Outcome:
     """A verdict, with the time that its units took."""
-    return Outcome(word=found.word, units=found.units, minutes=sum(some.seconds[: found.units]) / 60)
+    return Outcome(word=found.word, units=found.pairs, minutes=sum(some.seconds[: found.pairs]) / 60)
 
 
 def resample(some: Series, rule: Rule, *, comparisons: int, dice: random.Random) -> list[tuple[Series, Outcome]]:

@@ -1,4 +1,4 @@
-"""Comparisons run by a made-up recorder: who takes turns, when each stops, what a budget and deaths do."""
+"""Comparisons run by a made-up recorder: who takes turns, when each stops, what a budget and failures do."""
 
 import math
 import random
@@ -6,9 +6,9 @@ import random
 import pytest
 
 from bench.compare import comparison
-from bench.compare.comparison import Match
+from bench.compare.comparison import VariantPair
 from bench.compare.sequential_test import LOOKS, Rule
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.results import store
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
@@ -16,7 +16,7 @@ from flowers_core.errors import InputError
 
 def match(model="dense"):
     cell = Cell(model=model, batch_size=8)
-    return Match(Side(name="base", cell=cell), Side(name="candidate", cell=cell))
+    return VariantPair(Variant(name="base", cell=cell), Variant(name="candidate", cell=cell))
 
 
 @pytest.fixture
@@ -43,64 +43,66 @@ def recorder(paired):
     return make
 
 
-def ran(matches, results, record, **how):
-    (*_, last) = comparison.run(matches, results, rule=how.pop("rule", Rule(cells=len(matches))), record=record, **how)
+def ran(variant_pairs, results, record, **how):
+    (*_, last) = comparison.run(
+        variant_pairs, results, rule=how.pop("rule", Rule(cells=len(variant_pairs))), record=record, **how
+    )
     return last
 
 
 def test_a_slow_cell_is_found_alone(tmp_path, recorder):
     """One cell of three is slower, and the others are the same."""
-    matches = [match(model) for model in ("dense", "squeezenet", "mobilenetv2")]
-    standings = ran(matches, tmp_path, recorder(slow=("squeezenet",)))
+    variant_pairs = [match(model) for model in ("dense", "squeezenet", "mobilenetv2")]
+    trials = ran(variant_pairs, tmp_path, recorder(slow=("squeezenet",)))
 
-    assert [one.verdict.word for one in standings] == ["same", "slower", "same"]
-    assert standings[1].verdict.ratio == pytest.approx(1.10, abs=0.02)
+    assert [one.verdict.word for one in trials] == ["same", "slower", "same"]
+    assert trials[1].verdict.ratio == pytest.approx(1.10, abs=0.02)
 
 
 def test_cells_take_turns_and_stop_at_their_verdict(tmp_path, recorder):
     """A round gives each cell a unit, so that a drift hits all; who has a verdict takes no more turns."""
     record = recorder(slow=("squeezenet",), noise=0.005)
-    standings = ran([match("dense"), match("squeezenet")], tmp_path, record)
+    trials = ran([match("dense"), match("squeezenet")], tmp_path, record)
 
     assert record.order[:8] == ["dense", "squeezenet"] * 4
-    assert {len(one.units) for one in standings} <= set(LOOKS)
+    assert {len(one.pairs) for one in trials} <= set(LOOKS)
 
 
 def test_units_are_stored_as_they_come(tmp_path, recorder):
     """What was measured is on the disk before the next unit begins."""
     seen = 0
-    for standings in comparison.run([match()], tmp_path, rule=Rule(), record=recorder()):
-        assert len(store.load_units(tmp_path)) == len(standings[0].units) >= seen
-        seen = len(standings[0].units)
+    for trials in comparison.run([match()], tmp_path, rule=Rule(), record=recorder()):
+        assert len(store.load_units(tmp_path)) == len(trials[0].pairs) >= seen
+        seen = len(trials[0].pairs)
 
     assert seen >= LOOKS[0]
 
 
 def test_three_deaths_in_a_row_stop_a_cell(tmp_path, recorder):
     """The reason is kept, the other cells go on."""
-    standings = ran([match("dense"), match("squeezenet")], tmp_path, recorder(deadly=("dense",)))
+    trials = ran([match("dense"), match("squeezenet")], tmp_path, recorder(deadly=("dense",)))
 
-    assert (standings[0].verdict.word, len(standings[0].deaths)) == ("inconclusive", 3)
-    assert "no luck" in standings[0].verdict.reason
-    assert standings[1].verdict.word == "same"
+    assert (trials[0].verdict.word, len(trials[0].failures)) == ("inconclusive", 3)
+    assert "no luck" in trials[0].verdict.reason
+    assert trials[1].verdict.word == "same"
 
 
 def test_a_death_now_and_then_is_dropped_and_counted(tmp_path, paired):
     """A unit that died does not count, and a whole one after it forgives it."""
     units = iter([paired(), paired(status="error", reason="killed"), paired(), paired(status="error"), *[paired()] * 2])
-    standings = ran([match()], tmp_path, lambda *_, **__: [next(units)])
+    trials = ran([match()], tmp_path, lambda *_, **__: [next(units)])
 
-    assert (standings[0].verdict.word, len(standings[0].units), len(standings[0].deaths)) == ("same", 4, 2)
+    assert (trials[0].verdict.word, len(trials[0].pairs), len(trials[0].failures)) == ("same", 4, 2)
 
 
 def test_a_budget_ends_it(tmp_path, recorder):
     """What has no verdict when the time is over is inconclusive, and says so."""
     clock = iter(range(0, 10_000, 30))
-    standings = ran([match()], tmp_path, recorder(noise=0.3), budget_seconds=300, now=lambda: next(clock))
+    trials = ran([match()], tmp_path, recorder(noise=0.3), budget_seconds=300, now=lambda: next(clock))
 
-    assert standings[0].verdict.word == "inconclusive"
-    assert "budget" in standings[0].verdict.reason
-    assert 0 < len(standings[0].units) < LOOKS[-1]
+    assert trials[0].verdict.word == "inconclusive"
+    assert "budget" in trials[0].verdict.reason
+    assert 0 < len(trials[0].pairs) < LOOKS[-1]
 
 
 def test_a_budget_too_short_for_a_look_is_a_mistake():
@@ -116,11 +118,11 @@ def test_an_interrupted_comparison_has_partial_verdicts(tmp_path, recorder):
     """After Ctrl-C each cell is inconclusive with what its units say, and the units are kept."""
     running = comparison.run([match()], tmp_path, rule=Rule(), record=recorder(noise=0.01))
     for _ in range(4):
-        standings = next(running)
-    comparison.interrupt(standings, Rule())
+        trials = next(running)
+    comparison.interrupt(trials, Rule())
 
-    assert (standings[0].verdict.word, standings[0].verdict.reason) == ("inconclusive", "interrupted")
-    assert standings[0].verdict.estimates["wall"].ratio == pytest.approx(1.0, abs=0.05)
+    assert (trials[0].verdict.word, trials[0].verdict.reason) == ("inconclusive", "interrupted")
+    assert trials[0].verdict.estimates["wall"].ratio == pytest.approx(1.0, abs=0.05)
     assert len(store.load_units(tmp_path)) == 3
 
 

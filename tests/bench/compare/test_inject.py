@@ -20,7 +20,7 @@ from flowers_core.errors import InputError
 def test_what_cannot_be_planted_is_told(wrong):
     """An unknown kind, nothing of something and something of nothing are mistakes."""
     with pytest.raises(InputError):
-        inject.Plant(**wrong)
+        inject.Injection(**wrong)
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -51,9 +51,9 @@ def ratio(step, kind, share, clock, *, steps=20):
     """How much longer a step is with something planted: the median of turns of so many steps taken in between."""
     ratios = []
     for _ in range(5):
-        step.plant(inject.NONE)
+        step.inject(inject.NONE)
         before = block.take(step, steps).step_seconds(clock)
-        step.plant(inject.Plant(kind=kind, share=share))
+        step.inject(inject.Injection(kind=kind, share=share))
         ratios.append(block.take(step, steps).step_seconds(clock) / before)
     return median(ratios)
 

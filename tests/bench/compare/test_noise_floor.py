@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.compare import detectable, noise_floor, sequential_test
 from bench.compare.pair_result import Sample, Unit
 from bench.compare.sequential_test import Rule
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.results.cell import Cell
 
 PIPELINE = Cell(model="none", pipeline="records_parallel")
@@ -27,8 +27,8 @@ def unit(number=0, *, wall=0.0, cpu=0.0, cell=PIPELINE, planted=False, digest="d
     common = {"comparison": "calibration-1", "pair": f"pair {number}", "seconds": 12.0, "machine": HERE}
     return Unit(
         **{**common, "cell": cell.id, "started": f"2026-11-2{number % 8}T12:00:00+00:00", **others},
-        base=Side(name="base", cell=cell, code=CODE).facts(),
-        candidate=Side(name="candidate", cell=cell, code={**CODE, "digest": digest}).facts(),
+        base=Variant(name="base", cell=cell, code=CODE).facts(),
+        candidate=Variant(name="candidate", cell=cell, code={**CODE, "digest": digest}).facts(),
         base_samples=(Sample(10, 0.2, 0.4, 0.0),) * 8,
         candidate_samples=(Sample(10, 0.2 * math.exp(wall), 0.4 * math.exp(cpu), 0.0),) * 8,
         plant={"kind": "compute", "share": 0.05} if planted else {"kind": "none", "share": 0.0},
@@ -211,7 +211,7 @@ def test_the_limit_covers_the_true_deviation():
     assert (draws.std(axis=1, ddof=1) * detectable.limit(8) > 1).mean() == pytest.approx(0.8, abs=0.02)
 
 
-@pytest.mark.parametrize("rule", [Rule(), Rule.finding(0.02, cells=3), Rule(clocks=("wall",))], ids=str)
+@pytest.mark.parametrize("rule", [Rule(), Rule.for_effect(0.02, cells=3), Rule(clocks=("wall",))], ids=str)
 @pytest.mark.parametrize("shifts", [(0.03, 0.03), (0.06, 0.0), (-0.02, 0.02)], ids=str)
 def test_all_at_once_is_one_after_another(rule, shifts):
     """Followed all at once, comparisons end as `sequential_test.follow` ends each."""
@@ -232,7 +232,7 @@ def test_what_is_promised_is_found(waiting):
     limit = detectable.limit(FLOOR.units)
     draws = detectable.draw(detectable.Noise(limit * 0.02, limit * 0.01), 12, comparisons=500, seed=11)
     wall, cpu = draws[0] + math.log1p(least), draws[1] + (0.0 if waiting else math.log1p(least))
-    rule = Rule.finding(least)
+    rule = Rule.for_effect(least)
     words = [
         (
             sequential_test.follow({"wall": one.tolist(), "cpu": other.tolist()}, rule)

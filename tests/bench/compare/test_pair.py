@@ -10,12 +10,12 @@ import psutil
 import pytest
 
 from bench.compare import inject, pair, pair_worker, variants
-from bench.compare.variant import Side, cell_id
+from bench.compare.variant import Variant, cell_id
 from bench.results.cell import Cell
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
-BASE = Side(name="base", cell=CELL, code={"digest": "d1"})
-CANDIDATE = Side(name="candidate", cell=CELL, code={"digest": "d2"})
+BASE = Variant(name="base", cell=CELL, code={"digest": "d1"})
+CANDIDATE = Variant(name="candidate", cell=CELL, code={"digest": "d2"})
 
 
 def workers():
@@ -25,8 +25,8 @@ def workers():
 @pytest.fixture(scope="module")
 def units():
     """A real pair, in which something was planted once, and once nothing."""
-    plants = (inject.NONE, inject.Plant(kind="sleep", share=1.0))
-    return pair.record(BASE, CANDIDATE, comparison="test", plants=plants, draw=random.Random(0))
+    injections = (inject.NONE, inject.Injection(kind="sleep", share=1.0))
+    return pair.record(BASE, CANDIDATE, comparison="test", injections=injections, draw=random.Random(0))
 
 
 def test_a_pair_gives_a_unit_of_turns_for_each_plant(units):

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from bench.compare import comparison, progress, sequential_test, table
-from bench.compare.comparison import Match, Standing
+from bench.compare.comparison import Trial, VariantPair
 from bench.compare.sequential_test import Rule
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.results.cell import NO_MODEL, Cell
 
 CELLS = (
@@ -21,14 +21,14 @@ RULE = Rule(cells=3)
 
 
 @pytest.fixture
-def standing(paired):
-    """Makes a standing: `standing(cell, [ratios])`; with a verdict if the units allow one, or the word given."""
+def trial(paired):
+    """Makes a trial: `trial(cell, [ratios])`; with a verdict if the units allow one, or the word given."""
 
     def make(cell, ratios, *, word="", dead=0):
-        one = Standing(match=Match(Side(name="HEAD~1", cell=cell), Side(name="HEAD", cell=cell)))
+        one = Trial(variants=VariantPair(Variant(name="HEAD~1", cell=cell), Variant(name="HEAD", cell=cell)))
         for ratio in ratios:
-            one.units.append(paired(ratio, cell=cell.id))
-        one.deaths = [paired(status="error", reason="killed by SIGKILL")] * dead
+            one.pairs.append(paired(ratio, cell=cell.id))
+        one.failures = [paired(status="error", reason="killed by SIGKILL")] * dead
         one.verdict = sequential_test.follow(one.values(RULE), RULE) if ratios and not word else None
         if word:
             one.verdict = sequential_test.partial(one.values(RULE), RULE, word)
@@ -38,12 +38,12 @@ def standing(paired):
 
 
 @pytest.fixture
-def standings(standing):
+def trials(trial):
     """One cell the same, one slower, one given up."""
     return [
-        standing(CELLS[0], [1.001, 0.999, 1.002, 0.998]),
-        standing(CELLS[1], [1.101, 1.099, 1.102, 1.098, 1.1, 1.1]),
-        standing(CELLS[2], [1.2, 0.9], word="3 processes in a row died: killed", dead=3),
+        trial(CELLS[0], [1.001, 0.999, 1.002, 0.998]),
+        trial(CELLS[1], [1.101, 1.099, 1.102, 1.098, 1.1, 1.1]),
+        trial(CELLS[2], [1.2, 0.9], word="3 processes in a row died: killed", dead=3),
     ]
 
 
@@ -53,9 +53,9 @@ def text(draw, width=80):
     return console.file.getvalue()
 
 
-def test_the_table_fits_80_columns_and_says_all(standings):
+def test_the_table_fits_80_columns_and_says_all(trials):
     """Cell, both times, ratio with interval, clock, the other clock, units and verdict, each in its row."""
-    said = text(lambda console: table.show(standings, RULE, "HEAD~1 v HEAD", console))
+    said = text(lambda console: table.show(trials, RULE, "HEAD~1 v HEAD", console))
 
     assert max(map(len, said.splitlines())) <= 80
     for word in (
@@ -71,50 +71,50 @@ def test_the_table_fits_80_columns_and_says_all(standings):
         assert word in said
 
 
-def test_while_it_runs_the_rows_are_there(standing):
+def test_while_it_runs_the_rows_are_there(trial):
     """A cell without units has a row, and one without verdict shows its ratio so far."""
-    rows = table.rows([standing(CELLS[1], []), standing(CELLS[2], [1.1, 1.0])])
+    rows = table.rows([trial(CELLS[1], []), trial(CELLS[2], [1.1, 1.0])])
 
     assert rows[0][-2:] == ("0", "…")
     assert "1.049 [" in rows[1][2]
 
 
-def test_markdown_is_a_table_with_notes(standings):
+def test_markdown_is_a_table_with_notes(trials):
     """For a pull request: a heading, a row a cell, verdicts that matter in bold."""
-    said = table.markdown(standings, RULE, "HEAD~1 v HEAD")
+    said = table.markdown(trials, RULE, "HEAD~1 v HEAD")
 
     assert said.startswith("### HEAD~1 v HEAD")
     assert "**slower**" in said
     assert said.count("\n| ") == 4
 
 
-def test_json_holds_both_clocks(standings):
+def test_json_holds_both_clocks(trials):
     """A program reads verdict, units and both intervals of each cell."""
-    rows = json.loads(json.dumps(table.plain(standings)))
+    rows = json.loads(json.dumps(table.plain(trials)))
 
     assert [row["verdict"] for row in rows] == ["same", "slower", "inconclusive"]
     assert rows[1]["clocks"]["cpu"]["low"] < 1.1 < rows[1]["clocks"]["wall"]["high"]
     assert rows[2]["dropped"] == 3
 
 
-def test_exit_codes_of_compare(standings, standing):
+def test_exit_codes_of_compare(trials, trial):
     """0 nothing slower, 1 something slower, 3 nothing compared."""
-    nothing = standing(CELLS[2], [], word="3 processes in a row died")
+    nothing = trial(CELLS[2], [], word="3 processes in a row died")
 
-    assert progress.exit_code(standings) == 1
-    assert progress.exit_code(standings[:1]) == 0
+    assert progress.exit_code(trials) == 1
+    assert progress.exit_code(trials[:1]) == 0
     assert progress.exit_code([nothing]) == 3
-    assert progress.exit_code([nothing, standings[0]]) == 0
+    assert progress.exit_code([nothing, trials[0]]) == 0
 
 
-def test_a_gate_passes_only_what_is_sure(standings):
+def test_a_gate_passes_only_what_is_sure(trials):
     """Slower by more than the threshold fails, inconclusive is never a pass, the rest passes; cells are named."""
-    same, slower, open_ = standings
+    same, slower, open_ = trials
 
     assert progress.gate_code([same, slower, open_], 0.03) == 1
     assert progress.gate_code([same, slower], 0.15) == 0
     assert progress.gate_code([same, open_], 0.03) == 3
-    assert slower.match.cell in progress.gate_words([same, slower], 0.03)
+    assert slower.variants.cell in progress.gate_words([same, slower], 0.03)
     assert "clears nobody" in progress.gate_words([open_], 0.03)
     assert progress.gate_words([same], 0.03).startswith("Passed")
 
@@ -133,14 +133,14 @@ def running(monkeypatch, paired, tmp_path):
             return [paired(ratio, cell=base.cell.id)]
 
         monkeypatch.setattr(comparison.run, "__kwdefaults__", {**comparison.run.__kwdefaults__, "record": record})
-        sides = (Side(name=name, cell=CELLS[1]) for name in ("HEAD~1", "HEAD"))
-        return progress.run([Match(*sides)], tmp_path, rule=Rule(), title="HEAD~1 v HEAD", **how)
+        sides = (Variant(name=name, cell=CELLS[1]) for name in ("HEAD~1", "HEAD"))
+        return progress.run([VariantPair(*sides)], tmp_path, rule=Rule(), title="HEAD~1 v HEAD", **how)
 
     return run
 
 
 def test_a_comparison_is_shown_and_given(running, capsys):
-    """Lines while it runs, the table in the end, and the standings for who asked."""
+    """Lines while it runs, the table in the end, and the trials for who asked."""
     (one,) = running([1.001, 0.999, 1.002, 0.998])
     told = capsys.readouterr()
 

@@ -40,7 +40,7 @@ def test_identical_code_is_the_same_on_a_quiet_machine():
     found = words(200)
 
     assert sum(one.word == "same" for one in found) >= 195
-    assert np.median([one.units for one in found]) <= 6
+    assert np.median([one.pairs for one in found]) <= 6
 
 
 @pytest.mark.parametrize(("effect", "sign"), [(0.05, "slower"), (-0.05, "faster")])
@@ -53,7 +53,7 @@ def test_five_percent_are_found(effect, sign):
 
 def test_two_percent_are_found_by_the_rule_for_it():
     """The margin of 1 % keeps a slowdown of 2 % from being called the same."""
-    found = words(200, Rule.finding(0.02), effect=math.log(1.02))
+    found = words(200, Rule.for_effect(0.02), effect=math.log(1.02))
 
     assert sum(one.word == "slower" for one in found) >= 180
     assert not any(one.word == "same" for one in found)
@@ -180,7 +180,7 @@ def test_holm_gives_later_cells_an_easier_level():
     rule = Rule(cells=2, clocks=("wall",))
     clear = sequential_test.follow({"wall": [0.5 + 0.001 * (number % 2) for number in range(24)]}, rule)
     estimate = dataclasses.replace(clear.estimates["wall"], p=0.0007, ratio=1.04)
-    weak = sequential_test.Verdict(word="inconclusive", units=24, estimates={"wall": estimate}, reason="undecided")
+    weak = sequential_test.Verdict(word="inconclusive", pairs=24, estimates={"wall": estimate}, reason="undecided")
 
     assert [one.word for one in sequential_test.holm([weak, clear], rule)] == ["slower", "slower"]
     assert [one.word for one in sequential_test.holm([weak, weak], rule)] == ["inconclusive", "inconclusive"]

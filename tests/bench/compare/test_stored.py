@@ -184,14 +184,14 @@ def test_differences_refuse_a_verdict(session):
     base = session((1.0, 1.01), sweep="a", machine={"packages": {"tensorflow": "2.20.0"}})
     candidate = session((2.0, 2.01), sweep="b", machine={"packages": {"tensorflow": "2.21.0"}})
 
-    with pytest.raises(InputError, match=r"tensorflow 2\.20\.0, 2\.21\.0.*--anyway"):
+    with pytest.raises(InputError, match=r"tensorflow 2\.20\.0, 2\.21\.0.*--allow-mismatch"):
         stored.compare(base, candidate)
 
 
 def test_anyway_gives_figures_without_a_verdict(session):
-    """`anyway` shows the ratio of sets that differ, and passes no judgment: not even its exit code does."""
+    """`allow_mismatch` shows the ratio of sets that differ, and passes no judgment: not even its exit code does."""
     base = session((1.0, 1.01), sweep="a", machine={"usable_cores": 2})
-    rows = stored.compare(base, session((2.0, 2.02), sweep="b", machine={"usable_cores": 4}), anyway=True)
+    rows = stored.compare(base, session((2.0, 2.02), sweep="b", machine={"usable_cores": 4}), allow_mismatch=True)
 
     assert (rows[0].verdict, rows[0].reason) == ("n/a", "no verdict: usable cores 2, 4")
     assert rows[0].ratio == pytest.approx(2)
@@ -206,7 +206,7 @@ def test_other_code_is_compared(session):
 
 
 def test_only_cells_with_a_partner_must_be_alike(session):
-    """What differs in a cell that is left out anyway is no reason to refuse the others."""
+    """What differs in a cell that is left out allow_mismatch is no reason to refuse the others."""
     base = session((1.0,), sweep="a")
     other = session((1.0,), sweep="a", machine={"usable_cores": 9}, cells=[{"model": "convnet"}])
 

@@ -106,8 +106,8 @@ def test_the_last_comparison_is_told():
     """What is slower is named with its ratio; the rest is counted."""
     slow = estimate([0.05, 0.051, 0.049, 0.05])
     verdicts = (
-        ("dense", Verdict(word="slower", clock="wall", units=4, estimates={"wall": slow})),
-        ("convnet", Verdict(word="same", clock="cpu+wall", units=4, estimates={"wall": slow, "cpu": slow})),
+        ("dense", Verdict(word="slower", clock="wall", pairs=4, estimates={"wall": slow})),
+        ("convnet", Verdict(word="same", clock="cpu+wall", pairs=4, estimates={"wall": slow, "cpu": slow})),
     )
     compared = tuple(
         Compared(comparison="20261124", cell=cell, base="main", candidate="HEAD", verdict=one, cpu="")

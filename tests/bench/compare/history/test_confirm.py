@@ -5,9 +5,9 @@ import json
 import pytest
 
 from bench.compare import comparison, revision, variants
-from bench.compare.comparison import Match
+from bench.compare.comparison import VariantPair
 from bench.compare.history import confirm
-from bench.compare.variant import Side
+from bench.compare.variant import Variant
 from bench.results.cell import Cell
 from bench.run.data_source import Source
 from flowers_core.errors import RunFailed
@@ -20,10 +20,10 @@ def runs(monkeypatch, paired):
     """Commits `slow…` are 10 % slower, `broken…` do not build, those that end alike hold the same code; counts runs."""
     counted = []
 
-    def of_revisions(cells, base, candidate, source, *, tell):  # noqa: ARG001 - as matches.of_revisions
+    def of_revisions(cells, base, candidate, source, *, tell):  # noqa: ARG001 - as variant_pairs.of_revisions
         if "broken" in candidate:
             raise RunFailed("it does not build")
-        return [Match(*(Side(name=one, cell=cells[0], code={"digest": one[-1]}) for one in (base, candidate)))]
+        return [VariantPair(*(Variant(name=one, cell=cells[0], code={"digest": one[-1]}) for one in (base, candidate)))]
 
     def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
         counted.append(candidate.name)

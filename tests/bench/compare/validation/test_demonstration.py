@@ -16,11 +16,11 @@ def pairs(monkeypatch, paired):
     """Pairs that need no processes: a unit for each plant; counts what was planted."""
     planted = []
 
-    def record(base, candidate, *, comparison, plants, load, draw):  # noqa: ARG001 - as pair.record
-        planted.append([plant.kind for plant in plants])
+    def record(base, candidate, *, comparison, injections, load, draw):  # noqa: ARG001 - as pair.record
+        planted.append([plant.kind for plant in injections])
         return [
             paired(1 + plant.share, comparison=comparison, cell=base.cell.id, plant=vars(plant), load=load)
-            for plant in plants
+            for plant in injections
         ]
 
     monkeypatch.setattr(recording.pair, "record", record)
