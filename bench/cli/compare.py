@@ -1,4 +1,4 @@
-"""Words that judge: compare, gate, calibrate, prove, history, doctor. Each parses and calls, nothing else."""
+"""Words that judge: compare, gate, noise, regressions, doctor. Each parses and calls, nothing else."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from bench.cli import options
-from bench.compare.inject import KINDS
 from flowers_core import models
 from flowers_core.input.registry import PIPELINES
 
@@ -26,7 +25,7 @@ CHOICE = options.together(
 )  # fmt: skip
 
 SURENESS = options.together(
-    click.option("--find", type=options.PERCENT, default="5%", show_default=True,
+    click.option("--min-effect", type=options.PERCENT, default="5%", show_default=True,
                  help="The smallest slowdown that matters; half a percent costs hours."),
     click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m; what is undecided is inconclusive."),
 )  # fmt: skip
@@ -62,7 +61,7 @@ def _matches(cells, base, candidate, axis, source):
     return variants.of_revisions(cells, base, candidate, source, tell=options.tell), f"{base} v {candidate}"
 
 
-def _compared(base, candidate, *, axis, find, budget, photos, records, results, json, **which):  # noqa: PLR0913 - options
+def _compared(base, candidate, *, axis, min_effect, budget, photos, records, results, json, **which):  # noqa: PLR0913 - options
     """Runs a comparison and gives its standings, rule and title."""
     from bench.compare import progress, sequential_test
     from bench.run import data_source as sources
@@ -70,7 +69,7 @@ def _compared(base, candidate, *, axis, find, budget, photos, records, results, 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     found, title = _matches(cells, base, candidate, axis, source)
     clocks = sequential_test.clocks(side.cell for match in found for side in (match.base, match.candidate))
-    rule = sequential_test.Rule.for_effect(find, cells=len(found), clocks=clocks)
+    rule = sequential_test.Rule.for_effect(min_effect, cells=len(found), clocks=clocks)
     standings = progress.run(found, results, rule=rule, title=title, budget_seconds=budget, as_json=json)
     return standings, rule, title
 
@@ -109,7 +108,7 @@ def compare(*, base, candidate, axis, allow_mismatch, json, **how) -> None:
     _check_sides(base, candidate, axis)
     context = click.get_current_context()
     if not axis and _are_stored(base, candidate):
-        context.exit(_stored(base, candidate, allow_mismatch=allow_mismatch, margin=how["find"], as_json=json))
+        context.exit(_stored(base, candidate, allow_mismatch=allow_mismatch, margin=how["min_effect"], as_json=json))
     standings, _, _ = _compared(base, candidate, axis=axis, json=json, **how)
     context.exit(progress.exit_code(standings))
 
@@ -186,10 +185,10 @@ def gate(*, base, candidate, threshold, summary, **how) -> None:
 @options.DATA
 @options.RESULTS
 @options.JSON
-def calibrate(*, units, photos, records, results, json, **which) -> None:
+def noise(*, units, photos, records, results, json, **which) -> None:
     """Measures this machine's noise: the same code twice, and what slowdown that lets it find in 1, 5, 20 minutes.
 
-    Example: python -m bench calibrate --model squeezenet
+    Example: python -m bench noise --model squeezenet
     """
     from bench.compare import calibrate
     from bench.run import data_source as sources
@@ -201,44 +200,6 @@ def calibrate(*, units, photos, records, results, json, **which) -> None:
 
 
 @click.command()
-@click.option("--record", "seconds", type=options.TIME, help="First record units for so long, e.g. 40m.")
-@click.option(
-    "--load",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0, 0.95),
-    help="Share of a core that a foreign load takes meanwhile, in bursts.",
-)
-@click.option(
-    "--plant",
-    "kinds",
-    multiple=True,
-    type=click.Choice(KINDS[1:]),
-    help="Only these beside nothing; may be given again. [all]",
-)
-@options.DATA
-@options.RESULTS
-@options.JSON
-def prove(*, seconds, load, kinds, photos, records, results, json) -> None:
-    """Proves the verdicts: planted slowdowns and identical pairs, judged by us, by asv's rule and by pooled tests.
-
-    Writes results/tables/proof.md from all units of the store.
-
-    Example: python -m bench prove --record 40m --load 0.5
-
-    Example: python -m bench prove --results results/reference
-    """
-    from bench.compare.validation import demonstration
-
-    if seconds:
-        from bench.run import data_source as sources
-
-        source = sources.find(photos=photos, records=records)
-        demonstration.record(results, source, seconds=seconds, load_share=load, kinds=kinds or KINDS)
-    demonstration.show(results, as_json=json)
-
-
-@click.command()
 @click.option("--confirm", is_flag=True, help="Confirm each by paired runs, and bisect to the commit.")
 @click.option("--budget", type=options.TIME, help="For each paired run, e.g. 5m.")
 @click.option(
@@ -246,10 +207,10 @@ def prove(*, seconds, load, kinds, photos, records, results, json) -> None:
 )
 @options.DATA
 @options.RESULTS
-def history(*, confirm, budget, shape, photos, records, results) -> None:
+def regressions(*, confirm, budget, shape, photos, records, results) -> None:
     """Finds steps over the commits that asv measured, confirms them by paired runs, and names the commit.
 
-    Example: python -m bench history --confirm
+    Example: python -m bench regressions --confirm
     """  # fmt: skip
     import json as json_text
 
@@ -283,4 +244,4 @@ def doctor(*, seconds, json) -> None:
     click.get_current_context().exit(doctors.exit_code(findings))
 
 
-WORDS = (compare, gate, calibrate, prove, history, doctor)
+COMMANDS = (compare, gate, noise, regressions, doctor)

@@ -24,7 +24,7 @@ class Numbers(click.ParamType):
         return tuple(map(int, parts))
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--workers", type=Numbers(), default="1,2", show_default=True, metavar="N[,N]", help="Numbers to try.")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port.")
 @click.option(
@@ -37,14 +37,17 @@ class Numbers(click.ParamType):
 @options.DATA
 @options.RESULTS
 @options.JSON
-def service(*, named, photos, records, results, json, **how) -> None:
+@click.pass_context
+def data_service(context, *, named, photos, records, results, json, **how) -> None:
     """Spreads the records pipeline over workers of tf.data service: images/s, equal epochs, servers that die.
 
     Each number of workers takes its turn beside the same pipeline without a service.
     Exit code: 0 done, 1 something failed or an epoch was not whole, 2 wrong use, 130 interrupted: what ended is kept.
 
-    Example: python -m bench service --workers 1,2
+    Example: python -m bench data-service --workers 1,2
     """
+    if context.invoked_subcommand:
+        return
     from bench.input.data_service import campaign, table
     from bench.run import data_source as sources
 
@@ -69,12 +72,12 @@ def _show(found, results, *, json: bool) -> int:
     from bench.input.data_service import table
     from bench.results import store
 
-    store.save_table("service.md", table.markdown(found), results)
+    store.save_table("data-service.md", table.markdown(found), results)
     options.show_rows((one.to_json() for one in found), table.show, found, json=json)
     return table.exit_code(found)
 
 
-@click.command()
+@data_service.command()
 @click.argument("role", type=click.Choice(["dispatcher", "worker"]))
 @click.option("--bind", metavar="HOST:PORT", help="Where others reach it. [127.0.0.1, port 5050 or 5051]")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="Of a worker: its dispatcher, grpc://host:port.")
@@ -91,9 +94,9 @@ def serve(*, role, bind, dispatcher, workers) -> None:
     It answers only what is sent to the address it is bound to, but asks nobody for a password: in a network of yours
     alone. A worker must see the records under the same path as the host that trains.
 
-    Example: python -m bench serve dispatcher --bind 10.0.0.2:5050
+    Example: python -m bench data-service serve dispatcher --bind 10.0.0.2:5050
 
-    Example: python -m bench serve worker --bind 10.0.0.3:5051 --dispatcher grpc://10.0.0.2:5050
+    Example: python -m bench data-service serve worker --bind 10.0.0.3:5051 --dispatcher grpc://10.0.0.2:5050
     """
     from bench.input.data_service import server
 

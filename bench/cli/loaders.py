@@ -28,23 +28,23 @@ from flowers_core.errors import InputError
 @click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a turn is.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch.")
 @click.option("--python", default="", metavar="PATH", help="Interpreter that has the peers' packages. [this one]")
-@click.option("--last", is_flag=True, help="Race nothing: show the last race again.")
+@click.option("--show-last", is_flag=True, help="Race nothing: show the last race again.")
 @options.DATA
 @options.RESULTS
 @options.JSON
-def peers(*, last, results, json, **how) -> None:
+def loaders(*, show_last, results, json, **how) -> None:
     """Races our pipelines against other loaders and against what the machine could do at most, first epoch.
 
     Each lane is a fresh process, anew after some turns; they take turns on the same bytes and cores, all others held
     still meanwhile.
     Exit code: 0 done, 1 some lane failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
 
-    Example: python -m bench peers --python ../peers/bin/python
+    Example: python -m bench loaders --python ../peers/bin/python
 
-    Example: python -m bench peers --ingredients
+    Example: python -m bench loaders --ingredients
     """  # fmt: skip
     code = 0
-    if not last:
+    if not show_last:
         try:
             _race(results=results, **how)
         except KeyboardInterrupt:
@@ -84,8 +84,8 @@ def _show(results, *, json: bool) -> int:
 
     rows = table.rows(store.load_turns(results))
     if not rows:
-        raise InputError(f"There is no race in {results}. Leave out --last, and one is run")
-    name = "ingredients.md" if any(row.lane.side == "ingredient" for row in rows) else "peers.md"
+        raise InputError(f"There is no race in {results}. Leave out --show-last, and one is run")
+    name = "ingredients.md" if any(row.lane.side == "ingredient" for row in rows) else "loaders.md"
     store.save_table(name, table.markdown(rows), results)
     options.show_rows(map(table.plain, rows), table.show, rows, json=json)
     return int(any(row.turns.status == "error" for row in rows))

@@ -159,19 +159,19 @@ def report(markdown, results) -> None:
 @cli.command()
 @options.RESULTS
 @options.JSON
-def limits(results, json) -> None:
+def peak(results, json) -> None:
     """Measures what this machine could do at most: matrix products in each precision, copies of memory.
 
     The page holds the arithmetic of each model against them.
 
-    Example: python -m bench limits
+    Example: python -m bench peak
     """
     import json as json_text
 
     from bench.results import store
-    from bench.run import peak as measuring
+    from bench.run import peak as peaks
 
-    found = measuring.measure()
+    found = peaks.measure()
     store.append_limits(found, results)
     if json:
         click.echo(json_text.dumps(found.to_json()))
@@ -192,16 +192,15 @@ def publish(results) -> None:
     click.echo(f"asv's page: {asv_page.publish(results)}")
 
 
-WORDS = (
+COMMANDS = (
     training.accuracy,
-    loaders.peers,
-    data_service.service,
-    data_service.serve,
-    object_store.store,
+    loaders.loaders,
+    data_service.data_service,
+    object_store.object_store,
     tracing.tensorboard,
 )
-for word in (*compare.WORDS, *stall.WORDS, *WORDS):
-    cli.add_command(word)
+for command in (*compare.COMMANDS, *stall.COMMANDS, *COMMANDS):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -39,23 +39,25 @@ from flowers_core.input.registry import PIPELINES
 @click.option("--timeout", type=options.TIME, default="10m", show_default=True, help="Limit for one process.")
 @click.option("--serve", is_flag=True, help="Only serve, until Ctrl-C: prints what another program needs.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the server. [any that is free]")
-@click.option("--last", is_flag=True, help="Measure nothing: show again what the last call measured.")
+@click.option("--show-last", is_flag=True, help="Measure nothing: show again what the last call measured.")
 @options.DATA
 @options.RESULTS
 @options.JSON
-def store(*, latencies, round_trips, bandwidth, photos, records, results, json, serve, port, last, **asked) -> None:  # noqa: PLR0913 - its options
+def object_store(  # noqa: PLR0913 - its options
+    *, latencies, round_trips, bandwidth, photos, records, results, json, serve, port, show_last, **asked
+) -> None:
     """Reads photos and records from an object store of stated latency on this machine, and from the disk, in turns.
 
     TensorFlow's own gs:// client reads it. Exit code: 0 done, 1 some reading failed, 2 wrong use, 130 interrupted.
 
-    Example: python -m bench store --latency 5ms,30ms,100ms
+    Example: python -m bench object-store --latency 5ms,30ms,100ms
 
-    Example: python -m bench store --latency 30ms --serve
+    Example: python -m bench object-store --latency 30ms --serve
     """  # fmt: skip
     from bench.input.object_store.network import Conditions
     from bench.run import data_source as sources
 
-    if last:
+    if show_last:
         raise click.exceptions.Exit(_show(_last(results), results, json=json))
     source = sources.find(photos=photos, records=records)
     far = [Conditions(latency_seconds=one, round_trips=round_trips, bytes_per_second=bandwidth) for one in latencies]
@@ -141,8 +143,8 @@ def _show(readings, results: Path, *, json: bool) -> int:
     from bench.results import store as ledger
 
     if not readings:
-        raise InputError(f"There is no reading in {results}. Leave out --last, and some are made")
+        raise InputError(f"There is no reading in {results}. Leave out --show-last, and some are made")
     found = table.far(readings)
-    ledger.save_table("store.md", table.markdown(found), results)
+    ledger.save_table("object-store.md", table.markdown(found), results)
     options.show_rows(table.plain(found), table.show, found, json=json)
     return int(any(one.failed for one in found))

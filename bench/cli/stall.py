@@ -32,7 +32,7 @@ AUTOTUNE_SECONDS = 2.0
 @click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option(
-    "--emulate",
+    "--step-times",
     "files",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -43,24 +43,24 @@ AUTOTUNE_SECONDS = 2.0
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Of three fresh processes a cell.")
 @click.option("--seconds", type=options.TIME, default="2", show_default=True, help="How long each process is timed.")
 @click.option("--timeout", type=options.TIME, default="10m", show_default=True, help="Limit for one process.")
-@click.option("--last", is_flag=True, help="Measure nothing: show again what is stored of this machine and code.")
+@click.option("--show-last", is_flag=True, help="Measure nothing: show again what is stored of this machine and code.")
 @options.DATA
 @options.PLACE
 @options.RESULTS
 @options.JSON
-def feed(*, last, results, json, **asked) -> None:  # fmt: skip
+def stall(*, show_last, results, json, **asked) -> None:  # fmt: skip
     """Does input hold the models up? Each is measured three times: pipeline alone, step alone, both together.
 
     Then what each model and each emulated accelerator eats against what this host delivers, and what would help.
     Exit code: 0 done, 1 some cell failed, 2 wrong use, 3 nothing measured, 130 interrupted: what has ended is kept.
 
-    Example: python -m bench feed --profile quick
+    Example: python -m bench stall --profile quick
 
-    Example: python -m bench feed --model dense --pipeline photos_one_by_one,records_parallel --rounds 3
+    Example: python -m bench stall --model dense --pipeline photos_one_by_one,records_parallel --rounds 3
     """
     from bench.input.stall import campaign
 
-    if last:
+    if show_last:
         code, found = 0, campaign.stored(results)
     else:
         plan = _plan(**asked)
@@ -99,7 +99,7 @@ def stages(*, kind, timeout, photos, records, results, json) -> None:
     """Measures what each stage of feeding costs: read, parse, decode, resize, scale, augment, batch.
 
     CPU seconds an image by prefixes of a pipeline that end one stage later each; reading with the page cache cold and
-    warm; and what tf.data's AUTOTUNE chose. `feed` computes other image sizes from it.
+    warm; and what tf.data's AUTOTUNE chose. `stall` computes other image sizes from it.
 
     Example: python -m bench stages --of records
     """
@@ -137,4 +137,4 @@ def stages(*, kind, timeout, photos, records, results, json) -> None:
     raise click.exceptions.Exit(code)
 
 
-WORDS = (feed, stages)
+COMMANDS = (stall, stages)

@@ -31,29 +31,31 @@ class Weights(click.ParamType):
 
 @click.command()
 @click.option("--model", "named", multiple=True, metavar="NAME", help=f"May be given again. [{', '.join(FEW)}]")
-@click.option("--way", "ways", multiple=True, type=click.Choice(list(WAYS)), help="May be given again. [ours, plain]")
+@click.option(
+    "--variant", "ways", multiple=True, type=click.Choice(list(WAYS)), help="May be given again. [ours, plain]"
+)
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each model and way.")
 @click.option("--epochs", type=click.IntRange(1), help="[the codelab's]")
 @click.option("--target", type=click.FloatRange(0, 1), help="Accuracy to reach. [the codelab's lowest]")
 @click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again.")
 @click.option("--timeout", type=options.TIME, default="1h", show_default=True, help="Limit for one training.")
-@click.option("--last", is_flag=True, help="Train nothing: show what this code has trained.")
+@click.option("--show-last", is_flag=True, help="Train nothing: show what this code has trained.")
 @options.DATA
 @options.RESULTS
 @options.JSON
-def accuracy(*, target, last, photos, records, results, json, timeout, **asked) -> None:
+def accuracy(*, target, show_last, photos, records, results, json, timeout, **asked) -> None:
     """Trains models over seeds and ways: accuracy, time to reach it, and seconds an epoch.
 
     Ways: `ours` is what `train` does on this machine, `plain` the same as Keras does it of
     itself: float32, no XLA, no cached features, memory given back.
     Exit code: 0 done, 1 some training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
 
-    Example: python -m bench accuracy --model convnet_gap --way float32 --way mixed_bfloat16 --seeds 5
+    Example: python -m bench accuracy --model convnet_gap --variant float32 --variant mixed_bfloat16 --seeds 5
     """
     from bench.run import data_source as sources
     from bench.training import campaign
 
-    if last:
+    if show_last:
         raise click.exceptions.Exit(_show(campaign.latest(results), results, target, json=json))
     source = sources.find(photos=photos, records=records)
     jobs = campaign.plan(records=source.records, **_settled(source.manifest().image_size, **asked))
@@ -90,7 +92,7 @@ def _show(trainings, results: Path, target: float | None, *, json: bool) -> int:
     from bench.training import outcome, table
 
     if not trainings:
-        raise InputError(f"There is no training in {results}. Leave out --last, and some are made")
+        raise InputError(f"There is no training in {results}. Leave out --show-last, and some are made")
     found = outcome.outcomes(trainings, target=target)
     store.save_table("training.md", table.markdown(found), results)
     options.show_rows(table.plain(found), table.show, found, json=json)

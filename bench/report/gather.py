@@ -24,7 +24,7 @@ from flowers_core.cli import entry
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
-HISTORY = Path("tables") / "history.json"
+HISTORY = Path("tables") / "regressions.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def costs(models: set[str]) -> dict[tuple[str, int], dict]:
 
 
 def _history(path: Path) -> tuple[dict | None, tuple[str, ...]]:
-    """What `bench history` wrote, and why it cannot be read."""
+    """What `bench regressions` wrote, and why it cannot be read."""
     if not path.exists():
         return None, ()
     try:

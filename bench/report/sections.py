@@ -17,13 +17,13 @@ from bench.training import table as accuracy_table
 
 COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
-    "loaders": "python -m bench peers",
-    "store": "python -m bench store --latency 30ms",
+    "loaders": "python -m bench loaders",
+    "store": "python -m bench object-store --latency 30ms",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
-    "feed": "python -m bench feed",
+    "feed": "python -m bench stall",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
     "verdicts": "python -m bench compare BASE CANDIDATE",
-    "history": "python -m bench history --confirm",
+    "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
 }
 

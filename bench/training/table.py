@@ -130,7 +130,7 @@ def markdown(found: Sequence[Outcome]) -> str:
         lines += [*table.grid(columns, rows, left=columns[:LEFT]), ""]
     lines += [f"- {note}" for note in notes(found)]
     names = [f"--model {model}" for model in dict.fromkeys(one.model for one in found)]
-    ways = [f"--way {way}" for way in dict.fromkeys(one.way for one in found)]
+    ways = [f"--variant {way}" for way in dict.fromkeys(one.way for one in found)]
     seeds = max((len(one.trainings) for one in found), default=0)
     command = " ".join(["python -m bench accuracy", *names, *ways, f"--seeds {seeds}"])
     return "\n".join([*lines, f"- `{command}`, with `--records` and `--weights` of these", ""])

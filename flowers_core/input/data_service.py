@@ -46,7 +46,8 @@ def reach(dispatcher: str, *, seconds: float = REACH_SECONDS) -> None:
     except OSError as error:
         raise InputError(
             f"`dispatcher` must be the address of a dispatcher that runs. Received: {dispatcher}: "
-            f"{error.strerror or error} (waited up to {seconds:g} s). Start one: python -m bench serve dispatcher"
+            f"{error.strerror or error} (waited up to {seconds:g} s). "
+            "Start one: python -m bench data-service serve dispatcher"
         ) from error
 
 
@@ -154,8 +155,8 @@ def explained(error: Exception, dispatcher: str) -> ReportedError:
         return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {said}")
     if "workers list" in said:
         return InputError(
-            f"Static sharding needs a dispatcher that was told its workers: `bench serve dispatcher --worker "
-            f"HOST:PORT`, for each. Received: {dispatcher}: {said}"
+            "Static sharding needs a dispatcher that knows its workers: `bench data-service serve dispatcher "
+            f"--worker HOST:PORT`, for each. Received: {dispatcher}: {said}"
         )
     return RunFailed(
         f"A pipeline over {dispatcher} failed: {said}. Every worker must see the records under the same path as this "
@@ -171,7 +172,8 @@ def _silent(dispatcher: str, seconds: float) -> RunFailed:
         return RunFailed(f"No batch within {seconds:g} s: the dispatcher was lost. {error}")
     return RunFailed(
         f"No batch within {seconds:g} s from the workers of {dispatcher}, which answers: no worker has registered, or "
-        f"one was lost. Start it again at the same address: python -m bench serve worker --dispatcher {dispatcher}"
+        f"one was lost. Start it again at the same address: "
+        f"python -m bench data-service serve worker --dispatcher {dispatcher}"
     )
 
 

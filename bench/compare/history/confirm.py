@@ -27,8 +27,8 @@ def find(results: Path, source: Source, *, confirm: bool, budget_seconds: float 
     if confirm:
         judge = Judge(results, source, budget_seconds=budget_seconds, tell=tell)
         found = regressions.confirm(found, judge, tell=tell)
-    store.save_table("history.md", table.markdown(found), results)
-    store.save_table("history.json", json.dumps(table.plain(found), indent=1), results)
+    store.save_table("regressions.md", table.markdown(found), results)
+    store.save_table("regressions.json", json.dumps(table.plain(found), indent=1), results)
     return found
 
 

@@ -21,7 +21,7 @@ COMPARISONS = 1000
 HALVES, IN_HALF = 100, 100
 SEED = 20261124
 
-# By what `--find` asks for.
+# By what `--min-effect` asks for.
 RULES = {find: Rule.for_effect(find) for find in (0.05, 0.02)}
 FINEST = 0.02  # of the planted slowdowns: only those, and none at all, are judged by the finer rule, too
 

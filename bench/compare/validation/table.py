@@ -6,11 +6,11 @@ from bench.compare.validation import other_tests, proof_words
 from bench.compare.validation.error_rates import Proof, Row
 from bench.results import format, table
 
-HEADLINE = ("beside", "in the candidate", "`--find`", "counted", "drawn comparisons", "wanted", "one after another",
-            "minutes", "asv compare", "Mann-Whitney")  # fmt: skip
+HEADLINE = ("beside", "in the candidate", "`--min-effect`", "counted", "drawn comparisons", "wanted",
+            "one after another", "minutes", "asv compare", "Mann-Whitney")  # fmt: skip
 SHOWN = ("in the candidate", "find", "share [95 %]", "minutes", "asv", "M.-W.")
 PLANTED = ("cell", "in the candidate", "units", "wall clock", "CPU clock", "wall sd", "CPU sd", "others' CPU")
-JUDGED = ("cell", "in the candidate", "`--find`", "slower", "faster", "same", "inconclusive", "hits over halves",
+JUDGED = ("cell", "in the candidate", "`--min-effect`", "slower", "faster", "same", "inconclusive", "hits over halves",
           "hits one after another", "units", "minutes")  # fmt: skip
 
 

@@ -123,7 +123,7 @@ def markdown(found: Sequence[Served]) -> str:
     numbers = ",".join(str(workers) for workers in sorted({some.workers for some in found if some.workers}))
     lines += [f"- {note}" for note in notes(found)]
     lines.append(f"- {table.place_line(one.machine, one.code, one.started)}")
-    return "\n".join([*lines, f"- `python -m bench service{f' --workers {numbers}' * bool(numbers)}`", ""])
+    return "\n".join([*lines, f"- `python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`", ""])
 
 
 def show(found: Sequence[Served], console) -> None:

@@ -135,7 +135,7 @@ def _command(found: Sequence[Row]) -> str:
     """What raced them, but for where the photos and the packages lie."""
     jobs = {row.lane.job for row in found}
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
-    return f"python -m bench peers{only} --batch-size {found[0].turns.data['batch_size']}"
+    return f"python -m bench loaders{only} --batch-size {found[0].turns.data['batch_size']}"
 
 
 def show(found: Sequence[Row], console) -> None:

@@ -195,7 +195,7 @@ def markdown(found: Sequence[Far]) -> str:
     latencies = sorted({one.latency_seconds for one in found if one.latency_seconds is not None})
     told = ",".join(f"{1000 * seconds:g}ms" for seconds in latencies)
     return "\n".join(
-        [*lines, f"- `python -m bench store --latency {told}`, with `--photos` and `--records` of these", ""]
+        [*lines, f"- `python -m bench object-store --latency {told}`, with `--photos` and `--records` of these", ""]
     )
 
 

@@ -37,7 +37,7 @@ def of_file(path: Path, *, tell: Callable[[str], None]) -> list[Consumer]:
     if not steps:
         first = f"; its first: {loaded.damaged[0]}" if loaded.damaged else ""
         raise InputError(
-            f"`--emulate` takes a file of results/measurements with training steps on a resident batch. "
+            f"`--step-times` takes a file of results/measurements with training steps on a resident batch. "
             f"Received: {path}, with {len(loaded.measurements)} measurements, none of them such, and "
             f"{len(loaded.damaged)} lines that are no measurement{first}"
         )

@@ -68,7 +68,7 @@ def plan(
     able = [cell for cell, reason in reasons.items() if not reason]
     if not able and (reasons or not emulations):
         raise InputError(
-            next(iter(reasons.values()), "No published accelerator trains that model: give --emulate FILE")
+            next(iter(reasons.values()), "No published accelerator trains that model: give --step-times FILE")
         )
     source.classes(able)  # of photos and records, where both feed models
     others = [cell for cell in beside if not _why_not(cell, source)]
@@ -114,7 +114,7 @@ def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tupl
         code = max(code, _emulate(planned, results, tell))
     except KeyboardInterrupt:
         code = entry.INTERRUPTED
-        tell("interrupted: what has ended is kept and shown; `python -m bench feed --last` shows it again")
+        tell("interrupted: what has ended is kept and shown; `python -m bench stall --show-last` shows it again")
     mark = planned.sweep.id
     ours = [one for one in store.load(results).measurements if report.is_ours(one)]
     measured = [one for one in ours if one.sweep == mark]
@@ -164,7 +164,7 @@ def stored(results: Path) -> Account:
     trios, emulations = tables.last(results, measured)
     if not trios:
         raise InputError(
-            f"{results} holds no verdict of this machine and this code. Leave out --last, and some are made"
+            f"{results} holds no verdict of this machine and this code. Leave out --show-last, and some are made"
         )
     return tables.of(measured, results=results, trios=trios, emulations=emulations)
 
@@ -178,7 +178,9 @@ def show(found: Account, results: Path) -> None:
         return  # interrupted before there was a verdict
     tables.draw(views, console.Console())
     place = _place(found.trios, found.emulations)
-    store.save_table("feed.md", tables.markdown(views, "Feeding", place=place, command="python -m bench feed"), results)
+    store.save_table(
+        "stall.md", tables.markdown(views, "Feeding", place=place, command="python -m bench stall"), results
+    )
     console.Console().print(place, style="dim", highlight=False, markup=False)
 
 

@@ -79,9 +79,9 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["bench", "measure", "--model", "none"], "a pipeline or both"),
         (["bench", "measure", "--model", "dense", "--batch-size", "0"], "--batch-size"),
         (["bench", "sweep", "--profile", "half"], "quick, full"),
-        (["bench", "service", "--workers", "0,1"], "numbers from 1"),
-        (["bench", "serve", "worker"], "grpc://10.0.0.2:5050"),
-        (["bench", "serve", "worker", "--dispatcher", "127.0.0.1:1"], "127.0.0.1:1: Connection refused"),
+        (["bench", "data-service", "--workers", "0,1"], "numbers from 1"),
+        (["bench", "data-service", "serve", "worker"], "grpc://10.0.0.2:5050"),
+        (["bench", "data-service", "serve", "worker", "--dispatcher", "127.0.0.1:1"], "Connection refused"),
         (["flowers_core", "train", "dense", "--records", "r", "--dispatcher", "127.0.0.1:1"], "127.0.0.1:1"),
         (["bench", "sweep", "--filter", "model=resnet"], "model here is one of"),
         (["bench", "sweep", "--budget", "soon"], "90s, 10m or 2h"),
@@ -101,16 +101,14 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["bench", "compare", "--axis", "xla=off,on", "--model", "dense", "--budget", "20s"], "at least 4 units"),
         (["bench", "compare", "HEAD", "HEAD", "--pipeline", "records_parallel", "--records", "/no/such"], "/no/such"),
         (["bench", "compare", "/no/such.jsonl", "README.md"], "/no/such.jsonl"),
-        (["bench", "compare", "HEAD", "HEAD", "--find", "much"], "3% or 3"),
+        (["bench", "compare", "HEAD", "HEAD", "--min-effect", "much"], "3% or 3"),
         (["bench", "gate", "no-such-branch", "--model", "dense"], "git log --oneline"),
-        (["bench", "calibrate", "--units", "2"], "--units"),
-        (["bench", "prove", "--results", "/tmp/no-such-store"], "no unit"),
-        (["bench", "prove", "--load", "2"], "--load"),
-        (["bench", "history", "--results", "/tmp/no-such-store"], "asv"),
-        (["bench", "store", "--latency", "far"], "5ms,30ms,100ms"),
-        (["bench", "store", "--pipeline", "fast"], "records_parallel"),
-        (["bench", "store", "--photos", "gs://a/b", "--records", "gs://a/c", "--serve"], "of this disk"),
-        (["bench", "store", "--last", "--results", "/tmp/no-such-store"], "no reading"),
+        (["bench", "noise", "--units", "2"], "--units"),
+        (["bench", "regressions", "--results", "/tmp/no-such-store"], "asv"),
+        (["bench", "object-store", "--latency", "far"], "5ms,30ms,100ms"),
+        (["bench", "object-store", "--pipeline", "fast"], "records_parallel"),
+        (["bench", "object-store", "--photos", "gs://a/b", "--records", "gs://a/c", "--serve"], "of this disk"),
+        (["bench", "object-store", "--show-last", "--results", "/tmp/no-such-store"], "no reading"),
         (["flowers_core", "train", "alexnet", "--records", "/no/such"], "/no/such"),
         (["flowers_core", "train", "dense"], "--records"),
         (["flowers_core", "evaluate", "/no/such"], "training.json"),
@@ -248,7 +246,7 @@ def test_an_interrupted_comparison_keeps_its_units(tmp_path):
     assert (len(workers), alive) == (2, [])
 
 
-@pytest.mark.parametrize("word", ["compare", "gate", "calibrate"])
+@pytest.mark.parametrize("word", ["compare", "gate", "noise"])
 @pytest.mark.parametrize("given", [["dense,convnet"], ["dense", "convnet"], ["dense,convnet", "dense"]], ids=str)
 def test_names_that_are_given_again_are_joined(word, given, monkeypatch):
     """Every `--model` counts, none is dropped for the last, and a name that comes twice is one cell."""

@@ -15,7 +15,7 @@ from bench.results import store as ledger
 def command(little_garden, little_records, tmp_path):
     """The word with small data and a store of its own."""
     data = ["--photos", str(little_garden), "--records", str(little_records), "--results", str(tmp_path)]
-    return [sys.executable, "-m", "bench", "store", *data]
+    return [sys.executable, "-m", "bench", "object-store", *data]
 
 
 def test_disk_and_store_are_read_in_turns(command, tmp_path):
@@ -28,7 +28,7 @@ def test_disk_and_store_are_read_in_turns(command, tmp_path):
     assert (disk.latency_seconds, far.latency_seconds) == (None, 0.001)
     assert far.requests["read"] / far.files == pytest.approx(1.0, abs=0.1)
     assert far.connections >= sum(far.requests.values())
-    assert "1 ms" in (tmp_path / "tables" / "store.md").read_text()
+    assert "1 ms" in (tmp_path / "tables" / "object-store.md").read_text()
 
 
 def test_serving_prints_what_another_program_needs(command):

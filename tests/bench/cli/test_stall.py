@@ -16,7 +16,7 @@ def command(*arguments):
 def test_ctrl_c_keeps_what_has_ended(tmp_path, little_garden, little_records):
     """Interrupted in the second process, it exits with 130, without a traceback, and the first measurement is kept."""
     data = ("--photos", little_garden, "--records", little_records, "--results", tmp_path)
-    words = command("feed", "--model", "dense_single", "--batch-size", 4, "--seconds", 0.1, *data)
+    words = command("stall", "--model", "dense_single", "--batch-size", 4, "--seconds", 0.1, *data)
     with subprocess.Popen(
         words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
@@ -36,7 +36,9 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, little_records):
     """Wrong use: exit code 2, and a sentence that says what was expected; nothing is measured."""
     path = tmp_path / "other.jsonl"
     path.write_text('{"hello": 1}\n')
-    words = command("feed", "--model", "dense", "--records", little_records, "--emulate", path, "--results", tmp_path)
+    words = command(
+        "stall", "--model", "dense", "--records", little_records, "--step-times", path, "--results", tmp_path
+    )
     done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
@@ -46,7 +48,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, little_records):
 
 def test_nothing_to_feed_with_is_refused(tmp_path):
     """An empty folder of records is named."""
-    words = command("feed", "--model", "dense", "--records", tmp_path, "--results", tmp_path / "results")
+    words = command("stall", "--model", "dense", "--records", tmp_path, "--results", tmp_path / "results")
     done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2

@@ -77,7 +77,7 @@ def filled(tmp_path, measured, paired):
     one = Trained(model="dense", way="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
     store.append_training(one, tmp_path)
     (tmp_path / "tables").mkdir(exist_ok=True)
-    (tmp_path / "tables" / "history.json").write_text(json.dumps(HISTORY))
+    (tmp_path / "tables" / "regressions.json").write_text(json.dumps(HISTORY))
     return tmp_path
 
 
@@ -207,13 +207,13 @@ def test_what_cannot_be_read_is_told(tmp_path, measured):
     line = json.loads(path.read_text())
     path.write_text(json.dumps(line) + "\n{half\n" + json.dumps({**line, "format": 99}) + "\n")
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "history.json").write_text('{"points": [')
+    (tmp_path / "tables" / "regressions.json").write_text('{"points": [')
     text = page.write(tmp_path).read_text()
 
     assert "lab.jsonl:2" in text
     assert "lab.jsonl:3" in text
     assert "format 99" in text
-    assert "history.json" in text
+    assert "regressions.json" in text
 
 
 def test_twenty_thousand_measurements_make_a_page(tmp_path, measured):
@@ -294,6 +294,6 @@ def test_loaders_and_a_far_store_have_their_tables(filled):
     text = page.markdown(filled)
 
     assert "## Loaders" in text
-    assert "python -m bench peers" in text
+    assert "python -m bench loaders" in text
     assert "## Object store" in text
     assert "30 ms" in text

@@ -55,7 +55,8 @@ def test_markdown_names_machine_and_command(found):
         in text
     )
     assert (
-        "python -m bench accuracy --model squeezenet --model convnet_gap --model dense --way ours --way plain" in text
+        "python -m bench accuracy --model squeezenet --model convnet_gap --model dense --variant ours --variant plain"
+        in text
     )
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {8, 9}
 

@@ -172,7 +172,7 @@ def test_another_version_is_told(shards):
 
 def test_silent_workers_are_told_in_time(silent, somebody):
     """Where the dispatcher answers it is the workers who are silent; the message says so, and how to start one."""
-    with pytest.raises(RunFailed, match=r"within 0\.3 s.*no worker has registered.*bench serve worker"):
+    with pytest.raises(RunFailed, match=r"within 0\.3 s.*no worker has registered.*bench data-service serve worker"):
         list(data_service.drawn(silent, somebody, silent_seconds=0.3))
 
 

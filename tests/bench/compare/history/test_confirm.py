@@ -75,8 +75,8 @@ def test_what_was_found_is_kept(tmp_path, monkeypatch, planted, otava):
     assert otava
     confirm.find(tmp_path, Source(), confirm=False, budget_seconds=None, tell=print)
 
-    assert "squeezenet" in (tmp_path / "tables" / "history.md").read_text()
-    assert json.loads((tmp_path / "tables" / "history.json").read_text())["points"]
+    assert "squeezenet" in (tmp_path / "tables" / "regressions.md").read_text()
+    assert json.loads((tmp_path / "tables" / "regressions.json").read_text())["points"]
 
 
 def test_revisions_are_what_commits_are():

@@ -44,7 +44,7 @@ def test_the_table_is_honest(found):
     assert "share the 2 cores" in said
     assert "over 2 fresh processes" in said
     assert "No batch within 15 s" in said
-    assert "python -m bench service --workers 1`" in said
+    assert "python -m bench data-service --workers 1`" in said
 
 
 def test_servers_elsewhere_have_no_cpu_seconds_here(served):

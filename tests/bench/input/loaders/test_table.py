@@ -57,7 +57,7 @@ def test_the_table_says_why_a_figure_is_missing(turns):
 def test_the_command_says_what_it_raced(turns):
     """Records alone, in batches of another size than 32."""
     turns = [replace(one, data={**DATA, "batch_size": 128}) for one in turns]
-    assert "`python -m bench peers --job records --batch-size 128`" in table.markdown(table.rows(turns))
+    assert "`python -m bench loaders --job records --batch-size 128`" in table.markdown(table.rows(turns))
 
 
 def test_no_race_gives_no_rows():

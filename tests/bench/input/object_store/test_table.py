@@ -49,7 +49,7 @@ def test_tables_show_rates_shares_and_failures(readings):
     table.show(found, Console(file=out, width=80))
 
     assert "| records_parallel | 30 ms | 2,080 | 85% [80, 90] | 95% | 1.50 s | 1.10 |" in text
-    assert "bench store --latency 30ms" in text
+    assert "bench object-store --latency 30ms" in text
     assert "photos_parallel, 30 ms: error: gs://b: 403" in text
     assert "85% [80, 90]" in out.getvalue()
     assert "records_parallel  30 ms" in out.getvalue()

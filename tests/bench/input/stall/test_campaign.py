@@ -74,8 +74,8 @@ def test_ctrl_c_keeps_and_shows_what_has_ended(source, tmp_path, three, monkeypa
 
 
 def test_an_empty_store_has_nothing_to_show_again(tmp_path):
-    """`--last` says what to do."""
-    with pytest.raises(InputError, match="Leave out --last"):
+    """`--show-last` says what to do."""
+    with pytest.raises(InputError, match="Leave out --show-last"):
         campaign.stored(tmp_path)
 
 
