@@ -1,4 +1,4 @@
-"""One thing found on a machine, and how texts of the system become one: they may be missing, or say anything."""
+"""A finding about this machine, and how the kernel's text files become one: a file may be missing or say anything."""
 
 import re
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from pathlib import Path
 from flowers_core import errors
 
 LEVELS = ("bad", "note", "unknown", "ok")  # worst first
-TROUBLE = (OSError, ValueError, LookupError, ArithmeticError)  # what text from outside can lead to
-LONGEST = 300  # characters; what comes from outside may be of any length
-MOST_CORES = 8192  # as many as Linux can be built for
+UNREADABLE = (OSError, ValueError, LookupError, ArithmeticError)  # what text from outside can lead to
+MAX_TEXT = 300  # characters; what comes from outside may be of any length
+MAX_CORES = 8192  # as many as Linux can be built for
 
-Said = tuple[str, str, str]  # level, found, mend
+Answer = tuple[str, str, str]  # level, fact, remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,48 +21,47 @@ class Finding:
     """One thing that may make figures noisy.
 
     Attributes:
-        name: What was looked at.
-        level: `bad` widens intervals, `note` should be known, `ok`, or `unknown`: it cannot be told here.
-        found: The fact with its figure and unit; of an unknown one, why it is unknown.
-        mend: What to do about it, commands in backticks; empty where there is nothing to do.
+        name: What was checked.
+        level: `bad` widens intervals, `note` should be known, `ok`, or `unknown`: it cannot be read here.
+        fact: What was found, with its unit; where the level is `unknown`, why.
+        remedy: What to do about it, commands in backticks; empty where there is nothing to do.
     """
 
     name: str
     level: str
-    found: str
-    mend: str = ""
+    fact: str
+    remedy: str = ""
 
     def __post_init__(self):
         errors.one_of("level", self.level, LEVELS)
 
 
-def named(name: str) -> Callable:
-    """Makes a `Finding` of what a function says, and an unknown one of what it cannot read or parse."""
+def check(name: str) -> Callable[[Callable[..., Answer]], Callable[..., Finding]]:
+    """Makes a function's answer a `Finding`, of level `unknown` where it cannot read or parse something."""
 
-    def wrap(look: Callable[..., Said]) -> Callable[..., Finding]:
-        @wraps(look)
-        def told(*args, **kwargs) -> Finding:
+    def decorate(function: Callable[..., Answer]) -> Callable[..., Finding]:
+        @wraps(function)
+        def checked(*args: object, **kwargs: object) -> Finding:
             try:
-                level, found, mend = look(*args, **kwargs)
-            except TROUBLE as trouble:
-                level, found, mend = "unknown", _why(trouble), ""
-            return Finding(name=name, level=level, found=plain(found), mend=plain(mend))
+                level, fact, remedy = function(*args, **kwargs)
+            except UNREADABLE as error:
+                level, fact, remedy = "unknown", _reason(error), ""
+            return Finding(name=name, level=level, fact=_printable(fact), remedy=_printable(remedy))
 
-        return told
+        return checked
 
-    return wrap
-
-
-def _why(trouble: Exception) -> str:
-    """Why something cannot be told."""
-    if isinstance(trouble, OSError) and trouble.filename:
-        return f"{trouble.filename}: {trouble.strerror}"
-    return f"cannot read {trouble.args[0]}" if isinstance(trouble, KeyError) else str(trouble)
+    return decorate
 
 
-def plain(text: str) -> str:
-    """A text from outside, not too long, without what a terminal might obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST])
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return f"cannot read {error.args[0]}" if isinstance(error, KeyError) else str(error)
+
+
+def _printable(text: str) -> str:
+    """The text at a bounded length, without what a terminal might obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:MAX_TEXT])
 
 
 def read(root: Path, path: str) -> str:
@@ -70,37 +69,23 @@ def read(root: Path, path: str) -> str:
     return (root / path).read_text(errors="replace").strip()
 
 
-def texts(root: Path, pattern: str) -> dict[str, str]:
-    """Texts of all files that are there and can be read, by their path under the root."""
-    found = {}
+def read_all(root: Path, pattern: str) -> dict[str, str]:
+    """Texts of all files of a pattern that can be read, by their path under the root."""
+    texts = {}
     for path in sorted(root.glob(pattern)):
         try:
-            found[str(path.relative_to(root))] = path.read_text(errors="replace").strip()
+            texts[str(path.relative_to(root))] = path.read_text(errors="replace").strip()
         except OSError:
-            continue  # a sensor that is asleep says so by an error
-    return found
+            continue  # a sensor that is asleep answers with an error
+    return texts
 
 
-def each(root: Path, pattern: str) -> list[str]:
-    """Texts of files of which there must be at least one."""
-    found = texts(root, pattern)
-    if not found:
-        raise ValueError(f"no {Path(pattern).name} here{hidden(root)}")
-    return list(found.values())
-
-
-def find(pattern: str, text: str) -> str:
-    """What the first group of a pattern holds in a text that must have it."""
-    found = re.search(pattern, text, re.MULTILINE)
-    if not found:
+def search(pattern: str, text: str) -> str:
+    """The first group of a pattern in a text that must contain it."""
+    match = re.search(pattern, text, re.MULTILINE)
+    if not match:
         raise ValueError(f"expected {pattern!r}. Received: {text[:40]!r}")
-    return found[1]
-
-
-def listed(text: str) -> list[int]:
-    """The numbers of a list such as `0-3,8`."""
-    ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    return sorted({number for pair in ends for number in range(pair[0], min(pair[-1], MOST_CORES) + 1)})
+    return match[1]
 
 
 def growth(before: int, after: int) -> int:
@@ -110,24 +95,15 @@ def growth(before: int, after: int) -> int:
     return after - before
 
 
-def is_guest(root: Path) -> bool:
-    """Whether the CPU says that a hypervisor is below it."""
-    cpus = texts(root, "proc/cpuinfo").get("proc/cpuinfo", "")
-    return re.search(r"^flags\s*:.*\bhypervisor\b", cpus, re.MULTILINE) is not None
-
-
-def hidden(root: Path) -> str:
-    """Why a file of the hardware is likely missing."""
-    return ": a virtual machine hides it" if is_guest(root) else ""
-
-
 def usable_cores(root: Path) -> list[int]:
-    """The cores that this process may use."""
-    return listed(find(r"^Cpus_allowed_list:\s*(\S+)$", read(root, "proc/self/status")))
+    """The cores that this process may use, from a list such as `0-3,8`."""
+    text = search(r"^Cpus_allowed_list:\s*(\S+)$", read(root, "proc/self/status"))
+    spans = [[int(end) for end in span.split("-")] for span in text.split(",")]
+    return sorted({core for span in spans for core in range(span[0], min(span[-1], MAX_CORES) + 1)})
 
 
-def groups(root: Path, controller: str) -> list[Path]:
-    """Folders of this process's control group and those above it, whose limits hold as well; version 1 or 2."""
+def control_groups(root: Path, controller: str) -> list[Path]:
+    """Folders of this process's control group and of its parents, whose limits hold as well; version 1 or 2."""
     folders = []
     for line in read(root, "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -137,5 +113,5 @@ def groups(root: Path, controller: str) -> list[Path]:
             folders += [base.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
     folders = [folder for folder in folders if folder.is_dir()]
     if not folders:
-        raise ValueError("no control groups are to be seen here")
+        raise ValueError("no control groups are visible here")
     return folders
