@@ -21,61 +21,65 @@ BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than thi
 
 PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "numpy", "xprof", "asv", "flowers-bench")
 
-# What changes how TensorFlow, XLA, JAX, Keras, the allocator or the thread pools behave …
-TELLING = re.compile(r"^(TF_|XLA_|JAX_|KERAS_|OMP_|MALLOC_|LD_PRELOAD$|CUDA_VISIBLE|NVIDIA_TF32)")
-# … but not what only prints less, what a cell says itself, or another program's TF (Terraform).
-SILENT = {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND", "JAX_PLATFORMS", "CUDA_VISIBLE_DEVICES", "TF_CLI_CONFIG_FILE"}
+# Variables that change how TensorFlow, XLA, JAX, Keras, the allocator or the thread pools behave …
+RELEVANT_VARIABLES = re.compile(r"^(TF_|XLA_|JAX_|KERAS_|OMP_|MALLOC_|LD_PRELOAD$|CUDA_VISIBLE|NVIDIA_TF32)")
+# … but not those that only print less, that a cell sets itself, or of another program's TF (Terraform).
+OTHER_VARIABLES = {
+    "TF_CPP_MIN_LOG_LEVEL",
+    "KERAS_BACKEND",
+    "JAX_PLATFORMS",
+    "CUDA_VISIBLE_DEVICES",
+    "TF_CLI_CONFIG_FILE",
+}
 
 
-def _first(pattern: str, path: str) -> str:
-    """What the first group of `pattern` holds in a file; empty where there is no such file or text."""
+def _search_file(pattern: str, path: str) -> str:
+    """The first group of `pattern` in a file; empty where there is no such file or text."""
     try:
-        found = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
+        match = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
     except OSError:
         return ""
-    return found.group(1).strip() if found else ""
+    return match.group(1).strip() if match else ""
 
 
-def _versions() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     """Versions of the packages that are installed, among `PACKAGES`."""
-    installed = {}
+    versions = {}
     for name in PACKAGES:
-        try:
-            installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 @cache
-def distributions() -> dict[str, str]:
+def all_versions() -> dict[str, str]:
     """Version of every package that is installed for this process, by name, sorted."""
-    found: dict[str, str] = {}
-    for one in metadata.distributions():
-        about = one.metadata
-        found.setdefault(str(about["Name"]), str(about["Version"]))  # the first on the path is the one imported
-    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
+    versions: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        about = distribution.metadata
+        versions.setdefault(str(about["Name"]), str(about["Version"]))  # the first on the path is the one imported
+    return dict(sorted(versions.items(), key=lambda pair: pair[0].lower()))
 
 
 @cache
-def libraries() -> dict[str, str]:
-    """Name and version of what is compiled into packages and decides figures: numpy's BLAS, simplejpeg's decoder."""
-    found = {}
-    with suppress(ImportError, KeyError, TypeError):  # numpy before 1.25 tells it in another way
+def compiled_libraries() -> dict[str, str]:
+    """Versions of libraries compiled into packages that decide figures: numpy's BLAS and simplejpeg's decoder."""
+    versions = {}
+    with suppress(ImportError, KeyError, TypeError):  # numpy before 1.25 has another interface
         import numpy as np
 
         blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        found["numpy's BLAS"] = f"{blas['name']} {blas['version']}"
+        versions["numpy's BLAS"] = f"{blas['name']} {blas['version']}"
     with suppress(AttributeError, OSError):
-        # It has no function that tells, and Pillow and OpenCV bring others of their own.
+        # It has no function that returns it, and Pillow and OpenCV bring others of their own.
         for path in sorted(Path(find_spec("simplejpeg").origin).parent.glob("*.so")):
-            if told := re.search(rb"libjpeg-turbo version (\S+)", path.read_bytes()):
-                found["simplejpeg's libjpeg-turbo"] = told[1].decode()
-    return found
+            if match := re.search(rb"libjpeg-turbo version (\S+)", path.read_bytes()):
+                versions["simplejpeg's libjpeg-turbo"] = match[1].decode()
+    return versions
 
 
-def _output(*command: str, cwd: Path | None = None) -> str:
-    """What a command prints; empty where it is missing or fails."""
+def _command_output(*command: str, cwd: Path | None = None) -> str:
+    """Standard output of a command; empty where the command is missing or fails."""
     try:
         done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -84,18 +88,18 @@ def _output(*command: str, cwd: Path | None = None) -> str:
 
 
 def _accelerators() -> list[dict[str, str]]:
-    """Name, driver and memory of each NVIDIA GPU, as the driver's own tool tells them."""
+    """Name, driver and memory of each NVIDIA GPU, from the driver's own tool."""
     query = "--query-gpu=name,driver_version,memory.total"
-    lines = _output("nvidia-smi", query, "--format=csv,noheader").splitlines()
+    lines = _command_output("nvidia-smi", query, "--format=csv,noheader").splitlines()
     return [dict(zip(("name", "driver", "memory"), line.split(", "), strict=False)) for line in lines]
 
 
 def _memory_bytes() -> int:
-    """Memory that this process may have: the machine's, or its control group's if that is less."""
+    """Memory that this process may use: the machine's, or its control group's limit if that is less."""
     import psutil
 
     total = psutil.virtual_memory().total
-    limit = _first(r"^(\d+)$", "/sys/fs/cgroup/memory.max")
+    limit = _search_file(r"^(\d+)$", "/sys/fs/cgroup/memory.max")
     return min(total, int(limit)) if limit else total
 
 
@@ -104,7 +108,7 @@ def hardware() -> dict:
     """The machine itself: host, CPU, cores, memory, accelerators."""
     return {
         "host": platform.node(),
-        "cpu": _first(r"^model name\s*: (.*)$", "/proc/cpuinfo") or platform.processor() or platform.machine(),
+        "cpu": _search_file(r"^model name\s*: (.*)$", "/proc/cpuinfo") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "accelerators": _accelerators(),
@@ -128,7 +132,9 @@ def fingerprint() -> dict:
     """
     affinity = sorted(os.sched_getaffinity(0))
     environment = {
-        name: value for name, value in sorted(os.environ.items()) if TELLING.match(name) and name not in SILENT
+        name: value
+        for name, value in sorted(os.environ.items())
+        if RELEVANT_VARIABLES.match(name) and name not in OTHER_VARIABLES
     }
     return {
         "id": hardware_id(),
@@ -138,17 +144,23 @@ def fingerprint() -> dict:
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "packages": _versions(),
+        "packages": _package_versions(),
         "environment": environment,
-        "distributions": distributions(),
-        "libraries": libraries(),
+        "distributions": all_versions(),
+        "libraries": compiled_libraries(),
     }
+
+
+def _package_folder() -> Path:
+    spec = find_spec("flowers_core")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("flowers_core is not installed for this process")
+    return Path(spec.submodule_search_locations[0])
 
 
 def code_digest() -> str:
     """Digest of the source of `flowers_core` as it is installed for this process."""
-    spec = find_spec("flowers_core")
-    root = Path(spec.submodule_search_locations[0])
+    root = _package_folder()
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
@@ -157,13 +169,14 @@ def code_digest() -> str:
 
 def is_installed_from_checkout() -> bool:
     """Whether `flowers_core` is the working tree's own, not a wheel of some commit."""
-    spec = find_spec("flowers_core")
-    return Path(spec.submodule_search_locations[0]).resolve().parent == PROJECT_ROOT
+    return _package_folder().resolve().parent == PROJECT_ROOT
 
 
 def uncommitted_files() -> list[str]:
-    """Files of the code under test and of the laboratory that differ from the commit."""
-    lines = _output("git", "status", "--porcelain", "--", "flowers_core", "bench", cwd=PROJECT_ROOT).splitlines()
+    """Files of the package and of the harness that differ from the commit."""
+    lines = _command_output(
+        "git", "status", "--porcelain", "--", "flowers_core", "bench", cwd=PROJECT_ROOT
+    ).splitlines()
     return [line.split(maxsplit=1)[-1] for line in lines]
 
 
@@ -175,22 +188,22 @@ def code() -> dict:
         asv builds from the commit), `digest` (of the source itself).
     """
     if is_installed_from_checkout():
-        commit, dirty = _output("git", "rev-parse", "HEAD", cwd=PROJECT_ROOT), bool(uncommitted_files())
+        commit, dirty = _command_output("git", "rev-parse", "HEAD", cwd=PROJECT_ROOT), bool(uncommitted_files())
     else:
         commit, dirty = os.environ.get("ASV_COMMIT", ""), False
     return {"commit": commit, "dirty": dirty, "digest": code_digest()}
 
 
 class ForeignLoad:
-    """Watches how much of the machine's CPU time others use while we, and children that we wait for, measure."""
+    """Measures how much of the machine's CPU time others use while we, and children that we wait for, measure."""
 
     def __init__(self, *measured: int):
-        """Watches others than this process and those of the given ids."""
+        """Starts to watch processes other than this one and those of the given ids."""
         self._measured = measured
         self.start()
 
     def start(self) -> None:
-        """Begins to watch, anew."""
+        """Starts to watch anew."""
         self._busy, self._total, self._own = self._read()
 
     def _read(self) -> tuple[float, float, float]:
@@ -203,16 +216,16 @@ class ForeignLoad:
         return total - idle, total, own
 
     def _watched(self) -> Iterator[tuple[float, ...]]:
-        """CPU times of this process, of those that are measured, and of those that make batches for either."""
+        """CPU times of this process, of those that are measured, and of the decode workers of either."""
         import psutil
 
         measured = [*map(psutil.Process, self._measured)]
-        makers = [*map(psutil.Process, worker_ids()), *chain.from_iterable(one.children() for one in measured)]
-        for one in (psutil.Process(), *measured):
-            yield one.cpu_times()
-        for one in makers:
-            with suppress(psutil.NoSuchProcess):  # it ended since, and counts with whom it worked for
-                yield one.cpu_times()
+        decoders = [*map(psutil.Process, worker_ids()), *chain.from_iterable(each.children() for each in measured)]
+        for process in (psutil.Process(), *measured):
+            yield process.cpu_times()
+        for process in decoders:
+            with suppress(psutil.NoSuchProcess):  # it ended since, and counts with the process it worked for
+                yield process.cpu_times()
 
     def share(self) -> float:
         """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""

@@ -10,18 +10,18 @@ from bench.machine import facts
 from bench.run import data_source
 
 
-def test_a_fingerprint_is_plain_and_whole():
+def test_fingerprint_is_plain_and_complete():
     """It holds what a figure means nothing without, in plain values."""
-    found = facts.fingerprint()
+    fingerprint = facts.fingerprint()
 
-    assert json.loads(json.dumps(found)) == found
-    assert found["cpu"]
-    assert 1 <= found["usable_cores"] <= found["cores"]
-    assert found["memory_bytes"] > 10**8
-    assert {"tensorflow", "keras", "numpy"} <= set(found["packages"])
+    assert json.loads(json.dumps(fingerprint)) == fingerprint
+    assert fingerprint["cpu"]
+    assert 1 <= fingerprint["usable_cores"] <= fingerprint["cores"]
+    assert fingerprint["memory_bytes"] > 10**8
+    assert {"tensorflow", "keras", "numpy"} <= set(fingerprint["packages"])
 
 
-def test_the_id_stays(monkeypatch):
+def test_hardware_id_is_stable(monkeypatch):
     """The same hardware has the same id; other hardware another."""
     before = facts.hardware_id()
     parts = facts.hardware()
@@ -31,7 +31,7 @@ def test_the_id_stays(monkeypatch):
     assert facts.hardware_id() != before
 
 
-def test_a_few_bytes_of_memory_do_not_make_another_machine(monkeypatch):
+def test_hardware_id_ignores_a_few_bytes_of_memory(monkeypatch):
     """What a kernel leaves over varies from boot to boot."""
     before, parts = facts.hardware_id(), facts.hardware()
     monkeypatch.setattr(facts, "hardware", lambda: {**parts, "memory_bytes": parts["memory_bytes"] - 4096})
@@ -39,7 +39,7 @@ def test_a_few_bytes_of_memory_do_not_make_another_machine(monkeypatch):
     assert facts.hardware_id() == before
 
 
-def test_telling_variables_are_kept(monkeypatch):
+def test_fingerprint_keeps_relevant_variables(monkeypatch):
     """A variable that changes how TensorFlow computes is part of the machine; one that only prints is not."""
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,7 +51,7 @@ def test_telling_variables_are_kept(monkeypatch):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A small repository in place of the house."""
+    """A small repository in place of the project."""
     (tmp_path / "flowers_core").mkdir()
     (tmp_path / "flowers_core" / "a.py").write_text("")
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
@@ -60,7 +60,7 @@ def repository(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_clean_tree_is_clean(repository):
+def test_uncommitted_files_leave_out_results(repository):
     """Results and data beside the code do not make it dirty."""
     (repository / "results").mkdir()
     (repository / "results" / "x.jsonl").write_text("{}")
@@ -68,7 +68,7 @@ def test_a_clean_tree_is_clean(repository):
     assert facts.uncommitted_files() == []
 
 
-def test_a_changed_tree_is_dirty(repository):
+def test_uncommitted_files_are_named(repository):
     """Changed and new files of the code are named."""
     (repository / "flowers_core" / "a.py").write_text("1")
     (repository / "flowers_core" / "b.py").write_text("")
@@ -96,20 +96,20 @@ def test_foreign_load_is_read_from_this_machine():
     ("given", "variable", "expected"),
     [("gs://b/records", "", "gs://b/records"), ("", "gs://e/records", "gs://e/records"), ("/a/../b", "x", "/b")],
 )
-def test_where_data_is_looked_for(given, variable, expected, monkeypatch):
+def test_data_source_precedence(given, variable, expected, monkeypatch):
     """What is given comes first, then the environment; paths hold from any working directory."""
     monkeypatch.setenv("FLOWERS_RECORDS", variable)
 
     assert data_source.find(records=given).records == expected
 
 
-def test_every_package_and_what_is_compiled_into_some_is_kept():
+def test_fingerprint_keeps_all_versions():
     """The `turbo` pipelines are as fast as what decodes and resizes for them; the id of the machine stays apart."""
-    found = facts.fingerprint()
+    fingerprint = facts.fingerprint()
 
-    assert {"simplejpeg", "opencv-python-headless", "pillow", "numpy"} <= set(found["distributions"])
-    assert list(found["distributions"]) == sorted(found["distributions"], key=str.lower)
-    assert re.fullmatch(r"[\w-]+ \d[\w.]*", found["libraries"]["numpy's BLAS"])
-    assert re.fullmatch(r"\d+\.\d+[\w.]*", found["libraries"]["simplejpeg's libjpeg-turbo"])
-    assert len(json.dumps([found["distributions"], found["libraries"]])) < 8192
-    assert set(found["packages"]) <= set(facts.PACKAGES)
+    assert {"simplejpeg", "opencv-python-headless", "pillow", "numpy"} <= set(fingerprint["distributions"])
+    assert list(fingerprint["distributions"]) == sorted(fingerprint["distributions"], key=str.lower)
+    assert re.fullmatch(r"[\w-]+ \d[\w.]*", fingerprint["libraries"]["numpy's BLAS"])
+    assert re.fullmatch(r"\d+\.\d+[\w.]*", fingerprint["libraries"]["simplejpeg's libjpeg-turbo"])
+    assert len(json.dumps([fingerprint["distributions"], fingerprint["libraries"]])) < 8192
+    assert set(fingerprint["packages"]) <= set(facts.PACKAGES)
