@@ -1,20 +1,27 @@
-"""asv's stored results -> series: seconds of one benchmark over the commits of a branch."""
+"""Reads asv's stored results as series: seconds of one benchmark over the commits of a branch."""
 
 import ast
 import itertools
 import math
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
+if TYPE_CHECKING:
+    from asv.results import Results
+
 ASV = store.RESULTS / "asv"
+SHORT = 8  # digits of a commit in tables, as in names of asv's files
 AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # `env_nobuild` of asv.conf.json
 
 
@@ -46,7 +53,7 @@ class Series:
         machine: asv's name of the machine.
         environment: asv's name of the environment.
         points: In the order of the branch; commits without a figure are left out.
-        version: asv's version of the benchmark, in which the ruler's stands: another ruler makes another series.
+        version: asv's version of the benchmark, which holds the harness version: a new one begins a new series.
         variables: Environment variables of the measured processes, as asv set them.
     """
 
@@ -69,20 +76,47 @@ class Series:
         return ", ".join(map(str, self.params))
 
 
-def read(results: Path = ASV, *, line: Mapping[str, str]) -> tuple[Series, ...]:
+def branch_commits(repository: Path = PROJECT_ROOT, *, branch: str = "HEAD") -> dict[str, str]:
+    """Lists the first-parent line of a branch: what it pointed at, one after the other; the oldest first.
+
+    Commits of merged branches are no part of it: between two of them the code does not change step by step.
+
+    Returns:
+        Subject line by commit (40 digits).
+
+    Raises:
+        InputError: If there is no such repository or branch.
+    """
+    command = ["git", "log", "--first-parent", "--reverse", "--format=%H%x09%s", "--end-of-options", branch, "--"]
+    try:
+        log = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise InputError(f"The history of {repository} cannot be read: {error}. Expected a git repository") from None
+    if log.returncode:
+        last = (log.stderr.strip().splitlines() or ["git failed"])[-1]
+        raise InputError(f"`branch` must be a branch or commit of {repository}. Received: branch={branch!r} ({last})")
+    return dict(row.split("\t", 1) for row in log.stdout.split("\n") if row)
+
+
+def short(commit: str) -> str:
+    """A commit as tables show it."""
+    return commit[:SHORT]
+
+
+def read(results: Path = ASV, *, commits: Mapping[str, str]) -> tuple[Series, ...]:
     """Reads what asv stored.
 
     Args:
         results: asv's `results_dir`.
-        line: Commits of the branch in their order, as `commits.line` gives them. What asv measured off it is left out.
+        commits: Those of the branch in their order, see `branch_commits`. What asv measured of others is left out.
 
     Raises:
         InputError: If asv measured no commit of the branch.
     """
     from asv.results import iter_results
 
-    order = {commit: number for number, commit in enumerate(line)}
-    measured = [one for one in iter_results(str(results)) if one.commit_hash in order]
+    order = {commit: number for number, commit in enumerate(commits)}
+    measured = [stored for stored in iter_results(str(results)) if stored.commit_hash in order]
     if not measured:
         raise InputError(
             f"{results} holds no figure of a commit of this branch. Expected what `asv run` stores: "
@@ -90,35 +124,35 @@ def read(results: Path = ASV, *, line: Mapping[str, str]) -> tuple[Series, ...]:
         )
     points: dict[tuple, list[Point]] = {}
     variables = {}
-    for one in sorted(measured, key=lambda one: order[one.commit_hash]):
-        variables[one.env_name] = dict(one.env_vars)
-        for key, point in _figures(one):
+    for stored in sorted(measured, key=lambda stored: order[stored.commit_hash]):
+        variables[stored.env_name] = dict(stored.env_vars)
+        for key, point in _figures(stored):
             points.setdefault(key, []).append(point)
     names = ("benchmark", "params", "machine", "environment", "version")
     return tuple(
-        Series(**dict(zip(names, key, strict=True)), points=tuple(some), variables=variables[key[3]])
-        for key, some in sorted(points.items(), key=lambda item: (item[0][0], *map(str, item[0][2:])))
+        Series(**dict(zip(names, key, strict=True)), points=tuple(series_points), variables=variables[key[3]])
+        for key, series_points in sorted(points.items(), key=lambda item: (item[0][0], *map(str, item[0][2:])))
     )
 
 
-def _figures(one) -> Iterator[tuple[tuple, Point]]:
-    """Every figure in a file of asv, an `asv.results.Results`, with the key of its series."""
-    for name in one.get_all_result_keys():
-        axes = one.get_result_params(name) or []
-        values, stats = one.get_result_value(name, axes), one.get_result_stats(name, axes)
+def _figures(stored: "Results") -> Iterator[tuple[tuple, Point]]:
+    """Every figure in a file of asv with the key of its series."""
+    for name in stored.get_all_result_keys():
+        axes = stored.get_result_params(name) or []
+        values, stats = stored.get_result_value(name, axes), stored.get_result_stats(name, axes)
         for texts, value, spread in zip(itertools.product(*axes), values, stats, strict=True):
             if value is None or not math.isfinite(value) or value <= 0:  # failed, n/a, or no time at all
                 continue
-            version = str(one.benchmark_version.get(name) or "")
-            key = (name, tuple(map(_plain, texts)), one.params["machine"], one.env_name, version)
+            version = str(stored.benchmark_version.get(name) or "")
+            key = (name, tuple(map(_plain, texts)), stored.params["machine"], stored.env_name, version)
             spread = spread or {}
             yield (
                 key,
-                Point(commit=one.commit_hash, value_seconds=value, low=spread.get("q_25"), high=spread.get("q_75")),
+                Point(commit=stored.commit_hash, value_seconds=value, low=spread.get("q_25"), high=spread.get("q_75")),
             )
 
 
-def _plain(text: str):
+def _plain(text: str) -> object:
     """A parameter from its `repr`, which is how asv keeps it."""
     try:
         return ast.literal_eval(text)
@@ -129,8 +163,8 @@ def _plain(text: str):
 def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
     """The cell that a series measured, as its suite would make it in the environment of the series.
 
-    A benchmark's name is the way to its class, as asv follows it; so no suite is known here by name. An environment
-    of `--python=same` tells no variables: its axes are the defaults then.
+    The name of a benchmark leads to its class, as it does for asv, so no suite is named here. An environment of
+    `--python=same` states no variables: its axes are the defaults then.
 
     Args:
         series: What asv measured.
@@ -140,11 +174,11 @@ def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
         The cell; None for what is none, such as the time of an import, or where the suite is gone.
 
     Raises:
-        InputError: If the cell can no longer be had, such as one of a model that is gone.
+        InputError: If the cell can no longer be measured, such as one of a model that is gone.
     """
-    room, _, rest = series.benchmark.partition(".")
+    module, _, rest = series.benchmark.partition(".")
     try:
-        suite = getattr(import_module(f"{suites}.{room}"), rest.split(".")[0], None)
+        suite = getattr(import_module(f"{suites}.{module}"), rest.split(".")[0], None)
     except ModuleNotFoundError:
         return None
     if not hasattr(suite, "cell"):

@@ -1,14 +1,14 @@
-"""A range of commits -> the one that changed the time, by paired runs against the same base."""
+"""Narrows a range of commits to the one that changed the time, by paired runs against the same base."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.compare.history.commits import short
+from bench.compare.history.asv_series import short
 from flowers_core.errors import InputError, one_of
 
 VERDICTS = ("slower", "same", "faster", "inconclusive")
 
-Judge = Callable[[str, str], str]  # base, candidate -> one of VERDICTS
+PairedRun = Callable[[str, str], str]  # base, candidate -> one of VERDICTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Finding:
         good: The last commit known to lie before the change.
         bad: The first commit known to lie at or after it.
         commit: The commit that did it; None where only the range from `good` to `bad` is known, or nothing changed.
-        judged: Each commit that was compared with the base and its verdict, in the order of the runs.
+        compared: Each commit that was compared with the base and its verdict, in the order of the runs.
         reason: Why it is not confirmed, or why no commit is named; empty otherwise.
     """
 
@@ -31,12 +31,12 @@ class Finding:
     good: str
     bad: str
     commit: str | None
-    judged: tuple[tuple[str, str], ...]
+    compared: tuple[tuple[str, str], ...]
     reason: str = ""
 
 
 def bisect(
-    commits: Sequence[str], judge: Judge, *, expected: str = "", tell: Callable[[str], object] = lambda _: None
+    commits: Sequence[str], paired_run: PairedRun, *, expected: str = "", tell: Callable[[str], object] = lambda _: None
 ) -> Finding:
     """Names the commit after which the time differs from that of the first one.
 
@@ -46,24 +46,24 @@ def bisect(
 
     Args:
         commits: All commits of the range in their order; the first is the base, the last may be the culprit.
-        judge: Compares two commits, `judge(base, candidate)`, by a paired run; gives one of `VERDICTS`. What could
+        paired_run: Compares two commits, `paired_run(base, candidate)`; gives one of `VERDICTS`. What could
             not be run is `inconclusive`.
         expected: `slower` or `faster`, where that is what is to be confirmed: its opposite rejects it then.
-        tell: Is called with one line before each run.
+        tell: Reports one line before each run.
 
     Raises:
         InputError: If the range holds fewer than two commits.
     """
     if len(commits) < 2:
         raise InputError(f"`commits` must hold the commit before the change and one after. Received: {list(commits)}")
-    judged: list[tuple[str, str]] = []
+    compared: list[tuple[str, str]] = []
 
     def compare(number: int) -> str:
         names = short(commits[number]), short(commits[0])
-        tell(f"run {len(judged) + 1}: {names[0]} against {names[1]}, {number} of {len(commits) - 1} commits on")
-        verdict = judge(commits[0], commits[number])
+        tell(f"run {len(compared) + 1}: {names[0]} against {names[1]}, {number} of {len(commits) - 1} commits on")
+        verdict = paired_run(commits[0], commits[number])
         one_of("verdict", verdict, VERDICTS)
-        judged.append((commits[number], verdict))
+        compared.append((commits[number], verdict))
         return verdict
 
     good, bad = 0, len(commits) - 1
@@ -75,7 +75,7 @@ def bisect(
             good=commits[good],
             bad=commits[bad],
             commit=None,
-            judged=tuple(judged),
+            compared=tuple(compared),
             reason=f"the paired run says {sought}",
         )
     good, bad, reason = _halve(good, bad, sought, compare)
@@ -85,7 +85,7 @@ def bisect(
         good=commits[good],
         bad=commits[bad],
         commit=None if reason else commits[bad],
-        judged=tuple(judged),
+        compared=tuple(compared),
         reason=reason,
     )
 

@@ -1,13 +1,12 @@
-"""Steps over the commits that asv measured: found, confirmed by paired runs, led back to the commit that did it."""
+"""Finds steps over the commits that asv measured, confirms them by paired runs, and names the commit of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.compare.history import asv_series as serieses
-from bench.compare.history import bisect, change_points, commits
+from bench.compare.history import asv_series, bisect, change_points
 from bench.compare.history.asv_series import Series
-from bench.compare.history.change_points import Candidate, Unjudged
+from bench.compare.history.change_points import Candidate, TooShort
 from bench.machine.facts import PROJECT_ROOT
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
@@ -32,7 +31,7 @@ class Paired:
     high: float | None = None
 
 
-Judge = Callable[[Cell, str, str], Paired]  # cell, base, candidate
+PairedRun = Callable[[Cell, str, str], Paired]  # cell, base, candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class Change:
     """A step and what has become of it.
 
     Attributes:
-        candidate: Where otava sees it.
+        candidate: Where the step was found.
         state: `candidate`, then `confirmed`, `rejected` or `unconfirmed`.
         commit: The commit that did it, None where it is not known.
         within: The smallest range known to hold that commit, as the commits before it and at its end; None before a
@@ -65,25 +64,24 @@ class History:
     """All series over a branch, and their steps.
 
     Attributes:
-        line: Commits of the branch in their order, with their subject lines.
+        commits: Those of the branch in their order, with their subject lines.
         series: All that asv measured of them.
         changes: Steps in these.
-        unjudged: Series too short to tell.
+        too_short: Series of too few commits to tell.
     """
 
-    line: Mapping[str, str] = field(repr=False)
+    commits: Mapping[str, str] = field(repr=False)
     series: tuple[Series, ...]
     changes: tuple[Change, ...]
-    unjudged: tuple[Unjudged, ...]
+    too_short: tuple[TooShort, ...]
 
 
 def find(
-    results: Path = serieses.ASV,
+    results: Path = asv_series.ASV,
     *,
     repository: Path = PROJECT_ROOT,
     branch: str = "HEAD",
-    tell: Callable[[str], object] = lambda _: None,
-    detect: change_points.Detect | None = None,
+    detect: change_points.Detect = change_points.detect,
 ) -> History:
     """Finds the steps in what asv measured.
 
@@ -91,54 +89,55 @@ def find(
         results: asv's `results_dir`.
         repository: Where the commits are.
         branch: Whose first-parent line is looked at.
-        tell: Hears what is going on, a line at a time.
-        detect: Gives the change points of lists of numbers; otava if left out.
+        detect: Finds the steps of a list of numbers.
 
     Raises:
-        InputError: If there are no commits, asv measured none of them, or otava cannot be had.
+        InputError: If there are no commits, or asv measured none of them.
     """
-    line = commits.line(repository, branch=branch)
-    read = serieses.read(results, line=line)
-    found = change_points.find(read, tell=tell, detect=detect)
-    return History(
-        line=line,
-        series=read,
-        changes=tuple(Change(candidate=one) for one in found.candidates),
-        unjudged=found.unjudged,
-    )
+    commits = asv_series.branch_commits(repository, branch=branch)
+    series = asv_series.read(results, commits=commits)
+    candidates, too_short = change_points.find(series, detect=detect)
+    changes = tuple(Change(candidate=candidate) for candidate in candidates)
+    return History(commits=commits, series=series, changes=changes, too_short=too_short)
 
 
-def confirm(history: History, judge: Judge, *, tell: Callable[[str], object] = lambda _: None) -> History:
+def confirm(history: History, paired_run: PairedRun, *, tell: Callable[[str], object] = lambda _: None) -> History:
     """Confirms or rejects each candidate by paired runs, and names the commit of those confirmed.
 
     Args:
         history: What `find` gave. What is no candidate any more stays as it is.
-        judge: Compares two commits in a cell, `judge(cell, base, candidate)`. What cannot be run is `inconclusive`.
-        tell: Hears what is going on, a line at a time.
+        paired_run: Compares two commits in a cell, `paired_run(cell, base, candidate)`. What cannot be run is
+            `inconclusive`.
+        tell: Reports progress, a line at a time.
     """
-    return replace(history, changes=tuple(_confirmed(one, history.line, judge, tell) for one in history.changes))
+    changes = tuple(_confirm(change, history.commits, paired_run, tell) for change in history.changes)
+    return replace(history, changes=changes)
 
 
-def _confirmed(change: Change, line: Mapping[str, str], judge: Judge, tell: Callable[[str], object]) -> Change:
+def _confirm(
+    change: Change, commits: Mapping[str, str], paired_run: PairedRun, tell: Callable[[str], object]
+) -> Change:
     """A candidate after its paired runs."""
     if change.state != CANDIDATE:
         return change
     candidate = change.candidate
     try:
-        cell = serieses.cell_of(candidate.series)
+        cell = asv_series.cell_of(candidate.series)
     except InputError as error:
         return replace(change, state="unconfirmed", reason=f"its cell can no longer be measured: {error}")
     if cell is None:
         return replace(change, state="unconfirmed", reason="a paired run measures a cell, and this series is none")
-    tell(f"{cell.id}: {commits.short(candidate.before)}..{commits.short(candidate.after)}, x{candidate.ratio:.2f}")
+    tell(
+        f"{cell.id}: {asv_series.short(candidate.before)}..{asv_series.short(candidate.after)}, x{candidate.ratio:.2f}"
+    )
     runs: dict[str, Paired] = {}
 
     def verdict(base: str, other: str) -> str:
-        runs[other] = judge(cell, base, other)
+        runs[other] = paired_run(cell, base, other)
         return runs[other].verdict
 
     expected = "slower" if candidate.ratio > 1 else "faster"
-    span = between(line, candidate.before, candidate.after)
+    span = between(commits, candidate.before, candidate.after)
     finding = bisect.bisect(span, verdict, expected=expected, tell=tell)
     return replace(
         change,
@@ -151,7 +150,7 @@ def _confirmed(change: Change, line: Mapping[str, str], judge: Judge, tell: Call
     )
 
 
-def between(line: Mapping[str, str], before: str, after: str) -> list[str]:
-    """All commits of a line from one to another, both among them."""
-    ordered = list(line)
+def between(commits: Mapping[str, str], before: str, after: str) -> list[str]:
+    """All commits of a branch from one to another, both among them."""
+    ordered = list(commits)
     return ordered[ordered.index(before) : ordered.index(after) + 1]

@@ -1,17 +1,14 @@
-"""A history in words: tables at 80 columns, Markdown, and plain values for the page."""
+"""Shows a history: tables of 80 columns, Markdown, and plain values for the page."""
 
 from collections.abc import Iterator, Sequence
 
-from bench.compare.history.asv_series import Series
+from bench.compare.history.asv_series import Series, short
 from bench.compare.history.change_points import Candidate
-from bench.compare.history.commits import short
 from bench.compare.history.regressions import Change, History, Paired
+from bench.compare.sequential_test import Rule
 from bench.results import table
 
 COLUMNS = ("series", "commits", "ratio", "state", "commit", "paired")
-
-# Two paired runs that differ by more than this are not the same step: the margin of `same` for finding 5 %.
-MARGIN = 0.03
 
 
 def views(history: History) -> list[table.View]:
@@ -19,25 +16,26 @@ def views(history: History) -> list[table.View]:
 
     `ratio` is of asv's figures, `paired` of the paired run of the named commit, or of the ends of what is known.
     """
-    kinds: dict[tuple, list[Series]] = {}
-    for one in history.series:
-        kinds.setdefault((one.benchmark, one.machine, one.environment, one.version), []).append(one)
-    return [_view(some, history) for some in kinds.values()]
+    benchmarks: dict[tuple, list[Series]] = {}
+    for series in history.series:
+        key = series.benchmark, series.machine, series.environment, series.version
+        benchmarks.setdefault(key, []).append(series)
+    return [_view(members, history) for members in benchmarks.values()]
 
 
-def _view(some: Sequence[Series], history: History) -> table.View:
+def _view(members: Sequence[Series], history: History) -> table.View:
     """The table of one benchmark."""
     rows, notes = [], ["ratio: seconds after over seconds before; above 1 is slower"]
     reasons: dict[str, list[str]] = {}
-    for one in some:
-        found = [change for change in history.changes if change.candidate.series is one]
-        rows += [_row(change) for change in found] or [_still(one, history)]
-        notes += [note for change in found for note in _notes(change, history)]
-        reason = _unjudged(one, history)
+    for series in members:
+        changes = [change for change in history.changes if change.candidate.series is series]
+        rows += [_row(change) for change in changes] or [_still(series, history)]
+        notes += [note for change in changes for note in _notes(change, history)]
+        reason = _too_short(series, history)
         if reason:
-            reasons.setdefault(reason, []).append(one.label)
+            reasons.setdefault(reason, []).append(series.label)
     notes += [f"n/a: {reason} ({'; '.join(labels)})" for reason, labels in reasons.items()]
-    first = some[0]
+    first = members[0]
     return table.View(
         title=f"{first.benchmark}, {first.machine}",
         columns=COLUMNS,
@@ -60,22 +58,22 @@ def _row(change: Change) -> tuple[str, ...]:
     )
 
 
-def _still(one: Series, history: History) -> tuple[str, ...]:
+def _still(series: Series, history: History) -> tuple[str, ...]:
     """A series without a step, over all its commits."""
-    state = "n/a" if _unjudged(one, history) else "no change"
-    return one.label, _range(one.points[0].commit, one.points[-1].commit), "", state, "", ""
+    state = "n/a" if _too_short(series, history) else "no change"
+    return series.label, _range(series.points[0].commit, series.points[-1].commit), "", state, "", ""
 
 
-def _unjudged(one: Series, history: History) -> str:
+def _too_short(series: Series, history: History) -> str:
     """Why nothing can be said of a series; empty where something can."""
-    return next((unjudged.reason for unjudged in history.unjudged if unjudged.series is one), "")
+    return next((short.reason for short in history.too_short if short.series is series), "")
 
 
 def _notes(change: Change, history: History) -> Iterator[str]:
     """What a row has no room for: the named commit's subject, why there is none, what else there is in the range."""
     label, paired, named = change.candidate.series.label, change.paired, change.named
     if change.commit:
-        yield f"{short(change.commit)} {history.line[change.commit]} ({label})"
+        yield f"{short(change.commit)} {history.commits[change.commit]} ({label})"
     if change.reason:
         where = f", in {_range(*change.within)}" if change.within and change.state == "confirmed" else ""
         yield f"{change.state}: {change.reason}{where} ({label})"
@@ -90,7 +88,7 @@ def _differ(paired: Paired | None, named: Paired | None) -> bool:
     """Whether the named commit explains less, or more, than the whole range shows."""
     if not (paired and named and paired.ratio and named.ratio):
         return False
-    return abs(paired.ratio / named.ratio - 1) > MARGIN
+    return abs(paired.ratio / named.ratio - 1) > Rule().margin
 
 
 def _range(before: str, after: str) -> str:
@@ -115,37 +113,37 @@ def plain(history: History) -> dict[str, list[dict]]:
         `series` (each with an `id`, and a `reason` where nothing can be said of it), `points` and `changes`, whose
         column `series` is that id. Seconds, ratios, 40 digits a commit; `position` counts the commits of the branch.
     """
-    position = {commit: number for number, commit in enumerate(history.line)}
+    position = {commit: number for number, commit in enumerate(history.commits)}
     return {
         "series": [
             {
-                "id": one.id,
-                "benchmark": one.benchmark,
-                "label": one.label,
-                "params": list(one.params),
-                "machine": one.machine,
-                "environment": one.environment,
-                "version": one.version,
-                "reason": _unjudged(one, history),
+                "id": series.id,
+                "benchmark": series.benchmark,
+                "label": series.label,
+                "params": list(series.params),
+                "machine": series.machine,
+                "environment": series.environment,
+                "version": series.version,
+                "reason": _too_short(series, history),
             }
-            for one in history.series
+            for series in history.series
         ],
         "points": [
             {
-                "series": one.id,
+                "series": series.id,
                 **vars(point),
                 "position": position[point.commit],
-                "subject": history.line[point.commit],
+                "subject": history.commits[point.commit],
             }
-            for one in history.series
-            for point in one.points
+            for series in history.series
+            for point in series.points
         ],
-        "changes": [{**_facts(one.candidate), **_outcome(one, history)} for one in history.changes],
+        "changes": [{**_facts(change.candidate), **_outcome(change, history)} for change in history.changes],
     }
 
 
 def _facts(candidate: Candidate) -> dict:
-    """A step as otava sees it."""
+    """A step as it was found."""
     return {
         "series": candidate.series.id,
         "before": candidate.before,
@@ -161,7 +159,7 @@ def _outcome(change: Change, history: History) -> dict:
     return {
         "state": change.state,
         "commit": change.commit,
-        "subject": history.line.get(change.commit),
+        "subject": history.commits.get(change.commit),
         "reason": change.reason,
         "good": good,
         "bad": bad,

@@ -1,14 +1,10 @@
-"""A made-up repository whose commits asv measured, and otava, for tests of history."""
+"""A made-up repository whose commits asv measured, for tests of history."""
 
 import json
 import random
 import subprocess
 
 import pytest
-
-from bench.compare import venvs
-from bench.compare.history import change_points
-from flowers_core.errors import RunFailed
 
 STEP = "step_time.StepTime.track_step_seconds"
 ENVIRONMENT = "virtualenv-py3.11-uv"
@@ -50,9 +46,9 @@ def stored(tmp_path):
         (folder / machine / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
         results = Results({"machine": machine}, {}, commit, 0, "3.11", environment, variables)
         for name, (axes, samples) in figures.items():
-            values = [one[0] if isinstance(one, list) else one for one in samples]
-            kept = [one if isinstance(one, list) else None for one in samples]
-            numbers = [1 if isinstance(one, list) else None for one in samples]
+            values = [processes[0] if isinstance(processes, list) else processes for processes in samples]
+            kept = [processes if isinstance(processes, list) else None for processes in samples]
+            numbers = [1 if isinstance(processes, list) else None for processes in samples]
             params = [[repr(value) for value in axis] for axis in axes]
             results.add_result(
                 {"name": name, "version": version, "params": params},
@@ -65,7 +61,7 @@ def stored(tmp_path):
 
 
 @pytest.fixture
-def planted(repository, stored):
+def slowed(repository, stored):
     """The repository measured at every commit: `squeezenet` is 10 % slower from commit 7 on, at 3 % a process.
 
     The medians of five processes differ by 1.5 % then. `dense` stays as it is.
@@ -77,13 +73,3 @@ def planted(repository, stored):
         samples = [[0.2 * slower[name] * (1 + dice.gauss(0, 0.03)) for _ in range(5)] for name in slower]
         results = stored(commit, {STEP: ([list(slower), [8]], samples)})
     return folder, hashes, results
-
-
-@pytest.fixture(scope="session")
-def otava():
-    """Asks the real apache-otava; skips where it is not installed and cannot be."""
-    try:
-        venvs.ensure(f"otava-{change_points.OTAVA}", [f"apache-otava=={change_points.OTAVA}"])
-    except RunFailed as error:
-        pytest.skip(f"apache-otava cannot be installed here: {error}")
-    return change_points.otava

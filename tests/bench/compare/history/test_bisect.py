@@ -8,16 +8,16 @@ from flowers_core.errors import InputError
 COMMITS = [f"c{number}" for number in range(13)]  # the base and the twelve after it
 
 
-def judge_of(seconds, *, open_at=()):
-    """A fake paired run: `seconds` of each commit, a margin of 3 %; some commits cannot be judged."""
+def runs_of(seconds, *, open_at=()):
+    """A fake paired run: `seconds` of each commit, a margin of 3 %; `open_at` are inconclusive."""
 
-    def judge(base, candidate):
+    def paired_run(base, candidate):
         if candidate in open_at:
             return "inconclusive"
         ratio = seconds[candidate] / seconds[base]
         return "slower" if ratio > 1.03 else "faster" if ratio < 1 / 1.03 else "same"
 
-    return judge
+    return paired_run
 
 
 def stepped(*steps):
@@ -31,93 +31,93 @@ def stepped(*steps):
 
 @pytest.mark.parametrize("factor", [1.1, 0.9])
 @pytest.mark.parametrize("culprit", range(1, 13))
-def test_any_commit_of_twelve_is_named(culprit, factor):
+def test_bisect_names_any_commit_of_twelve(culprit, factor):
     """Wherever the change is and in whichever direction, its commit is named after at most five runs."""
-    found = bisect(COMMITS, judge_of(stepped((culprit, factor))))
+    found = bisect(COMMITS, runs_of(stepped((culprit, factor))))
 
     assert (found.state, found.commit) == ("confirmed", f"c{culprit}")
     assert (found.good, found.bad) == (f"c{culprit - 1}", f"c{culprit}")
     assert found.verdict == ("slower" if factor > 1 else "faster")
-    assert len(found.judged) <= 5
+    assert len(found.compared) <= 5
 
 
-def test_neighbours_need_one_run():
+def test_bisect_runs_neighbours_once():
     """Where the commits around a change are neighbours, confirming names the commit."""
-    found = bisect(COMMITS[6:8], judge_of(stepped((7, 1.1))))
+    found = bisect(COMMITS[6:8], runs_of(stepped((7, 1.1))))
 
-    assert (found.commit, found.judged) == ("c7", (("c7", "slower"),))
+    assert (found.commit, found.compared) == ("c7", (("c7", "slower"),))
 
 
-def test_every_run_has_the_same_base():
+def test_bisect_always_runs_against_the_same_base():
     """All comparisons are with the first commit, so that small differences do not add up."""
     bases = []
-    bisect(COMMITS, lambda base, candidate: bases.append(base) or judge_of(stepped((5, 1.1)))(base, candidate))
+    bisect(COMMITS, lambda base, candidate: bases.append(base) or runs_of(stepped((5, 1.1)))(base, candidate))
 
     assert set(bases) == {"c0"}
 
 
-def test_no_difference_rejects():
+def test_bisect_rejects_ends_that_are_the_same():
     """Ends that are the same end the matter after one run."""
-    found = bisect(COMMITS, judge_of(stepped()))
+    found = bisect(COMMITS, runs_of(stepped()))
 
-    assert (found.state, found.commit, len(found.judged)) == ("rejected", None, 1)
+    assert (found.state, found.commit, len(found.compared)) == ("rejected", None, 1)
 
 
-def test_open_ends_stay_unconfirmed():
+def test_bisect_leaves_inconclusive_ends_unconfirmed():
     """Inconclusive is no pass and no confirmation."""
-    found = bisect(COMMITS, judge_of(stepped((7, 1.1)), open_at=["c12"]))
+    found = bisect(COMMITS, runs_of(stepped((7, 1.1)), open_at=["c12"]))
 
     assert (found.state, found.commit, found.verdict) == ("unconfirmed", None, "inconclusive")
     assert "inconclusive" in found.reason
 
 
-def test_the_opposite_of_what_was_expected_rejects():
+def test_bisect_rejects_the_opposite_of_what_is_expected():
     """A slowdown that turns out a speed-up is not confirmed, and not searched."""
-    found = bisect(COMMITS, judge_of(stepped((7, 0.9))), expected="slower")
+    found = bisect(COMMITS, runs_of(stepped((7, 0.9))), expected="slower")
 
-    assert (found.state, found.verdict, found.commit, len(found.judged)) == ("rejected", "faster", None, 1)
+    assert (found.state, found.verdict, found.commit, len(found.compared)) == ("rejected", "faster", None, 1)
     assert "faster" in found.reason
 
 
-def test_an_open_middle_leaves_the_smallest_range_known():
-    """Where a middle cannot be judged, the range is as small as runs could make it, and no commit is named."""
-    found = bisect(COMMITS, judge_of(stepped((8, 1.1)), open_at=["c9"]))
+def test_bisect_keeps_the_smallest_range_around_an_inconclusive_middle():
+    """Where a middle is inconclusive, the range is as small as runs could make it, and no commit is named."""
+    found = bisect(COMMITS, runs_of(stepped((8, 1.1)), open_at=["c9"]))
 
     assert (found.state, found.commit) == ("confirmed", None)
     assert (found.good, found.bad) == ("c6", "c12")
     assert "6 commits" in found.reason
 
 
-def test_of_two_slowdowns_one_is_named():
+def test_bisect_names_one_of_two_slowdowns():
     """With two commits that slow down, the named one is one of them, and the range before it holds no other."""
-    found = bisect(COMMITS, judge_of(stepped((3, 1.1), (9, 1.1))))
+    found = bisect(COMMITS, runs_of(stepped((3, 1.1), (9, 1.1))))
 
     assert (found.state, found.commit) == ("confirmed", "c3")
 
 
-def test_what_became_faster_before_does_not_lead_astray():
+def test_bisect_takes_a_speed_up_as_good():
     """A speed-up before the slowdown is on the good side."""
-    found = bisect(COMMITS, judge_of(stepped((4, 0.9), (10, 1.3))))
+    found = bisect(COMMITS, runs_of(stepped((4, 0.9), (10, 1.3))))
 
     assert (found.verdict, found.commit) == ("slower", "c10")
 
 
-def test_each_run_is_told():
+def test_bisect_reports_each_run():
     """Whoever waits hears which commit runs against which."""
     said = []
-    found = bisect(COMMITS, judge_of(stepped((7, 1.1))), tell=said.append)
+    found = bisect(COMMITS, runs_of(stepped((7, 1.1))), tell=said.append)
 
-    assert len(said) == len(found.judged)
+    assert len(said) == len(found.compared)
     assert "c12 against c0" in said[0]
 
 
-def test_one_commit_is_no_range():
+def test_bisect_needs_two_commits():
     """A range needs the commit before the change, too."""
     with pytest.raises(InputError, match="before the change"):
-        bisect(["c0"], judge_of(stepped()))
+        bisect(["c0"], runs_of(stepped()))
 
 
-def test_an_unknown_verdict_is_refused():
-    """A judge that says another word is told which there are."""
+def test_bisect_refuses_an_unknown_verdict():
+    """A verdict that there is not is refused, with those that there are."""
     with pytest.raises(InputError, match="slower, same, faster, inconclusive"):
         bisect(COMMITS, lambda *_: "maybe")

@@ -1,13 +1,11 @@
-"""Steps in series: otava's answer in words of commits, and what is too short."""
+"""Steps in series: where they are found, in commits, and what is too short."""
 
-import math
 import random
 
 import pytest
 
 from bench.compare.history import change_points
 from bench.compare.history.asv_series import Point, Series
-from flowers_core.errors import RunFailed
 
 
 def make(values):
@@ -15,54 +13,45 @@ def make(values):
     return Series(benchmark="a.B.track_c", params=(len(values),), machine="lab", environment="e", points=points)
 
 
-def test_a_change_point_is_a_pair_of_commits():
-    """Index, means of logarithms and p become the commits around the step and their ratio."""
-    one = make([1.0] * 4 + [1.1] * 4)
-    found = change_points.find(
-        [one], detect=lambda _: [[{"index": 4, "p": 1e-4, "before": 0.0, "after": math.log(1.1)}]]
-    )
-
-    assert found.candidates == (
-        change_points.Candidate(series=one, before="c3", after="c4", ratio=pytest.approx(1.1), p=1e-4),
-    )
-    assert not found.unjudged
+def noise(dice, commits=12, deviation=0.015):
+    return [0.2 * (1 + dice.gauss(0, deviation)) for _ in range(commits)]
 
 
-def test_otava_gets_logarithms_as_lists():
-    """A step of 10 % is as high in a series of milliseconds as in one of seconds."""
-    asked = []
-    change_points.find([make([0.001, 1.0, math.e] * 2)], detect=lambda values: asked.extend(values) or [[]])
+@pytest.mark.parametrize(("at", "ratio"), [(7, 1.1), (4, 0.9)], ids=["slower", "faster"])
+def test_find_names_the_commits_beside_a_step(at, ratio):
+    """At 1.5 % noise a step of 10 % among 12 commits is found where it is, in milliseconds as in seconds."""
+    values = [value * (ratio if number >= at else 1) for number, value in enumerate(noise(random.Random(1)))]
+    for series in (make(values), make([value / 1000 for value in values])):
+        (candidate,), too_short = change_points.find([series])
 
-    assert asked == [[pytest.approx(math.log(0.001)), 0.0, 1.0] * 2]
-
-
-def test_short_series_are_said_not_dropped():
-    """A series with too few commits is no series without a step; otava is not even asked."""
-    short = make([1.0] * (change_points.LEAST_POINTS - 1))
-    found = change_points.find([short], detect=lambda _: pytest.fail("asked"))
-
-    assert not found.candidates
-    assert [one.series for one in found.unjudged] == [short]
-    assert "5 commits measured" in found.unjudged[0].reason
+        assert (candidate.series, candidate.before, candidate.after) == (series, f"c{at - 1}", f"c{at}")
+        assert candidate.ratio == pytest.approx(ratio, abs=0.03)
+        assert candidate.p < change_points.LEVEL
+        assert not too_short
 
 
-def test_otava_finds_the_planted_step(otava):
-    """At 1.5 % noise a step of +10 %, or of -10 %, among 12 commits is found where it is; a flat series has none."""
-    dice = random.Random(1)
-    noise = [[0.2 * (1 + dice.gauss(0, 0.015)) for _ in range(12)] for _ in range(3)]
-    slower = make([value * (1.1 if number >= 7 else 1) for number, value in enumerate(noise[0])])
-    faster = make([value * (0.9 if number >= 4 else 1) for number, value in enumerate(noise[1])])
-    found = change_points.find([slower, faster, make(noise[2])], detect=otava)
+def test_detect_divides_stretches_further():
+    """Two steps are two steps, in the order of the commits."""
+    dice = random.Random(2)
+    values = [dice.gauss(0, 0.01) + 0.1 * (number >= 10) + 0.1 * (number >= 20) for number in range(30)]
 
-    assert [(one.series, one.before, one.after) for one in found.candidates] == [
-        (slower, "c6", "c7"),
-        (faster, "c3", "c4"),
-    ]
-    assert [one.ratio for one in found.candidates] == pytest.approx([1.1, 0.9], abs=0.03)
-    assert all(one.p < change_points.MAX_PVALUE for one in found.candidates)
+    assert [step.index for step in change_points.detect(values)] == [10, 20]
 
 
-def test_otava_failing_is_said(otava):
-    """What otava cannot read is an error in a sentence, with its last word."""
-    with pytest.raises(RunFailed, match=r"apache-otava .* failed"):
-        otava([["no number"] * 12])
+def test_detect_rarely_alarms_without_a_step():
+    """Of 300 flat series of 20 commits about 1 % alarm; a series without any noise never does."""
+    dice = random.Random(3)
+    alarms = sum(bool(change_points.detect([dice.gauss(0, 1) for _ in range(20)])) for _ in range(300))
+
+    assert alarms <= 9
+    assert not change_points.detect([1.0] * 20)
+
+
+def test_find_reports_short_series():
+    """A series of too few commits is no series without a step."""
+    short = make([1.0] * (change_points.MIN_COMMITS - 1))
+    candidates, too_short = change_points.find([short], detect=lambda _: pytest.fail("asked"))
+
+    assert not candidates
+    assert [series.series for series in too_short] == [short]
+    assert "5 commits measured" in too_short[0].reason

@@ -1,10 +1,10 @@
-"""A history that a user asks for: paired runs judge its steps, each pair of codes once, and what was found is kept."""
+"""Paired runs decide on steps, each pair of codes once, and the history is kept in the store."""
 
 import json
 
 import pytest
 
-from bench.compare import comparison, revision, variants
+from bench.compare import comparison, variants
 from bench.compare.comparison import VariantPair
 from bench.compare.history import confirm
 from bench.compare.variant import Variant
@@ -23,7 +23,9 @@ def runs(monkeypatch, paired):
     def of_revisions(cells, base, candidate, source, *, tell):  # noqa: ARG001 - as variant_pairs.of_revisions
         if "broken" in candidate:
             raise RunFailed("it does not build")
-        return [VariantPair(*(Variant(name=one, cell=cells[0], code={"digest": one[-1]}) for one in (base, candidate)))]
+        return [
+            VariantPair(*(Variant(name=name, cell=cells[0], code={"digest": name[-1]}) for name in (base, candidate)))
+        ]
 
     def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
         counted.append(candidate.name)
@@ -35,50 +37,44 @@ def runs(monkeypatch, paired):
 
 
 @pytest.fixture
-def judge(tmp_path):
-    """Judges with this machine; what it tells is in `judge.told`."""
+def paired_runs(tmp_path):
+    """Runs pairs on this machine; what it reports is in `paired_runs.told`."""
     told = []
-    made = confirm.Judge(tmp_path, Source(), budget_seconds=None, tell=told.append)
-    made.told = told
-    return made
+    runs = confirm.PairedRuns(tmp_path, Source(), budget_seconds=None, tell=told.append)
+    runs.told = told
+    return runs
 
 
-def test_a_pair_of_codes_is_run_once(judge, runs):
+def test_paired_runs_run_two_codes_once(paired_runs, runs):
     """The verdict has the ratio on the clock that decided; asking again costs nothing."""
-    first = judge(CELL, "good-a", "slow-b")
+    first = paired_runs(CELL, "good-a", "slow-b")
     count = len(runs)
 
     assert first.verdict == "slower"
     assert first.low <= first.ratio <= first.high
-    assert judge(CELL, "good-a", "slow-b") == first
+    assert paired_runs(CELL, "good-a", "slow-b") == first
     assert len(runs) == count
 
 
-def test_the_same_code_needs_no_run(judge, runs):
-    """Commits that differ in words alone are the same at once."""
-    assert judge(CELL, "good-a", "docs-a").verdict == "same"
+def test_paired_runs_spare_the_same_code(paired_runs, runs):
+    """Commits that differ in documents alone are the same at once."""
+    assert paired_runs(CELL, "good-a", "docs-a").verdict == "same"
     assert runs == []
 
 
-def test_a_commit_that_does_not_build_is_inconclusive(judge, runs):
+def test_paired_runs_take_a_failed_build_as_inconclusive(paired_runs, runs):
     """It can be neither confirmed nor rejected, and the reason is told."""
-    assert judge(CELL, "good-a", "broken-c").verdict == "inconclusive"
-    assert "does not build" in judge.told[0]
+    assert paired_runs(CELL, "good-a", "broken-c").verdict == "inconclusive"
+    assert "does not build" in paired_runs.told[0]
     assert runs == []
 
 
-def test_what_was_found_is_kept(tmp_path, monkeypatch, planted, otava):
+def test_find_keeps_the_table(tmp_path, monkeypatch, slowed):
     """The table lies in the store as Markdown, and as JSON for the page."""
-    folder, _, results = planted
-    whole = confirm.regressions.find
-    monkeypatch.setattr(confirm.regressions, "find", lambda *_, tell: whole(results, repository=folder, tell=tell))
-    assert otava
+    folder, _, results = slowed
+    find = confirm.regressions.find
+    monkeypatch.setattr(confirm.regressions, "find", lambda _: find(results, repository=folder))
     confirm.find(tmp_path, Source(), confirm=False, budget_seconds=None, tell=print)
 
     assert "squeezenet" in (tmp_path / "tables" / "regressions.md").read_text()
     assert json.loads((tmp_path / "tables" / "regressions.json").read_text())["points"]
-
-
-def test_revisions_are_what_commits_are():
-    """The judge's commits are revisions that can be built."""
-    assert revision.resolve("HEAD").commit

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from bench.compare.history import regressions, table
 from bench.compare.history.asv_series import Point, Series
-from bench.compare.history.change_points import Candidate, Unjudged
+from bench.compare.history.change_points import Candidate, TooShort
 from bench.compare.history.regressions import Change, History, Paired
 
-LINE = {f"{number:x}" * 40: f"commit {number}" for number in range(12)}
-COMMITS = list(LINE)
+SUBJECTS = {f"{number:x}" * 40: f"commit {number}" for number in range(12)}
+COMMITS = list(SUBJECTS)
 CULPRIT = COMMITS[7]
 
 
@@ -41,11 +41,11 @@ def confirmed():
         paired=paired,
         named=paired,
     )
-    unjudged = Unjudged(series=short, reason="3 commits measured: a step shows from 6")
-    return History(line=LINE, series=(slow, still, short), changes=(change,), unjudged=(unjudged,))
+    too_short = TooShort(series=short, reason="3 commits measured: a step shows from 6")
+    return History(commits=SUBJECTS, series=(slow, still, short), changes=(change,), too_short=(too_short,))
 
 
-def test_the_table_says_what_became_of_each_series(confirmed):
+def test_views_have_a_row_for_each_series(confirmed):
     """A step has a row with ratio, state and commit; a series without one, and one too short, have theirs."""
     (view,) = table.views(confirmed)
 
@@ -58,7 +58,7 @@ def test_the_table_says_what_became_of_each_series(confirmed):
     assert "n/a: 3 commits measured: a step shows from 6 (mobilenetv2, 32)" in view.notes
 
 
-def test_the_table_fits_80_columns(confirmed):
+def test_show_fits_80_columns(confirmed):
     """On a terminal of 80 columns no line is longer, and no hash or state is cut."""
     pipelines = replace(confirmed.series[1], benchmark="input.Input.track_image_seconds", params=("photos_one_by_one",))
     drawn = io.StringIO()
@@ -88,7 +88,7 @@ def test_the_table_fits_80_columns(confirmed):
     ],
     ids=["rejected", "open", "two"],
 )
-def test_what_stays_open_is_a_note(confirmed, changed, said):
+def test_views_note_what_stays_open(confirmed, changed, said):
     """Why a step was rejected, which range is known, and that a second commit slowed it down are said."""
     (change,) = confirmed.changes
     wide = replace(change.candidate, before=COMMITS[2], after=COMMITS[11])
@@ -97,7 +97,7 @@ def test_what_stays_open_is_a_note(confirmed, changed, said):
     assert said in view.notes
 
 
-def test_markdown_has_the_same_rows(confirmed):
+def test_markdown_has_rows_and_notes(confirmed):
     """The table for a pull request names the commit."""
     text = table.markdown(confirmed)
 
@@ -105,14 +105,14 @@ def test_markdown_has_the_same_rows(confirmed):
     assert "- 77777777 commit 7 (squeezenet, 32)" in text
 
 
-def test_plain_values_are_tidy(confirmed):
+def test_plain_is_tidy(confirmed):
     """Series, points and changes are flat rows, joined by the id of the series, and fit into JSON."""
     plain = json.loads(json.dumps(table.plain(confirmed), allow_nan=False))
-    ids = {one["id"] for one in plain["series"]}
+    ids = {series["id"] for series in plain["series"]}
 
     assert len(ids) == 3
     assert len(plain["points"]) == 12 + 12 + 3
-    assert {one["series"] for one in plain["points"]} == ids
+    assert {point["series"] for point in plain["points"]} == ids
     assert plain["points"][7] == {
         "series": confirmed.series[0].id, "commit": CULPRIT, "value_seconds": 0.2, "low": 0.19, "high": 0.21,
         "position": 7, "subject": "commit 7",
@@ -122,7 +122,7 @@ def test_plain_values_are_tidy(confirmed):
     assert (change["ratio"], change["paired_ratio"], change["named_high"]) == (1.1034, 1.098, 1.11)
 
 
-def test_a_candidate_has_no_paired_run(confirmed):
+def test_views_leave_columns_of_a_candidate_empty(confirmed):
     """Before the paired run its columns are empty."""
     (change,) = confirmed.changes
     candidate = Change(candidate=change.candidate)
