@@ -2,14 +2,14 @@
 
 PYTHON ?= python3
 EXTRAS ?=
-PHOTOS ?= data/garden
+PHOTOS ?= data/synthetic
 RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
 .PHONY: bench test report tensorboard clean browser
 
-bench: $(INSTALLED) $(filter data/garden,$(PHOTOS))  ## measure the quick matrix on this machine
+bench: $(INSTALLED) $(filter data/synthetic,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
 	$(RUN) -m bench sweep --profile quick --seconds 2 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
 	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
@@ -35,9 +35,9 @@ clean:  ## forget photos, records and environments; measurements stay
 	rm -rf .venv .asv data
 
 # Draws what is missing and returns at once if nothing is.
-.PHONY: data/garden
-data/garden: $(INSTALLED)
-	$(RUN) -m flowers_core garden data/garden
+.PHONY: data/synthetic
+data/synthetic: $(INSTALLED)
+	$(RUN) -m flowers_core synthetic data/synthetic
 
 # uv installs in seconds what takes pip minutes; compiled bytecode saves 5 s at the first import of TensorFlow.
 # `make bench EXTRAS=[gpu]`, `[jax]` or `[tpu]` adds what an accelerator or the JAX backend needs.

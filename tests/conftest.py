@@ -47,20 +47,20 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def little_garden(tmp_path_factory):
+def synthetic_photos(tmp_path_factory):
     """A folder of 20 drawn photos."""
     from flowers_core.synthetic import dataset
 
-    return dataset.draw(tmp_path_factory.mktemp("little") / "garden", count=20)
+    return dataset.draw(tmp_path_factory.mktemp("synthetic") / "photos", count=20)
 
 
 @pytest.fixture(scope="session")
-def little_records(little_garden):
+def synthetic_records(synthetic_photos):
     """Their records at 192 px, in 4 shards."""
     from flowers_core.data import photos, tfrecords
 
-    folder = little_garden.parent / "records"
-    tfrecords.write(photos.find(little_garden), folder, shards=4)
+    folder = synthetic_photos.parent / "records"
+    tfrecords.write(photos.find(synthetic_photos), folder, shards=4)
     return folder
 
 

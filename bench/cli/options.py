@@ -64,8 +64,8 @@ def together(*options):
 
 
 DATA = together(
-    click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/garden]"),
-    click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/garden-192]"),
+    click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/synthetic]"),
+    click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/synthetic-192]"),
 )
 
 PLACE = together(

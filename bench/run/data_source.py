@@ -16,7 +16,7 @@ from flowers_core.errors import InputError
 
 DATA = PROJECT_ROOT / "data"
 CLASSES = len(photo_folders.CLASSES)  # of a model that is measured where there is no data
-FILLED = {"photos": DATA / "garden", "records": DATA / "garden-192"}
+FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Source:
         return manifests.load(self.records)
 
     def sized(self, image_size: int) -> "Source":
-        """The same with records of an image size: where ours are of another, those beside them, `garden-331`."""
+        """The same with records of an image size: where ours are of another, those beside them, `synthetic-331`."""
         beside = self.beside(image_size)
         return replace(self, records=beside) if beside and (Path(beside) / manifests.NAME).is_file() else self
 

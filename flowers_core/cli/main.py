@@ -1,4 +1,4 @@
-"""Words of the product: garden, fetch, records, models, and those of `learning`. They parse and call, nothing else."""
+"""Commands of the package: synthetic, download, records, models, and those of `train`. They parse and call only."""
 
 import json as json_text
 from dataclasses import asdict
@@ -15,7 +15,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def cli() -> None:
     """Flower photos, their records, and the models that learn from them.
 
-    Example: python -m flowers_core garden data/garden
+    Example: python -m flowers_core synthetic data/synthetic
     """
 
 
@@ -24,11 +24,11 @@ def cli() -> None:
 @click.option(
     "--photos", "count", default="300", show_default=True, help="How many, or `full`: 3,670 as in the real set."
 )
-@click.option("--seed", default=0, show_default=True, help="Another seed, another garden.")
-def garden(folder: str, count: str, seed: int) -> None:
+@click.option("--seed", default=0, show_default=True, help="Another seed draws other photos.")
+def synthetic(folder: str, count: str, seed: int) -> None:
     """Draws photographs of five kinds of flowers by code: nothing is downloaded.
 
-    Example: python -m flowers_core garden data/garden --photos full
+    Example: python -m flowers_core synthetic data/synthetic --photos full
     """
     from flowers_core.synthetic import dataset as drawer
 
@@ -40,14 +40,14 @@ def garden(folder: str, count: str, seed: int) -> None:
 
 @cli.command()
 @click.argument("folder")
-def fetch(folder: str) -> None:
+def download(folder: str) -> None:
     """Downloads the real photos (229 MB) and unpacks them; goes on where it was interrupted.
 
-    Example: python -m flowers_core fetch data
+    Example: python -m flowers_core download data
     """
-    from flowers_core.data import download as fetcher
+    from flowers_core.data import download as downloader
 
-    click.echo(f"photos in {fetcher.fetch(folder)}")
+    click.echo(f"photos in {downloader.download(folder)}")
 
 
 @cli.command()
@@ -61,7 +61,7 @@ def fetch(folder: str) -> None:
 def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int, strict: bool, json: bool) -> None:
     """Writes a folder or bucket of photos as TFRecord shards.
 
-    Example: python -m flowers_core records data/garden data/garden-192
+    Example: python -m flowers_core records data/synthetic data/synthetic-192
     """
     from flowers_core.data import photos as finder
     from flowers_core.data import sharding

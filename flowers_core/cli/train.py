@@ -53,7 +53,7 @@ def train(model, *, records, output, resume, target, keep_memory, dispatcher, js
     Every option left out is the codelab's for this model, or with --resume that of the beginning. `tensorboard --logdir
     results/training` shows the curves.
 
-    Example: python -m flowers_core train convnet_gap --records data/garden-192
+    Example: python -m flowers_core train convnet_gap --records data/synthetic-192
     """
     from flowers_core.backends import malloc
     from flowers_core.data import manifest
@@ -214,7 +214,7 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     """Says what is on photos: files, or folders of them. Exit code 1 if one of them does not decode.
 
-    Example: python -m flowers_core predict results/training/convnet_gap data/garden/roses
+    Example: python -m flowers_core predict results/training/convnet_gap data/synthetic/roses
     """
     paths = [path for given in photos for path in _files(given)]
     settings, model = _loaded(run)

@@ -30,7 +30,7 @@ FILE_BYTES_LIMIT = 64 << 20
 TOTAL_BYTES_LIMIT = 4 << 30
 
 
-def fetch(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES, sha256: str = SHA256) -> Path:
+def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES, sha256: str = SHA256) -> Path:
     """Downloads the archive and unpacks it; what is already there is not fetched again.
 
     A download that was cut off stays as FOLDER/flower_photos.tgz.part and is continued by the next call.
@@ -170,7 +170,7 @@ def _by_hand(url: str, part: Path) -> str:
     """The ways out that need nothing from here."""
     return (
         f"Or fetch {url} by hand and unpack it in {part.parent}, or draw photos without a network with "
-        f"`python -m flowers_core garden`"
+        f"`python -m flowers_core synthetic`"
     )
 
 

@@ -118,7 +118,7 @@ def _on_disk(folder: str) -> list[tuple[str, str]]:
     except OSError as error:
         raise errors.InputError(
             f"`folder` must be a folder that can be read. Received: folder={folder!r} ({error}). "
-            f"Draw photos with `python -m flowers_core garden`, or `fetch` the real ones"
+            f"Draw photos with `python -m flowers_core synthetic`, or `download` the real ones"
         ) from error
     return files
 

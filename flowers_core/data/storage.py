@@ -71,7 +71,7 @@ def checked(folder: str | Path) -> str:
     if not folder or not is_utf8(folder):
         raise errors.InputError(
             f"`folder` must be a path or an address in UTF-8. Received: folder={folder!r}. "
-            f"Name a folder, such as data/garden (`.` is the one you are in)"
+            f"Name a folder, such as data/synthetic (`.` is the one you are in)"
         )
     return folder.rstrip("/") or "/"
 

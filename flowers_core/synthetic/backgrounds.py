@@ -1,6 +1,6 @@
 """What stands behind the flowers: grass, leaves, sky, soil, wall, bokeh; soft pictures made from few random numbers.
 
-Every backdrop is a function `(rng, width, height) -> picture`, float32 (height, width, 3), display RGB,
+Every background is a function `(rng, width, height) -> picture`, float32 (height, width, 3), display RGB,
 about in [0, 1]. None knows which flower will stand before it.
 """
 
@@ -8,17 +8,17 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 
-def noise(rng, width: int, height: int, cells: float) -> np.ndarray:
-    """Gives smooth noise, float32 (height, width, 1), about normal, with `cells` blobs along the longer side."""
+def noise(rng: np.random.Generator, width: int, height: int, cells: float) -> np.ndarray:
+    """Returns smooth noise, float32 (height, width, 1), about normal, with `cells` blobs along the longer side."""
     cell = max(width, height) / cells
     small = rng.standard_normal((int(height / cell) + 3, int(width / cell) + 3), dtype=np.float32)
     big = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(big)[..., None]
 
 
-def blurred(image: Image.Image, radius: float, blur=ImageFilter.GaussianBlur) -> Image.Image:
-    """Gives an image out of focus by `radius` pixels; `ImageFilter.BoxBlur` costs a third and looks rougher."""
-    return image.filter(blur(float(radius)))  # Pillow 13 takes no numpy number here
+def blur(image: Image.Image, radius: float, kernel: type = ImageFilter.GaussianBlur) -> Image.Image:
+    """Returns an image out of focus by `radius` pixels; `ImageFilter.BoxBlur` costs a third and looks rougher."""
+    return image.filter(kernel(float(radius)))  # Pillow 13 takes no numpy number here
 
 
 def _strokes(width, height, colours, outlines) -> Image.Image:
@@ -38,7 +38,7 @@ def _strokes(width, height, colours, outlines) -> Image.Image:
     for index, (outline, fill) in enumerate(zip(flat, fills, strict=True)):
         pen.polygon(outline, fill=tuple(fill))
         if index == len(flat) // 3:
-            canvas = blurred(canvas, 0.008 * max(width, height), ImageFilter.BoxBlur)
+            canvas = blur(canvas, 0.008 * max(width, height), ImageFilter.BoxBlur)
             pen = ImageDraw.Draw(canvas)
     return canvas
 
@@ -52,11 +52,11 @@ def _picture(image: Image.Image) -> np.ndarray:
 
 
 def _varied(rng, colour, count, spread=0.18):
-    """Gives `count` colours around one, shape (count, 3)."""
+    """Returns `count` colours around one, shape (count, 3)."""
     return colour * rng.normal(1, spread, (count, 1)) + rng.normal(0, spread / 5, (count, 3))
 
 
-def grass(rng, width, height):
+def grass(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Blades of grass, in and out of focus."""
     count, size = int(rng.integers(150, 600)), max(width, height)
     foot = rng.uniform([-0.1, 0.2], [1.1, 1.5], (count, 2)) * (width, height)
@@ -67,7 +67,7 @@ def grass(rng, width, height):
     return _picture(_strokes(width, height, _varied(rng, _green(rng), count, 0.25), outlines))
 
 
-def leaves(rng, width, height):
+def leaves(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Foliage: leaves of one shape at any angle over dark gaps."""
     count, size = int(rng.integers(120, 420)), max(width, height)
     length = rng.uniform(0.03, 0.14) * size * rng.uniform(0.5, 1.5, (count, 1))
@@ -83,7 +83,7 @@ def leaves(rng, width, height):
     return _picture(_strokes(width, height, colours, outlines))
 
 
-def sky(rng, width, height):
+def sky(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """A sky from clear to overcast, at times with a far horizon."""
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     top = np.array([0.2, 0.42, 0.75]) * rng.uniform(0.8, 1.2)
@@ -98,14 +98,14 @@ def sky(rng, width, height):
     return picture
 
 
-def soil(rng, width, height):
+def soil(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Earth, gravel or dry leaves: rough noise of many sizes."""
     rough = sum(noise(rng, width, height, 6 * 2**octave) / 1.45**octave for octave in range(5))
     colour = np.array([0.42, 0.33, 0.25]) * rng.uniform(0.5, 1.4) + rng.normal(0, 0.03, 3)
     return colour * (1 + 0.22 * rough)
 
 
-def wall(rng, width, height):
+def wall(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """A wall, cloth or paper of any colour, unevenly lit, at times with boards."""
     colour = rng.uniform(0.1, 0.95) + rng.normal(0, 0.1, 3)
     picture = colour * (1 + 0.06 * noise(rng, width, height, 2) + 0.03 * noise(rng, width, height, 60))
@@ -116,7 +116,7 @@ def wall(rng, width, height):
     return picture
 
 
-def bokeh(rng, width, height):
+def bokeh(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Lights far out of focus: bright discs on a dark or coloured ground."""
     ground = rng.uniform(0.02, 0.45) * (1 + rng.normal(0, 0.35, 3)) * (1 + 0.4 * noise(rng, width, height, 3))
     canvas = Image.fromarray((np.clip(ground, 0, 1) * 255).astype(np.uint8))
@@ -146,8 +146,8 @@ def _far_flowers(rng, image):
         pen.ellipse((x - a, y - b, x + a, y + b), fill=tuple(colour.tolist()))
 
 
-def draw(rng, width: int, height: int) -> np.ndarray:
-    """Gives a backdrop of a random kind, in focus or not, float32 (height, width, 3) in [0, 1]."""
+def draw(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Returns a background of a random kind, in focus or not, float32 (height, width, 3) in [0, 1]."""
     kind = KINDS[rng.choice(len(KINDS), p=WEIGHTS)]
     sharp = rng.random() < 0.45
     scale = 1 if sharp else 3  # what is out of focus is painted small, which costs less and looks the same
@@ -156,6 +156,6 @@ def draw(rng, width: int, height: int) -> np.ndarray:
     if not sharp and rng.random() < 0.5:
         _far_flowers(rng, image)
     if sharp:
-        return _picture(blurred(image, 0.5, ImageFilter.BoxBlur))
-    image = blurred(image, 0.5 + rng.uniform(0.0013, 0.0067) * max(width, height))
+        return _picture(blur(image, 0.5, ImageFilter.BoxBlur))
+    image = blur(image, 0.5 + rng.uniform(0.0013, 0.0067) * max(width, height))
     return _picture(image.resize((width, height), Image.Resampling.BICUBIC))

@@ -1,7 +1,7 @@
-"""The embedded data set: photographs of flowers of five kinds, drawn by code from a seed.
+"""Synthetic photos: a data set of flowers of five kinds, drawn by code from a seed.
 
 The same seed gives the same bytes whatever the number of processes, with the same versions of numpy and
-Pillow and the same kind of processor. A garden of 300 photos is the beginning of a garden of 3670.
+Pillow and the same kind of processor. The first 300 photos of a set of 3,670 are the set of 300.
 """
 
 import json
@@ -25,41 +25,41 @@ COUNTS = {"daisy": 633, "dandelion": 898, "roses": 641, "sunflowers": 699, "tuli
 """Photos a class of the real data set (codelab, section 2)."""
 
 FULL = sum(COUNTS.values())
-"""Photos of the real data set, 3670."""
+"""Photos of the real data set, 3,670."""
 
-DRAWING = 1  # to be raised when painting, petals or backdrops draw something else for the same seed
-DRAWN_BY = "c0e2876696bb05b91dde231e30f716102b68ad134bda5145199ddd24baad7f1a"
+DRAWING = 1  # raise it when photo, flowers or backgrounds draw something else for the same seed
+DRAWN_BY = "0411c20c4efa0042aef439d04ebf910e281aebeb9c25c600e5750d2fb1abd00a"
 """SHA-256 of those three files: a test asks for a new DRAWING when they change."""
 
-MARK = "garden.json"  # says what a folder holds
-STALE_SECONDS = 60  # a photo is written in milliseconds: a temporary file older than this belongs to nobody
+MARK = "synthetic.json"  # says what a folder holds
+STALE_SECONDS = 60  # a photo is written in milliseconds: nobody is still writing a temporary file older than this
 
 
 def names(count: int) -> list[str]:
-    """Gives the photos of a garden by index, each as `<class>/<index>.jpg`.
+    """Names the first `count` photos, each as `<class>/<index>.jpg`.
 
-    The next photo is of the class that lags most behind its share. So every beginning of a garden has the
-    proportions of the whole, to about one photo, and the first five photos are of five classes.
+    The next photo is of the class that lags most behind its share. So the first photos, however many, have the
+    proportions of the whole, to about one photo, and the first five are of five classes.
     """
     share = np.array([*COUNTS.values()]) / FULL
-    drawn, kinds = np.zeros(len(COUNTS)), [*COUNTS]
-    given = []
+    counts, kinds = np.zeros(len(COUNTS)), [*COUNTS]
+    photos = []
     for index in range(count):
-        lagging = int(np.argmax(share * (index + 1) - drawn))
-        drawn[lagging] += 1
-        given.append(f"{kinds[lagging]}/{index:05d}.jpg")
-    return given
+        lagging = int(np.argmax(share * (index + 1) - counts))
+        counts[lagging] += 1
+        photos.append(f"{kinds[lagging]}/{index:05d}.jpg")
+    return photos
 
 
-def draw(folder, *, count: int = 300, seed: int = 0, processes: int | None = None) -> Path:
-    """Draws a garden, or what is missing of it, as `folder/<class>/<index>.jpg`.
+def draw(folder: str | Path, *, count: int = 300, seed: int = 0, processes: int | None = None) -> Path:
+    """Draws photos, or those that are missing, as `folder/<class>/<index>.jpg`.
 
     Args:
-        folder: New or empty, or holding this garden: whole, interrupted, or with fewer photos or more.
+        folder: New or empty, or holding photos of this seed: all, fewer or more, or those of an interrupted call.
         count: Photos in all, at least 5, one a class; `FULL` is as many as the real data set has.
         seed: Decides every photo; 0 or more.
-        processes: How many processes draw; None for one for each core that may be used. They are spawned, so a
-            script that calls this with more than one needs the usual `if __name__ == "__main__":`.
+        processes: How many processes draw; by default one for each usable core. They are spawned, so a script that
+            calls this with more than one needs the usual `if __name__ == "__main__":`.
 
     Returns:
         The folder. Photos that were there already are not drawn again, and none is removed: where the folder holds
@@ -74,11 +74,11 @@ def draw(folder, *, count: int = 300, seed: int = 0, processes: int | None = Non
     processes = len(os.sched_getaffinity(0)) if processes is None else _whole("processes", processes, 1)
     folder, wanted = Path(storage.checked(folder)), {"drawing": DRAWING, "seed": seed, "count": count}
     try:
-        marked = _marked(folder, wanted)
-        there = _held(folder, set(names(max(count, marked))) if marked else set())
-        missing = [(folder / name, seed, index) for index, name in enumerate(names(count)) if name not in there]
+        marked = _marked_count(folder, wanted)
+        present = _present(folder, set(names(max(count, marked))) if marked else set())
+        missing = [(folder / name, seed, index) for index, name in enumerate(names(count)) if name not in present]
         if missing:
-            _open(folder, wanted | {"count": max(count, marked)})
+            _prepare(folder, wanted | {"count": max(count, marked)})
             _draw_all(missing, min(processes, len(missing)))
     except BrokenProcessPool as error:
         raise OSError("a drawing process was killed (memory?); draw again to finish") from error
@@ -92,45 +92,45 @@ def draw(folder, *, count: int = 300, seed: int = 0, processes: int | None = Non
     return folder
 
 
-def _whole(name: str, value, least: int) -> int:
-    """Gives `value` as an int if it is a whole number of at least `least`."""
+def _whole(name: str, value: object, least: int) -> int:
+    """Returns `value` as an int if it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise errors.InputError(f"`{name}` must be a whole number, {least} or more. Received: {name}={value!r}")
     return int(value)
 
 
-def _held(folder: Path, photos: set[str]) -> set[str]:
-    """Gives which of these photos the folder holds already, after making sure that it holds nothing else."""
-    found = {path.relative_to(folder).as_posix() for path in folder.glob("*/[!.]*")}
+def _present(folder: Path, photos: set[str]) -> set[str]:
+    """Returns which of these photos the folder holds already, after making sure that it holds nothing else."""
+    present = {path.relative_to(folder).as_posix() for path in folder.glob("*/[!.]*")}
     top = {path.name for path in folder.glob("[!.]*")}
-    foreign = sorted((top - {MARK, *COUNTS}) | (found - photos))
+    foreign = sorted((top - {MARK, *COUNTS}) | (present - photos))
     if foreign:
         raise errors.InputError(
-            f"`folder` must be empty or hold a garden and nothing else. Received: folder={str(folder)!r} with "
+            f"`folder` must be empty or hold synthetic photos and nothing else. Received: folder={str(folder)!r} with "
             f"{foreign[0]} in it. Give another folder"
         )
-    return found
+    return present
 
 
-def _marked(folder: Path, wanted: dict) -> int:
-    """Gives how many photos of the wanted garden the folder is marked as holding; 0 without a mark."""
+def _marked_count(folder: Path, wanted: dict) -> int:
+    """Returns how many of the wanted photos the folder is marked as holding; 0 without a mark."""
     try:
-        found = json.loads((folder / MARK).read_text("utf-8"))
-        same = all(found[key] == wanted[key] for key in ("drawing", "seed"))
-        count = _whole("count", found["count"], 5)
+        mark = json.loads((folder / MARK).read_text("utf-8"))
+        same = all(mark[key] == wanted[key] for key in ("drawing", "seed"))
+        count = _whole("count", mark["count"], 5)
     except FileNotFoundError:
         return 0
     except (ValueError, TypeError, KeyError):
-        found, same = "something unreadable", False
+        mark, same = "something unreadable", False
     if not same:
         raise errors.InputError(
-            f"`folder` holds another garden. Expected: {wanted} or another count in {folder / MARK}. "
-            f"Received: {found}. Give another folder, or delete this one"
+            f"`folder` holds other synthetic photos. Expected: {wanted} or another count in {folder / MARK}. "
+            f"Received: {mark}. Give another folder, or delete this one"
         )
     return count
 
 
-def _open(folder: Path, wanted: dict) -> None:
+def _prepare(folder: Path, wanted: dict) -> None:
     """Makes the folders, removes what a killed process left, and marks the folder."""
     for kind in COUNTS:
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -150,13 +150,13 @@ def _write(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _draw_one(task) -> None:
+def _draw_one(task: tuple[Path, int, int]) -> None:
     path, seed, index = task
-    _write(path, photo.photo(path.parent.name, np.random.SeedSequence((seed, index))))
+    _write(path, photo.draw(path.parent.name, np.random.SeedSequence((seed, index))))
 
 
-def _draw_all(tasks, processes: int) -> None:
-    """Draws photos in this process, or in others: a process that starts anew imports numpy and Pillow only."""
+def _draw_all(tasks: list[tuple[Path, int, int]], processes: int) -> None:
+    """Draws photos in this process, or in spawned ones, which import numpy and Pillow only."""
     with progress.bar("drawing photos", len(tasks)) as advance:
         if processes == 1:
             for task in tasks:

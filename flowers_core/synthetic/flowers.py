@@ -4,11 +4,15 @@ A flower stands in its own frame: its axis is z, the viewer looks from +z once i
 is about 1. Colours are display RGB in [0, 1].
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 GOLDEN_ANGLE = 2.399963  # radians; the angle at which plants place one seed or petal after another
+
+Values = float | np.ndarray
+Pair = tuple[Values, Values]
 
 
 class Mesh(NamedTuple):
@@ -18,13 +22,22 @@ class Mesh(NamedTuple):
     colours: np.ndarray
 
 
-def join(meshes) -> Mesh:
-    """Gives one mesh that holds all the quads of `meshes`."""
+def join(meshes: Sequence[Mesh]) -> Mesh:
+    """Returns one mesh that holds all the quads of `meshes`."""
     return Mesh(*(np.concatenate(parts) for parts in zip(*meshes, strict=True)))
 
 
-def sheets(azimuth, *, base, blade, bend, cup=0.3, tip=(0.6, 0.4), grid=(8, 5)) -> np.ndarray:
-    """Gives petals as bent sheets around the axis.
+def sheets(
+    azimuth: np.ndarray,
+    *,
+    base: Pair,
+    blade: Pair,
+    bend: Pair,
+    cup: Values = 0.3,
+    tip: tuple[float, float] = (0.6, 0.4),
+    grid: tuple[int, int] = (8, 5),
+) -> np.ndarray:
+    """Returns petals as bent sheets around the axis.
 
     Args:
         azimuth: Direction of each petal around the axis in radians, shape (n,).
@@ -53,7 +66,15 @@ def sheets(azimuth, *, base, blade, bend, cup=0.3, tip=(0.6, 0.4), grid=(8, 5)) 
     return np.stack([radial * cos - side * sin, radial * sin + side * cos, z], axis=-1)
 
 
-def paint(points, rng, inner, outer, *, edge=None, uneven=0.06) -> Mesh:
+def paint(
+    points: np.ndarray,
+    rng: np.random.Generator,
+    inner: np.ndarray,
+    outer: np.ndarray,
+    *,
+    edge: np.ndarray | None = None,
+    uneven: float = 0.06,
+) -> Mesh:
     """Cuts sheets into quads and colours them from `inner` at the base to `outer` at the tip.
 
     Args:
@@ -82,17 +103,19 @@ def paint(points, rng, inner, outer, *, edge=None, uneven=0.06) -> Mesh:
 
 
 def _grid(rows: int, columns: int, fine: float) -> tuple[int, int]:
-    """Gives fewer points along and across a petal where `fine` < 1; the number of columns stays odd."""
+    """Returns fewer points along and across a petal where `fine` < 1; the number of columns stays odd."""
     return max(4, round(rows * fine)), max(1, round(columns * fine / 2)) * 2 + 1
 
 
-def ring(rng, count, *, jitter=0.35) -> np.ndarray:
-    """Gives `count` directions around the axis in radians, evenly spread but for a random `jitter`."""
+def ring(rng: np.random.Generator, count: int, *, jitter: float = 0.35) -> np.ndarray:
+    """Returns `count` directions around the axis in radians, evenly spread but for a random `jitter`."""
     return (np.arange(count) + rng.normal(0, jitter, count)) * (2 * np.pi / count) + rng.uniform(0, 7)
 
 
-def disc(rng, *, radius, height, count, colours) -> Mesh:
-    """Gives the middle of a composite flower: florets on a dome, placed as plants place them.
+def disc(
+    rng: np.random.Generator, *, radius: float, height: float, count: int, colours: tuple[np.ndarray, np.ndarray]
+) -> Mesh:
+    """Returns the middle of a composite flower: florets on a dome, placed as plants place them.
 
     Args:
         rng: Source of the florets' differences.
@@ -114,16 +137,16 @@ def disc(rng, *, radius, height, count, colours) -> Mesh:
     return Mesh(np.concatenate([under, over]), np.concatenate([hue * 0.55, hue * 1.12]))
 
 
-def sepals(rng, green, *, length, height, count=9) -> Mesh:
-    """Gives the green leaves that hold the flower from below."""
+def sepals(rng: np.random.Generator, green: np.ndarray, *, length: float, height: float, count: int = 9) -> Mesh:
+    """Returns the green leaves that hold the flower from below."""
     points = sheets(
         ring(rng, count), base=(0.03, height), blade=(length, 0.13), bend=(-0.2, 0.5), tip=(0.3, 0.9), grid=(5, 3)
     )
     return paint(points, rng, green * 0.7, green)
 
 
-def daisy(rng, tint, green, fine) -> Mesh:
-    """Gives a daisy: narrow rays in one or two rows around a yellow disc."""
+def daisy(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a daisy: narrow rays in one or two rows around a yellow disc."""
     count, radius = int(rng.integers(15, 30)), rng.uniform(0.22, 0.3)
     rise, curl = rng.uniform(-0.25, 0.4), rng.uniform(-0.5, 0.15)
     half = rng.uniform(0.075, 0.1) * (22 / count) ** 0.6
@@ -145,8 +168,8 @@ def daisy(rng, tint, green, fine) -> Mesh:
     return join([*rows, middle, sepals(rng, green, length=0.4, height=-0.12)])
 
 
-def sunflower(rng, tint, green, fine) -> Mesh:
-    """Gives a sunflower: two rows of broad pointed rays around a wide dark disc."""
+def sunflower(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a sunflower: two rows of broad pointed rays around a wide dark disc."""
     count, radius = int(rng.integers(15, 25)), rng.uniform(0.4, 0.55)
     rows = []
     for row in range(2):
@@ -166,8 +189,8 @@ def sunflower(rng, tint, green, fine) -> Mesh:
     return join([*rows, outer, sepals(rng, green, length=0.95, height=-0.15, count=13)])
 
 
-def dandelion(rng, tint, green, fine) -> Mesh:
-    """Gives a dandelion in flower: some hundred strap-shaped florets from flat to upright."""
+def dandelion(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a dandelion in flower: some hundred strap-shaped florets from flat to upright."""
     count = int(rng.integers(180, 260))
     middle = np.linspace(0, 1, count) ** rng.uniform(0.8, 1.4)
     opened = rng.uniform(-0.1, 0.35)
@@ -186,8 +209,8 @@ def dandelion(rng, tint, green, fine) -> Mesh:
     return join([florets, heart, sepals(rng, green, length=0.6, height=-0.15, count=14)])
 
 
-def seed_head(rng, tint, green, fine) -> Mesh:
-    """Gives a dandelion in seed: a ball of stalks, each with a small parachute of hairs."""
+def seed_head(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a dandelion in seed: a ball of stalks, each with a small parachute of hairs."""
     count, hairs = int(rng.integers(110, 150)), max(5, round(11 * fine))
     z = 1 - 2 * (np.arange(count) + 0.5) / count
     angle = np.arange(count) * GOLDEN_ANGLE
@@ -205,8 +228,8 @@ def seed_head(rng, tint, green, fine) -> Mesh:
     return join([grey, core, white, sepals(rng, green, length=0.3, height=-0.1)])
 
 
-def rose(rng, tint, green, fine) -> Mesh:
-    """Gives a rose: petals wound in a spiral, upright in the middle, opened and rolled back outside."""
+def rose(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a rose: petals wound in a spiral, upright in the middle, opened and rolled back outside."""
     count = int(rng.integers(22, 34))
     out = np.linspace(0, 1, count) ** rng.uniform(0.9, 1.2)
     opened = rng.uniform(0.75, 1.25)
@@ -227,8 +250,8 @@ def rose(rng, tint, green, fine) -> Mesh:
     return join([spiral, heart, sepals(rng, green, length=0.6, height=-0.2, count=5)])
 
 
-def tulip(rng, tint, green, fine) -> Mesh:
-    """Gives a tulip: three petals inside three, closed to an egg or opened to a cup."""
+def tulip(rng: np.random.Generator, tint: Sequence[np.ndarray], green: np.ndarray, fine: float) -> Mesh:
+    """Returns a tulip: three petals inside three, closed to an egg or opened to a cup."""
     opened = rng.choice([rng.uniform(0, 0.3), rng.uniform(0.3, 0.95)], p=[0.65, 0.35])
     start = rng.uniform(0, 7)
     whorls = []

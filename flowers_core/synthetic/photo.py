@@ -1,4 +1,4 @@
-"""How one flower photograph is painted: backdrop, flowers in space, light, lens blur, sensor noise, JPEG.
+"""How one flower photograph is drawn: background, flowers in space, light, lens blur, sensor noise, JPEG.
 
 Numpy and Pillow only. A picture is float32 (height, width, 3), display RGB in [0, 1].
 """
@@ -48,13 +48,13 @@ TILTS = {"roses": (0.1, 1.2), "tulips": (0.9, 1.65)}  # radians away from the vi
 
 
 def _pick(rng, weighted):
-    """Gives one of `weighted`, whose last items are the weights."""
+    """Returns one of `weighted`, whose last items are the weights."""
     weights = np.array([row[-1] for row in weighted], float)
     return weighted[rng.choice(len(weighted), p=weights / weights.sum())]
 
 
 def _turn(*, spin, tilt, roll):
-    """Gives the matrix that turns points around the flower's axis, away from the viewer, in the photo's plane."""
+    """Returns the matrix that turns points around the flower's axis, away from the viewer, in the photo's plane."""
     whole = np.eye(3)
     for axes, angle in (((0, 1), spin), ((1, 2), tilt), ((0, 1), roll)):
         turn = np.eye(3)
@@ -64,7 +64,7 @@ def _turn(*, spin, tilt, roll):
 
 
 def _lit(mesh, light, contrast):
-    """Gives the mesh with every quad shaded by its angle to the light; petals let some light through."""
+    """Returns the mesh with every quad shaded by its angle to the light; petals let some light through."""
     corners = mesh.corners
     normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
@@ -74,7 +74,7 @@ def _lit(mesh, light, contrast):
 
 
 def _stem(rng, foot, lean, radius, height, green):
-    """Gives a round stem from the flower's foot down out of the photo, in pixels."""
+    """Returns a round stem from the flower's foot down out of the photo, in pixels."""
     t = np.linspace(0, 1, 24)[:, None]
     below = height - foot[1] + 2 * radius
     bent = foot[:2] + lean * min(0.5 * below, 2 * radius)
@@ -91,7 +91,7 @@ def _stem(rng, foot, lean, radius, height, green):
 
 
 def _plant(rng, kind, *, centre, radius, size, scene):
-    """Gives one flower with stem and leaves as quads in pixels, x right, y down, z towards the viewer."""
+    """Returns one flower with stem and leaves as quads in pixels, x right, y down, z towards the viewer."""
     low, high = TILTS.get(kind, (0.0, 1.1))
     tilt, roll = rng.uniform(low, high), rng.normal(0, 0.2)
     fine = np.clip(0.1 * np.sqrt(radius), 0.4, 1.15) * (1 if scene["blur"] < 1 else 0.7)
@@ -145,7 +145,7 @@ def _rendered(mesh, width, height, scale):
 def _shadowed(colours, depth, light, radius):
     """Darkens what lies behind nearer petals, more so away from the light."""
     near = Image.fromarray((depth[..., 0] * 255).astype(np.uint8))
-    near = backgrounds.blurred(near, radius * 0.1, ImageFilter.BoxBlur)
+    near = backgrounds.blur(near, radius * 0.1, ImageFilter.BoxBlur)
     near = np.roll(np.asarray(near, np.float32), (-light[1::-1] * radius * 0.06).astype(int), axis=(0, 1))
     return colours * (1 - np.clip((near[..., None] / 255 - depth) * 3, 0, 0.6))
 
@@ -166,7 +166,7 @@ def _place(rng, picture, mesh, *, blur, radius, light):
     colours *= 1 + 0.035 * backgrounds.noise(rng, right - left, bottom - top, max(right - left, bottom - top) / 2.2)
     if blur > 0.3:
         both = (np.clip(np.concatenate([colours, cover], axis=-1), 0, 1) * 255).astype(np.uint8)
-        both = np.asarray(backgrounds.blurred(Image.fromarray(both), blur), np.float32) / 255
+        both = np.asarray(backgrounds.blur(Image.fromarray(both), blur), np.float32) / 255
         colours, cover = both[..., :3], both[..., 3:]
     part = picture[top:bottom, left:right]
     part *= 1 - cover
@@ -174,7 +174,7 @@ def _place(rng, picture, mesh, *, blur, radius, light):
 
 
 def _flowers(rng, picture, kind):
-    """Puts one to some ten flowers of one kind before a backdrop, far ones first and less in focus."""
+    """Puts one to some ten flowers of one kind before a background, far ones first and less in focus."""
     height, width = picture.shape[:2]
     if kind == "dandelion" and rng.random() < 0.35:
         kind = "seed_head"
@@ -200,7 +200,7 @@ def _flowers(rng, picture, kind):
 
 
 def _exposed(rng, picture):
-    """Gives what the camera makes of a picture, uint8: white balance, exposure, tone, fall-off of light, noise."""
+    """Returns what the camera makes of a picture, uint8: white balance, exposure, tone, fall-off of light, noise."""
     height, width = picture.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     corners = (1 - rng.uniform(0, 0.25) * (x**2 + y**2)).astype(np.float32)[..., None]
@@ -212,8 +212,8 @@ def _exposed(rng, picture):
     return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
-def photo(kind: str, seed: np.random.SeedSequence) -> bytes:
-    """Paints one photo.
+def draw(kind: str, seed: np.random.SeedSequence) -> bytes:
+    """Draws one photo.
 
     Args:
         kind: One of `daisy`, `dandelion`, `roses`, `sunflowers`, `tulips`.

@@ -95,12 +95,12 @@ def test_missing_records_are_na_with_the_way_out(monkeypatch):
         input_throughput.InputThroughput().setup("records_parallel")
 
 
-def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, little_garden, little_records):
+def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
     """Asv gets one number of a process; the store gets all of it."""
     monkeypatch.setattr(store, "RESULTS", tmp_path)
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
-    monkeypatch.setenv("FLOWERS_PHOTOS", str(little_garden))
-    monkeypatch.setenv("FLOWERS_RECORDS", str(little_records))
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(synthetic_photos))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(synthetic_records))
     monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
     benchmark = input_throughput.InputThroughput()
     monkeypatch.setattr(
@@ -124,7 +124,7 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
     def train(job, *, timeout):
         given = {"model": job.model, "way": job.way, "seed": job.seed, "campaign": job.campaign}
         assert timeout == time_to_accuracy.TimeToAccuracy.timeout
-        return run.Trained(**given, status="ok", history=rows, images=100, data={"photos": "garden"})
+        return run.Trained(**given, status="ok", history=rows, images=100, data={"photos": "synthetic"})
 
     monkeypatch.setattr(time_to_accuracy.run, "train", train)
     given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
@@ -156,11 +156,11 @@ def test_axes_come_from_asvs_environment(monkeypatch):
     assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True, "device": "cpu"}
 
 
-def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, little_garden, little_records):
+def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
     """Asv gets the seconds of an image from a far store; what was asked of it is kept as well."""
     monkeypatch.setattr(store.append_reading, "__defaults__", (tmp_path,))
-    monkeypatch.setenv("FLOWERS_PHOTOS", str(little_garden))
-    monkeypatch.setenv("FLOWERS_RECORDS", str(little_records))
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(synthetic_photos))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(synthetic_records))
     monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
     given = store_throughput.StoreThroughput().track_image_seconds("records_parallel", 5)
     (stored,) = store.load_readings(tmp_path)

@@ -1,6 +1,9 @@
 """Small photos for the rooms of the product, and their records."""
 
 import io
+import resource
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,3 +59,34 @@ def contents():
     return lambda folder: {
         str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
+
+
+@pytest.fixture(scope="session")
+def project_root():
+    """The folder of the checkout."""
+    return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def real_photos(project_root):
+    """The codelab's photos, where they stand beside the checkout."""
+    folder = project_root.parent / "shared" / "flower_photos"
+    if not folder.is_dir():
+        pytest.skip("the real photos are not beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def file_size_limit():
+    """Stands for a full disk: while the block runs, no file of this process may be longer than some bytes."""
+
+    @contextmanager
+    def limit(size: int):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

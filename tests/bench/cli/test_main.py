@@ -114,7 +114,7 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["flowers_core", "evaluate", "/no/such"], "training.json"),
         (["flowers_core", "predict", "/tmp", "/no/such.jpg"], "/no/such.jpg"),
         (["flowers_core", "export", "/no/such", "/tmp"], "not be there yet"),
-        (["flowers_core", "garden", "/tmp/x", "--photos", "many"], "full"),
+        (["flowers_core", "synthetic", "/tmp/x", "--photos", "many"], "full"),
         (["flowers_core", "records", "/no/such", "/tmp/x"], "/no/such"),
         (["flowers_core", "records", "/no/such", "/tmp/x", "--image-size", "100"], "192, 224, 331, 512"),
     ],
@@ -269,9 +269,9 @@ def test_doctor_says_what_is_noisy():
 
 def test_the_doors_of_the_product_lead_to_records(tmp_path):
     """Photos are drawn, records written, and both again without work."""
-    folders = tmp_path / "garden", tmp_path / "records"
+    folders = tmp_path / "synthetic", tmp_path / "records"
     for _ in range(2):
-        drawn = run("flowers_core", "garden", folders[0], "--photos", "20")
+        drawn = run("flowers_core", "synthetic", folders[0], "--photos", "20")
         written = run("flowers_core", "records", *folders, "--shards", "4")
 
         assert (drawn.returncode, written.returncode) == (0, 0), drawn.stderr + written.stderr

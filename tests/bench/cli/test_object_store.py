@@ -12,9 +12,9 @@ from bench.results import store as ledger
 
 
 @pytest.fixture
-def command(little_garden, little_records, tmp_path):
+def command(synthetic_photos, synthetic_records, tmp_path):
     """The word with small data and a store of its own."""
-    data = ["--photos", str(little_garden), "--records", str(little_records), "--results", str(tmp_path)]
+    data = ["--photos", str(synthetic_photos), "--records", str(synthetic_records), "--results", str(tmp_path)]
     return [sys.executable, "-m", "bench", "object-store", *data]
 
 
@@ -42,6 +42,6 @@ def test_serving_prints_what_another_program_needs(command):
     printed, _ = serving.communicate(timeout=30)
 
     assert serving.returncode == 130
-    assert "gs://garden, gs://records" in said
+    assert "gs://photos, gs://records" in said
     assert "export HTTPS_PROXY=http://127.0.0.1:" in printed
     assert "export CURL_CA_BUNDLE=" in printed

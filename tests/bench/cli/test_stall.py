@@ -13,9 +13,9 @@ def command(*arguments):
     return [sys.executable, "-m", "bench", *map(str, arguments)]
 
 
-def test_ctrl_c_keeps_what_has_ended(tmp_path, little_garden, little_records):
+def test_ctrl_c_keeps_what_has_ended(tmp_path, synthetic_photos, synthetic_records):
     """Interrupted in the second process, it exits with 130, without a traceback, and the first measurement is kept."""
-    data = ("--photos", little_garden, "--records", little_records, "--results", tmp_path)
+    data = ("--photos", synthetic_photos, "--records", synthetic_records, "--results", tmp_path)
     words = command("stall", "--model", "dense_single", "--batch-size", 4, "--seconds", 0.1, *data)
     with subprocess.Popen(
         words, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -32,12 +32,12 @@ def test_ctrl_c_keeps_what_has_ended(tmp_path, little_garden, little_records):
     assert json.loads(stored.read_text().splitlines()[0])["status"] == "ok"
 
 
-def test_a_file_that_is_no_store_is_refused(tmp_path, little_records):
+def test_a_file_that_is_no_store_is_refused(tmp_path, synthetic_records):
     """Wrong use: exit code 2, and a sentence that says what was expected; nothing is measured."""
     path = tmp_path / "other.jsonl"
     path.write_text('{"hello": 1}\n')
     words = command(
-        "stall", "--model", "dense", "--records", little_records, "--step-times", path, "--results", tmp_path
+        "stall", "--model", "dense", "--records", synthetic_records, "--step-times", path, "--results", tmp_path
     )
     done = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
 

@@ -21,10 +21,10 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def trained(little_records, tmp_path_factory):
+def trained(synthetic_records, tmp_path_factory):
     """A training of many epochs, killed after two and gone on with; what going on printed, and the folder."""
     folder = tmp_path_factory.mktemp("trained") / "dense_single"
-    words = (*TRAIN, "--records", little_records, "--output", folder, "--seed", 1)
+    words = (*TRAIN, "--records", synthetic_records, "--output", folder, "--seed", 1)
     history = folder / "history.csv"
     with subprocess.Popen(command(*words, "--epochs", 500), stderr=subprocess.PIPE, cwd="/") as killed:
         while killed.poll() is None and not (history.exists() and len(history.read_text().splitlines()) > 2):
@@ -55,9 +55,9 @@ def test_everything_is_kept_in_one_folder(trained):
     assert list((folder / "logs").rglob("*tfevents*"))
 
 
-def test_another_training_does_not_overwrite_it(trained, little_records):
+def test_another_training_does_not_overwrite_it(trained, synthetic_records):
     """Without --resume, or with other settings, it is refused in a sentence."""
-    words = (*TRAIN, "--records", little_records, "--output", trained[0])
+    words = (*TRAIN, "--records", synthetic_records, "--output", trained[0])
     again, other = run(*words, "--seed", 1), run(*words, "--seed", 2, "--resume")
 
     assert (again.returncode, other.returncode) == (2, 2)
@@ -65,9 +65,9 @@ def test_another_training_does_not_overwrite_it(trained, little_records):
     assert "seed=2 instead of 1" in other.stderr
 
 
-def test_a_target_that_is_not_reached_is_na(little_records, tmp_path):
+def test_a_target_that_is_not_reached_is_na(synthetic_records, tmp_path):
     """It is said with the best value, and by the exit code."""
-    words = (*TRAIN, "--records", little_records, "--output", tmp_path / "run", "--epochs", 1, "--target", 1.0)
+    words = (*TRAIN, "--records", synthetic_records, "--output", tmp_path / "run", "--epochs", 1, "--target", 1.0)
     done = run(*words)
 
     assert done.returncode == 1, done.stderr
@@ -86,14 +86,14 @@ def test_it_is_evaluated(trained, tmp_path):
         assert sheet.format == "PNG"
 
 
-def test_it_says_what_is_on_photos(trained, little_garden, tmp_path):
+def test_it_says_what_is_on_photos(trained, synthetic_photos, tmp_path):
     """Each photo of a folder has a class; one that does not decode is n/a, and the exit code says so."""
-    good = run("predict", trained[0], little_garden / "roses")
+    good = run("predict", trained[0], synthetic_photos / "roses")
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     bad = run("predict", trained[0], tmp_path / "broken.jpg")
 
     assert good.returncode == 0, good.stderr
-    assert len(good.stdout.splitlines()) == len(list((little_garden / "roses").iterdir()))
+    assert len(good.stdout.splitlines()) == len(list((synthetic_photos / "roses").iterdir()))
     assert bad.returncode == 1
     assert "n/a: does not decode" in bad.stdout
 
@@ -106,9 +106,9 @@ def test_it_is_exported_once(trained, tmp_path):
     assert (tmp_path / "flowers.keras").stat().st_size > 1000
 
 
-def test_a_full_disk_is_told_with_what_is_kept(little_records, tmp_path):
+def test_a_full_disk_is_told_with_what_is_kept(synthetic_records, tmp_path):
     """A file that may not grow stands for a disk that is full; no half of one is left under a final name."""
-    words = command(*TRAIN, "--records", little_records, "--output", tmp_path / "run", "--seed", 1, "--epochs", 2)
+    words = command(*TRAIN, "--records", synthetic_records, "--output", tmp_path / "run", "--seed", 1, "--epochs", 2)
     limit = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6,) * 2); "
     limited = [sys.executable, "-c", limit + "os.execv(sys.argv[1], sys.argv[1:])", *words]
     done = subprocess.run(limited, capture_output=True, text=True, check=False, cwd="/")

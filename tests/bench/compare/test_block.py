@@ -30,9 +30,9 @@ def test_waiting_costs_no_cpu_and_work_does():
     assert worked.cpu_seconds > 5 * slept.cpu_seconds
 
 
-def test_work_that_processes_do_for_this_one_counts(little_garden):
+def test_work_that_processes_do_for_this_one_counts(synthetic_photos):
     """Their CPU time is that of the step which draws their batches, and no load of others."""
-    path = next(Path(little_garden).rglob("*.jpg"))
+    path = next(Path(synthetic_photos).rglob("*.jpg"))
     orders = iter(lambda: [(str(path), 0)] * 50, [])
     batches = decode_pool.made(orders, kind="photos", image_size=100, batch_size=50, count=1)
     load = facts.ForeignLoad()

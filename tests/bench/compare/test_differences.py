@@ -60,12 +60,12 @@ def test_uncommitted_changes(measured):
 
 def test_the_ruler_and_the_data(measured):
     """Another ruler and other photos are differences; a resident batch has no photos and contradicts none."""
-    base = replace(measured(), data={"photos": "garden", "images": 300})
+    base = replace(measured(), data={"photos": "synthetic", "images": 300})
     candidate = replace(measured(seconds=(0.2,)), ruler="other", data={"photos": "flower_photos", "images": 300})
 
     assert differences([base, measured(seconds=(0.3,))], [candidate]) == [
         f"ruler {RULER}, other",
-        "photos garden, flower_photos",
+        "photos synthetic, flower_photos",
     ]
 
 

@@ -75,10 +75,10 @@ def test_waiting_behind_a_step_is_only_seen_on_the_wall(step):
     assert ratio(step, "sleep", 1.0, "cpu") < 1.5
 
 
-def test_decoding_is_planted_into_the_pipeline(little_garden, little_records, monkeypatch):
+def test_decoding_is_planted_into_the_pipeline(synthetic_photos, synthetic_records, monkeypatch):
     """Twice the decoding costs CPU time in the pipeline's own decoder, and the images stay the same."""
     monkeypatch.setattr(images, "decode", images.decode)  # to be put back
-    source = Source(photos=str(little_garden), records=str(little_records))
+    source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     cell = Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4)
     step = pair_worker.prepare(cell, source, planted=True)
 

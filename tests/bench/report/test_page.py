@@ -272,7 +272,7 @@ def test_the_last_campaign_is_shown(filled):
 
 def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured):
     """A step that loses half of its speed by waiting is input-bound, and published accelerators are in the plan."""
-    data = {"photos": "garden", "images": 300, "classes": 5}
+    data = {"photos": "synthetic", "images": 300, "classes": 5}
     fed = replace(measured(pipeline="records_parallel", seconds=(0.2,) * 3), step_wait_seconds=(0.1,) * 3, data=data)
     for one in (
         replace(measured(model="none", pipeline="records_parallel", seconds=(0.2,) * 3), data=data),

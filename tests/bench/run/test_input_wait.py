@@ -38,9 +38,9 @@ def test_where_the_framework_draws_nothing_is_timed(cell, replicas):
     assert input_wait.of_last(batches, 3) == ()
 
 
-def test_a_fed_cell_says_how_long_it_waited(little_garden, little_records):
+def test_a_fed_cell_says_how_long_it_waited(synthetic_photos, synthetic_records):
     """A measured step has one wait a step, each shorter than the step; a resident one has none."""
-    source = Source(photos=str(little_garden), records=str(little_records))
+    source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     effort = Effort(seconds=0.05, least_steps=2)
     done = measure.measure(measure.Job(cell=FED, effort=effort, source=source))
 

@@ -23,9 +23,9 @@ SHORT = Effort(seconds=0.05, least_steps=2)
 
 
 @pytest.fixture(scope="module")
-def source(little_garden, little_records):
+def source(synthetic_photos, synthetic_records):
     """Twenty photos and their records."""
-    return Source(photos=str(little_garden), records=str(little_records))
+    return Source(photos=str(synthetic_photos), records=str(synthetic_records))
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -174,10 +174,10 @@ def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured
     assert bool(passes) == filled
 
 
-def test_a_model_has_as_many_classes_as_its_photos(tmp_path, little_garden):
+def test_a_model_has_as_many_classes_as_its_photos(tmp_path, synthetic_photos):
     """Photos of two classes feed a model of two classes."""
     for name in ("daisy", "roses"):
-        shutil.copytree(little_garden / name, tmp_path / name)
+        shutil.copytree(synthetic_photos / name, tmp_path / name)
     cell = Cell(model="dense_single", pipeline="photos_parallel", batch_size=2)
     done = measure(Job(cell=cell, effort=SHORT, source=Source(photos=str(tmp_path))))
 

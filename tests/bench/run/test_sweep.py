@@ -191,12 +191,12 @@ def test_missing_data_is_said_first(pipeline):
         ({"model": "xception", "image_size": 32}, "xception"),
     ],
 )
-def test_what_does_not_fit_is_said_first(change, said, little_records):
+def test_what_does_not_fit_is_said_first(change, said, synthetic_records):
     """Records of another size, a batch larger than all images, images too small: no process is started for them."""
     cell = Cell(**{"model": "none", "pipeline": "records_parallel", "batch_size": 4, **change})
 
     with pytest.raises(InputError, match=said):
-        sweep.check([cell], Source(records=str(little_records)))
+        sweep.check([cell], Source(records=str(synthetic_records)))
 
 
 def test_resident_cells_need_no_data():
@@ -225,9 +225,9 @@ def test_a_stall_is_of_one_model(tmp_path, twelve_classes, measured):
     ]
 
 
-def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_classes, little_garden):
+def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_classes, synthetic_photos):
     """One step alone cannot be compared with both."""
-    source = dataclasses.replace(twelve_classes, photos=str(little_garden))
+    source = dataclasses.replace(twelve_classes, photos=str(synthetic_photos))
     both = [FED, dataclasses.replace(FED, pipeline="photos_parallel")]
     sweep.check(both[:1], source)
 
@@ -235,9 +235,9 @@ def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_clas
         sweep.check(both, source)
 
 
-def test_classes_are_the_usual_ones_where_nothing_is_read(twelve_classes, little_garden):
+def test_classes_are_the_usual_ones_where_nothing_is_read(twelve_classes, synthetic_photos):
     """What is there counts if it agrees; no data, data in a bucket and folders that are none give 5."""
-    mixed = dataclasses.replace(twelve_classes, photos=str(little_garden))
+    mixed = dataclasses.replace(twelve_classes, photos=str(synthetic_photos))
 
     assert twelve_classes.classes(CELLS) == 12
     assert [one.classes(CELLS) for one in (Source(), mixed, Source(photos="/none"), Source(records="gs://b/r"))] == [

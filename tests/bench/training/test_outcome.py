@@ -134,11 +134,11 @@ def test_trainings_of_other_lengths_are_kept_apart(trained):
 
 def test_drawn_photos_have_a_mark_of_their_own(trained):
     """The codelab's figures are of real photos; other models have no mark on drawn ones."""
-    drawn = {"photos": "garden"}
+    drawn = {"photos": "synthetic"}
 
     assert outcome.target_of(trained("squeezenet")) == 0.8
     assert outcome.target_of(trained("squeezenet", data=drawn)) is None
-    assert outcome.target_of(trained("squeezenet_small", data=drawn)) == outcome.GARDEN_TARGETS["squeezenet_small"]
+    assert outcome.target_of(trained("squeezenet_small", data=drawn)) == outcome.SYNTHETIC_TARGETS["squeezenet_small"]
     assert outcome.target_of(trained("squeezenet_small", data={"photos": "mine"})) is None
 
 
@@ -147,7 +147,7 @@ def test_drawn_photos_have_a_mark_of_their_own(trained):
     [
         {"settings": {"weights": "imagenet"}},
         {"settings": {"image_size": 331}},
-        {"data": {"photos": "garden", "images": 300}},
+        {"data": {"photos": "synthetic", "images": 300}},
     ],
 )
 def test_trainings_of_another_kind_are_not_pooled(trained, other):

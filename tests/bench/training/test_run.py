@@ -16,9 +16,9 @@ def job(records="/no/such", **fields):
 
 
 @pytest.fixture(scope="module")
-def done(little_records):
+def done(synthetic_records):
     """A real training: two epochs of the smallest model, in batches that its few photos fill."""
-    return run.train(job(little_records, model="squeezenet_small"), timeout=300)
+    return run.train(job(synthetic_records, model="squeezenet_small"), timeout=300)
 
 
 def test_too_few_photos_are_the_reason(done):
@@ -30,24 +30,24 @@ def test_too_few_photos_are_the_reason(done):
 
 def test_a_real_training_gives_its_history(tmp_path):
     """A row an epoch, the settings that decided it, the machine."""
-    dataset.draw(tmp_path / "garden", count=60)
-    tfrecords.write(photos.find(tmp_path / "garden"), tmp_path / "records", shards=4)
+    dataset.draw(tmp_path / "synthetic", count=60)
+    tfrecords.write(photos.find(tmp_path / "synthetic"), tmp_path / "records", shards=4)
     one = run.train(job(tmp_path / "records"), timeout=300)
 
     assert one.status == "ok", one.reason
     assert [row["epoch"] for row in one.history] == [1, 2]
     assert (one.settings["seed"], one.settings["precision"], one.settings["xla"]) == (1, "float32", False)
     assert one.images == 32
-    assert one.data == {"photos": "garden", "images": 60, "classes": 5}
+    assert one.data == {"photos": "synthetic", "images": 60, "classes": 5}
     assert one.process_seconds > one.history[-1]["elapsed_seconds"]
     assert 0 <= one.foreign_cpu_share <= 1
     assert one.machine["id"]
     assert run.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
-def test_a_training_that_lasts_too_long_is_ended(little_records):
+def test_a_training_that_lasts_too_long_is_ended(synthetic_records):
     """The limit is the reason."""
-    one = run.train(job(little_records), timeout=0.5)
+    one = run.train(job(synthetic_records), timeout=0.5)
 
     assert one.status == "timeout"
     assert "0 s" in one.reason or "1 s" in one.reason

@@ -90,7 +90,9 @@ def server(monkeypatch):
 
 def _fetch(folder, server, content=GOOD):
     """Fetches from the server, and expects `content`."""
-    return download.fetch(folder, url=server.url, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return download.download(
+        folder, url=server.url, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )
 
 
 def _files(folder):
@@ -123,7 +125,9 @@ def test_an_empty_folder_is_not_taken_for_the_photos(tmp_path, server):
 def test_a_download_that_broke_off_is_continued(tmp_path, server):
     """The next call asks only for the rest, and the whole is right."""
     server.breaks_off_after = 1000
-    with pytest.raises(ConnectionError, match=rf"1000 of {len(GOOD)} bytes.*continues.*by hand.*flowers_core garden"):
+    with pytest.raises(
+        ConnectionError, match=rf"1000 of {len(GOOD)} bytes.*continues.*by hand.*flowers_core synthetic"
+    ):
         _fetch(tmp_path, server)
     assert not (tmp_path / "flower_photos").exists()
     server.breaks_off_after = None
@@ -178,7 +182,7 @@ def test_other_bytes_of_the_same_size_are_refused(tmp_path, server):
 def test_a_refusal_says_what_to_do(tmp_path, server, status):
     """The message holds the server's answer and the ways out."""
     server.status = status
-    with pytest.raises(ConnectionError, match=rf"{status}.*by hand.*flowers_core garden"):
+    with pytest.raises(ConnectionError, match=rf"{status}.*by hand.*flowers_core synthetic"):
         _fetch(tmp_path, server)
 
 
@@ -196,8 +200,8 @@ def test_no_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.socket() as bound:  # bound but not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionError, match=r"refused.*by hand.*flowers_core garden"):
-            download.fetch(tmp_path, url=f"http://127.0.0.1:{bound.getsockname()[1]}/flower_photos.tgz")
+        with pytest.raises(ConnectionError, match=r"refused.*by hand.*flowers_core synthetic"):
+            download.download(tmp_path, url=f"http://127.0.0.1:{bound.getsockname()[1]}/flower_photos.tgz")
 
 
 def test_a_silent_server_is_given_up(tmp_path, server, monkeypatch):
@@ -213,14 +217,14 @@ def test_a_silent_server_is_given_up(tmp_path, server, monkeypatch):
 def test_other_addresses_are_refused(tmp_path):
     """A file of this machine is no download."""
     with pytest.raises(errors.InputError, match="https://"):
-        download.fetch(tmp_path, url="file:///etc/passwd")
+        download.download(tmp_path, url="file:///etc/passwd")
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     """The message names the file."""
     (tmp_path / "data").touch()
     with pytest.raises(errors.InputError, match=r"data.*a file"):
-        download.fetch(tmp_path / "data", url="http://127.0.0.1:9/")
+        download.download(tmp_path / "data", url="http://127.0.0.1:9/")
 
 
 HARMFUL = {

@@ -79,7 +79,7 @@ def test_a_folder_without_two_classes_is_refused(tmp_path, names, received):
 
 def test_a_missing_folder_is_refused(tmp_path):
     """The message names the folder and says how photos come about."""
-    with pytest.raises(errors.InputError, match=r"nowhere.*python -m flowers_core garden"):
+    with pytest.raises(errors.InputError, match=r"nowhere.*python -m flowers_core synthetic"):
         photos.find(tmp_path / "nowhere")
 
 

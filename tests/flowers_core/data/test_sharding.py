@@ -14,8 +14,8 @@ SIZE = 24
 def test_the_codelabs_shards():
     """3670 photos in 16 shards are 15 of 230 and one of 220; each photo is dealt once."""
     names = tuple(f"f/{number:04d}.jpg" for number in range(3670))
-    garden = photos.Photos(folder="f", paths=names, labels=(0,) * 3670, classes=("a",))
-    dealt = sharding.deal(garden, shards=16, seed=tfrecords.SEED)
+    whole = photos.Photos(folder="f", paths=names, labels=(0,) * 3670, classes=("a",))
+    dealt = sharding.deal(whole, shards=16, seed=tfrecords.SEED)
     assert [len(pairs) for pairs in dealt] == [230] * 15 + [220]
     assert sorted(path for pairs in dealt for path, _ in pairs) == list(names)
     assert (tfrecords.SHARDS, tfrecords.SEED, sharding.IMAGE_SIZES) == (16, 35155, (192, 224, 331, 512))
@@ -25,8 +25,8 @@ def test_the_codelabs_shards():
 def test_no_shard_is_left_empty(count, shards):
     """Where ceil(photos / shards) would leave shards empty, photos are dealt evenly, none missing."""
     paths = tuple(map(str, range(count)))
-    garden = photos.Photos(folder="f", paths=paths, labels=(0,) * count, classes=("a",))
-    sizes = [len(pairs) for pairs in sharding.deal(garden, shards=shards, seed=1)]
+    whole = photos.Photos(folder="f", paths=paths, labels=(0,) * count, classes=("a",))
+    sizes = [len(pairs) for pairs in sharding.deal(whole, shards=shards, seed=1)]
     assert min(sizes) > 0
     assert (len(sizes), sum(sizes)) == (shards, count)
 

@@ -16,7 +16,7 @@ def served():
         made = task or Task(pipeline=pipeline, kills=kills, sharding=sharding, seconds=1.0 if rate else 0.0)
         timed = {"images_per_step": rate, "step_seconds": (1.0, 1.0), "images": 100, "cpu_seconds": {"reader": cpu}}
         values = {"campaign": "c", "workers": 0, "status": "ok", "seconds": 2.0, "started": "2026-11-25T12:00:00+00:00"}
-        values |= {"data": {"photos": "garden", "images": 20, "classes": 5}, "machine": MACHINE}
+        values |= {"data": {"photos": "synthetic", "images": 20, "classes": 5}, "machine": MACHINE}
         return Served(task=made, **{**values, **(timed if rate else {}), **fields})
 
     return make

@@ -42,12 +42,12 @@ def test_servers_answer_at_their_address_alone(one):
             socket.create_connection(("127.0.0.2", port), timeout=0.2)
 
 
-def test_a_pipeline_is_timed_and_its_epochs_are_whole(one, little_records, expected):
+def test_a_pipeline_is_timed_and_its_epochs_are_whole(one, synthetic_records, expected):
     """A rate with CPU seconds of each role; epochs of either sharding hold what one without a service holds."""
-    alone = read(None, little_records, expected, Task(pipeline="records_uint8", batch_size=4))
-    assert manifest.load(little_records).images == alone[0].images == expected["records_uint8"].total()
+    alone = read(None, synthetic_records, expected, Task(pipeline="records_uint8", batch_size=4))
+    assert manifest.load(synthetic_records).images == alone[0].images == expected["records_uint8"].total()
     timed, *epochs = read(
-        *(one, little_records, expected, Task(pipeline="records_uint8", batch_size=4, seconds=0.3)),
+        *(one, synthetic_records, expected, Task(pipeline="records_uint8", batch_size=4, seconds=0.3)),
         *(Task(pipeline="records_uint8", batch_size=4, sharding=sharding) for sharding in ("dynamic", "static")),
     )
 
@@ -58,23 +58,23 @@ def test_a_pipeline_is_timed_and_its_epochs_are_whole(one, little_records, expec
     assert [(epoch.status, epoch.images, epoch.missing, epoch.doubled) for epoch in epochs] == 2 * [("ok", 20, 0, 0)]
 
 
-def test_a_worker_that_is_killed_is_started_again(one, little_records, expected):
+def test_a_worker_that_is_killed_is_started_again(one, synthetic_records, expected):
     """The epoch ends; what the worker held is missing and counted, and nothing comes twice."""
     before = one.pids["workers"]
     task = Task(pipeline="records_uint8", batch_size=1, kills="worker", silent_seconds=120)
     with one.minded():
-        (epoch,) = read(one, little_records, expected, task, restarted=True)
+        (epoch,) = read(one, synthetic_records, expected, task, restarted=True)
 
     assert one.pids["workers"] != before
     assert (epoch.status, epoch.reason) == ("ok", "")
     assert (epoch.images + epoch.missing, epoch.doubled) == (20, 0)
 
 
-def test_a_worker_that_is_lost_is_told_in_time(one, little_records, expected):
+def test_a_worker_that_is_lost_is_told_in_time(one, synthetic_records, expected):
     """Nobody starts it again: the epoch fails, with the address, after the time that was allowed."""
     for pid in one.pids["workers"]:
         os.kill(pid, signal.SIGKILL)
-    (epoch,) = read(one, little_records, expected, Task(pipeline="records_uint8", silent_seconds=3))
+    (epoch,) = read(one, synthetic_records, expected, Task(pipeline="records_uint8", silent_seconds=3))
 
     assert (epoch.status, epoch.images) == ("error", 0)
     assert f"No batch within 3 s from the workers of {one.address}" in epoch.reason

@@ -12,7 +12,7 @@ EFFORT = run.Effort(rounds=3, seconds=0.1, batch_size=4, processes=2)
 
 
 @pytest.fixture(scope="module")
-def raced(little_garden, little_records):
+def raced(synthetic_photos, synthetic_records):
     """What a limit, one of our pipelines, a loader that is not to be had and one that fails did in 3 rounds."""
     absent = Lane(name="ffcv", side="peer", job="records", module="ffcv_loader", way="ffcv", does="")
     broken = Lane(name="broken", side="peer", job="records", module="decode_ceiling", way="no such way", does="")
@@ -20,7 +20,7 @@ def raced(little_garden, little_records):
     kept, advanced = [], []
     run.run(
         some,
-        Source(photos=str(little_garden), records=str(little_records)),
+        Source(photos=str(synthetic_photos), records=str(synthetic_records)),
         EFFORT,
         keep=kept.append,
         advance=advanced.append,
@@ -57,13 +57,13 @@ def test_a_missing_package_is_no_failure(raced):
     assert "ffcv" in one.reason
 
 
-def test_records_are_unpacked_byte_for_byte(little_garden, little_records, tmp_path):
+def test_records_are_unpacked_byte_for_byte(synthetic_photos, synthetic_records, tmp_path):
     """Other loaders read the same JPEGs, in folders of their classes."""
     import tensorflow as tf
 
     from flowers_core.data import manifest, tfrecords
 
-    source = Source(photos=str(little_garden), records=str(little_records))
+    source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     files = [path.read_bytes() for path in run._unpacked(source, tmp_path).glob("*/*.jpg")]
     shards = list(manifest.paths(source.records, source.manifest()))
     theirs = next(iter(tf.data.TFRecordDataset(shards).batch(100)))

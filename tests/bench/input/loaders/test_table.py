@@ -9,7 +9,7 @@ from rich import console
 from bench.input.loaders import table
 from bench.input.loaders.result import Turns
 
-DATA = {"photos": "garden", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
+DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ TASK = {"photos": "", "records": "", "scratch": "", "image_size": 24, "batch_siz
 
 
 @pytest.fixture
-def task(little_garden):
+def task(synthetic_photos):
     """Native photos, as simplejpeg users decode them."""
-    return Task(job="photos", way="cv2", files=str(little_garden), **TASK)
+    return Task(job="photos", way="cv2", files=str(synthetic_photos), **TASK)
 
 
 def test_files_have_the_labels_of_their_folders(task):

@@ -12,8 +12,8 @@ from flowers_core.errors import InputError
 
 
 @pytest.fixture
-def source(little_garden, little_records):
-    return Source(photos=str(little_garden), records=str(little_records))
+def source(synthetic_photos, synthetic_records):
+    return Source(photos=str(synthetic_photos), records=str(synthetic_records))
 
 
 def test_a_store_gives_addresses_and_counts(source, measured):
@@ -31,7 +31,7 @@ def test_a_store_gives_addresses_and_counts(source, measured):
         done = reading.take(reading.cell("records_parallel"), source, store=store, measure=measure)
         variables = store.environment()
 
-    assert jobs[0][0].source == Source(photos="gs://garden", records="gs://records")
+    assert jobs[0][0].source == Source(photos="gs://photos", records="gs://records")
     assert jobs[0][1] == variables
     assert (done.requests, done.statuses, done.latency_seconds) == ({"read": 1}, {"206": 1}, 0.0)
     assert done.files == pytest.approx(2.0, rel=1e-3)
@@ -60,7 +60,7 @@ def test_a_reading_comes_back_from_the_ledger(tmp_path, measured):
 
 @pytest.mark.parametrize(
     "given",
-    [{}, {"photos": "gs://a/b"}, {"photos": "/one/garden", "records": "/two/garden"}],
+    [{}, {"photos": "gs://a/b"}, {"photos": "/one/photos", "records": "/two/photos"}],
 )
 def test_only_folders_of_different_names_can_be_served(given):
     """A bucket is called as its folder."""

@@ -39,10 +39,10 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def room(little_garden, little_records, tmp_path_factory):
+def room(synthetic_photos, synthetic_records, tmp_path_factory):
     """Serves photos, records, a bucket to write to and an empty one; with the folder that is written to."""
     written, empty = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("empty")
-    served = {"garden": little_garden, "records": little_records, "written": written, "empty": empty}
+    served = {"photos": synthetic_photos, "records": synthetic_records, "written": written, "empty": empty}
     with server.serve(served, Conditions(latency_seconds=0.001)) as store:
         yield store, written
 
@@ -77,14 +77,14 @@ def client(child, room):
     room[0].traffic.faults = []
 
 
-def test_records_are_read_as_from_the_disk(client, little_records, room):
+def test_records_are_read_as_from_the_disk(client, synthetic_records, room):
     """Every image and label of an epoch is that of the disk, and each shard takes one request."""
     read = (
         "shards = manifest.paths({0!r}, manifest.load({0!r}))\n"
         "data = batches.build('records_uint8', shards, image_size=192, batch_size=4)\n"
         "sorted([int(label), int(tf.reduce_sum(tf.cast(image, tf.int64)))] for image, label in data.unbatch())"
     )
-    near, far = client(read.format(str(little_records))), client(read.format("gs://records"))
+    near, far = client(read.format(str(synthetic_records))), client(read.format("gs://records"))
     counts = room[0].traffic.counts
 
     assert far["gave"] == near["gave"]
@@ -93,10 +93,10 @@ def test_records_are_read_as_from_the_disk(client, little_records, room):
     assert counts.requests["list"] == 1
 
 
-def test_photos_are_found_and_read(client, little_garden, room):
+def test_photos_are_found_and_read(client, synthetic_photos, room):
     """One listing finds what the disk holds; one by one and in parallel yield the same sums."""
-    found = client("found = photos.find('gs://garden')\nlist(found.paths)")
-    here = photos.find(little_garden)
+    found = client("found = photos.find('gs://photos')\nlist(found.paths)")
+    here = photos.find(synthetic_photos)
     sums = [
         client(
             f"data = batches.build({name!r}, found, image_size=24, batch_size=5)\n"
@@ -105,20 +105,20 @@ def test_photos_are_found_and_read(client, little_garden, room):
         for name in ("photos_one_by_one", "photos_parallel")
     ]
 
-    assert found["gave"] == [path.replace(str(little_garden), "gs://garden") for path in here.paths]
+    assert found["gave"] == [path.replace(str(synthetic_photos), "gs://photos") for path in here.paths]
     assert sums[0] == sums[1]
     assert len(sums[0]) == len(here)
     assert room[0].traffic.counts.requests["list"] == 1
 
 
-def test_records_are_written_into_a_bucket(client, little_garden, room, tmp_path):
+def test_records_are_written_into_a_bucket(client, synthetic_photos, room, tmp_path):
     """Photos of one bucket become records in another, byte for byte those of the disk; again, and nothing is done."""
     write = (
-        "written = records.write(photos.find('gs://garden'), 'gs://written/r', image_size=24, shards=2)\n"
+        "written = records.write(photos.find('gs://photos'), 'gs://written/r', image_size=24, shards=2)\n"
         "[written.images, len(folders.listing('gs://written/r'))]"
     )
     first, again = client(write), client(write)
-    tfrecords.write(photos.find(little_garden), tmp_path / "r", image_size=24, shards=2)
+    tfrecords.write(photos.find(synthetic_photos), tmp_path / "r", image_size=24, shards=2)
 
     assert first == again == {"gave": [20, 3]}
     for shard in (tmp_path / "r").glob("*.tfrec"):
@@ -150,7 +150,7 @@ def test_files_are_written_listed_and_removed(client, room):
         ("manifest.load('gs://records').images", Fault(does=SILENT), ["gs://records", "did not answer within 2 s"]),
         ("manifest.load('gs://nothing').images", Fault(does=403, times=0), ["gs://nothing", "404"]),
         ("manifest.load('gs://empty').images", Fault(does=403, times=0), ["gs://empty", "with none"]),
-        ("len(photos.find('gs://garden'))", Fault(does=403, to="list"), ["gs://garden", "403"]),
+        ("len(photos.find('gs://photos'))", Fault(does=403, to="list"), ["gs://photos", "403"]),
     ],
 )  # fmt: skip
 def test_what_fails_is_told_with_address_and_cause(client, code, fault, said):

@@ -23,7 +23,7 @@ def three(measured):
         made[2] = replace(made[2], step_wait_seconds=(wait,) * 3 if wait is not None else ())
         if cpu is not None:
             made[2] = replace(made[2], step_cpu_seconds=(cpu,) * 3)
-        data = {"photos": "garden", "images": 300, "classes": 5}
+        data = {"photos": "synthetic", "images": 300, "classes": 5}
         return [replace(made[0], data=data), made[1], replace(made[2], data=data)]
 
     return make

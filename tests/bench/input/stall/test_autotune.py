@@ -4,9 +4,9 @@ from bench.input.stall import autotune
 from bench.run.data_source import Source
 
 
-def test_parallelism_and_buffers_are_read(little_records):
+def test_parallelism_and_buffers_are_read(synthetic_records):
     """A parallel pipeline tells its degree of parallelism and its buffer, and that they were chosen."""
-    found = autotune.choices("records_parallel", Source(records=str(little_records)), image_size=192, seconds=0.2)
+    found = autotune.choices("records_parallel", Source(records=str(synthetic_records)), image_size=192, seconds=0.2)
     chosen = {(one["setting"], one["chosen"]) for one in found}
 
     assert ("parallelism", True) in chosen
@@ -14,9 +14,9 @@ def test_parallelism_and_buffers_are_read(little_records):
     assert all(one["value"] >= 0 for one in found)
 
 
-def test_without_autotune_there_is_a_reason(little_records):
+def test_without_autotune_there_is_a_reason(synthetic_records):
     """A pipeline that switches it off says so."""
-    found = autotune.choices("records_sequential", Source(records=str(little_records)), image_size=192, seconds=0.1)
+    found = autotune.choices("records_sequential", Source(records=str(synthetic_records)), image_size=192, seconds=0.1)
 
     assert found == "autotune is off in it"
 

@@ -14,8 +14,8 @@ LARGE = Cell(model="xception", pipeline="records_parallel", batch_size=1, image_
 
 
 @pytest.fixture
-def source(little_garden, little_records):
-    return Source(photos=str(little_garden), records=str(little_records))
+def source(synthetic_photos, synthetic_records):
+    return Source(photos=str(synthetic_photos), records=str(synthetic_records))
 
 
 def planned(source, *fed):
@@ -40,12 +40,12 @@ def test_without_anything_to_feed_it_is_wrong_use(source):
         planned(Source(), FED)
 
 
-def test_records_of_the_right_size_beside_ours_are_found(source, tmp_path, little_garden):
+def test_records_of_the_right_size_beside_ours_are_found(source, tmp_path, synthetic_photos):
     """`flowers-331` beside `flowers-192` feeds models of 331 pixels."""
     from flowers_core.data import photos, tfrecords
 
     for size in (192, 331):
-        tfrecords.write(photos.find(little_garden), tmp_path / f"flowers-{size}", shards=2, image_size=size)
+        tfrecords.write(photos.find(synthetic_photos), tmp_path / f"flowers-{size}", shards=2, image_size=size)
     ours = Source(photos=source.photos, records=str(tmp_path / "flowers-192"))
 
     assert planned(ours, FED, LARGE).absent == ()

@@ -66,9 +66,9 @@ def test_steps_are_replayed_in_turn():
     assert found["compute_seconds"] / len(found["wait_seconds"]) == pytest.approx(0.4, rel=0.05)
 
 
-def test_real_pipelines_feed_it(little_garden, little_records):
+def test_real_pipelines_feed_it(synthetic_photos, synthetic_records):
     """In a fresh process each job gives a record that survives JSON; what cannot be had is n/a with the reason."""
-    source = Source(photos=str(little_garden), records=str(little_records))
+    source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     jobs = [(consumer(), "records_parallel"), (consumer(image_size=331), "records_parallel")]
     fed, absent = emulate.run(jobs, source, seconds=0.2, campaign="c", timeout=120)
 

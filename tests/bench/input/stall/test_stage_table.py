@@ -22,7 +22,7 @@ def made(**fields):
             ],
             "records_sequential": "autotune is off in it",
         },
-        data={"images": 300, "photos": "garden"},
+        data={"images": 300, "photos": "synthetic"},
     )
     return Stages(**{**given, **fields})
 

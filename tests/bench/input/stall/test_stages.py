@@ -31,9 +31,9 @@ def test_other_sizes_are_computed_by_pixels():
     assert one.at(96) == pytest.approx(2.0)
 
 
-def test_both_kinds_are_measured_in_a_fresh_process(little_garden, little_records):
+def test_both_kinds_are_measured_in_a_fresh_process(synthetic_photos, synthetic_records):
     """Every stage has a cost, and together they have one; reading and AUTOTUNE are told."""
-    source = Source(photos=str(little_garden), records=str(little_records))
+    source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     photos, records = stages.run(("photos", "records"), source, seconds=0.1, timeout=300)
 
     for kind, one in (("photos", photos), ("records", records)):
