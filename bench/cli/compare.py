@@ -15,7 +15,7 @@ MOST_PACKAGES = 8  # that a note on what else differs lists
 
 CHOICE = options.together(
     click.option("--model", "named", multiple=True, metavar="NAME[,NAME]",
-                 help=f"May be given again: {', '.join(models.NAMES)}. [a few of each kind]"),
+                 help=f"May be given again: {', '.join(models.MODELS)}. [a few of each kind]"),
     click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]",
                  help=f"May be given again: {', '.join(PIPELINES)}; alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),

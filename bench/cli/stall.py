@@ -26,7 +26,7 @@ AUTOTUNE_SECONDS = 2.0
     help="`quick`: every model once, minutes. `full`: one of each kind by every pipeline as well.",
 )
 @click.option(
-    "--model", "named", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(models.NAMES)}. [those of the profile]"
+    "--model", "named", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(models.MODELS)}. [those of the profile]"
 )
 @click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]", help=f"{', '.join(PIPELINES)}.")
 @click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]")

@@ -15,8 +15,8 @@ from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
 CELL = options.together(
-    click.option("--model", type=click.Choice([*models.NAMES, NO_MODEL]), metavar="NAME",
-                 help=f"{', '.join(models.NAMES)}; or `{NO_MODEL}` for the pipeline alone."),
+    click.option("--model", type=click.Choice([*models.MODELS, NO_MODEL]), metavar="NAME",
+                 help=f"{', '.join(models.MODELS)}; or `{NO_MODEL}` for the pipeline alone."),
     click.option("--pipeline", type=click.Choice([*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,
                  help=f"{', '.join(PIPELINES)}; or `{RESIDENT}`, one batch of noise kept on the device."),
@@ -38,7 +38,7 @@ def cell(*, model, image_size, backend, xla, device, pipeline, batch_size, mode,
     from bench.results.cell import Cell
 
     if model is None:
-        raise InputError(f"Name a model: --model {', '.join(models.NAMES)}, or {NO_MODEL} for a pipeline alone")
+        raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or {NO_MODEL} for a pipeline alone")
     fields = {"pipeline": pipeline, "batch_size": batch_size, "mode": mode, "precision": precision}
     if model == NO_MODEL:
         return Cell(model=model, image_size=image_size or 192, **fields)

@@ -22,9 +22,11 @@ class Weights(click.ParamType):
     def convert(self, value, param, ctx):
         """Gives model and path."""
         model, equals, path = str(value).partition("=")
-        if model not in models.WITH_BASE or not equals or not path:
+        if model not in models.names_with_base() or not equals or not path:
             self.fail(
-                f"expected MODEL=PATH, the model one of {', '.join(models.WITH_BASE)}. Received: {value!r}", param, ctx
+                f"expected MODEL=PATH, the model one of {', '.join(models.names_with_base())}. Received: {value!r}",
+                param,
+                ctx,
             )
         return model, path if path == "imagenet" else str(Path(path).resolve())
 
@@ -75,7 +77,7 @@ def accuracy(*, target, show_last, photos, records, results, json, timeout, **as
 def _settled(image_size: int, *, named, ways, seeds: int, epochs: int | None, weights) -> dict:
     """What to train, checked before the first training begins."""
     for name in named:
-        one_of("model", name, models.NAMES)
+        one_of("model", name, models.MODELS)
         models.check_image_size(name, image_size)
     return {
         "models": named or FEW,

@@ -23,7 +23,7 @@ class Cell:
     """One point of the benchmark matrix.
 
     Attributes:
-        model: An architecture of `flowers_core.models.NAMES`, or `none` for the pipeline alone.
+        model: An architecture of `flowers_core.models.MODELS`, or `none` for the pipeline alone.
         pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, or `resident` for the step alone.
         batch_size: Images a step over all replicas (the global batch).
         image_size: Side of the square images in pixels.
@@ -45,7 +45,7 @@ class Cell:
     xla: bool = False
 
     def __post_init__(self):
-        one_of("model", self.model, (*models.NAMES, NO_MODEL))
+        one_of("model", self.model, (*models.MODELS, NO_MODEL))
         one_of("pipeline", self.pipeline, (*PIPELINES, RESIDENT))
         one_of("mode", self.mode, MODES)
         one_of("device", self.device, devices.DEVICES)

@@ -37,7 +37,7 @@ def _pipelines() -> list[Cell]:
 
 def quick(**place) -> list[Cell]:
     """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`."""
-    return _pipelines() + _steps(models.CODELAB, batch_size=32, heavy_batch_size=4, **place)
+    return _pipelines() + _steps(models.codelab_names(), batch_size=32, heavy_batch_size=4, **place)
 
 
 def full(**place) -> list[Cell]:
@@ -45,13 +45,13 @@ def full(**place) -> list[Cell]:
 
     A budget that ends early then leaves every model measured once rather than one model in every way.
     """
-    base = _steps(models.NAMES, batch_size=32, heavy_batch_size=4, **place)
+    base = _steps(models.MODELS, batch_size=32, heavy_batch_size=4, **place)
     few = [cell for cell in base if cell.model in FEW]
     cells = [
         *_pipelines(),
         *base,
         *(replace(cell, precision="mixed_bfloat16") for cell in base),
-        *_steps(models.NAMES, batch_size=8, heavy_batch_size=1, **place),
+        *_steps(models.MODELS, batch_size=8, heavy_batch_size=1, **place),
         *(replace(cell, mode="predict") for cell in base),
         *(replace(cell, pipeline=name) for cell in few for name in FEEDING),
         *(replace(cell, xla=True) for cell in few),
@@ -82,7 +82,7 @@ def chosen(named: list[str], piped: list[str], *, batch_size: int | None = None,
     if not named:
         return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in piped]
     for name in named:
-        one_of("model", name, models.NAMES)
+        one_of("model", name, models.MODELS)
     size = batch_size or 8
     steps = _steps(named, batch_size=size, heavy_batch_size=batch_size or 1, **place)
     return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]

@@ -7,7 +7,7 @@ from math import exp, fsum, log
 from statistics import median
 
 from bench.training.run import Trained
-from flowers_core.train import recipes
+from flowers_core import models
 
 SYNTHETIC = ("synthetic", "garden")  # folder of the drawn photos, and its name in older results
 # What our recipes reach within their epochs on the 300 photos that `make bench` draws, less some points for the seed.
@@ -34,7 +34,7 @@ class Outcome:
     """What the trainings of one model, in one way, came to.
 
     Attributes:
-        model: One of `models.NAMES`.
+        model: One of `models.MODELS`.
         way: One of `bench.training.run.WAYS`.
         epochs: How many a training was to have.
         weights: With which it began; empty for random ones.
@@ -88,7 +88,7 @@ def kind(one: Trained) -> tuple:
     """What trainings must have in common to be seeds of one another: model, way, epochs, weights, photos and size."""
     settings, data = one.settings, one.data
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
-    return one.model, one.way, settings.get("epochs", recipes.recipe(one.model).epochs), *given
+    return one.model, one.way, settings.get("epochs", models.spec(one.model).recipe.epochs), *given
 
 
 def _outcome(trainings: Sequence[Trained], target: float | None) -> Outcome:
@@ -122,7 +122,7 @@ def target_of(one: Trained) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
     if one.data.get("photos") in SYNTHETIC:
         return SYNTHETIC_TARGETS.get(one.model)
-    published = recipes.recipe(one.model).accuracy
+    published = models.spec(one.model).recipe.accuracy
     return published and published[0]
 
 

@@ -12,8 +12,8 @@ from bench.results.cell import Cell
 from bench.results.measurement import RULER, STATUSES, known, readable
 from bench.run import process
 from bench.run.data_source import Source
+from flowers_core import models
 from flowers_core.errors import one_of
-from flowers_core.train import recipes
 
 # 1: way, settings, history, machine, code (2026-11).
 FORMAT = 1
@@ -42,7 +42,7 @@ class Job:
     """What to train.
 
     Attributes:
-        model: One of `models.NAMES`.
+        model: One of `models.MODELS`.
         way: One of `WAYS`.
         seed: Of weights, order and augmentation.
         records: Folder of the records.
@@ -76,13 +76,13 @@ class Trained:
     """What one training gave.
 
     Attributes:
-        model: One of `models.NAMES`.
+        model: One of `models.MODELS`.
         way: One of `WAYS`.
         seed: Of weights, order and augmentation.
         campaign: Marks trainings that belong together.
         status: One of `measurement.STATUSES`.
         reason: Why, where the status is not `ok`.
-        settings: All that decided what it did, see `flowers_core.train.run_dir.Settings`.
+        settings: All that decided what it did, see `flowers_core.train.settings.Settings`.
         history: A row an epoch, see `flowers_core.train.fit.train`.
         images: Images that an epoch trains on.
         data: What the records were made of, see `data_source.Source.describe`.
@@ -159,7 +159,7 @@ def _asked(job: Job) -> dict:
     """Settings and data of a training that failed, as far as they are known without it."""
     source = Source(records=job.records)
     settings = {
-        "epochs": job.epochs or recipes.recipe(job.model).epochs,
+        "epochs": job.epochs or models.spec(job.model).recipe.epochs,
         "weights": job.weights or None,
         "image_size": source.manifest().image_size,
     }

@@ -8,7 +8,7 @@ from bench.machine.facts import BUSY_SHARE
 from bench.results import format, table
 from bench.training import outcome
 from bench.training.outcome import Middle, Outcome, Parity
-from flowers_core.train import recipes
+from flowers_core import models
 
 ACCURACY = ("model", "way", "epochs", "n", "accuracy", "seconds", "codelab", "target reached")
 EPOCHS = ("model", "way", "epochs", "n", "first epoch", "a later epoch", "images/s")
@@ -30,7 +30,7 @@ def _seconds(middle: Middle | None) -> str:
 
 
 def _codelab(model: str) -> str:
-    known = recipes.recipe(model).accuracy
+    known = models.spec(model).recipe.accuracy
     return f"{known[0]:.3f} to {known[1]:.3f}" if known else format.ABSENT
 
 

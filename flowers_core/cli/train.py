@@ -47,7 +47,7 @@ TRAININGS = "results/training"
 @click.option("--deterministic", is_flag=True, default=None, help="With --seed: the same to the bit, at a price.")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]")
 @JSON
-def train(model, *, records, output, resume, target, keep_memory, dispatcher, json, **chosen):  # noqa: PLR0913 - options
+def train(model, *, records, output, resume, target, keep_memory, dispatcher, json, **values):  # noqa: PLR0913 - options
     """Trains a model as the codelab does, and keeps weights and history after each epoch.
 
     Every option left out is the codelab's for this model, or with --resume that of the beginning. `tensorboard --logdir
@@ -55,28 +55,31 @@ def train(model, *, records, output, resume, target, keep_memory, dispatcher, js
 
     Example: python -m flowers_core train convnet_gap --records data/synthetic-192
     """
+    from flowers_core import models
     from flowers_core.backends import malloc
     from flowers_core.data import manifest
-    from flowers_core.train import plots, recipes, run_dir
+    from flowers_core.train import plots, run_dir
+    from flowers_core.train import settings as settings_of
 
+    choices = settings_of.Choices(**values)
     if keep_memory:
         malloc.keep_freed()
     records = records if storage.is_bucket(records) else str(Path(records))
     if dispatcher:
-        records = _for_all(records, dispatcher, chosen)
+        records = _for_all(records, dispatcher, choices)
     run = run_dir.Run(output or Path(TRAININGS) / model)
     if resume:
-        chosen = run.chosen(chosen)
-    device = _device(chosen.pop("device"))
-    settings = recipes.settle(
-        model, manifest.load(records), records=records, device=device.kind, replicas=device.replicas, **chosen
+        choices = choices.completed_by(run.settings())
+    device = _device(choices.device)
+    settings = settings_of.resolve(
+        model, manifest.load(records), choices, records=records, device=device.kind, replicas=device.replicas
     )
     if resume:
         run.check_same(settings)
     else:
         run.begin(settings)
     rows = _trained(settings, run, device, target, dispatcher)
-    goal = recipes.recipe(model).accuracy
+    goal = models.spec(model).recipe.accuracy
     plots.draw(run.curves, rows, title=f"{model}, {settings.precision}, batch {settings.batch_size}", goal=goal)
     reached = next((row for row in rows if target is not None and row["val_accuracy"] >= target), None)
     _print_history(settings, run, rows, goal, json=json)
@@ -101,13 +104,13 @@ def _device(kind: str | None):
         raise InputError(f"`device` must be one that is there. Received: device={kind!r}: {error}") from error
 
 
-def _for_all(records: str, dispatcher: str, chosen: dict) -> str:
+def _for_all(records: str, dispatcher: str, choices) -> str:
     """The records as workers elsewhere have to find them; checks that the dispatcher answers."""
     from flowers_core.input import data_service
 
-    if chosen["deterministic"]:
+    if choices.deterministic:
         raise InputError("`--deterministic` fixes the order of images, which workers of a `--dispatcher` do not keep")
-    if chosen["seed"] is not None:
+    if choices.seed is not None:
         _tell("--seed fixes the weights, but not the order in which the workers of a --dispatcher deliver images")
     data_service.reach(dispatcher)
     return records if storage.is_bucket(records) else str(Path(records).resolve())

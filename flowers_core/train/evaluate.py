@@ -10,7 +10,7 @@ import tensorflow as tf
 from flowers_core.data import images, manifest
 from flowers_core.errors import one_of
 from flowers_core.input import training_data
-from flowers_core.train.run_dir import Settings
+from flowers_core.train.settings import Settings
 
 SPLITS = ("validation", "training")
 

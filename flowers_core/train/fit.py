@@ -18,7 +18,8 @@ from flowers_core.input import data_service, training_data
 from flowers_core.models import pixel_range  # noqa: F401 a model that is loaded may hold its layers
 from flowers_core.train import feature_cache, schedules
 from flowers_core.train.callbacks import Epochs, Moving, StopAtNaN, StopAtTarget
-from flowers_core.train.run_dir import Run, Settings
+from flowers_core.train.run_dir import Run
+from flowers_core.train.settings import Settings
 
 FEATURES_SHARE = 0.5  # of the memory that features may take, twice: as they are computed and as they are fed
 
@@ -196,9 +197,10 @@ def _optimizer(settings: Settings) -> keras.Optimizer:
 
 def _scheduled(settings: Settings) -> list[keras.callbacks.Callback]:
     """The codelab's schedule, where it has one and no constant rate was asked for."""
-    if settings.learning_rate is not None or settings.model not in schedules.RECIPES:
+    name = models.spec(settings.model).recipe.schedule
+    if settings.learning_rate is not None or not name:
         return []
-    return [keras.callbacks.LearningRateScheduler(schedules.recipe(settings.model, replicas=settings.replicas))]
+    return [keras.callbacks.LearningRateScheduler(schedules.schedule(name, replicas=settings.replicas))]
 
 
 def _rows(run: Run, done: int) -> list[dict[str, float]]:

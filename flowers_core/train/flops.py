@@ -120,7 +120,7 @@ def total(model, *, dtype: str = "float32") -> ModelCost:
     )
 
 
-def table(names: Iterable[str] = models.NAMES) -> list[dict]:
+def table(names: Iterable[str] = models.MODELS) -> list[dict]:
     """The costs of models by name, at the codelab's image sizes and 5 classes, in float32.
 
     Returns:

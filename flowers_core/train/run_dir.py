@@ -4,71 +4,22 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowers_core.data import storage
 from flowers_core.errors import InputError
+from flowers_core.train.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
 
 FORMAT = 2
 """Version of training.json. History: 1, the first; 2, the kind of augmentation instead of whether."""
 
 SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
 CURVES, LOGS = "curves.png", "logs"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that decides what a training does.
-
-    Attributes:
-        model: One of `models.NAMES`.
-        records: Folder or bucket of the records.
-        image_size: Side of their images in pixels.
-        classes: Names of the classes; the position is the label.
-        epochs: Passes over the training shards.
-        batch_size: Images of the global batch.
-        augmentation: What changes in images at random: one of `recipes.AUGMENTATIONS`.
-        shuffle_buffer: Images that the shuffle chooses from; 1 leaves them as they are read.
-        validation: Which end of the shards validates: `first` or `last`.
-        optimizer: `adam` or `sgd`.
-        learning_rate: A constant rate; None for the codelab's schedule where it has one, else the optimizer's default.
-        weights: Path of weights to begin with, or `imagenet`; None for random ones.
-        pixels: `codelab` for [0, 1], `weights` for the range that ImageNet weights were trained on.
-        cached_features: Whether a frozen base sees each image once.
-        device: `tpu`, `gpu` or `cpu`.
-        replicas: How many copies of the model share a batch.
-        precision: One of `precision.PRECISIONS`.
-        xla: Whether XLA compiles the step.
-        seed: Makes weights, order and augmentation the same in every run; None draws them anew.
-        deterministic: Whether every operation gives the same bits in every run, at a price.
-    """
-
-    model: str
-    records: str
-    image_size: int
-    classes: tuple[str, ...]
-    epochs: int
-    batch_size: int
-    augmentation: str
-    shuffle_buffer: int
-    validation: str
-    optimizer: str = "adam"
-    learning_rate: float | None = None
-    weights: str | None = None
-    pixels: str = "codelab"
-    cached_features: bool = False
-    device: str = "cpu"
-    replicas: int = 1
-    precision: str = "float32"
-    xla: bool = False
-    seed: int | None = None
-    deterministic: bool = False
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether each image comes as it is or as its mirror image, and nothing else changes."""
-        return self.augmentation == "flip"
 
 
 class Run:
@@ -124,15 +75,6 @@ class Run:
             f"or train into another folder"
         )
 
-    def chosen(self, now: dict) -> dict:
-        """What is asked for now, by name; where that is None what was asked for when the training was begun.
-
-        Raises:
-            InputError: Like `settings`.
-        """
-        begun = self.settings()
-        return {name: getattr(begun, name) if value is None else value for name, value in now.items()}
-
     def check_same(self, settings: Settings) -> None:
         """Checks that a training that goes on is the one that was begun; only its number of epochs may be another.
 
@@ -177,7 +119,7 @@ class Run:
         writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
         storage.write_text(str(self.folder / HISTORY), text.getvalue())
 
-    def keep_model(self, model) -> None:
+    def keep_model(self, model: "keras.Model") -> None:
         """Saves a model with its optimizer, whole or not at all: what was saved before stays until then.
 
         Raises:

@@ -5,8 +5,8 @@ from functools import partial
 
 from flowers_core.errors import InputError, one_of
 
-RECIPES = ("xception", "squeezenet_331")
-"""The models that the codelab trains by a schedule; the others keep their optimizer's default rate."""
+Schedule = Callable[[int], float]
+"""Learning rate by epoch, counted from 0."""
 
 
 def ramp(
@@ -43,27 +43,24 @@ def ramp(
     return minimum + (maximum - minimum) * decay**decayed
 
 
-def recipe(model: str, *, replicas: int) -> Callable[[int], float]:
-    """The codelab's schedule of a model, for `keras.callbacks.LearningRateScheduler`.
+def schedule(name: str, *, replicas: int) -> Schedule:
+    """One of the codelab's schedules, for `keras.callbacks.LearningRateScheduler`.
 
     Args:
-        model: One of `RECIPES`.
+        name: One of `SCHEDULES`; a model's recipe names it.
         replicas: TPU cores or GPUs that share a batch: the codelab has figures for one GPU, for the 8 cores
             of a TPU, and for pods.
 
-    Returns:
-        `epoch -> learning rate`, the epoch counted from 0.
-
     Raises:
-        InputError: If the codelab gives this model no schedule, or there is no replica.
+        InputError: If there is no such schedule, or no replica.
     """
-    one_of("model", model, RECIPES)
+    one_of("schedule", name, SCHEDULES)
     if replicas < 1:
         raise InputError(f"`replicas` must be at least 1. Received: replicas={replicas!r}")
-    return _xception(replicas) if model == "xception" else _squeezenet_331(replicas)
+    return SCHEDULES[name](replicas)
 
 
-def _xception(replicas: int) -> Callable[[int], float]:
+def _xception(replicas: int) -> Schedule:
     to = partial(ramp, start=1e-5, minimum=1e-5, sustain_epochs=0, decay=0.8)
     if replicas == 1:
         return partial(to, maximum=2e-4, ramp_epochs=5)
@@ -72,7 +69,7 @@ def _xception(replicas: int) -> Callable[[int], float]:
     return partial(to, maximum=2e-5 * replicas, ramp_epochs=7)
 
 
-def _squeezenet_331(replicas: int) -> Callable[[int], float]:
+def _squeezenet_331(replicas: int) -> Schedule:
     to = partial(ramp, decay=0.95)
     if replicas == 1:
         return partial(to, start=0.01, maximum=0.01, minimum=0.01, ramp_epochs=0, sustain_epochs=0)
@@ -81,3 +78,7 @@ def _squeezenet_331(replicas: int) -> Callable[[int], float]:
         return partial(to, start=top, maximum=top, minimum=0.001, ramp_epochs=0, sustain_epochs=13)
     top = 0.012 * replicas
     return partial(to, start=0.06, maximum=top, minimum=0.01, ramp_epochs=5, sustain_epochs=8)
+
+
+SCHEDULES: dict[str, Callable[[int], Schedule]] = {"xception": _xception, "squeezenet_331": _squeezenet_331}
+"""The schedules by the model that the codelab trains so; others keep their optimizer's constant rate."""

@@ -21,9 +21,9 @@ def quick(image_size: int, **place) -> list[Cell]:
         image_size: Of the records; models of another are fed by photos, too.
         place: Device, backend, XLA and precision of the steps.
     """
-    others = [name for name in models.CODELAB if models.image_size(name) != image_size]
+    others = [name for name in models.codelab_names() if models.image_size(name) != image_size]
     return [
-        *matrix.chosen(list(models.CODELAB), [USUAL], **place),
+        *matrix.chosen(models.codelab_names(), [USUAL], **place),
         *(matrix.chosen(others, [ANY_SIZE], **place) if others else []),
         *matrix.chosen(list(matrix.FEW), [FIRST], **place),
     ]

@@ -61,7 +61,7 @@ def of(
     *,
     results: Path,
     trios: Iterable[Trio],
-    models: Container[str] = names.NAMES,
+    models: Container[str] = names.MODELS,
     consumers: Iterable[Consumer] = published.CONSUMERS,
     emulations: Iterable[Emulated] = (),
 ) -> Account:

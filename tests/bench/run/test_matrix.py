@@ -14,7 +14,7 @@ def test_quick_shows_every_pipeline_and_every_codelab_model_once():
     cells = matrix.profile("quick")
 
     assert [cell.pipeline for cell in cells if cell.model == NO_MODEL] == list(PIPELINES)
-    assert [cell.model for cell in cells if cell.model != NO_MODEL] == list(models.CODELAB)
+    assert [cell.model for cell in cells if cell.model != NO_MODEL] == models.codelab_names()
 
 
 def test_full_holds_quick():
@@ -24,14 +24,11 @@ def test_full_holds_quick():
 
 def test_a_further_model_waits_for_full(monkeypatch):
     """A model that does not say that it is the codelab's joins `full` and not `quick`."""
-    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
-    rows = models._ROWS
-    monkeypatch.setattr(models, "NAMES", tuple(rows))
-    monkeypatch.setattr(models, "CODELAB", tuple(name for name, row in rows.items() if row.group == "codelab"))
+    monkeypatch.setitem(models.MODELS, "newcomer", models.ModelSpec(builder="dense:dense"))
 
     assert "newcomer" in {cell.model for cell in matrix.profile("full")}
     assert "newcomer" not in {cell.model for cell in matrix.profile("quick")}
-    assert set(models.NAMES) - set(models.CODELAB) == {"vgg16", "resnet50", "mobilenet", "newcomer"}
+    assert set(models.MODELS) - set(models.codelab_names()) == {"vgg16", "resnet50", "mobilenet", "newcomer"}
 
 
 def test_full_holds_no_cell_twice():
@@ -43,9 +40,9 @@ def test_full_holds_no_cell_twice():
 
 def test_full_begins_with_the_coarse_grid():
     """When a budget ends, every model has been measured before one is measured in every way."""
-    first = matrix.profile("full")[: len(PIPELINES) + len(models.NAMES)]
+    first = matrix.profile("full")[: len(PIPELINES) + len(models.MODELS)]
 
-    assert {cell.model for cell in first} == {NO_MODEL, *models.NAMES}
+    assert {cell.model for cell in first} == {NO_MODEL, *models.MODELS}
 
 
 def test_a_profile_is_for_one_device():

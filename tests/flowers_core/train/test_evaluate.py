@@ -7,8 +7,9 @@ from PIL import Image
 
 from flowers_core.data import manifest, tfrecords
 from flowers_core.errors import InputError
-from flowers_core.train import contact_sheet, evaluate, plots, recipes
+from flowers_core.train import contact_sheet, evaluate, plots
 from flowers_core.train.evaluate import Evaluation
+from flowers_core.train.settings import Choices, resolve
 
 CLASSES = ("daisy", "roses", "tulips")
 
@@ -38,7 +39,8 @@ def settings(make_photos, tmp_path_factory):
     room = tmp_path_factory.mktemp("evaluation")
     tfrecords.write(make_photos(room / "photos", 20), room / "records", image_size=32, shards=4)
     folder = str(room / "records")
-    return recipes.settle("dense", manifest.load(folder), records=folder, device="cpu", replicas=1, batch_size=3)
+    choices = Choices(batch_size=3)
+    return resolve("dense", manifest.load(folder), choices, records=folder, device="cpu", replicas=1)
 
 
 def test_confusion_counts_each_image_once(found):

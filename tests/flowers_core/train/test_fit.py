@@ -11,9 +11,10 @@ from flowers_core import models
 from flowers_core.backends import devices
 from flowers_core.data import manifest, photos, tfrecords
 from flowers_core.errors import InputError, RunFailed
-from flowers_core.train import feature_cache, fit, recipes, schedules
+from flowers_core.train import feature_cache, fit, schedules
 from flowers_core.train.callbacks import Epochs, NotFinite
 from flowers_core.train.run_dir import Run
+from flowers_core.train.settings import Choices, resolve
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -42,7 +43,7 @@ def settings(folder):
 
     def make(model="dense_single", **chosen):
         chosen = {"epochs": 2, "batch_size": BATCH_SIZE, "shuffle_buffer": 1, "seed": 1, "xla": False, **chosen}
-        return recipes.settle(model, manifest.load(folder), records=folder, device="cpu", replicas=1, **chosen)
+        return resolve(model, manifest.load(folder), Choices(**chosen), records=folder, device="cpu", replicas=1)
 
     return make
 
@@ -220,7 +221,7 @@ def test_the_schedule_is_the_codelabs(settings):
     (callback,) = fit._scheduled(replace(settings(), model="xception"))
 
     assert [callback.schedule(epoch) for epoch in range(12)] == [
-        schedules.recipe("xception", replicas=1)(epoch) for epoch in range(12)
+        schedules.schedule("xception", replicas=1)(epoch) for epoch in range(12)
     ]
     assert fit._scheduled(replace(settings(), model="xception", learning_rate=0.1)) == []
     assert fit._scheduled(settings()) == []

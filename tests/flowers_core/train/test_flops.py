@@ -39,7 +39,7 @@ def counts(name, with_gradient):
     return [function.lower(*arguments).cost_analysis()["flops"] for function in lowered]
 
 with keras.StatelessScope(initialize_variables=False):
-    print(json.dumps({name: counts(name, name in sys.argv[1:]) for name in models.NAMES}))
+    print(json.dumps({name: counts(name, name in sys.argv[1:]) for name in models.MODELS}))
 """
 
 
@@ -61,7 +61,7 @@ def xla():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("name", models.MODELS)
 def test_forward_flops_are_those_of_xla(name, rows, xla):
     """Forward FLOPs differ from XLA's count of the un-compiled program by less than 5 %.
 
@@ -167,7 +167,7 @@ def test_an_unknown_kind_of_layer_is_not_counted_as_nothing():
 
 def test_the_table_leaves_no_weights_to_be_drawn(rows):
     """After the table a new model draws its own weights, and an unknown name is refused."""
-    assert len(rows) == len(models.NAMES)
+    assert len(rows) == len(models.MODELS)
     fresh = models.build("convnet", image_size=16)
     assert all(weight.numpy().shape == tuple(weight.shape) for weight in fresh.weights)
     with pytest.raises(InputError, match="one of dense_single"):

@@ -7,7 +7,8 @@ import pytest
 
 from flowers_core.errors import InputError
 from flowers_core.train import run_dir
-from flowers_core.train.run_dir import Run, Settings
+from flowers_core.train.run_dir import Run
+from flowers_core.train.settings import Settings
 
 SETTINGS = Settings(
     model="dense_single",
@@ -101,14 +102,3 @@ def test_a_damaged_history_is_named(run):
     (run.folder / run_dir.HISTORY).write_text("epoch,loss\n1,half")
     with pytest.raises(InputError, match=r"history\.csv must be as it was written"):
         run.history()
-
-
-def test_what_is_left_out_is_that_of_the_beginning(run):
-    """Who goes on need not say again what was asked for; what is asked for now wins."""
-    run.begin(replace(SETTINGS, epochs=50))
-
-    assert run.chosen({"epochs": None, "batch_size": 8, "seed": None}) == {
-        "epochs": 50,
-        "batch_size": 8,
-        "seed": SETTINGS.seed,
-    }

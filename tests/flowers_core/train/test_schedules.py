@@ -15,7 +15,7 @@ XCEPTION_1 = (
 
 def rates(model, replicas, epochs):
     """The learning rates of the first epochs."""
-    rate = schedules.recipe(model, replicas=replicas)
+    rate = schedules.schedule(model, replicas=replicas)
     return [rate(epoch) for epoch in range(epochs)]
 
 
@@ -70,10 +70,10 @@ def test_no_recipe_for_squeezenet_331_ramps_downwards(replicas):
 def test_a_model_without_a_schedule_is_an_input_error():
     """A model for which the codelab has no schedule is refused with the names of those that have one."""
     with pytest.raises(InputError, match="xception, squeezenet_331"):
-        schedules.recipe("dense", replicas=1)
+        schedules.schedule("dense", replicas=1)
 
 
 def test_no_replicas_is_an_input_error():
     """A schedule for no replica at all is refused."""
     with pytest.raises(InputError, match="at least 1"):
-        schedules.recipe("xception", replicas=0)
+        schedules.schedule("xception", replicas=0)

@@ -1,4 +1,4 @@
-"""The codelab's recipes, and what is chosen instead of them."""
+"""Tests of `flowers_core.train.settings`: the codelab's recipes, and what is chosen instead of them."""
 
 import pytest
 
@@ -6,8 +6,7 @@ from flowers_core import models
 from flowers_core.backends import precision
 from flowers_core.data.manifest import Manifest, Shard
 from flowers_core.errors import InputError
-from flowers_core.train import recipes
-from flowers_core.train.recipes import settle
+from flowers_core.train.settings import Choices, resolve
 
 # codelab, sections 4 to 6: epochs, batch on one GPU or CPU, on 8 cores, augmentation, which shards validate
 TABLE = {
@@ -21,6 +20,10 @@ TABLE = {
 HERE = {"records": "records", "device": "cpu", "replicas": 1}
 
 
+def settle(model, written, *, records="records", device="cpu", replicas=1, **choices):
+    return resolve(model, written, Choices(**choices), records=records, device=device, replicas=replicas)
+
+
 def written(size=192):
     return Manifest("records", 1, size, ("daisy", "roses"), (Shard("flowers00-40.tfrec", 40, 1000),))
 
@@ -28,24 +31,24 @@ def written(size=192):
 @pytest.mark.parametrize("model", TABLE)
 def test_recipes_are_the_codelabs(model):
     """Epochs, batch, augmentation and split stand as in its notebooks."""
-    found = recipes.recipe(model)
+    recipe = models.spec(model).recipe
+    batches = recipe.global_batch(1), recipe.global_batch(8)
 
-    assert (found.epochs, found.batch(1), found.batch(8), found.augmentation, found.validation) == TABLE[model]
+    assert (recipe.epochs, *batches, recipe.augmentation, recipe.validation) == TABLE[model]
 
 
-@pytest.mark.parametrize("model", models.NAMES)
+@pytest.mark.parametrize("model", models.MODELS)
 def test_every_model_can_be_settled(model):
     """Each has a recipe, and what it says is taken where nothing is chosen."""
     settings = settle(model, written(models.image_size(model)), **HERE)
 
-    assert settings.epochs == recipes.recipe(model).epochs
-    assert settings.cached_features == (model in models.WITH_BASE and model != "xception")
+    assert settings.epochs == models.spec(model).recipe.epochs
+    assert settings.cached_features == (model in models.names_with_base() and model != "xception")
 
 
 def test_a_new_model_has_a_recipe(monkeypatch):
     """One without a row is trained by a default, in the precision of which nothing has to be known."""
-    monkeypatch.setitem(models._ROWS, "newcomer", models._Row("dense"))
-    monkeypatch.setattr(models, "NAMES", tuple(models._ROWS))
+    monkeypatch.setitem(models.MODELS, "newcomer", models.ModelSpec(builder="dense:dense"))
     settings = settle("newcomer", written(), **HERE)
 
     assert (settings.epochs, settings.batch_size, settings.precision, settings.xla) == (20, 32, "float32", False)
@@ -54,7 +57,7 @@ def test_a_new_model_has_a_recipe(monkeypatch):
 def test_a_name_that_is_no_model_has_none():
     """The message names those that are."""
     with pytest.raises(InputError, match="convnet_gap"):
-        recipes.recipe("alexnet")
+        models.spec("alexnet")
 
 
 def test_what_is_chosen_wins():
