@@ -18,6 +18,7 @@ test: .venv/installed-test browser  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
+	.venv/bin/pyrefly check
 	.venv/bin/pytest
 
 # The page is tried in a real browser: one that is here, or Debian's where root may install it; else its tests say so.
@@ -45,7 +46,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --editable '.$(EXTRAS)' --group bench
+	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --editable '.$(EXTRAS)'
 	.venv/bin/asv machine --yes > /dev/null
 	touch $@
 
