@@ -29,7 +29,7 @@ class StoreThroughput(suite.Suite):
         conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
         with measure.open_store(found, conditions) as opened:
             done = measure.take(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
-        store.append_reading(done)
+        store.append(done)
         if done.measurement.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")
         rate = done.measurement.images_per_second

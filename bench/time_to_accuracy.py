@@ -28,7 +28,7 @@ class TimeToAccuracy:
 
         job = run.Job(model=model, way="ours", seed=random.randrange(2**31), records=data_source.find().records)
         done = run.train(job, timeout=self.timeout)
-        store.append_training(done)
+        store.append(done)
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.reason}")
         reached = outcome.first_at(done, outcome.target_of(done))

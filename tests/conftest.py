@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bench.compare.pair_result import Sample, Unit
+from bench.compare.pair_result import PairResult, Sample
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 
@@ -122,7 +122,7 @@ def measured():
 def paired():
     """Makes a unit of which each turn is `ratio` times as long in the candidate, by clock; other fields as given."""
 
-    def make(wall=1.0, cpu=None, *, base_seconds=0.1, turns=8, machine=None, **fields) -> Unit:
+    def make(wall=1.0, cpu=None, *, base_seconds=0.1, turns=8, machine=None, **fields) -> PairResult:
         cpu = wall if cpu is None else cpu
         samples = (
             [Sample(steps=2, wall_seconds=2 * base_seconds, cpu_seconds=3 * base_seconds, delay_seconds=0.0)] * turns,
@@ -142,7 +142,7 @@ def paired():
             "seconds": 12.0,
             "foreign_cpu_share": 0.01,
         }
-        return Unit(
+        return PairResult(
             base_samples=tuple(samples[0]),
             candidate_samples=tuple(samples[1]),
             machine={**MACHINE, **(machine or {})},

@@ -71,7 +71,7 @@ def _race(*, jobs, only, ingredients, photos, records, results, **how) -> None:
             chosen,
             source,
             effort,
-            keep=lambda turns: store.append_turns(turns, results),
+            keep=lambda turns: store.append(turns, results),
             advance=advance,
             python=str(Path(shutil.which(python)).absolute()) if python else "",
         )
@@ -80,9 +80,10 @@ def _race(*, jobs, only, ingredients, photos, records, results, **how) -> None:
 def _show(results, *, json: bool) -> int:
     """Prints and keeps the last race of a store; gives the exit code."""
     from bench.input.loaders import table
+    from bench.input.loaders.result import LoaderResult
     from bench.results import store
 
-    rows = table.rows(store.load_turns(results))
+    rows = table.rows(store.load(LoaderResult, results).results)
     if not rows:
         raise InputError(f"There is no race in {results}. Leave out --show-last, and one is run")
     name = "ingredients.md" if any(row.lane.side == "ingredient" for row in rows) else "loaders.md"

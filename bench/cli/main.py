@@ -172,7 +172,7 @@ def peak(results, json) -> None:
     from bench.run import peak as peaks
 
     found = peaks.measure()
-    store.append_limits(found, results)
+    store.append(found, results)
     if json:
         click.echo(json_text.dumps(found.to_json()))
         return

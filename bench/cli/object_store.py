@@ -109,21 +109,23 @@ def _readings(source, far, campaign: str, results: Path, *, piped, rounds: int, 
                     effort=Effort(seconds=how["seconds"]),
                     timeout=how["timeout"],
                 )
-                ledger.append_reading(replace(done, campaign=campaign, round=number), results)
+                ledger.append(replace(done, campaign=campaign, round=number), results)
                 yield done
 
 
 def _of(campaign: str, results: Path) -> list:
+    from bench.input.object_store.measure import Reading
     from bench.results import store as ledger
 
-    return [one for one in ledger.load_readings(results) if one.campaign == campaign]
+    return [one for one in ledger.load(Reading, results).results if one.campaign == campaign]
 
 
 def _last(results: Path) -> list:
     from bench.input.object_store import table
+    from bench.input.object_store.measure import Reading
     from bench.results import store as ledger
 
-    return table.latest(ledger.load_readings(results))
+    return table.latest(ledger.load(Reading, results).results)
 
 
 def _serve(source, conditions, port: int) -> None:

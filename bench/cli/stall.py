@@ -116,7 +116,7 @@ def stages(*, kind, timeout, photos, records, results, json) -> None:
     measured = measuring.run(kinds, source, seconds=AUTOTUNE_SECONDS, timeout=timeout)
     try:
         for one in progress.track(measured, "stages", len(kinds)):
-            store.append_stages(one, results)
+            store.append(one, results)
             found.append(one)
     except KeyboardInterrupt:
         code = entry.INTERRUPTED

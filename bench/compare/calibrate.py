@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.compare import noise_floor, pair
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
@@ -25,7 +25,7 @@ def run(
     *,
     units: int,
     as_json: bool = False,
-    record: Callable[..., list[Unit]] = pair.record,
+    record: Callable[..., list[PairResult]] = pair.record,
 ) -> int:
     """Runs `units` identical pairs of each cell, in turns over the cells, and prints the noise floor of each.
 
@@ -44,14 +44,14 @@ def run(
             for cell in cells:
                 sides = (Variant(name=name, cell=cell, **common) for name in ("base", "candidate"))
                 unit = record(*sides, comparison=comparison, draw=draw)[0]
-                store.append_unit(unit, results)
+                store.append(unit, results)
                 if unit.status != "ok":
                     died[cell.id] = unit.reason
                 advance()
     wanted = {cell.id for cell in cells}
     found = [
         one
-        for one in noise_floor.floors(store.load_units(results), machine_id=facts.hardware_id())
+        for one in noise_floor.floors(store.load(PairResult, results).results, machine_id=facts.hardware_id())
         if one.cell in wanted
     ]
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)

@@ -9,7 +9,7 @@ from statistics import mean
 from time import perf_counter
 
 from bench.compare import pair, sequential_test
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Variant, cell_id
 from bench.results import store
@@ -47,8 +47,8 @@ class Trial:
     """
 
     variants: VariantPair
-    pairs: list[Unit] = field(default_factory=list)
-    failures: list[Unit] = field(default_factory=list)
+    pairs: list[PairResult] = field(default_factory=list)
+    failures: list[PairResult] = field(default_factory=list)
     failures_in_a_row: int = 0
     seconds: list[float] = field(default_factory=list)
     verdict: Verdict | None = None
@@ -97,7 +97,7 @@ def run(
     *,
     rule: Rule,
     budget_seconds: float | None = None,
-    record: Callable[..., list[Unit]] = pair.record,
+    record: Callable[..., list[PairResult]] = pair.record,
     now: Callable[[], float] = perf_counter,
     draw: random.Random | None = None,
 ) -> Iterator[list[Trial]]:
@@ -131,7 +131,7 @@ def run(
             else:
                 unit = record(one.variants.base, one.variants.candidate, comparison=comparison, draw=draw)[0]
                 unit = replace(unit, margin=rule.margin)  # so that whoever reads it judges by the same rule
-                store.append_unit(unit, results)
+                store.append(unit, results)
                 _enter(one, unit, rule)
             yield trials
     for one, final in zip(trials, sequential_test.holm([one.verdict for one in trials], rule), strict=True):
@@ -150,7 +150,7 @@ def _close(one: Trial, rule: Rule, reason: str) -> None:
     one.verdict = sequential_test.partial(one.values(rule), rule, reason)
 
 
-def _enter(one: Trial, unit: Unit, rule: Rule) -> None:
+def _enter(one: Trial, unit: PairResult, rule: Rule) -> None:
     """Adds a unit to a trial, and gives the verdict if it is time."""
     one.seconds.append(unit.seconds)
     if unit.status != "ok":

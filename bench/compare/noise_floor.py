@@ -6,7 +6,7 @@ from functools import cache, partial
 from statistics import median
 
 from bench.compare import detectable, sequential_test
-from bench.compare.pair_result import CLOCKS, Unit
+from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, labels, table
@@ -62,7 +62,7 @@ class Floor:
         return self.measured.id
 
 
-def floors(units: Iterable[Unit], *, machine_id: str | None = None, load: str = "") -> list[Floor]:
+def floors(units: Iterable[PairResult], *, machine_id: str | None = None, load: str = "") -> list[Floor]:
     """The floor of each cell that has units of identical sides.
 
     Args:
@@ -74,8 +74,8 @@ def floors(units: Iterable[Unit], *, machine_id: str | None = None, load: str = 
     if machine_id is None and units:
         machine_id = max(units, key=lambda unit: unit.started).machine.get("id")
     mine = [unit for unit in units if (unit.machine.get("id"), unit.load, unit.ruler) == (machine_id, load, RULER)]
-    begun: dict[tuple[str, str], Unit] = {}
-    cells: dict[str, list[Unit]] = {}
+    begun: dict[tuple[str, str], PairResult] = {}
+    cells: dict[str, list[PairResult]] = {}
     for unit in mine:
         begun.setdefault((unit.comparison, unit.pair), unit)
         if unit.status == "ok" and unit.identical:
@@ -83,7 +83,7 @@ def floors(units: Iterable[Unit], *, machine_id: str | None = None, load: str = 
     return [_floor(some, [unit for unit in begun.values() if unit.cell == cell]) for cell, some in cells.items()]
 
 
-def _floor(units: Sequence[Unit], begun: Sequence[Unit]) -> Floor:
+def _floor(units: Sequence[PairResult], begun: Sequence[PairResult]) -> Floor:
     """The floor of one cell.
 
     Args:

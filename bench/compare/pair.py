@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.compare import inject
-from bench.compare.pair_result import Sample, Unit
+from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Variant, cell_id
 from bench.machine import facts
 from bench.run import process
@@ -90,7 +90,7 @@ def record(
     injections: Sequence[inject.Injection] = (),
     load: str = "",
     draw: random.Random | None = None,
-) -> list[Unit]:
+) -> list[PairResult]:
     """Runs one pair of fresh processes and gives what it says.
 
     Args:
@@ -130,10 +130,12 @@ def record(
                     _inject(workers, planted)
                 taken = _turns(workers, steps, draw)
                 seconds = perf_counter() - (begun_unit if units else start)
-                units.append(Unit(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
+                units.append(PairResult(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
             return units
         except Died as died:
-            return [Unit(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)]
+            return [
+                PairResult(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)
+            ]
         finally:
             for worker in workers:
                 worker.end()

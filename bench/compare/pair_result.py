@@ -1,15 +1,11 @@
 """What one pair of processes says of base against candidate: the record that verdicts are made from."""
 
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from bench.results.measurement import RULER, known, readable
-from flowers_core.errors import one_of
+from bench.results.measurement import RULER
+from bench.results.result import Result
 
-# 1: both sides with their samples, order, plant, load, machine (2026-11).
-FORMAT = 1
-
-STATUSES = ("ok", "error")
 CLOCKS = ("wall", "cpu")
 
 
@@ -34,7 +30,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class PairResult(Result):
     """What one pair of fresh processes, base and candidate in turns, says.
 
     Attributes:
@@ -47,17 +43,15 @@ class Unit:
         order: Whose turn it was, e.g. `ABBABAAB`; A is the base.
         base_samples: Its turns; the i-th and the candidate's i-th stand side by side in time.
         candidate_samples: The candidate's turns.
-        status: `ok`, or `error` where a process died: such a unit is counted and not used.
-        reason: How it died.
-        started: Date and time, ISO 8601 in UTC.
         seconds: How long it took in all.
         foreign_cpu_share: Share of the machine's CPU time that others used during the turns.
-        machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
         load: Name of the load that ran beside it on purpose; empty for none.
         margin: Within which its comparison calls two the same; None outside a comparison, and in older units.
         ruler: Version of how we measure.
-        format: `FORMAT` when it was written.
     """
+
+    KIND = "pairs"
+    FORMAT = 1  # both sides with their samples, order, plant, load, machine (2026-11)
 
     comparison: str
     pair: str
@@ -68,19 +62,11 @@ class Unit:
     order: str = ""
     base_samples: tuple[Sample, ...] = ()
     candidate_samples: tuple[Sample, ...] = ()
-    status: str = "ok"
-    reason: str = ""
-    started: str = ""
     seconds: float = 0.0
     foreign_cpu_share: float | None = None
-    machine: dict = field(default_factory=dict)
     load: str = ""
     margin: float | None = None
     ruler: str = RULER
-    format: int = FORMAT
-
-    def __post_init__(self):
-        one_of("status", self.status, STATUSES)
 
     @property
     def identical(self) -> bool:
@@ -93,22 +79,9 @@ class Unit:
         samples = self.base_samples if side == "base" else self.candidate_samples
         return [sample.step_seconds(clock) for sample in samples]
 
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        values = asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """Gives plain values, times to six digits; `from_json` is the way back."""
+        values = super().to_json()
         for side in ("base_samples", "candidate_samples"):
             values[side] = [[steps, *(float(f"{value:.6g}") for value in rest)] for steps, *rest in values[side]]
         return values
-
-
-def from_json(values: dict) -> Unit:
-    """Reads what `Unit.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what every unit has.
-    """
-    with readable("not a unit"):
-        given = known(values, Unit, newest=FORMAT)
-        for side in ("base_samples", "candidate_samples"):
-            given[side] = tuple(Sample(*sample) for sample in given[side])
-        return Unit(**given)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.compare.pair_result import CLOCKS, Unit
+from bench.compare.pair_result import CLOCKS, PairResult
 from bench.results.cell import Cell
 
 # Six looks at p < 0.001, shared between two clocks, raise 0.45 % false alarms in all (by simulation: what all looks
@@ -111,7 +111,7 @@ def clocks(cells: Iterable[Cell]) -> tuple[str, ...]:
     return CLOCKS if all(cell.device == "cpu" for cell in cells) else ("wall",)
 
 
-def value(unit: Unit, clock: str) -> float:
+def value(unit: PairResult, clock: str) -> float:
     """What a unit says: the trimmed mean over its turns of log(candidate / base).
 
     CPU seconds are those of a machine of one's own: see `contention`. Wall time is as it was.
@@ -125,7 +125,7 @@ def value(unit: Unit, clock: str) -> float:
     return float(stats.trim_mean(logs, TRIM))
 
 
-def contention(unit: Unit, logs: Sequence[float]) -> list[float]:
+def contention(unit: PairResult, logs: Sequence[float]) -> list[float]:
     """The part of each turn's number that others caused, by taking the cores that threads were ready to run on.
 
     Where threads wait for cores, a step costs other CPU seconds than where they do not: caches go cold, and who spins

@@ -14,7 +14,7 @@ from bench.compare.ratios import Noise, Ratio, Side
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.format import ABSENT
-from bench.results.measurement import FORMAT, Measurement
+from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
 
 MARGIN = 0.03  # two sets are the same within it; the guide's margin for finding 5 %
@@ -88,18 +88,18 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no {path}: give a .jsonl file of measurements, or a store such as results")
-    loaded = store.load(path) if path.is_dir() else store.read([path])
+    loaded = store.load(Measurement, path) if path.is_dir() else store.read(Measurement, [path])
     damaged = loaded.damaged
-    newer = [line for line in damaged if f"this program reads up to {FORMAT}" in line]
+    newer = [line for line in damaged if f"this program reads up to {Measurement.FORMAT}" in line]
     if newer:
         raise InputError(f"{path} was written by a newer program, update this one ({newer[0]})")
-    if not loaded.measurements:
+    if not loaded.results:
         said = f"{len(damaged)} damaged lines, the first: {damaged[0]}" if damaged else "it is empty"
         place = "measurements/*.jsonl of the folder" if path.is_dir() else "the file"
         raise InputError(f"{path} holds no measurement ({said}): expected JSON lines of `bench sweep` in {place}")
     if damaged:
         tell(f"{path}: left out {len(damaged)} damaged lines, the first: {damaged[0]}")
-    return list(loaded.measurements)
+    return list(loaded.results)
 
 
 def compare(

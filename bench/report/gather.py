@@ -7,17 +7,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.compare import sequential_test
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import Rule, Verdict
 from bench.input.loaders import table as race_table
+from bench.input.loaders.result import LoaderResult
 from bench.input.object_store import table
+from bench.input.object_store.measure import Reading
 from bench.input.object_store.table import Far
 from bench.input.stall import tables
 from bench.input.stall.tables import Account
-from bench.results import store, summary
+from bench.results import result, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
+from bench.run.peak import Peak
 from bench.training import campaign, outcome
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
@@ -82,8 +85,8 @@ class Gathered:
 
 def gather(results: Path) -> Gathered:
     """Reads a store."""
-    loaded = store.load(results)
-    summaries = summary.by_cell(loaded.measurements)
+    loaded = store.load(Measurement, results)
+    summaries = summary.by_cell(loaded.results)
     history, damaged = _history(Path(results) / HISTORY)
     shown = latest(summaries)
     return Gathered(
@@ -92,14 +95,16 @@ def gather(results: Path) -> Gathered:
         costs=costs({one.cell.model for one in shown} - {NO_MODEL}),
         peaks={
             (machine, name): limit["value"]
-            for machine, one in store.load_limits(results).items()
+            for machine, one in result.latest(
+                store.load(Peak, results).results, lambda one: one.machine.get("id")
+            ).items()
             for name, limit in one.limits.items()
         },
-        compared=tuple(compared(store.load_units(results))),
+        compared=tuple(compared(store.load(PairResult, results).results)),
         outcomes=tuple(outcome.outcomes(campaign.latest(results))),
-        feeding=_feeding(results, loaded.measurements),
-        race=tuple(race_table.rows(store.load_turns(results))),
-        far=tuple(table.far(table.latest(store.load_readings(results)))),
+        feeding=_feeding(results, loaded.results),
+        race=tuple(race_table.rows(store.load(LoaderResult, results).results)),
+        far=tuple(table.far(table.latest(store.load(Reading, results).results))),
         history=history,
         damaged=(*loaded.damaged, *damaged),
     )
@@ -147,9 +152,9 @@ def latest(summaries: Iterable[Summary]) -> list[Summary]:
     return sorted(found.values(), key=lambda one: one.measurement.started)[-MOST_SHOWN:]
 
 
-def compared(units: Sequence[Unit]) -> list[Compared]:
+def compared(units: Sequence[PairResult]) -> list[Compared]:
     """Verdicts of the latest comparisons, made again from their units."""
-    kept: dict[str, dict[str, list[Unit]]] = {}
+    kept: dict[str, dict[str, list[PairResult]]] = {}
     for unit in units:
         if unit.comparison[:1].isdigit():  # a date: others were recorded for a proof or a calibration
             kept.setdefault(unit.comparison, {}).setdefault(unit.cell, []).append(unit)
@@ -157,7 +162,7 @@ def compared(units: Sequence[Unit]) -> list[Compared]:
     return [one for comparison in chosen for one in _judged(comparison, kept[comparison])]
 
 
-def _judged(comparison: str, cells: dict[str, list[Unit]]) -> list[Compared]:
+def _judged(comparison: str, cells: dict[str, list[PairResult]]) -> list[Compared]:
     """Each cell of a comparison, by a level that all share."""
     good = {cell: [unit for unit in units if unit.status == "ok"] for cell, units in cells.items()}
     first = {cell: units[0] for cell, units in cells.items()}
@@ -182,6 +187,6 @@ def _judged(comparison: str, cells: dict[str, list[Unit]]) -> list[Compared]:
     ]
 
 
-def _accelerated(unit: Unit) -> bool:
+def _accelerated(unit: PairResult) -> bool:
     """Whether a side ran on an accelerator, whose work no CPU second shows."""
     return any(side.get("cell", {}).get("device", "cpu") != "cpu" for side in (unit.base, unit.candidate))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.results import store, summary
+from bench.results.measurement import Measurement
 from bench.results.summary import Summary
 
 HOST = "127.0.0.1"  # TensorBoard shows files: to this machine alone
@@ -29,7 +30,7 @@ def write(results: Path) -> Path:
     room = Path(results) / "hparams"
     shutil.rmtree(room, ignore_errors=True)
     _columns(room)
-    for one in summary.by_cell(store.load(results).measurements):
+    for one in summary.by_cell(store.load(Measurement, results).results):
         if one.status == "ok":
             _run(one, room)
     return Path(results)

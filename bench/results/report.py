@@ -19,7 +19,7 @@ def table_text(results: Path, *, everything: bool = False, shape: str = "termina
     Raises:
         InputError: If there is nothing to show.
     """
-    measurements = store.load(results).measurements
+    measurements = store.load(Measurement, results).results
     chosen = measurements if everything else [one for one in measurements if is_ours(one)]
     if not chosen:
         hint = "; `--all` shows other machines and code" if measurements else ""

@@ -7,19 +7,16 @@ against the product of large square matrices, the fastest arithmetic that a fram
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
 from bench.machine import facts
 from bench.results.cell import Cell
-from bench.results.measurement import known, readable
+from bench.results.result import Result
 from bench.run import process
 from bench.run.failures import RunFailed
-
-# 1: limits by name, machine (2026-11).
-FORMAT = 1
 
 SIZE = 4096  # of the matrices: 64 MB each in float32, larger than caches
 COPIED_BYTES = 512 * 2**20
@@ -40,39 +37,22 @@ class Limit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Peak(Result):
     """What a machine could do at most.
 
     Attributes:
         limits: By name: a precision for GFLOP/s of matrix products, `copy` for GB/s read and written.
-        started: Date and time, ISO 8601 in UTC.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        machine: Fingerprint of the machine and its software.
-        format: `FORMAT` when it was written.
     """
+
+    KIND = "peak"
+    FORMAT = 1  # limits by name, machine (2026-11)
 
     limits: dict[str, dict]
-    started: str = ""
     foreign_cpu_share: float | None = None
-    machine: dict = field(default_factory=dict)
-    format: int = FORMAT
-
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return asdict(self)
 
 
-def from_json(values: dict) -> Limits:
-    """Reads what `Limits.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what all have.
-    """
-    with readable("no limits"):
-        return Limits(**known(values, Limits, newest=FORMAT))
-
-
-def measure(*, timeout: float = 300.0) -> Limits:
+def measure(*, timeout: float = 300.0) -> Peak:
     """Measures all limits in a fresh process.
 
     Raises:
@@ -85,7 +65,7 @@ def measure(*, timeout: float = 300.0) -> Limits:
     if done.status != "ok":
         raise RunFailed(f"The limits were not measured: {done.reason}")
     found = json.loads(done.printed)
-    return Limits(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
+    return Peak(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
 
 
 def here() -> dict[str, Limit]:

@@ -20,7 +20,7 @@ from typing import TextIO
 
 from bench.machine import facts
 from bench.results.cell import Cell
-from bench.results.measurement import Measurement, from_json
+from bench.results.measurement import Measurement
 from bench.run.measure import Job
 from flowers_core.data import storage
 from flowers_core.errors import InputError
@@ -163,7 +163,7 @@ def spawn(
         limits = {"timeout": timeout, "memory_bytes": memory_bytes, "what": "one cell (`--timeout`)"}
         ended = run(command, folder, env={**environment(job.cell), **variables}, given=given, **limits)
         if ended.status == "ok" and answer.exists():
-            return from_json(json.loads(answer.read_text()))
+            return Measurement.from_json(json.loads(answer.read_text()))
         status, reason = ended.status, ended.reason
         if status == "ok":
             status, reason = how_it_died(0, 0, 1, folder / "stderr")

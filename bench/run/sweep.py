@@ -154,7 +154,7 @@ def run(
     """
     begun = now()
     classes = sweep.source.classes(sweep.cells)
-    earlier = store.load(results).measurements
+    earlier = store.load(Measurement, results).results
     mine = [one for one in earlier if sweep.id and one.sweep == sweep.id]
     for number, cell in pending(sweep, earlier):
         left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)

@@ -35,7 +35,7 @@ def run(
     """
     from rich import console
 
-    earlier = store.load(results).measurements
+    earlier = store.load(Measurement, results).results
     turns = sweep.pending(planned, earlier)
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     if not turns:
@@ -115,7 +115,7 @@ def print_plan(planned: sweep.Sweep, results: Path) -> None:
     """Prints the cells that a sweep has left to measure, and how long each and all should take here."""
     from rich import console
 
-    earlier = store.load(results).measurements
+    earlier = store.load(Measurement, results).results
     turns = sweep.pending(planned, earlier)
     out = console.Console(soft_wrap=True, highlight=False)
     costs = [sweep.expected_seconds(cell, earlier) for _, cell in turns]

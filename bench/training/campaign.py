@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.results import store
 from bench.training import outcome
 from bench.training import run as trained
-from bench.training.run import Job, Trained
+from bench.training.run import Job, TrainingRun
 
 
 def plan(
@@ -47,8 +47,8 @@ def run(
     results: Path,
     *,
     timeout: float,
-    train: Callable[..., Trained] = trained.train,
-) -> Iterator[Trained]:
+    train: Callable[..., TrainingRun] = trained.train,
+) -> Iterator[TrainingRun]:
     """Trains one after another; gives each when it is stored.
 
     Args:
@@ -59,18 +59,18 @@ def run(
     """
     for job in jobs:
         done = train(job, timeout=timeout)
-        store.append_training(done, results)
+        store.append(done, results)
         yield done
 
 
-def stored(results: Path, campaign: str) -> list[Trained]:
+def stored(results: Path, campaign: str) -> list[TrainingRun]:
     """The trainings of a campaign that have ended."""
-    return [one for one in store.load_trainings(results) if one.campaign == campaign]
+    return [one for one in store.load(TrainingRun, results).results if one.campaign == campaign]
 
 
-def latest(results: Path) -> list[Trained]:
+def latest(results: Path) -> list[TrainingRun]:
     """Those of the machine that trained last: of each kind those of the code that trained it last, one a seed."""
-    kept = sorted(store.load_trainings(results), key=lambda one: one.started)
+    kept = sorted(store.load(TrainingRun, results).results, key=lambda one: one.started)
     here = [one for one in kept if one.machine.get("id") == kept[-1].machine.get("id")]  # of nothing, nothing
     newest = {outcome.kind(one): one.code.get("digest") for one in here}
     last = {(outcome.kind(one), one.seed): one for one in here if one.code.get("digest") == newest[outcome.kind(one)]}

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import exp, fsum, log
 from statistics import median
 
-from bench.training.run import Trained
+from bench.training.run import TrainingRun
 from flowers_core import models
 
 SYNTHETIC = ("synthetic", "garden")  # folder of the drawn photos, and its name in older results
@@ -57,7 +57,7 @@ class Outcome:
     way: str
     epochs: int
     weights: str
-    trainings: tuple[Trained, ...]
+    trainings: tuple[TrainingRun, ...]
     failed: tuple[str, ...]
     accuracy: Middle | None
     best: float | None
@@ -71,27 +71,27 @@ class Outcome:
     images_per_second: Middle | None
 
 
-def outcomes(trainings: Iterable[Trained], *, target: float | None = None) -> list[Outcome]:
+def outcomes(trainings: Iterable[TrainingRun], *, target: float | None = None) -> list[Outcome]:
     """One for each kind of training, in the order in which they first came: see `kind`.
 
     Args:
         trainings: Of one machine and one state of the code.
         target: Validation accuracy to be reached; see `target_of`, unless given.
     """
-    kinds: dict[tuple, list[Trained]] = {}
+    kinds: dict[tuple, list[TrainingRun]] = {}
     for one in trainings:
         kinds.setdefault(kind(one), []).append(one)
     return [_outcome(some, target) for some in kinds.values()]
 
 
-def kind(one: Trained) -> tuple:
+def kind(one: TrainingRun) -> tuple:
     """What trainings must have in common to be seeds of one another: model, way, epochs, weights, photos and size."""
     settings, data = one.settings, one.data
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
     return one.model, one.way, settings.get("epochs", models.spec(one.model).recipe.epochs), *given
 
 
-def _outcome(trainings: Sequence[Trained], target: float | None) -> Outcome:
+def _outcome(trainings: Sequence[TrainingRun], target: float | None) -> Outcome:
     model, way, epochs, weights, *_ = kind(trainings[0])
     good = tuple(one for one in trainings if one.status == "ok" and one.history)
     target = target if target is not None else target_of(trainings[0])
@@ -118,7 +118,7 @@ def _outcome(trainings: Sequence[Trained], target: float | None) -> Outcome:
     )
 
 
-def target_of(one: Trained) -> float | None:
+def target_of(one: TrainingRun) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
     if one.data.get("photos") in SYNTHETIC:
         return SYNTHETIC_TARGETS.get(one.model)
@@ -126,14 +126,14 @@ def target_of(one: Trained) -> float | None:
     return published and published[0]
 
 
-def first_at(one: Trained, target: float | None) -> tuple[dict, int] | None:
+def first_at(one: TrainingRun, target: float | None) -> tuple[dict, int] | None:
     """The first row of a training that reaches a target, with the images of an epoch; None if none does."""
     if target is None:
         return None
     return next(((row, one.images) for row in one.history if row["val_accuracy"] >= target), None)
 
 
-def later_epoch(one: Trained) -> float:
+def later_epoch(one: TrainingRun) -> float:
     """Median seconds of the epochs after the first, from end to end: steps, validation, and what is kept."""
     return median(after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in pairwise(one.history))
 
@@ -166,9 +166,9 @@ def speedups(found: Sequence[Outcome], *, way: str = "ours", than: str = "plain"
     return made
 
 
-def _side_by_side(found: Sequence[Outcome], way: str, than: str) -> dict[str, list[tuple[Trained, Trained]]]:
+def _side_by_side(found: Sequence[Outcome], way: str, than: str) -> dict[str, list[tuple[TrainingRun, TrainingRun]]]:
     """By model, its trainings in one way, each with that of the same campaign, epochs and seed in the other."""
-    by: dict[tuple[str, str], dict[tuple, Trained]] = {}
+    by: dict[tuple[str, str], dict[tuple, TrainingRun]] = {}
     for one in found:
         known = by.setdefault((one.model, one.way), {})
         known.update({(training.campaign, one.epochs, training.seed): training for training in one.trainings})

@@ -2,21 +2,19 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 from bench.machine import facts
 from bench.results.cell import Cell
-from bench.results.measurement import RULER, STATUSES, known, readable
+from bench.results.measurement import RULER
+from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
 from flowers_core import models
 from flowers_core.errors import one_of
-
-# 1: way, settings, history, machine, code (2026-11).
-FORMAT = 1
 
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
 
@@ -72,7 +70,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class TrainingRun(Result):
     """What one training gave.
 
     Attributes:
@@ -80,66 +78,38 @@ class Trained:
         way: One of `WAYS`.
         seed: Of weights, order and augmentation.
         campaign: Marks trainings that belong together.
-        status: One of `measurement.STATUSES`.
-        reason: Why, where the status is not `ok`.
         settings: All that decided what it did, see `flowers_core.train.settings.Settings`.
         history: A row an epoch, see `flowers_core.train.fit.train`.
         images: Images that an epoch trains on.
         data: What the records were made of, see `data_source.Source.describe`.
-        started: Date and time, ISO 8601 in UTC.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
-        code: Git state and digest of the code under test.
         ruler: Version of how we measure.
-        format: `FORMAT` when it was written.
     """
+
+    KIND = "trainings"
+    FORMAT = 1  # way, settings, history, machine, code (2026-11)
 
     model: str
     way: str
     seed: int
     campaign: str
-    status: str
-    reason: str = ""
     settings: dict = field(default_factory=dict)
     history: tuple[dict, ...] = ()
     images: int = 0
-    data: dict = field(default_factory=dict)
-    started: str = ""
     process_seconds: float = 0.0
     foreign_cpu_share: float | None = None
-    machine: dict = field(default_factory=dict)
-    code: dict = field(default_factory=dict)
     ruler: str = RULER
-    format: int = FORMAT
-
-    def __post_init__(self):
-        one_of("status", self.status, STATUSES)
-
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return asdict(self)
 
 
-def from_json(values: dict) -> Trained:
-    """Reads what `Trained.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what every training has.
-    """
-    with readable("not a training"):
-        given = known(values, Trained, newest=FORMAT)
-        return Trained(**{**given, "history": tuple(given["history"])})
-
-
-def train(job: Job, *, timeout: float) -> Trained:
+def train(job: Job, *, timeout: float) -> TrainingRun:
     """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
     started, start, load = datetime.now(UTC), perf_counter(), facts.ForeignLoad()
     with process.room() as folder:
         output, env = folder / "training", process.environment(Cell(model=job.model))
         done = process.run(job.command(output), folder, env=env, timeout=timeout, what="one training")
         said = _said(json.loads(done.printed), output) if done.status == "ok" else _asked(job)
-    return Trained(
+    return TrainingRun(
         model=job.model,
         way=job.way,
         seed=job.seed,

@@ -10,10 +10,13 @@ import asv.benchmark
 import pytest
 
 from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
+from bench.input.object_store.measure import Reading
 from bench.machine import facts
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
+from bench.results.measurement import Measurement
 from bench.training import run
+from bench.training.run import TrainingRun
 
 # Names are keys for ever: one that changes loses its history.
 BENCHMARKS = [
@@ -107,7 +110,7 @@ def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, synthet
         benchmark, "cell", lambda name: input_throughput.Cell(model="none", pipeline=name, batch_size=4)
     )
     given = benchmark.track_image_seconds("records_parallel")
-    (stored,) = store.load(tmp_path).measurements
+    (stored,) = store.load(Measurement, tmp_path).results
 
     assert given == {"samples": [pytest.approx(1 / stored.images_per_second)], "number": 1}
 
@@ -115,7 +118,7 @@ def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, synthet
 @pytest.mark.parametrize(("accuracies", "seconds"), [((0.2, 0.6, 0.5), 2.0), ((0.2, 0.3, 0.4), None)])
 def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, monkeypatch, accuracies, seconds):
     """A target that is never reached is n/a; the training is stored either way."""
-    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     rows = tuple(
         {"epoch": epoch, "val_accuracy": accuracy, "elapsed_seconds": float(epoch)}
         for epoch, accuracy in enumerate(accuracies, 1)
@@ -130,17 +133,17 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
     given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
 
     assert given == {"samples": [seconds], "number": 1} if seconds else math.isnan(given)
-    assert [one.history for one in store.load_trainings(tmp_path)] == [rows]
+    assert [one.history for one in store.load(TrainingRun, tmp_path).results] == [rows]
 
 
 def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
     """And the store, too."""
-    monkeypatch.setattr(store.append_training, "__defaults__", (tmp_path,))
-    broken = run.Trained(model="squeezenet_small", way="ours", seed=1, campaign="", status="oom", reason="killed")
+    monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
+    broken = run.TrainingRun(model="squeezenet_small", way="ours", seed=1, campaign="", status="oom", reason="killed")
     monkeypatch.setattr(time_to_accuracy.run, "train", lambda *_, **__: broken)
     with pytest.raises(RuntimeError, match="oom: killed"):
         time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
-    assert len(store.load_trainings(tmp_path)) == 1
+    assert len(store.load(TrainingRun, tmp_path).results) == 1
 
 
 def test_na_is_a_number_that_asv_knows():
@@ -158,12 +161,12 @@ def test_axes_come_from_asvs_environment(monkeypatch):
 
 def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
     """Asv gets the seconds of an image from a far store; what was asked of it is kept as well."""
-    monkeypatch.setattr(store.append_reading, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     monkeypatch.setenv("FLOWERS_PHOTOS", str(synthetic_photos))
     monkeypatch.setenv("FLOWERS_RECORDS", str(synthetic_records))
     monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
     given = store_throughput.StoreThroughput().track_image_seconds("records_parallel", 5)
-    (stored,) = store.load_readings(tmp_path)
+    (stored,) = store.load(Reading, tmp_path).results
 
     assert given == {"samples": [pytest.approx(1 / stored.measurement.images_per_second)], "number": 1}
     assert (stored.latency_seconds, stored.requests["read"] > 0) == (0.005, True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 
 from bench.compare import sequential_test
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import Rule
 from bench.compare.validation import other_tests, resampling
 from bench.compare.validation.resampling import Outcome, Series
@@ -48,14 +48,14 @@ class Fresh:
         return asdict(self)
 
 
-def is_fresh(unit: Unit) -> bool:
+def is_fresh(unit: PairResult) -> bool:
     """Whether a unit is of a comparison that ran to its verdict: one marked by its date, and no word before it."""
     return unit.comparison[:1].isdigit()
 
 
-def replay(units: Iterable[Unit]) -> list[Fresh]:
+def replay(units: Iterable[PairResult]) -> list[Fresh]:
     """Follows every comparison of identical sides, by the rule for finding 5 %; a result for each load."""
-    loads: dict[str, dict[str, dict[str, list[Unit]]]] = {}
+    loads: dict[str, dict[str, dict[str, list[PairResult]]]] = {}
     for unit in units:
         if is_fresh(unit) and unit.identical:
             cells = loads.setdefault(unit.load, {}).setdefault(unit.comparison, {})
@@ -63,7 +63,7 @@ def replay(units: Iterable[Unit]) -> list[Fresh]:
     return [_followed(load, comparisons) for load, comparisons in sorted(loads.items())]
 
 
-def _followed(load: str, comparisons: dict[str, dict[str, list[Unit]]]) -> Fresh:
+def _followed(load: str, comparisons: dict[str, dict[str, list[PairResult]]]) -> Fresh:
     """What comparisons beside one load came to."""
     ended = [
         (comparison, *match) for comparison, cells in comparisons.items() for match in _verdicts(cells) if match[1]
@@ -90,7 +90,7 @@ def _followed(load: str, comparisons: dict[str, dict[str, list[Unit]]]) -> Fresh
     )
 
 
-def _verdicts(cells: dict[str, list[Unit]]) -> Iterator[tuple[str, Outcome | None, Series]]:
+def _verdicts(cells: dict[str, list[PairResult]]) -> Iterator[tuple[str, Outcome | None, Series]]:
     """Cell, outcome and units of each cell of a comparison, by one level for all as when they ran; None if stopped."""
     rule = Rule.for_effect(FIND, cells=len(cells))
     seen = [resampling.series(units, [unit.seconds for unit in units]) for units in cells.values()]

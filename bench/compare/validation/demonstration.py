@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.compare.inject import NONE
+from bench.compare.pair_result import PairResult
 from bench.compare.validation import error_rates, table
 from bench.compare.validation import record as recording
 from bench.results import store
@@ -40,7 +41,7 @@ def show(results: Path, *, as_json: bool) -> None:
     """
     from rich import console
 
-    found = error_rates.prove(store.load_units(results))
+    found = error_rates.prove(store.load(PairResult, results).results)
     store.save_table("proof.md", table.markdown(found), results)
     out = console.Console()
     if as_json:

@@ -8,7 +8,7 @@ from statistics import median
 
 from bench.compare import sequential_test
 from bench.compare.inject import KINDS
-from bench.compare.pair_result import CLOCKS, Unit
+from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule
 from bench.compare.validation import aa_runs, other_tests, resampling
 from bench.compare.validation.aa_runs import Fresh
@@ -94,12 +94,14 @@ class Proof:
     rows: tuple[Row, ...]
     together: tuple[Row, ...]
     fresh: tuple[Fresh, ...]
-    units: tuple[Unit, ...]
+    units: tuple[PairResult, ...]
     left_out: int
     died: int
 
 
-def prove(units: Sequence[Unit], *, comparisons: int = COMPARISONS, sets: int = HALVES, seed: int = SEED) -> Proof:
+def prove(
+    units: Sequence[PairResult], *, comparisons: int = COMPARISONS, sets: int = HALVES, seed: int = SEED
+) -> Proof:
     """Judges the rule by units of one machine and one ruler: those of which there are most.
 
     Args:
@@ -118,7 +120,7 @@ def prove(units: Sequence[Unit], *, comparisons: int = COMPARISONS, sets: int = 
     usable = [unit for unit in units if _where(unit) == kinds.most_common(1)[0][0]]
     whole = [unit for unit in usable if unit.status == "ok"]
     seconds = _own_seconds(whole)
-    groups: dict[tuple, list[Unit]] = {}
+    groups: dict[tuple, list[PairResult]] = {}
     for unit in whole:
         if unit.comparison.startswith(PROOF):
             groups.setdefault(_what(unit), []).append(unit)
@@ -143,20 +145,20 @@ def prove(units: Sequence[Unit], *, comparisons: int = COMPARISONS, sets: int = 
     )
 
 
-def _where(unit: Unit) -> tuple[str, str]:
+def _where(unit: PairResult) -> tuple[str, str]:
     return unit.machine.get("id", ""), unit.ruler
 
 
-def _what(unit: Unit) -> tuple[str, str, str, float]:
+def _what(unit: PairResult) -> tuple[str, str, str, float]:
     return unit.load, unit.cell, unit.plant["kind"], unit.plant["share"]
 
 
-def _order(group: tuple[tuple, list[Unit]]) -> tuple:
+def _order(group: tuple[tuple, list[PairResult]]) -> tuple:
     (load, cell, kind, share), _ = group
     return load, cell, KINDS.index(kind), share
 
 
-def _own_seconds(units: Iterable[Unit]) -> dict[str, float]:
+def _own_seconds(units: Iterable[PairResult]) -> dict[str, float]:
     """By pair, what its first unit took: the others of a pair are spared the start of its processes."""
     seconds: dict[str, float] = {}
     for unit in units:
@@ -164,7 +166,9 @@ def _own_seconds(units: Iterable[Unit]) -> dict[str, float]:
     return seconds
 
 
-def row(units: Sequence[Unit], found: Series, find: float, *, comparisons: int, sets: int, dice: random.Random) -> Row:
+def row(
+    units: Sequence[PairResult], found: Series, find: float, *, comparisons: int, sets: int, dice: random.Random
+) -> Row:
     """Draws comparisons from the units of one plant in one cell, and counts verdicts."""
     load, cell, kind, share = _what(units[0])
     foreign = [unit.foreign_cpu_share for unit in units if unit.foreign_cpu_share is not None]

@@ -7,7 +7,7 @@ one side after the other. These records are kinder to it than its own would be.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 
 FACTOR = 1.1  # `asv compare --factor`, its default
 PROCESSES = 2  # asv's default `rounds`
@@ -31,7 +31,7 @@ class Turns(NamedTuple):
     candidate: tuple[float, ...]
 
 
-def turns(unit: Unit) -> Turns:
+def turns(unit: PairResult) -> Turns:
     """What a rival sees of a unit."""
     return Turns(*(tuple(unit.step_seconds(side, "wall")) for side in ("base", "candidate")))
 

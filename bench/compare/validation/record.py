@@ -8,7 +8,7 @@ from time import perf_counter
 
 from bench.compare import pair
 from bench.compare.inject import NONE, Injection
-from bench.compare.pair_result import Unit
+from bench.compare.pair_result import PairResult
 from bench.compare.validation import background_load
 from bench.compare.variant import Variant
 from bench.machine import facts
@@ -41,7 +41,7 @@ def record(
     load_share: float = 0.0,
     cells: tuple[Cell, ...] = CELLS,
     cases: tuple[Injection, ...] = CASES,
-) -> Iterator[list[Unit]]:
+) -> Iterator[list[PairResult]]:
     """Runs pairs of processes, cell after cell, for some time; stores their units and gives them.
 
     The units of a pair are of different cases, so the units of one case are all of different pairs.
@@ -64,7 +64,7 @@ def record(
                 sides = (Variant(name=side, cell=cell, **common) for side in ("base", "candidate"))
                 units = pair.record(*sides, comparison=comparison, injections=cases, load=name, draw=draw)
                 for unit in units:
-                    store.append_unit(unit, results)
+                    store.append(unit, results)
                 yield units
                 if perf_counter() - begun > seconds:
                     return

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.compare import sequential_test
-from bench.compare.pair_result import CLOCKS, Unit
+from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Rule, Verdict
 from bench.compare.validation import other_tests
 from bench.compare.validation.other_tests import Turns
@@ -55,7 +55,7 @@ class Outcome:
     minutes: float
 
 
-def series(units: Sequence[Unit], seconds: Sequence[float]) -> Series:
+def series(units: Sequence[PairResult], seconds: Sequence[float]) -> Series:
     """Computes once what is needed of units again and again."""
     return Series(
         values={clock: tuple(sequential_test.value(unit, clock) for unit in units) for clock in CLOCKS},

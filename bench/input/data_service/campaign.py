@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.input.data_service import cluster, result
 from bench.input.data_service.cluster import Cluster
 from bench.input.data_service.reader import Job, Task
-from bench.input.data_service.result import Served
+from bench.input.data_service.result import DataServiceResult
 from bench.results import store
 from flowers_core.errors import InputError, one_of
 from flowers_core.input import data_service
@@ -69,7 +69,7 @@ class Plan:
         ]
 
 
-def run(plan: Plan, results: Path) -> Iterator[Served]:
+def run(plan: Plan, results: Path) -> Iterator[DataServiceResult]:
     """Draws all; gives each when it is stored.
 
     Raises:
@@ -83,7 +83,7 @@ def run(plan: Plan, results: Path) -> Iterator[Served]:
         facts = {"campaign": campaign, "workers": workers, "round": number}
         last = plan.kills and workers and (number, workers) == (plan.rounds - 1, max(plan.setups))
         for one in _turn(plan, workers, expected, facts, kills=bool(last)):
-            store.append_served(one, results)
+            store.append(one, results)
             yield one
 
 
@@ -119,7 +119,7 @@ def tasks(plan: Plan, workers: int | None, number: int) -> tuple[Task, ...]:
     return tuple(found)
 
 
-def _killed(plan: Plan, servers: Cluster, expected: dict[str, Counter], facts: dict) -> Iterator[Served]:
+def _killed(plan: Plan, servers: Cluster, expected: dict[str, Counter], facts: dict) -> Iterator[DataServiceResult]:
     """Epochs in which a server is killed: a worker that is started again, one that is not, the dispatcher."""
     pipeline = plan.pipelines[-1]
     for sharding in data_service.SHARDING:

@@ -5,24 +5,21 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from statistics import median
 
 from bench.input.data_service.reader import Job, Task
 from bench.machine import facts as machine
 from bench.results.cell import Cell
-from bench.results.measurement import RULER, STATUSES, known, readable
+from bench.results.measurement import RULER
+from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
-from flowers_core.errors import one_of
-
-# 1: task, workers, rate or epoch, both clocks, machine, code (2026-11).
-FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class DataServiceResult(Result):
     """What one task of one process gave.
 
     Attributes:
@@ -30,8 +27,6 @@ class Served:
         task: What was drawn, see `bench.input.data_service.reader.Task`.
         workers: Of the service; 0 for none at all, None for those of a dispatcher that was given.
         restarted: Whether a server that was killed was started again at the same address.
-        status: One of `STATUSES`.
-        reason: Why, where the status is not `ok`.
         round: Which of the rounds of fresh processes, from 0.
         seconds: From building the pipeline to its end.
         first_batch_seconds: From building it to its first batch, where it was timed.
@@ -42,20 +37,16 @@ class Served:
         images: Images drawn: of all timed steps, or of the epoch.
         missing: Images of an epoch without a service that did not come; None where it was timed.
         doubled: Images that came more often than there; None likewise.
-        started: Date and time, ISO 8601 in UTC.
-        data: Where the images came from, how many there are.
-        machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
-        code: Git state and digest of the code under test.
         ruler: Version of how we measure.
-        format: `FORMAT` when it was written.
     """
+
+    KIND = "data_service"
+    FORMAT = 1  # task, workers, rate or epoch, both clocks, machine, code (2026-11)
 
     campaign: str
     task: Task
     workers: int | None
     restarted: bool = False
-    status: str
-    reason: str = ""
     round: int = 0
     seconds: float = 0.0
     first_batch_seconds: float | None = None
@@ -66,15 +57,7 @@ class Served:
     images: int = 0
     missing: int | None = None
     doubled: int | None = None
-    started: str = ""
-    data: dict = field(default_factory=dict)
-    machine: dict = field(default_factory=dict)
-    code: dict = field(default_factory=dict)
     ruler: str = RULER
-    format: int = FORMAT
-
-    def __post_init__(self):
-        one_of("status", self.status, STATUSES)
 
     @property
     def images_per_second(self) -> float | None:
@@ -86,23 +69,8 @@ class Served:
         """CPU seconds an image, of all roles together."""
         return sum(self.cpu_seconds.values()) / self.images if self.cpu_seconds else None
 
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return asdict(self)
 
-
-def from_json(values: dict) -> Served:
-    """Reads what `Served.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what all have.
-    """
-    with readable("nothing served"):
-        given = known(values, Served, newest=FORMAT)
-        return Served(**{**given, "task": Task(**given["task"]), "step_seconds": tuple(given["step_seconds"])})
-
-
-def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> list[Served]:
+def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> list[DataServiceResult]:
     """Draws all tasks of a job in one fresh process.
 
     Args:
@@ -129,12 +97,12 @@ def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> 
     return [_served(task, one, expected, facts) for task, one in zip(job.tasks, told, strict=True)]
 
 
-def _served(task: Task, told: dict, expected: dict[str, Counter], facts: dict) -> Served:
+def _served(task: Task, told: dict, expected: dict[str, Counter], facts: dict) -> DataServiceResult:
     """The record of one task."""
     seen = told.pop("seen", None)
     if seen is not None:
         told |= compared(seen, expected, task.pipeline)
-    return Served(**facts, task=task, **told)
+    return DataServiceResult(**facts, task=task, **told)
 
 
 def compared(seen: Sequence[Sequence], expected: dict[str, Counter], pipeline: str) -> dict[str, int]:
@@ -148,6 +116,6 @@ def compared(seen: Sequence[Sequence], expected: dict[str, Counter], pipeline: s
     }
 
 
-def epoch_is_whole(one: Served) -> bool:
+def epoch_is_whole(one: DataServiceResult) -> bool:
     """Whether an epoch held each image exactly once."""
     return one.status == "ok" and not one.missing and not one.doubled

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from bench.input.data_service.result import Served, epoch_is_whole
+from bench.input.data_service.result import DataServiceResult, epoch_is_whole
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, table
 
@@ -12,7 +12,7 @@ EPOCHS = ("pipeline", "workers", "sharding", "what happened", "images", "missing
 LEFT = {"pipeline", "workers", "sharding", "what happened"}
 
 
-def rates(found: Sequence[Served]) -> list[tuple[str, ...]]:
+def rates(found: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
     """A text for each of `RATES`, a row for each pipeline and number of workers."""
     timed = [one for one in found if one.task.seconds]
     rows = []
@@ -51,7 +51,7 @@ def _spread(values: Sequence[float]) -> str:
     return f"{middle} [{low},{high}]" if len(values) > 1 else middle
 
 
-def epochs(found: Sequence[Served]) -> list[tuple[str, ...]]:
+def epochs(found: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
     """A text for each of `EPOCHS`, a row for each whole epoch."""
     return [
         (
@@ -64,7 +64,7 @@ def epochs(found: Sequence[Served]) -> list[tuple[str, ...]]:
     ]
 
 
-def outcome(one: Served) -> str:
+def outcome(one: DataServiceResult) -> str:
     """What happened to an epoch, and how it ended."""
     event = f"{one.task.kills} killed" if one.task.kills else ""
     event += ", started again" if one.restarted else ""
@@ -75,7 +75,7 @@ def outcome(one: Served) -> str:
     return f"{event}: {end} in {format.duration(one.seconds)}" if event else end
 
 
-def notes(found: Sequence[Served]) -> list[str]:
+def notes(found: Sequence[DataServiceResult]) -> list[str]:
     """What the columns mean, who shares which cores, what failed and why."""
     one = found[0]
     cores = one.machine.get("usable_cores", "?")
@@ -101,12 +101,12 @@ def notes(found: Sequence[Served]) -> list[str]:
     return said
 
 
-def _named(one: Served) -> str:
+def _named(one: DataServiceResult) -> str:
     event = f", {one.task.kills} killed" if one.task.kills else ""
     return f"{one.task.pipeline}, {_workers(one.workers)} workers{event}"
 
 
-def _tables(found: Sequence[Served]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def _tables(found: Sequence[DataServiceResult]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Title, columns and rows of each table that has rows."""
     one = next((some for some in found if some.task.seconds), found[0])
     what = f"{one.data.get('images', 0):,} {one.data.get('photos', '')}, batch {one.task.batch_size}"
@@ -114,7 +114,7 @@ def _tables(found: Sequence[Served]) -> list[tuple[str, tuple[str, ...], list[tu
     return [each for each in both if each[2]]
 
 
-def markdown(found: Sequence[Served]) -> str:
+def markdown(found: Sequence[DataServiceResult]) -> str:
     """Both tables, notes, origin, and the command that makes it again."""
     lines = ["# The input pipeline past one host", ""]
     for title, columns, rows in _tables(found):
@@ -126,19 +126,19 @@ def markdown(found: Sequence[Served]) -> str:
     return "\n".join([*lines, f"- `python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`", ""])
 
 
-def show(found: Sequence[Served], console) -> None:
+def show(found: Sequence[DataServiceResult], console) -> None:
     """Draws both tables and the notes on a rich console."""
     for title, columns, rows in _tables(found):
         table.draw(title, columns, rows, console, left=LEFT)
     table.say(notes(found), console)
 
 
-def exit_code(found: Sequence[Served]) -> int:
+def exit_code(found: Sequence[DataServiceResult]) -> int:
     """1 if something was not as it should be: no rate, an epoch that is not whole, or one that never ended."""
     return int(any(not _as_promised(one) for one in found))
 
 
-def _as_promised(one: Served) -> bool:
+def _as_promised(one: DataServiceResult) -> bool:
     if not one.task.kills:
         return one.status == "ok" if one.task.seconds else epoch_is_whole(one)
     return one.status == "ok" if one.restarted else one.status in ("ok", "error")

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.input.loaders.registry import Lane
-from bench.input.loaders.result import Turns
+from bench.input.loaders.result import LoaderResult
 from bench.input.loaders.task import Task
 from bench.machine import facts
 from bench.results.cell import Cell
@@ -115,7 +115,7 @@ class Runner:
                 spent += times.user + times.system
         return spent
 
-    def added(self, turns: Turns) -> Turns:
+    def added(self, turns: LoaderResult) -> LoaderResult:
         """What its lane has done, with this process."""
         good = self.status == "ok"
         return replace(
@@ -161,7 +161,7 @@ def run(
         "machine": facts.fingerprint(),
         "code": facts.code(),
     }
-    done = {lane.id: Turns(lane=lane.id, processes=0, **common) for lane in lanes}
+    done = {lane.id: LoaderResult(lane=lane.id, processes=0, **common) for lane in lanes}
     with tempfile.TemporaryDirectory(prefix="flowers-bench-") as scratch:
         files = {"photos": source.photos, "records": str(_unpacked(source, Path(scratch) / "files"))}
 
@@ -185,7 +185,9 @@ def run(
     return common["race"]
 
 
-def _lap(starts: Sequence[Callable[[], Runner]], done: dict[str, Turns], *, rounds, seconds, draw, advance) -> None:
+def _lap(
+    starts: Sequence[Callable[[], Runner]], done: dict[str, LoaderResult], *, rounds, seconds, draw, advance
+) -> None:
     """Starts lanes, which take turns in an order drawn anew each round; the first round is thrown away.
 
     What they did is added to what was done before, also if the lap is interrupted.

@@ -6,7 +6,7 @@ from statistics import median
 
 from bench.input.loaders import registry
 from bench.input.loaders.registry import JOBS, LANES, LIMITS, Lane
-from bench.input.loaders.result import Turns
+from bench.input.loaders.result import LoaderResult
 from bench.results import format, table
 from bench.results.table import View
 
@@ -26,12 +26,12 @@ class Row:
     """
 
     lane: Lane
-    turns: Turns
+    turns: LoaderResult
     share: float | None
     ratio: float | None
 
 
-def rows(turns: Iterable[Turns]) -> list[Row]:
+def rows(turns: Iterable[LoaderResult]) -> list[Row]:
     """The last race: limits first, then the fastest first, then those that could not run."""
     known = {lane.id for lane in LANES}
     turns = [one for one in turns if one.lane in known]
@@ -41,7 +41,7 @@ def rows(turns: Iterable[Turns]) -> list[Row]:
     return [row for job in JOBS for row in _of_job(job, [one for one in turns if one.race == last])]
 
 
-def _of_job(job: str, turns: Sequence[Turns]) -> list[Row]:
+def _of_job(job: str, turns: Sequence[LoaderResult]) -> list[Row]:
     pairs = [(registry.named(one.lane), one) for one in turns]
     pairs = [(lane, one) for lane, one in pairs if lane.job == job]
     limit = next((one for lane, one in pairs if lane.side == "limit" and lane.name == LIMITS[job]), None)
@@ -50,12 +50,12 @@ def _of_job(job: str, turns: Sequence[Turns]) -> list[Row]:
     return sorted(found, key=lambda row: (row.lane.side != "limit", -rate(row.turns)))
 
 
-def rate(turns: Turns) -> float:
+def rate(turns: LoaderResult) -> float:
     """Median images/s; 0 if it did not run."""
     return median(turns.rates) if turns.rates else 0.0
 
 
-def _ratio(one: Turns, other: Turns | None) -> float | None:
+def _ratio(one: LoaderResult, other: LoaderResult | None) -> float | None:
     """Median over rounds: what disturbs a whole round disturbs both."""
     if other is None or not one.rates or not other.rates:
         return None

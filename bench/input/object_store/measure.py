@@ -1,30 +1,29 @@
 """One reading: a pipeline alone in a fresh process, from a disk or a far store, with what it asked of it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.input.object_store import server
 from bench.input.object_store.network import Conditions
 from bench.input.object_store.server import Store
-from bench.results import measurement
 from bench.results.cell import NO_MODEL, Cell
-from bench.results.measurement import Measurement, known
+from bench.results.measurement import Measurement
+from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.timing import Effort
 from flowers_core.errors import InputError
 
-# 1: measurement, conditions, counts (2026-11).
-FORMAT = 1
-
+OF_MEASUREMENT = ("status", "reason", "started", "data", "machine", "code")  # fields of the envelope
 PIPELINES = ("photos_one_by_one", "photos_parallel", "records_parallel", "records_uint8")
 FEW, MANY = 4, 32  # images a batch: one by one a batch of 32 would take 15 s at 100 ms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(Result):
     """What one process read, how fast, and what that asked of a store.
 
     Attributes:
@@ -41,8 +40,10 @@ class Reading:
         image_bytes: Of a mean image, as it lies in the file.
         server_cpu_seconds: Of the store's connections, on this machine: the reader had to do without them.
         round: Of the campaign, from 0.
-        format: `FORMAT` when it was written.
     """
+
+    KIND = "object_store"
+    FORMAT = 1  # measurement, conditions, counts (2026-11)
 
     measurement: Measurement
     campaign: str = ""
@@ -57,27 +58,16 @@ class Reading:
     image_bytes: float | None = None
     server_cpu_seconds: float | None = None
     round: int = 0
-    format: int = FORMAT
 
-    @property
-    def machine(self) -> dict:
-        """Fingerprint of the machine."""
-        return self.measurement.machine
+    def __post_init__(self):
+        super().__post_init__()
+        for name in OF_MEASUREMENT:
+            object.__setattr__(self, name, getattr(self.measurement, name))
 
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return {**asdict(self), "measurement": self.measurement.to_json()}
-
-
-def from_json(values: dict) -> Reading:
-    """Reads what `Reading.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what every reading has.
-    """
-    with measurement.readable("no reading"):
-        given = known(values, Reading, newest=FORMAT)
-        return Reading(**{**given, "measurement": measurement.from_json(given["measurement"])})
+    def to_json(self) -> dict[str, Any]:
+        """Gives plain values; what the measurement says already is left to it."""
+        values = {name: value for name, value in super().to_json().items() if name not in OF_MEASUREMENT}
+        return {**values, "measurement": self.measurement.to_json()}
 
 
 def cell(pipeline: str) -> Cell:

@@ -32,13 +32,13 @@ def of_file(path: Path, *, tell: Callable[[str], None]) -> list[Consumer]:
     Raises:
         InputError: If it holds none.
     """
-    loaded = store.read([path])
-    steps = [one for one in loaded.measurements if is_step(one)]
+    loaded = store.read(Measurement, [path])
+    steps = [one for one in loaded.results if is_step(one)]
     if not steps:
         first = f"; its first: {loaded.damaged[0]}" if loaded.damaged else ""
         raise InputError(
             f"`--step-times` takes a file of results/measurements with training steps on a resident batch. "
-            f"Received: {path}, with {len(loaded.measurements)} measurements, none of them such, and "
+            f"Received: {path}, with {len(loaded.results)} measurements, none of them such, and "
             f"{len(loaded.damaged)} lines that are no measurement{first}"
         )
     if loaded.damaged:

@@ -116,9 +116,9 @@ def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tupl
         code = entry.INTERRUPTED
         tell("interrupted: what has ended is kept and shown; `python -m bench stall --show-last` shows it again")
     mark = planned.sweep.id
-    ours = [one for one in store.load(results).measurements if report.is_ours(one)]
+    ours = [one for one in store.load(Measurement, results).results if report.is_ours(one)]
     measured = [one for one in ours if one.sweep == mark]
-    emulations = [one for one in store.load_emulations(results) if one.campaign == mark]
+    emulations = [one for one in store.load(Emulated, results).results if one.campaign == mark]
     consumers = dict.fromkeys(consumer for consumer, _ in planned.emulations)
     return code, tables.of(
         ours,
@@ -144,7 +144,7 @@ def _emulate(planned: Feeding, results: Path, tell: Callable[[str], None]) -> in
     )
     try:
         for one in progress.track(found, "emulated accelerators", len(jobs)):
-            store.append_emulation(one, results)
+            store.append(one, results)
             statuses.append(one.status)
     except ReportedError as error:
         tell(f"{error}: {len(jobs) - len(statuses)} accelerators were not emulated")
@@ -160,7 +160,7 @@ def stored(results: Path) -> Account:
     Raises:
         InputError: If that is nothing.
     """
-    measured = [one for one in store.load(results).measurements if report.is_ours(one)]
+    measured = [one for one in store.load(Measurement, results).results if report.is_ours(one)]
     trios, emulations = tables.last(results, measured)
     if not trios:
         raise InputError(

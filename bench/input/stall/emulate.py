@@ -4,21 +4,18 @@ Nothing is computed and nothing is sent to a device: it says whether this host c
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import cycle
 from time import perf_counter, sleep
 
 from bench.machine import facts
 from bench.results.cell import NO_MODEL, Cell
-from bench.results.measurement import STATUSES, known, readable
+from bench.results.result import Result
 from bench.run import child, corrupt_input, step_under_test
 from bench.run.data_source import Source
 from bench.run.failures import InputError, ReportedError, RunFailed
 from flowers_core.errors import one_of
-
-# 1: consumer, pipeline, waits, machine, code (2026-11).
-FORMAT = 1
 
 ORIGINS = ("published", "measured")
 WARMUP_SECONDS = 1.0  # AUTOTUNE looks for its settings; as everywhere here, what comes before is thrown away
@@ -61,67 +58,37 @@ class Consumer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Emulated:
+class Emulated(Result):
     """What one emulation gave.
 
     Attributes:
-        consumer: Fields of a `Consumer`.
+        consumer: What it fed.
         pipeline: What fed it.
-        status: One of `measurement.STATUSES`.
-        reason: Why, where the status is not `ok`.
         compute_seconds: What the steps should have taken, the first one left out.
         total_seconds: What they took with their waiting, likewise.
         wait_seconds: Waiting of each step, the first one left out.
         images_per_second: That reached the consumer, the first step left out.
         campaign: Marks those that belong together.
-        started: Date and time, ISO 8601 in UTC.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        data: Where the images came from, how many there are.
         machine: Fingerprint of the machine and its software: of the host that fed it.
-        code: Git state and digest of the code under test.
-        format: `FORMAT` when it was written.
     """
 
-    consumer: dict
+    KIND = "emulations"
+    FORMAT = 1  # consumer, pipeline, waits, machine, code (2026-11)
+
+    consumer: Consumer
     pipeline: str
-    status: str
-    reason: str = ""
     compute_seconds: float | None = None
     total_seconds: float | None = None
     wait_seconds: tuple[float, ...] = ()
     images_per_second: float | None = None
     campaign: str = ""
-    started: str = ""
     foreign_cpu_share: float | None = None
-    data: dict = field(default_factory=dict)
-    machine: dict = field(default_factory=dict)
-    code: dict = field(default_factory=dict)
-    format: int = FORMAT
-
-    def __post_init__(self):
-        one_of("status", self.status, STATUSES)
 
     @property
     def utilisation(self) -> float | None:
         """Accelerator utilisation as MLPerf Storage defines it: compute time / total time, without the first step."""
         return self.compute_seconds / self.total_seconds if self.total_seconds else None
-
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return asdict(self)
-
-
-def from_json(values: dict) -> Emulated:
-    """Reads what `Emulated.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what all have.
-    """
-    with readable("no emulation"):
-        given = known(values, Emulated, newest=FORMAT)
-        given["wait_seconds"] = tuple(given["wait_seconds"])
-        consumer = Consumer(**{**given["consumer"], "step_seconds": tuple(given["consumer"]["step_seconds"])})
-        return Emulated(**{**given, "consumer": asdict(consumer)})
 
 
 def run(
@@ -143,7 +110,7 @@ def run(
     place = {"machine": facts.fingerprint(), "code": facts.code(), "campaign": campaign}
     job = {"jobs": asked, "source": asdict(source), "seconds": seconds}
     for answer in child.answers("bench.input.stall.emulate", job, timeout=timeout):
-        yield from_json({**answer, **place})
+        yield Emulated.from_json({**answer, **place})
 
 
 def emulate(consumer: Consumer, pipeline: str, source: Source, *, seconds: float) -> Emulated:
@@ -151,7 +118,7 @@ def emulate(consumer: Consumer, pipeline: str, source: Source, *, seconds: float
     load, started = facts.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=consumer.batch_size, image_size=consumer.image_size)
     source = source.sized(cell.image_size)
-    given = {"consumer": asdict(consumer), "pipeline": pipeline, "started": started}
+    given = {"consumer": consumer, "pipeline": pipeline, "started": started}
     try:
         _check_memory(consumer)
         data = source.describe(cell.reads)

@@ -100,7 +100,7 @@ def emulated(found: Sequence[Emulated]) -> View:
         "AU: accelerator utilisation as MLPerf Storage defines it, compute time / total time without the first step; "
         f"fed from {FED:.0%}; published step times have waiting in them: the accelerator itself may eat more",
     ]
-    sources = dict.fromkeys(f"{one.consumer['accelerator']} {_model(one)}: {one.consumer['source']}" for one in found)
+    sources = dict.fromkeys(f"{one.consumer.accelerator} {_model(one)}: {one.consumer.source}" for one in found)
     notes += sources
     reasons: dict[str, list[str]] = {}
     for one in found:
@@ -113,13 +113,13 @@ def emulated(found: Sequence[Emulated]) -> View:
 
 
 def _model(one: Emulated) -> str:
-    return f"{one.consumer['model']} b{one.consumer['batch_size']}"
+    return f"{one.consumer.model} b{one.consumer.batch_size}"
 
 
 def _emulated_row(one: Emulated) -> tuple[str, ...]:
     consumer = one.consumer
-    wants = consumer["batch_size"] * len(consumer["step_seconds"]) / sum(consumer["step_seconds"])
-    named = f"emulated {consumer['accelerator']}", _model(one), one.pipeline
+    wants = consumer.images_per_second
+    named = f"emulated {consumer.accelerator}", _model(one), one.pipeline
     if one.status != "ok":
         return (*named, one.status, format.rate(wants), "", "")
     fed = "yes" if one.utilisation >= FED else "no"

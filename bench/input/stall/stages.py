@@ -11,15 +11,12 @@ from time import perf_counter, process_time
 
 from bench.input.stall import autotune, page_cache
 from bench.machine import facts
-from bench.results.measurement import STATUSES, known, readable
+from bench.results.result import Result
 from bench.run import child
 from bench.run.data_source import Source
 from flowers_core.data import manifest
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
-
-# 1: costs of stages, cold and warm reads, what AUTOTUNE chose, machine, code (2026-11).
-FORMAT = 1
 
 OVERHEAD = "tf.data"  # an element through a map that does nothing
 STAGES = {
@@ -40,13 +37,11 @@ IMAGE_SIZE = 192  # to which photos are cut
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stages:
+class Stages(Result):
     """What the stages of one kind of data cost.
 
     Attributes:
         kind: `photos` or `records`.
-        status: One of `measurement.STATUSES`.
-        reason: Why, where the status is not `ok`.
         image_size: Side of the images in pixels that come out.
         images: That a pass reads.
         rounds: Of each prefix.
@@ -55,33 +50,24 @@ class Stages:
         reading: Reading alone with the page cache `warm` and `cold`: `wall_seconds` and `cpu_seconds` an image, with
             `low` and `high` of the wall; and `eviction`, see `page_cache.Eviction`. No `cold` where it cannot be had.
         autotune: What AUTOTUNE chose in each pipeline of this kind, see `autotune.choices`; a text says why not.
-        started: Date and time, ISO 8601 in UTC.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        data: Where the images came from, how many there are.
-        machine: Fingerprint of the machine and its software.
-        code: Git state and digest of the code under test.
-        format: `FORMAT` when it was written.
     """
 
+    KIND = "stages"
+    FORMAT = 1  # costs of stages, cold and warm reads, what AUTOTUNE chose, machine, code (2026-11)
+
     kind: str
-    status: str = "ok"
-    reason: str = ""
     image_size: int = 0
     images: int = 0
     rounds: int = 0
     cpu_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     reading: dict = field(default_factory=dict)
     autotune: dict = field(default_factory=dict)
-    started: str = ""
     foreign_cpu_share: float | None = None
-    data: dict = field(default_factory=dict)
-    machine: dict = field(default_factory=dict)
-    code: dict = field(default_factory=dict)
-    format: int = FORMAT
 
     def __post_init__(self):
         one_of("kind", self.kind, STAGES)
-        one_of("status", self.status, STATUSES)
+        super().__post_init__()
 
     def at(self, image_size: int) -> float:
         """CPU seconds an image at another size, computed: what grows by pixels grows by them; nothing is augmented."""
@@ -91,20 +77,6 @@ class Stages:
             for stage, one in self.cpu_seconds.items()
             if stage != "augment"
         )
-
-    def to_json(self) -> dict:
-        """Plain values; `from_json` is the way back."""
-        return asdict(self)
-
-
-def from_json(values: dict) -> Stages:
-    """Reads what `Stages.to_json` gave.
-
-    Raises:
-        InputError: If a newer program wrote it, or if it lacks what all have.
-    """
-    with readable("no stages"):
-        return Stages(**known(values, Stages, newest=FORMAT))
 
 
 def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float) -> Iterator[Stages]:
@@ -116,7 +88,7 @@ def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float)
     place = {"machine": facts.fingerprint(), "code": facts.code()}
     job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}
     for answer in child.answers("bench.input.stall.stages", job, timeout=timeout):
-        yield from_json({**answer, **place})
+        yield Stages.from_json({**answer, **place})
 
 
 def measure(kind: str, source: Source, *, seconds: float) -> Stages:

@@ -9,7 +9,7 @@ from bench.input.stall.emulate import Consumer, Emulated
 from bench.input.stall.planner import Plan, Provider
 from bench.input.stall.stages import Stages
 from bench.input.stall.three_runs import Trio
-from bench.results import store, summary, table
+from bench.results import result, store, summary, table
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
 from bench.results.table import View
@@ -79,7 +79,8 @@ def of(
     summaries = _latest(summary.by_cell(measurements))
     found = planner.providers(summaries)
     machine = measurements[-1].machine if measurements else {}
-    stages = {kind: one for (place, kind), one in store.load_stages(results).items() if place == machine.get("id")}
+    kept = [one for one in store.load(Stages, results).results if one.machine.get("id") == machine.get("id")]
+    stages = result.latest(kept, lambda one: one.kind)
     memory = machine.get("memory_bytes") or 0
     return Account(
         trios=tuple(trios),
@@ -103,8 +104,8 @@ def _latest(summaries: Iterable[Summary]) -> list[Summary]:
 def last(results: Path, measurements: Sequence[Measurement]) -> tuple[list[Trio], list[Emulated]]:
     """The latest verdicts that measurements allow, and the latest emulation of each on their machines."""
     places = {one.machine.get("id") for one in measurements}
-    kept = [one for one in store.load_emulations(results) if one.machine.get("id") in places]
-    newest = {(str(one.consumer), one.pipeline): one for one in sorted(kept, key=lambda one: one.started)}
+    kept = [one for one in store.load(Emulated, results).results if one.machine.get("id") in places]
+    newest = result.latest(kept, lambda one: (one.consumer, one.pipeline))
     return three_runs.latest(three_runs.trios(measurements)), list(newest.values())
 
 

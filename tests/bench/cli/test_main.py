@@ -13,8 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli import main as bench_cli
+from bench.compare.pair_result import PairResult
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
+from bench.results.measurement import Measurement
 from bench.run import matrix
 from flowers_core.cli import main as core_cli
 
@@ -59,7 +61,7 @@ def test_measure_stores_and_prints(tmp_path):
     done = run("bench", "measure", *SMALL, "--results", tmp_path)
 
     assert (done.returncode, "images/s" in done.stdout) == (0, True), done.stderr
-    assert [one.status for one in store.load(tmp_path).measurements] == ["ok"]
+    assert [one.status for one in store.load(Measurement, tmp_path).results] == ["ok"]
 
 
 def test_json_is_all_that_is_printed(tmp_path):
@@ -169,21 +171,21 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, blow):
     command = [sys.executable, "-m", "bench", "sweep", *three, "--results", str(tmp_path)]
     sweep = subprocess.Popen(command, cwd="/", stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not store.load(tmp_path).measurements and time.monotonic() < deadline:
+    while not store.load(Measurement, tmp_path).results and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(0.5)
     sweep.send_signal(blow)
     _, said = sweep.communicate(timeout=60)
-    before = store.load(tmp_path)
+    before = store.load(Measurement, tmp_path)
     done = run("bench", "sweep", "--resume", "--results", tmp_path)
-    after = store.load(tmp_path)
+    after = store.load(Measurement, tmp_path)
 
     assert sweep.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
     assert "Traceback" not in said
-    assert 1 <= len(before.measurements) < 3
+    assert 1 <= len(before.results) < 3
     assert done.returncode == 0, done.stderr
-    assert after.measurements[: len(before.measurements)] == before.measurements
-    assert [one.round for one in after.measurements] == [0, 1, 2]
+    assert after.results[: len(before.results)] == before.results
+    assert [one.round for one in after.results] == [0, 1, 2]
 
 
 def test_tables_and_page_come_from_the_store(tmp_path):
@@ -221,7 +223,7 @@ def test_an_axis_is_compared_in_live_pairs(tmp_path):
 
     assert (done.returncode, row["verdict"]) == (1, "slower"), done.stderr
     assert row["clocks"]["wall"]["ratio"] > 2
-    assert len(store.load_units(tmp_path)) == row["units"] >= 4
+    assert len(store.load(PairResult, tmp_path).results) == row["units"] >= 4
 
 
 def test_an_interrupted_comparison_keeps_its_units(tmp_path):
@@ -230,7 +232,7 @@ def test_an_interrupted_comparison_keeps_its_units(tmp_path):
     command = [sys.executable, "-m", "bench", "compare", *axis, "--results", str(tmp_path)]
     comparison = subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not store.load_units(tmp_path) and time.monotonic() < deadline:
+    while not store.load(PairResult, tmp_path).results and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(0.5)
     workers = psutil.Process(comparison.pid).children()
@@ -242,7 +244,7 @@ def test_an_interrupted_comparison_keeps_its_units(tmp_path):
     assert "inconclusive" in told
     assert "interrupted" in told
     assert "Traceback" not in said
-    assert store.load_units(tmp_path)
+    assert store.load(PairResult, tmp_path).results
     assert (len(workers), alive) == (2, [])
 
 

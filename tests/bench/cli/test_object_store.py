@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from bench.input.object_store.measure import Reading
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store as ledger
 
@@ -22,7 +23,7 @@ def test_disk_and_store_are_read_in_turns(command, tmp_path):
     """One round of one pipeline: two readings, of which the second asked a store; a table; exit 0."""
     few = ["--latency", "1ms", "--pipeline", "records_parallel", "--rounds", "1", "--seconds", "0.1"]
     done = subprocess.run([*command, *few], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-    disk, far = ledger.load_readings(tmp_path)
+    disk, far = ledger.load(Reading, tmp_path).results
 
     assert done.returncode == 0, done.stderr
     assert (disk.latency_seconds, far.latency_seconds) == (None, 0.001)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bench.compare import calibrate
+from bench.compare.pair_result import PairResult
 from bench.machine import facts as machine
 from bench.results import store
 from bench.results.cell import Cell
@@ -41,7 +42,7 @@ def test_each_cell_has_its_floor(tmp_path, recorder, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert code == 0
-    assert len(store.load_units(tmp_path)) == 12
+    assert len(store.load(PairResult, tmp_path).results) == 12
     assert {row["cell_id"] for row in rows} == {cell.id for cell in CELLS}
 
 

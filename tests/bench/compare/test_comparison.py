@@ -7,6 +7,7 @@ import pytest
 
 from bench.compare import comparison
 from bench.compare.comparison import VariantPair
+from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.compare.variant import Variant
 from bench.results import store
@@ -72,7 +73,7 @@ def test_units_are_stored_as_they_come(tmp_path, recorder):
     """What was measured is on the disk before the next unit begins."""
     seen = 0
     for trials in comparison.run([match()], tmp_path, rule=Rule(), record=recorder()):
-        assert len(store.load_units(tmp_path)) == len(trials[0].pairs) >= seen
+        assert len(store.load(PairResult, tmp_path).results) == len(trials[0].pairs) >= seen
         seen = len(trials[0].pairs)
 
     assert seen >= LOOKS[0]
@@ -123,7 +124,7 @@ def test_an_interrupted_comparison_has_partial_verdicts(tmp_path, recorder):
 
     assert (trials[0].verdict.word, trials[0].verdict.reason) == ("inconclusive", "interrupted")
     assert trials[0].verdict.estimates["wall"].ratio == pytest.approx(1.0, abs=0.05)
-    assert len(store.load_units(tmp_path)) == 3
+    assert len(store.load(PairResult, tmp_path).results) == 3
 
 
 def test_the_time_that_is_left_shrinks(tmp_path, recorder):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.compare import detectable, noise_floor, sequential_test
-from bench.compare.pair_result import Sample, Unit
+from bench.compare.pair_result import PairResult, Sample
 from bench.compare.sequential_test import Rule
 from bench.compare.variant import Variant
 from bench.results.cell import Cell
@@ -25,7 +25,7 @@ FLOOR = noise_floor.Floor(measured=STEP, units=24, wall_deviation=0.02, cpu_devi
 def unit(number=0, *, wall=0.0, cpu=0.0, cell=PIPELINE, planted=False, digest="d1", **others):
     """A unit whose candidate takes e^wall and e^cpu times as long, the same in every turn."""
     common = {"comparison": "calibration-1", "pair": f"pair {number}", "seconds": 12.0, "machine": HERE}
-    return Unit(
+    return PairResult(
         **{**common, "cell": cell.id, "started": f"2026-11-2{number % 8}T12:00:00+00:00", **others},
         base=Variant(name="base", cell=cell, code=CODE).facts(),
         candidate=Variant(name="candidate", cell=cell, code={**CODE, "digest": digest}).facts(),

@@ -2,6 +2,7 @@
 
 from bench.report import gather
 from bench.results import store, summary
+from bench.results.measurement import Measurement
 
 
 def test_the_latest_of_each_cell_is_shown(measured):
@@ -53,4 +54,4 @@ def test_an_empty_store_is_gathered(tmp_path):
     found = gather.gather(tmp_path)
 
     assert (found.summaries, found.compared, found.outcomes, found.history, found.damaged) == ((), (), (), None, ())
-    assert store.load(tmp_path).measurements == ()
+    assert store.load(Measurement, tmp_path).results == ()

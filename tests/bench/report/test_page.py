@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.input.loaders import registry
-from bench.input.loaders.result import Turns
+from bench.input.loaders.result import LoaderResult
 from bench.input.object_store import measure
 from bench.report import page
 from bench.results import store
-from bench.run.peak import Limits
+from bench.run.peak import Peak
 from bench.training import campaign
-from bench.training.run import Trained
+from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -58,24 +58,24 @@ def filled(tmp_path, measured, paired):
     ):
         store.append(one, tmp_path)
     peak = {"float32": {"value": 500.0}}
-    store.append_limits(Limits(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
+    store.append(Peak(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
     for _ in range(4):
-        store.append_unit(paired(1.001), tmp_path)
+        store.append(paired(1.001), tmp_path)
     data = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
     for lane in registry.LANES[:3]:
-        store.append_turns(
-            Turns(race="r", lane=lane.id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data), tmp_path
+        store.append(
+            LoaderResult(race="r", lane=lane.id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data), tmp_path
         )
     for latency in (None, 0.03):
         one = measured(model="none", pipeline="records_parallel", reason="")
-        store.append_reading(measure.Reading(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path)
+        store.append(measure.Reading(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path)
     rows = tuple(
         {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
         for n in (1, 2)
     )
     given = {"settings": {"batch_size": 4}, "history": rows, "images": 10, "machine": {"host": "lab", "cpu": HOSTILE}}
-    one = Trained(model="dense", way="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
-    store.append_training(one, tmp_path)
+    one = TrainingRun(model="dense", way="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
+    store.append(one, tmp_path)
     (tmp_path / "tables").mkdir(exist_ok=True)
     (tmp_path / "tables" / "regressions.json").write_text(json.dumps(HISTORY))
     return tmp_path

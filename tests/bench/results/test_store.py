@@ -8,8 +8,9 @@ import signal
 
 import pytest
 
+from bench.compare.pair_result import PairResult
 from bench.results import store
-from bench.results.measurement import FORMAT
+from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
 
 
@@ -19,12 +20,12 @@ def test_what_is_appended_is_loaded(tmp_path, measured):
     for one in some:
         store.append(one, tmp_path)
 
-    assert store.load(tmp_path) == store.Loaded(measurements=tuple(some), damaged=())
+    assert store.load(Measurement, tmp_path) == store.Loaded(results=tuple(some), damaged=())
 
 
 def test_an_absent_store_is_empty(tmp_path):
     """Nothing measured yet is no error."""
-    assert store.load(tmp_path / "none") == store.Loaded(measurements=(), damaged=())
+    assert store.load(Measurement, tmp_path / "none") == store.Loaded(results=(), damaged=())
 
 
 def test_each_machine_has_its_file(tmp_path, measured):
@@ -32,7 +33,17 @@ def test_each_machine_has_its_file(tmp_path, measured):
     path = store.append(measured(machine={"host": "../../a b"}), tmp_path)
 
     assert path == tmp_path / "measurements" / ".._.._a_b.jsonl"
-    assert store.load(tmp_path).measurements
+    assert store.load(Measurement, tmp_path).results
+
+
+def test_former_folders_are_read(tmp_path, paired):
+    """Results that an older program kept in a folder of another name are found before today's."""
+    old, new = (paired(ratio, base_seconds=0.125) for ratio in (1.5, 1.25))
+    path = store.append(old, tmp_path)
+    path.parent.rename(tmp_path / "units")
+    store.append(new, tmp_path)
+
+    assert store.load(PairResult, tmp_path).results == (old, new)
 
 
 def test_a_half_written_last_line_is_survived(tmp_path, measured):
@@ -42,9 +53,9 @@ def test_a_half_written_last_line_is_survived(tmp_path, measured):
     with path.open("ab") as file:
         file.write(line[: len(line) // 2])
     store.append(measured(model="convnet"), tmp_path)
-    loaded = store.load(tmp_path)
+    loaded = store.load(Measurement, tmp_path)
 
-    assert [one.cell.model for one in loaded.measurements] == ["dense", "convnet"]
+    assert [one.cell.model for one in loaded.results] == ["dense", "convnet"]
     assert len(loaded.damaged) == 1
     assert loaded.damaged[0].startswith("lab.jsonl:2: ")
 
@@ -52,11 +63,11 @@ def test_a_half_written_last_line_is_survived(tmp_path, measured):
 def test_a_newer_format_is_named_and_left_alone(tmp_path, measured):
     """A line of a newer program is not lost: it stays in the file and is told."""
     path = store.append(measured(), tmp_path)
-    newer = {**json.loads(path.read_text()), "format": FORMAT + 1}
+    newer = {**json.loads(path.read_text()), "format": Measurement.FORMAT + 1}
     path.write_text(path.read_text() + json.dumps(newer) + "\n")
 
-    assert len(store.load(tmp_path).measurements) == 1
-    assert "format" in store.load(tmp_path).damaged[0]
+    assert len(store.load(Measurement, tmp_path).results) == 1
+    assert "format" in store.load(Measurement, tmp_path).damaged[0]
 
 
 def test_bytes_that_are_no_text_are_survived(tmp_path, measured):
@@ -64,7 +75,7 @@ def test_bytes_that_are_no_text_are_survived(tmp_path, measured):
     path = store.append(measured(), tmp_path)
     path.write_bytes(b"\xff\xfe\x00garbage\n" + path.read_bytes())
 
-    assert len(store.load(tmp_path).measurements) == 1
+    assert len(store.load(Measurement, tmp_path).results) == 1
 
 
 def _append_many(arguments):
@@ -79,7 +90,7 @@ def test_two_writers_do_not_mix_their_lines(tmp_path, measured):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         pool.map(_append_many, [(long, tmp_path, 40)] * 2)
 
-    assert store.load(tmp_path) == store.Loaded(measurements=(long,) * 80, damaged=())
+    assert store.load(Measurement, tmp_path) == store.Loaded(results=(long,) * 80, damaged=())
 
 
 def _append_beyond(arguments):

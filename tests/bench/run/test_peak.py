@@ -1,12 +1,8 @@
 """What a machine could do at most."""
 
-import json
-
 import pytest
 
-from bench.results import store
 from bench.run import peak
-from bench.run.peak import Limits
 from flowers_core.errors import RunFailed
 
 
@@ -27,17 +23,6 @@ def test_the_rate_is_amount_by_time(monkeypatch):
     assert peak._limit(lambda: None, 10.0, "GFLOP/s") == peak.Limit(
         value=5.0, low=5.0, high=5.0, rounds=peak.ROUNDS, unit="GFLOP/s"
     )
-
-
-def test_the_last_of_each_machine_counts(tmp_path):
-    """What is stored comes back, by machine."""
-    for day, value in (("2026-11-24", 100.0), ("2026-11-25", 120.0)):
-        one = Limits(limits={"float32": {"value": value}}, started=day, machine={"id": "a", "host": "lab"})
-        path = store.append_limits(one, tmp_path)
-    line = json.loads(path.read_text().splitlines()[0])
-    path.write_text(path.read_text() + json.dumps({**line, "format": 99, "started": "2027"}) + "\n{half")
-
-    assert store.load_limits(tmp_path)["a"].limits == {"float32": {"value": 120.0}}
 
 
 def test_a_process_that_dies_is_told(monkeypatch):

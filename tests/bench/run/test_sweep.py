@@ -8,6 +8,7 @@ from bench.input.stall import three_runs
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 from bench.run import sweep
 from bench.run.data_source import Source
 from flowers_core.errors import InputError
@@ -60,7 +61,7 @@ def test_each_measurement_is_stored_before_the_next_begins(tmp_path, planned, me
     """What was finished is in the store while the sweep still runs."""
     lab = FakeLab(measured)
     counts = [
-        len(store.load(tmp_path).measurements)
+        len(store.load(Measurement, tmp_path).results)
         for _ in sweep.run(planned, tmp_path, limits=sweep.Limits(), now=lab.clock, measure=lab.measure)
     ]
 
@@ -75,7 +76,7 @@ def test_resume_measures_only_what_is_left(tmp_path, planned, measured):
         next(running)
     running.close()
     run(sweep.resume(tmp_path), tmp_path, lab)
-    stored = store.load(tmp_path).measurements
+    stored = store.load(Measurement, tmp_path).results
 
     assert sorted((one.round, one.cell.id) for one in stored) == sorted(
         (number, cell.id) for number in range(2) for cell in CELLS
@@ -93,7 +94,7 @@ def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measure
     run(planned, tmp_path, lab)
     again = begun(CELLS, tmp_path)
 
-    assert len(sweep.pending(again, store.load(tmp_path).measurements)) == 3
+    assert len(sweep.pending(again, store.load(Measurement, tmp_path).results)) == 3
 
 
 def test_other_code_cannot_be_resumed(tmp_path, planned, monkeypatch):
@@ -138,7 +139,7 @@ def test_earlier_durations_make_the_estimate(tmp_path, planned, measured):
     """A cell is expected to take what it took, one like it what that took, an unknown one a stated default."""
     lab = FakeLab(measured, seconds=42.0)
     run(planned, tmp_path, lab)
-    stored = store.load(tmp_path).measurements
+    stored = store.load(Measurement, tmp_path).results
 
     assert sweep.expected_seconds(CELLS[0], stored) == 42.0
     assert sweep.expected_seconds(Cell(model="dense", precision="mixed_bfloat16"), stored) == 42.0
@@ -156,7 +157,7 @@ def test_a_cell_that_the_budget_ended_is_left_for_later(tmp_path, planned, measu
     done = run(planned, tmp_path, lab, budget_seconds=15)
 
     assert done == [(cell, None) for cell in CELLS * 2]
-    assert store.load(tmp_path).measurements == ()
+    assert store.load(Measurement, tmp_path).results == ()
 
 
 def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
@@ -165,7 +166,7 @@ def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
     run(sweep.Sweep(cells=(Cell(model="xception"),)), tmp_path, lab)
 
     assert sweep.resume(tmp_path) == planned
-    assert store.load(tmp_path).measurements[0].sweep == ""
+    assert store.load(Measurement, tmp_path).results[0].sweep == ""
 
 
 def test_a_plan_of_another_shape_is_damaged(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.training.run import Trained
+from bench.training.run import TrainingRun
 
 
 @pytest.fixture
@@ -30,6 +30,6 @@ def trained():
             "machine": {"host": "lab", "cpu": "Test CPU", "usable_cores": 2, "packages": {"keras": "3.15.1"}},
             "code": {"commit": "c0ffee00", "dirty": False},
         }
-        return Trained(model=model, way=way, seed=seed, **{**given, **fields})
+        return TrainingRun(model=model, way=way, seed=seed, **{**given, **fields})
 
     return make

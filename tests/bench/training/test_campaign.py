@@ -6,6 +6,7 @@ import pytest
 
 from bench.results import store
 from bench.training import campaign
+from bench.training.run import TrainingRun
 
 
 def plan(**asked):
@@ -58,19 +59,19 @@ def test_a_model_counts_with_the_code_that_trained_it_last(trained, tmp_path):
     older, newer = {"digest": "old"}, {"digest": "new"}
     for number, (model, code) in enumerate((("convnet", older), ("convnet", newer), ("squeezenet", older))):
         one = trained(model, code=code, campaign=str(number), started=f"2026-11-2{5 + number}T12:00:00+00:00")
-        store.append_training(one, tmp_path)
-    store.append_training(trained("xception", code=newer, machine={"host": "lab", "id": "other"}), tmp_path)
+        store.append(one, tmp_path)
+    store.append(trained("xception", code=newer, machine={"host": "lab", "id": "other"}), tmp_path)
 
     assert [(one.model, one.code) for one in campaign.latest(tmp_path)] == [("convnet", newer), ("squeezenet", older)]
 
 
 def test_lines_of_a_newer_program_are_left_out(trained, tmp_path):
     """They are not misread."""
-    path = store.append_training(trained(), tmp_path)
+    path = store.append(trained(), tmp_path)
     line = json.loads(path.read_text())
     path.write_text(json.dumps({**line, "format": 99}) + "\n" + json.dumps(line) + "\n{\n")
 
-    assert len(store.load_trainings(tmp_path)) == 1
+    assert len(store.load(TrainingRun, tmp_path).results) == 1
 
 
 def test_a_seed_counts_once(trained, tmp_path):
@@ -78,6 +79,6 @@ def test_a_seed_counts_once(trained, tmp_path):
     for campaign_name, day in (("first", 24), ("second", 25)):
         for seed in (1, 2):
             one = trained(seed=seed, campaign=campaign_name, started=f"2026-11-{day}T12:00:00+00:00")
-            store.append_training(one, tmp_path)
+            store.append(one, tmp_path)
 
     assert [(one.campaign, one.seed) for one in campaign.latest(tmp_path)] == [("second", 1), ("second", 2)]

@@ -42,7 +42,7 @@ def test_a_real_training_gives_its_history(tmp_path):
     assert one.process_seconds > one.history[-1]["elapsed_seconds"]
     assert 0 <= one.foreign_cpu_share <= 1
     assert one.machine["id"]
-    assert run.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert run.TrainingRun.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
 def test_a_training_that_lasts_too_long_is_ended(synthetic_records):

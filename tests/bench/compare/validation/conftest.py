@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.compare.pair_result import Sample, Unit
+from bench.compare.pair_result import PairResult, Sample
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def recorded():
                 )
             facts = {"cell": {"model": "dense"}, "digest": "d1", "environment": {}, "commit": "c" * 40}
             units.append(
-                Unit(
+                PairResult(
                     **{
                         "comparison": comparison,
                         "pair": f"{comparison} {number}",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bench.compare.pair_result import PairResult
 from bench.compare.validation import demonstration
 from bench.compare.validation import record as recording
 from bench.results import store
@@ -30,7 +31,7 @@ def pairs(monkeypatch, paired):
 def test_units_are_recorded_for_each_plant(tmp_path, pairs):
     """A pair gives a unit of every case that was asked for, and of none planted; all are stored."""
     demonstration.record(tmp_path, Source(), seconds=0.5, load_share=0, kinds=("sleep",))
-    units = store.load_units(tmp_path)
+    units = store.load(PairResult, tmp_path).results
 
     assert pairs[0] == ["none", "sleep"]
     assert [unit.plant["kind"] for unit in units[:2]] == ["none", "sleep"]
@@ -40,7 +41,7 @@ def test_units_are_recorded_for_each_plant(tmp_path, pairs):
 def test_a_store_is_judged_and_its_table_kept(tmp_path, recorded, capsys):
     """The figures are printed for a program, and kept as Markdown."""
     for unit in [*recorded(12), *recorded(12, wall=1.1, cpu=1.1, plant=("compute", 0.1))]:
-        store.append_unit(unit, tmp_path)
+        store.append(unit, tmp_path)
     demonstration.show(tmp_path, as_json=True)
 
     assert json.loads(capsys.readouterr().out)["together"]

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.input.data_service.reader import Task
-from bench.input.data_service.result import Served
+from bench.input.data_service.result import DataServiceResult
 
 MACHINE = {"id": "0123456789ab", "host": "lab", "cpu": "Test CPU", "usable_cores": 2, "memory_bytes": 2**33}
 
@@ -17,6 +17,6 @@ def served():
         timed = {"images_per_step": rate, "step_seconds": (1.0, 1.0), "images": 100, "cpu_seconds": {"reader": cpu}}
         values = {"campaign": "c", "workers": 0, "status": "ok", "seconds": 2.0, "started": "2026-11-25T12:00:00+00:00"}
         values |= {"data": {"photos": "synthetic", "images": 20, "classes": 5}, "machine": MACHINE}
-        return Served(task=made, **{**values, **(timed if rate else {}), **fields})
+        return DataServiceResult(task=made, **{**values, **(timed if rate else {}), **fields})
 
     return make

@@ -6,6 +6,7 @@ import pytest
 
 from bench.input.data_service import campaign
 from bench.input.data_service.campaign import Plan
+from bench.input.data_service.result import DataServiceResult
 from bench.results import store
 from flowers_core.errors import InputError
 
@@ -60,7 +61,7 @@ def test_all_is_stored_as_it_ends(tmp_path):
     found = []
     for one in campaign.run(asked, tmp_path):
         found.append(one)
-        assert store.load_served(tmp_path) == tuple(found)
+        assert store.load(DataServiceResult, tmp_path).results == tuple(found)
 
     assert len(found) == campaign.count(asked)
     assert len({one.campaign for one in found}) == 1

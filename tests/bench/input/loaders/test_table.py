@@ -7,7 +7,7 @@ import pytest
 from rich import console
 
 from bench.input.loaders import table
-from bench.input.loaders.result import Turns
+from bench.input.loaders.result import LoaderResult
 
 DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 
@@ -18,7 +18,7 @@ def turns():
 
     def one(name, *rates, race="2", **more):
         cpu = tuple(1 / rate for rate in rates)
-        return Turns(race=race, lane=f"records/{name}", rates=rates, cpu_seconds=cpu, data=DATA, **more)
+        return LoaderResult(race=race, lane=f"records/{name}", rates=rates, cpu_seconds=cpu, data=DATA, **more)
 
     return [
         one("decode", 1.0, race="1"),

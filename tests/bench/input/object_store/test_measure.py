@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bench.input.object_store import measure as reading
+from bench.input.object_store.measure import Reading
 from bench.input.object_store.network import Conditions
 from bench.results import store as ledger
 from bench.run.data_source import Source
@@ -51,11 +52,11 @@ def test_a_disk_is_read_as_it_is(source, measured):
 def test_a_reading_comes_back_from_the_ledger(tmp_path, measured):
     """What is stored is what was taken; damaged and newer lines are left out."""
     one = reading.Reading(measurement=measured(), campaign="c", latency_seconds=0.03, requests={"read": 3}, round=1)
-    path = ledger.append_reading(one, tmp_path)
+    path = ledger.append(one, tmp_path)
     line = json.loads(path.read_text())
     path.write_text(path.read_text() + json.dumps({**line, "format": 99}) + "\n{half")
 
-    assert ledger.load_readings(tmp_path) == (one,)
+    assert ledger.load(Reading, tmp_path).results == (one,)
 
 
 @pytest.mark.parametrize(

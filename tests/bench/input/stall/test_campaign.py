@@ -3,7 +3,7 @@
 import pytest
 
 from bench.input.stall import campaign
-from bench.input.stall.emulate import Consumer
+from bench.input.stall.emulate import Consumer, Emulated
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
@@ -89,6 +89,6 @@ def test_accelerators_are_emulated_without_a_model_here(source, tmp_path):
     code, found = campaign.run(plan, tmp_path, tell=print)
 
     assert code == 0
-    assert found.emulations == store.load_emulations(tmp_path)
+    assert found.emulations == store.load(Emulated, tmp_path).results
     assert found.emulations[0].status == "ok"
     assert [one.eater.device for one in found.plans] == ["TPU"]

@@ -1,6 +1,6 @@
 """Plans, what-ifs and emulations as a user reads them."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from bench.input.stall import plan_table, planner, published
 from bench.input.stall.emulate import Emulated
@@ -21,7 +21,7 @@ def planned(rate, **fields):
 
 
 def emulated(**fields):
-    given = dict(consumer=asdict(CONSUMER), pipeline="records_parallel", status="ok")
+    given = dict(consumer=CONSUMER, pipeline="records_parallel", status="ok")
     return Emulated(**{**given, **fields})
 
 

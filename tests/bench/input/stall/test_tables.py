@@ -30,9 +30,9 @@ def test_the_latest_emulation_of_each_is_shown(tmp_path, three):
     """One that was run again replaces the older one; another machine's is left out."""
     measurements = three()
     place = measurements[0].machine
-    consumer = {**vars(published.CONSUMERS[0])}
+    consumer = published.CONSUMERS[0]
     for day, machine in (("2026-01-01", place), ("2026-01-02", place), ("2026-01-03", {**place, "id": "other"})):
-        store.append_emulation(
+        store.append(
             Emulated(consumer=consumer, pipeline="records_parallel", status="n/a", started=day, machine=machine),
             tmp_path,
         )

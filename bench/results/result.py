@@ -1,0 +1,81 @@
+"""The envelope of everything that the store keeps: when, where and of which code it was measured; JSON both ways."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, TypeVar
+
+from flowers_core.errors import InputError, one_of
+
+# n/a: it makes no sense, or is unavailable here. The others: it was tried and failed.
+STATUSES = ("ok", "n/a", "oom", "timeout", "crash", "error")
+
+Kind = TypeVar("Kind", bound="Result")
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What all kinds of results share; each is one line of JSON, flat, in a file of its machine.
+
+    A kind sets `KIND` and `FORMAT`, and `KEYS` where a field has another name in the code than on disk: lines that
+    were written years ago stay readable.
+
+    Attributes:
+        KIND: Folder of the store that holds it.
+        FORMAT: Goes up when lines change their meaning; a reader refuses newer ones.
+        KEYS: JSON keys by field, of those fields whose names differ from them.
+        status: One of `STATUSES`.
+        reason: Why, where the status is not `ok`.
+        started: Date and time, ISO 8601 in UTC.
+        data: Where the images came from, how many there are; empty where none were read.
+        machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
+        code: Git state and digest of the code under test, see `bench.machine.facts.code`.
+        format: `FORMAT` when it was written; 0 stands for today's.
+    """
+
+    KIND: ClassVar[str]
+    FORMAT: ClassVar[int] = 1
+    KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    status: str = "ok"
+    reason: str = ""
+    started: str = ""
+    data: dict = field(default_factory=dict)
+    machine: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
+    format: int = 0
+
+    def __post_init__(self):
+        one_of("status", self.status, STATUSES)
+        if not self.format:
+            object.__setattr__(self, "format", self.FORMAT)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives plain values for one line of the store; `from_json` is the way back."""
+        return {self.KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """Reads what `to_json` gave; fields that this program does not know are ignored.
+
+        Raises:
+            InputError: If a newer program wrote it, or if a field is missing or of another type.
+        """
+        import msgspec  # here, for measured processes only write
+
+        if not isinstance(values, dict) or type(values.get("format")) is not int:
+            raise InputError(f"not a {cls.__name__}: a JSON object with its `format` is expected")
+        if values["format"] > cls.FORMAT:
+            raise InputError(f"a {cls.__name__} of format {values['format']}; this program reads up to {cls.FORMAT}")
+        keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
+        known = {name: values[key] for name, key in keys.items() if key in values}
+        try:
+            return msgspec.convert(known, cls)
+        except (msgspec.ValidationError, ValueError, TypeError) as error:
+            raise InputError(f"not a {cls.__name__}: {error}") from error
+
+
+def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:
+    """The result of each key that was started last."""
+    return {key(result): result for result in sorted(results, key=lambda result: result.started)}
