@@ -127,7 +127,7 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
     def train(job, *, timeout):
         given = {"model": job.model, "way": job.way, "seed": job.seed, "campaign": job.campaign}
         assert timeout == time_to_accuracy.TimeToAccuracy.timeout
-        return run.Trained(**given, status="ok", history=rows, images=100, data={"photos": "synthetic"})
+        return run.TrainingRun(**given, status="ok", history=rows, images=100, data={"photos": "synthetic"})
 
     monkeypatch.setattr(time_to_accuracy.run, "train", train)
     given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
