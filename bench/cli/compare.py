@@ -108,7 +108,9 @@ def compare(*, base, candidate, axis, allow_mismatch, json, **how) -> None:
     _check_sides(base, candidate, axis)
     context = click.get_current_context()
     if not axis and _are_stored(base, candidate):
-        context.exit(_stored(base, candidate, allow_mismatch=allow_mismatch, margin=how["min_effect"], as_json=json))
+        context.exit(
+            _stored(base, candidate, allow_mismatch=allow_mismatch, min_effect=how["min_effect"], as_json=json)
+        )
     standings, _, _ = _compared(base, candidate, axis=axis, json=json, **how)
     context.exit(progress.exit_code(standings))
 
@@ -128,17 +130,16 @@ def _are_stored(*names: str) -> bool:
     return all(Path(name).exists() for name in names) or any(name.endswith(".jsonl") for name in names)
 
 
-def _stored(base, candidate, *, allow_mismatch: bool, margin: float, as_json: bool) -> int:
+def _stored(base, candidate, *, allow_mismatch: bool, min_effect: float, as_json: bool) -> int:
     """Compares stored sets and prints the table."""
     from bench.compare import differences, stored, stored_table
-    from bench.compare.sequential_test import Rule
 
     both = [stored.load(Path(path), tell=options.tell) for path in (base, candidate)]
     others = differences.other_packages(*both)
     if others:
         more = f" and {len(others) - MOST_PACKAGES} more" if len(others) > MOST_PACKAGES else ""
         options.tell(f"other packages differ (base, candidate): {'; '.join(others[:MOST_PACKAGES])}{more}")
-    rows = stored.compare(*both, margin=Rule.for_effect(margin).margin, allow_mismatch=allow_mismatch)
+    rows = stored.compare(*both, min_effect=min_effect, allow_mismatch=allow_mismatch)
     options.show_rows(stored_table.to_json(rows), stored_table.show, rows, json=as_json)
     return stored.exit_code(rows)
 

@@ -1,7 +1,8 @@
-"""Units -> slower, same, faster or inconclusive: a sequential test over process pairs, on two clocks.
+"""Decides whether a candidate is slower, the same or faster: the one rule for live pairs, stored sets and validation.
 
-Each unit gives one number a clock: the logarithm of candidate over base. They are tested against no difference at
-fixed looks, so that a clear case ends early, at a level that allows for looking more than once. CPU seconds are
+A pair of processes gives one number a clock: the logarithm of candidate over base. These are tested against no
+difference at fixed looks, so that a clear case ends early, at a level that allows for looking more than once. Stored
+sets have no pairs: their processes are tested once, by Welch's test on the logarithms of their medians. CPU seconds are
 several times steadier on a CPU, but do not see waiting or lost parallelism; wall time sees everything. Both are
 tested; where both speak, the wall clock decides, for it is what a user waits for.
 """
@@ -9,6 +10,7 @@ tested; where both speak, the wall clock decides, for it is what a user waits fo
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.compare.pair_result import CLOCKS, PairResult
 from bench.results.cell import Cell
@@ -17,6 +19,10 @@ from bench.results.cell import Cell
 # come to together is 4.5 times the level of one): half of the 1 % that is promised, for noise is never quite normal.
 LOOKS = (4, 6, 8, 12, 16, 24)
 LOOK_LEVEL = 0.001
+SINGLE_LOOK_LEVEL = 4.5 * LOOK_LEVEL  # as many false alarms where there is but one look
+
+MIN_SPREAD = 0.001  # processes that agree better do so by chance
+MIN_PROCESSES = 3  # a side, for Welch's test: two make intervals from 0.0004 to 3,000
 
 TRIM = 0.25  # of the turns of a unit at either end: a disturbed turn does not count, and none is chosen by hand
 CONFIDENCE = 0.95
@@ -31,41 +37,43 @@ class Rule:
 
     Attributes:
         margin: On the deciding clock `same` means that the 90 % interval lies inside ±margin.
-        wall_margin: The same for the wall clock where CPU seconds decide: it is noisier, and what it alone can see
-            (waiting, lost parallelism) is large.
+        wall_margin: The same for the wall clock where CPU seconds decide as well: it is noisier, and what it alone
+            can see (waiting, lost parallelism) is large.
         cells: How many cells are tested together: the level is shared among them and their clocks.
         clocks: `wall` and `cpu`, or `wall` alone on an accelerator, whose work no CPU second shows.
+        look_level: What p must be below at a look at one cell on one clock.
     """
 
     margin: float = 0.03
     wall_margin: float = 0.05
     cells: int = 1
     clocks: tuple[str, ...] = CLOCKS
+    look_level: float = LOOK_LEVEL
 
     @classmethod
-    def for_effect(cls, slowdown: float, **others) -> "Rule":
-        """The rule for finding a slowdown of this share.
+    def for_effect(cls, min_effect: float, **others: Any) -> "Rule":
+        """The rule for finding a slowdown of this share, the smallest that matters.
 
         Nothing that is `same` may hide it: at 5 % the margin is 3 %, at 2 % it is 1 %.
         """
-        return cls(margin=slowdown / 2 if slowdown < 0.05 else 0.6 * slowdown, **others)
+        return cls(margin=min_effect / 2 if min_effect < 0.05 else 0.6 * min_effect, **others)
 
     @property
     def level(self) -> float:
-        """What p must be below at a look."""
-        return LOOK_LEVEL / (self.cells * len(self.clocks))
+        """What p must be below at a look, shared among all cells and clocks."""
+        return self.look_level / (self.cells * len(self.clocks))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What the units say on one clock.
+    """What the pair results, or the processes of two sets, say on one clock.
 
     Attributes:
         ratio: Candidate over base; above 1 the candidate is slower.
         low: Lower end of the 95 % interval of the ratio.
         high: Its upper end.
-        deviation: Standard deviation of the units' logarithms: the noise of one unit.
-        p: Of the t test over units that the ratio is 1.
+        deviation: Standard deviation of their logarithms: the noise of one pair, or of one process.
+        p: Of the t-test that the ratio is 1.
         inner: The 90 % interval, for `same`.
     """
 
@@ -76,7 +84,7 @@ class Estimate:
     p: float
     inner: tuple[float, float]
 
-    def inside(self, margin: float) -> bool:
+    def is_inside(self, margin: float) -> bool:
         """Whether the 90 % interval lies within ±margin."""
         return 1 - margin < self.inner[0] and self.inner[1] < 1 + margin
 
@@ -88,8 +96,8 @@ class Verdict:
     Attributes:
         word: One of `WORDS`.
         clock: The clock that decided: `wall`, `cpu`, or both as `wall+cpu` for `same`; empty when inconclusive.
-        pairs: How many pair results it rests on.
-        estimates: By clock; empty with fewer than 2 units.
+        pairs: How many pair results it rests on; 0 for stored sets.
+        estimates: By clock; empty with fewer than 2 pair results.
         reason: Why it is inconclusive, or what a reader should know.
     """
 
@@ -121,7 +129,7 @@ def value(unit: PairResult, clock: str) -> float:
     pairs = zip(unit.step_seconds("base", clock), unit.step_seconds("candidate", clock), strict=True)
     logs = [math.log(candidate / base) for base, candidate in pairs]
     if clock == "cpu":
-        logs = [one - part for one, part in zip(logs, contention(unit, logs), strict=True)]
+        logs = [log - part for log, part in zip(logs, contention(unit, logs), strict=True)]
     return float(stats.trim_mean(logs, TRIM))
 
 
@@ -143,20 +151,45 @@ def contention(unit: PairResult, logs: Sequence[float]) -> list[float]:
     if not min(more) < 0 < max(more):
         return [0.0] * len(more)
     slope = stats.theilslopes(logs, more).slope
-    return [slope * one for one in more]
+    return [slope * share for share in more]
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """What at least 2 units say on one clock: the t test over them, its interval, and their scatter."""
-    # Student\'s distribution without what `scipy.stats` adds to it: a proof asks 100,000 times.
+    """What at least 2 pair results say on one clock: the t-test over them, its interval, and their scatter."""
+    mean, variance = _mean_and_variance(values)
+    return _estimate(mean, math.sqrt(variance / len(values)), len(values) - 1, deviation=math.sqrt(variance))
+
+
+def welch(base: Sequence[float], candidate: Sequence[float], *, extra_variance: float = 0.0) -> Estimate:
+    """What two sets of processes say on one clock, by Welch's test.
+
+    Args:
+        base: Logarithms of the median seconds of each process, at least `MIN_PROCESSES` of them.
+        candidate: Likewise.
+        extra_variance: Of the difference, beside what processes scatter: it is known, and costs no degree of freedom.
+    """
+    (mean, variance), (other_mean, other_variance) = map(_mean_and_variance, (base, candidate))
+    variance, other_variance = max(variance, MIN_SPREAD**2), max(other_variance, MIN_SPREAD**2)
+    parts = variance / len(base), other_variance / len(candidate)
+    total = sum(parts) + extra_variance
+    lost = parts[0] ** 2 / (len(base) - 1) + parts[1] ** 2 / (len(candidate) - 1)
+    freedom = min(total**2 / lost, 1e9)  # scipy gives no quantile for more
+    deviation = math.sqrt((variance + other_variance) / 2)
+    return _estimate(other_mean - mean, math.sqrt(total), freedom, deviation=deviation)
+
+
+def _mean_and_variance(values: Sequence[float]) -> tuple[float, float]:
+    mean = math.fsum(values) / len(values)
+    return mean, math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _estimate(mean: float, error: float, freedom: float, *, deviation: float) -> Estimate:
+    """The estimate of a mean logarithm with its standard error."""
+    # Student's distribution without what `scipy.stats` adds to it: a validation asks 100,000 times.
     from scipy import special
 
-    freedom = len(values) - 1
-    mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / freedom)
-    error = deviation / math.sqrt(len(values))
     outer, inner = (error * float(special.stdtrit(freedom, (1 + share) / 2)) for share in (CONFIDENCE, SAME_CONFIDENCE))
-    certain = 0.0 if mean else 1.0  # where made-up units are all alike
+    certain = 0.0 if mean else 1.0  # where made-up values are all alike
     return Estimate(
         ratio=math.exp(mean),
         low=math.exp(mean - outer),
@@ -167,22 +200,17 @@ def estimate(values: Sequence[float]) -> Estimate:
     )
 
 
-def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
-    """The verdict at one of the looks, or None where more units are needed.
+def decide(estimates: dict[str, Estimate], rule: Rule) -> tuple[str, str] | None:
+    """The word that estimates allow and the clock that decides; None where they allow none yet.
 
-    Args:
-        values: What each unit says, by clock.
-        rule: How sure the verdict must be.
+    `slower` and `faster` need a p below the level of the rule, on the wall clock first; `same` needs the intervals of
+    all clocks to lie inside their margins.
     """
-    count = len(values["wall"])
-    estimates = {clock: estimate(values[clock]) for clock in rule.clocks}
-    found = {"pairs": count, "estimates": estimates}
-    for clock in rule.clocks:  # wall first
-        one = estimates[clock]
-        if one.p < rule.level and not _contradicted(one, estimates["wall"]):
-            return Verdict(word="slower" if one.ratio > 1 else "faster", clock=clock, **found)
-    if all(estimates[clock].inside(_margin(clock, rule)) for clock in rule.clocks):
-        return Verdict(word="same", clock="+".join(sorted(rule.clocks)), **found)
+    for clock, clock_estimate in estimates.items():  # wall first
+        if clock_estimate.p < rule.level and not _is_contradicted(clock_estimate, estimates["wall"]):
+            return "slower" if clock_estimate.ratio > 1 else "faster", clock
+    if all(clock_estimate.is_inside(_margin(clock, rule)) for clock, clock_estimate in estimates.items()):
+        return "same", "+".join(sorted(estimates))
     return None
 
 
@@ -190,9 +218,24 @@ def _margin(clock: str, rule: Rule) -> float:
     return max(rule.margin, rule.wall_margin) if clock == "wall" and len(rule.clocks) > 1 else rule.margin
 
 
-def _contradicted(one: Estimate, wall: Estimate) -> bool:
+def _is_contradicted(estimate: Estimate, wall: Estimate) -> bool:
     """Whether the wall clock excludes what another clock says: more work may well be done in less time."""
-    return not wall.low <= one.ratio <= wall.high and (one.ratio > 1) != (wall.ratio > 1)
+    return not wall.low <= estimate.ratio <= wall.high and (estimate.ratio > 1) != (wall.ratio > 1)
+
+
+def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
+    """The verdict at one of the looks, or None where more pair results are needed.
+
+    Args:
+        values: What each pair says, by clock.
+        rule: How sure the verdict must be.
+    """
+    estimates = {clock: estimate(values[clock]) for clock in rule.clocks}
+    decision = decide(estimates, rule)
+    if decision is None:
+        return None
+    word, clock = decision
+    return Verdict(word=word, clock=clock, pairs=len(values["wall"]), estimates=estimates)
 
 
 def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
@@ -203,7 +246,7 @@ def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
     """
     count = len(values["wall"])
     for looked in (number for number in LOOKS if number <= count):
-        verdict = look({clock: some[:looked] for clock, some in values.items()}, rule)
+        verdict = look({clock: numbers[:looked] for clock, numbers in values.items()}, rule)
         if verdict:
             return verdict
     return partial(values, rule, f"undecided after {count} units") if count >= LOOKS[-1] else None
@@ -223,14 +266,16 @@ def holm(verdicts: Sequence[Verdict], rule: Rule) -> list[Verdict]:
     cells have been set aside. It never takes a verdict back.
     """
     tests = sorted(
-        (one.p, number, clock) for number, verdict in enumerate(verdicts) for clock, one in verdict.estimates.items()
+        (clock_estimate.p, number, clock)
+        for number, verdict in enumerate(verdicts)
+        for clock, clock_estimate in verdict.estimates.items()
     )
     changed = list(verdicts)
     for rank, (p, number, clock) in enumerate(tests):
-        if p >= LOOK_LEVEL / max(1, rule.cells * len(rule.clocks) - rank):
+        if p >= rule.look_level / max(1, rule.cells * len(rule.clocks) - rank):
             break
-        verdict, one = changed[number], verdicts[number].estimates[clock]
-        if verdict.word == "inconclusive" and not _contradicted(one, verdict.estimates["wall"]):
-            word = "slower" if one.ratio > 1 else "faster"
+        verdict, clock_estimate = changed[number], verdicts[number].estimates[clock]
+        if verdict.word == "inconclusive" and not _is_contradicted(clock_estimate, verdict.estimates["wall"]):
+            word = "slower" if clock_estimate.ratio > 1 else "faster"
             changed[number] = replace(verdict, word=word, clock=clock, reason="by Holm's later steps")
     return changed

@@ -1,27 +1,35 @@
-"""Two stored sets of measurements -> cell by cell a ratio and a verdict: slower, same, faster or inconclusive."""
+"""Compares two stored sets of measurements cell by cell, by the rule that live comparisons follow."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
 
-from bench.compare import ratios
+from bench.compare import sequential_test
 from bench.compare.differences import differences
 from bench.compare.partners import Pairs, pairs
-from bench.compare.ratios import Noise, Ratio, Side
+from bench.compare.sequential_test import MIN_PROCESSES, SINGLE_LOOK_LEVEL, Estimate, Rule, Verdict
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.format import ABSENT
 from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
 
-MARGIN = 0.03  # two sets are the same within it; the guide's margin for finding 5 %
+MIN_EFFECT = 0.05
 GAP_SECONDS = 3600  # a pause that makes two sessions of one
 
-CLOCKS = {"wall": "step_seconds", "cpu": "step_cpu_seconds"}
-WORDS = {"wall": "wall clock", "cpu": "CPU clock"}
+# Standard deviation of log seconds between two sessions of one machine and one code. Measured, see the guide: shared
+# machines differ by up to 20 % from day to day (20 % is the 95 % bound of a difference, 1.96 * sqrt(2) * sd, at 0.066)
+# and a process drifts by 6 to 9 % between two blocks of one hour.
+SESSION_SD = 0.07
+
+FIELDS = {"wall": "step_seconds", "cpu": "step_cpu_seconds"}
+
+Processes = list[tuple[str, float]]  # the session and the median seconds of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,49 +38,46 @@ class Row:
 
     Attributes:
         cell: Cell of base, or of candidate where base lacks it.
+        verdict: Its word is `n/a` where there is none, and its reason says why.
         over: In what candidate's cell differs throughout, e.g. `precision float32, mixed_bfloat16`; mostly empty.
         per: `image` or `step`: what the seconds are of.
-        base_seconds: Median over processes of each one's median wall seconds.
-        candidate_seconds: Likewise.
-        base_cpu_seconds: The same on the CPU clock.
-        candidate_cpu_seconds: Likewise.
-        ratio: Candidate over base on the wall clock, of geometric means over processes; below 1 is faster.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        cpu_ratio: Candidate over base on the CPU clock.
-        cpu_low: Lower end of its 95 % interval.
-        cpu_high: Upper end.
-        base_processes: Fresh processes that gave a figure.
-        candidate_processes: Likewise.
+        seconds: By clock, base's and candidate's: the median over processes of each one's median.
+        processes: How many fresh processes of base and of candidate gave a figure.
         session_sd: Standard deviation of a log figure between sessions that the intervals hold; 0 if measured together.
-        session_freedom: Degrees of freedom that the sets themselves gave to it; 0 where it is only stated.
-        verdict: `slower`, `faster`, `same`, `inconclusive` or `n/a`.
-        reason: Which clock decided, or why there is no verdict.
     """
 
     cell: Cell
+    verdict: Verdict
     over: str = ""
     per: str = "step"
-    base_seconds: float | None = None
-    candidate_seconds: float | None = None
-    base_cpu_seconds: float | None = None
-    candidate_cpu_seconds: float | None = None
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    cpu_ratio: float | None = None
-    cpu_low: float | None = None
-    cpu_high: float | None = None
-    base_processes: int = 0
-    candidate_processes: int = 0
+    seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    processes: tuple[int, int] = (0, 0)
     session_sd: float = 0.0
-    session_freedom: int = 0
-    verdict: str = "n/a"
-    reason: str = ""
+
+    def ratio(self, clock: str = "wall") -> float | None:
+        """Candidate over base: of geometric means over processes, or where these are too few, of medians."""
+        if clock in self.verdict.estimates:
+            return self.verdict.estimates[clock].ratio
+        return self.seconds[clock][1] / self.seconds[clock][0] if clock in self.seconds else None
 
     def to_json(self) -> dict:
-        """Plain values, flat but for the cell."""
-        return {"cell_id": self.cell.id, **asdict(self)}
+        """Plain values, flat but for the cell; those of the CPU clock begin with `cpu_`."""
+        values = {"cell_id": self.cell.id, "cell": asdict(self.cell), "over": self.over, "per": self.per}
+        for clock in FIELDS:
+            prefix = "" if clock == "wall" else f"{clock}_"
+            base, candidate = self.seconds.get(clock, (None, None))
+            estimate = self.verdict.estimates.get(clock)
+            values |= {f"base_{prefix}seconds": base, f"candidate_{prefix}seconds": candidate}
+            values |= {f"{prefix}ratio": self.ratio(clock)}
+            values |= {f"{prefix}{end}": getattr(estimate, end, None) for end in ("low", "high", "p")}
+        return values | {
+            "base_processes": self.processes[0],
+            "candidate_processes": self.processes[1],
+            "session_sd": self.session_sd,
+            "verdict": self.verdict.word,
+            "clock": self.verdict.clock,
+            "reason": self.verdict.reason,
+        }
 
 
 def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measurement]:
@@ -80,7 +85,7 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
 
     Args:
         path: Where it lies.
-        tell: Is told in a sentence of lines that were left out because they are damaged.
+        tell: Reports in a sentence lines that were left out because they are damaged.
 
     Raises:
         InputError: If nothing is there, nothing can be read, or a newer program wrote any of it.
@@ -106,179 +111,189 @@ def compare(
     base: Iterable[Measurement],
     candidate: Iterable[Measurement],
     *,
-    margin: float = MARGIN,
+    min_effect: float = MIN_EFFECT,
     allow_mismatch: bool = False,
 ) -> list[Row]:
     """Compares two sets cell by cell; cells without a partner or a figure have a row that says so.
 
-    Slower or faster is what the 99 % interval says on either clock, by Holm's method over all cells and clocks; the
-    same is what lies inside the margin with its 90 % interval on both. On an accelerator the wall clock alone decides.
+    The processes of a cell are compared by Welch's test on the logarithms of their medians, and the estimates decided
+    by `sequential_test`: the same levels and margins as for live pairs, with all cells and clocks tested together.
 
     Args:
-        base: Measurements of the one.
+        base: Measurements of one set.
         candidate: Of the other.
-        margin: The share within which two figures are the same.
+        min_effect: The smallest slowdown that matters, see `Rule.for_effect`.
         allow_mismatch: Whether to give figures, without a verdict, of sets that are no fair pair.
 
     Raises:
         InputError: If the sets differ in what matters and `allow_mismatch` is not given, or if no cell is in both.
     """
-    if not 0 < margin < 1:
-        raise InputError(f"`margin` must be a share between 0 and 1, e.g. 0.03. Received: margin={margin!r}")
+    if not 0 < min_effect < 1:
+        raise InputError(f"`min_effect` must be a share between 0 and 1, e.g. 0.05. Received: min_effect={min_effect}")
     base, candidate = list(base), list(candidate)
-    found = pairs(base, candidate)
-    said = _unlike(found, base, candidate)
-    if said and not allow_mismatch:
+    partners = pairs(base, candidate)
+    mismatch = _mismatch(partners, base, candidate)
+    if mismatch and not allow_mismatch:
         raise InputError(
-            f"No verdict, the sets differ in what matters (base, candidate): {'; '.join(said)}. "
+            f"No verdict, the sets differ in what matters (base, candidate): {'; '.join(mismatch)}. "
             "Measure both alike, or see the figures without a verdict by `--allow-mismatch`"
         )
-    sides = _sides(found, base, candidate)
-    common = {clock: ratios.noise(pair[clock] for pair in sides if all(pair[clock])) for clock in CLOCKS}
-    results = [
-        {clock: ratios.ratio(*pair[clock], common[clock]) for clock in CLOCKS if all(pair["wall"]) and all(pair[clock])}
-        for pair in sides
+    clocks = sequential_test.clocks(cell for pair in partners.both for cell in pair)
+    rule = Rule.for_effect(min_effect, cells=len(partners.both), clocks=clocks, look_level=SINGLE_LOOK_LEVEL)
+    processes = _processes(partners, base, candidate)
+    verdicts = [
+        _verdict(by_clock, rule) if by_clock else _no_verdict(_failure(pair, base, candidate))
+        for pair, by_clock in zip(partners.both, processes, strict=True)
     ]
-    rows = []
-    for pair, seconds, result, sure in zip(found.both, sides, results, _sure(found, results), strict=True):
-        if not result:
-            verdict, reason = ABSENT, _failure(pair, base, candidate)
-        else:
-            verdict, reason = (ABSENT, f"no verdict: {'; '.join(said)}") if said else _verdict(result, sure, margin)
-        figures = _figures(seconds, result, common["wall"]) if result else {}
-        names = {"cell": pair[0], "over": _over_words(found, pair), "per": _per(found, pair[0])}
-        rows.append(Row(**names, verdict=verdict, reason=reason, **figures))
-    rows += [Row(cell=cell, reason="candidate lacks it") for cell in found.only_base]
-    return rows + [Row(cell=cell, reason="base lacks it") for cell in found.only_candidate]
+    verdicts = sequential_test.holm(verdicts, rule)
+    rows = [
+        Row(
+            cell=pair[0],
+            verdict=_no_verdict(f"no verdict: {'; '.join(mismatch)}", verdict) if mismatch and by_clock else verdict,
+            over=_over_text(partners, pair),
+            per=_per(partners, pair[0]),
+            seconds={
+                clock: tuple(median(seconds for _, seconds in side) for side in sides)
+                for clock, sides in by_clock.items()
+            },
+            processes=tuple(map(len, by_clock["wall"])) if by_clock else (0, 0),
+            session_sd=SESSION_SD if by_clock and _apart(*by_clock["wall"]) else 0.0,
+        )
+        for pair, by_clock, verdict in zip(partners.both, processes, verdicts, strict=True)
+    ]
+    rows += [Row(cell=cell, verdict=_no_verdict("candidate lacks it")) for cell in partners.only_base]
+    return rows + [Row(cell=cell, verdict=_no_verdict("base lacks it")) for cell in partners.only_candidate]
 
 
 def exit_code(rows: Iterable[Row]) -> int:
     """0 nothing slower, 1 something slower, 3 no cell has a verdict; inconclusive is one, though it clears nobody."""
-    verdicts = {row.verdict for row in rows}
-    if "slower" in verdicts:
+    words = {row.verdict.word for row in rows}
+    if "slower" in words:
         return 1
-    return 3 if verdicts <= {ABSENT} else 0
+    return 3 if words <= {ABSENT} else 0
 
 
-def _unlike(found: Pairs, base: list[Measurement], candidate: list[Measurement]) -> list[str]:
+def _verdict(by_clock: dict[str, tuple[Processes, Processes]], rule: Rule) -> Verdict:
+    """The verdict on one cell."""
+    counts = tuple(map(len, by_clock["wall"]))
+    if min(counts) < MIN_PROCESSES:
+        reason = "too few processes ({} and {}): a verdict needs {} on both sides".format(*counts, MIN_PROCESSES)
+        return Verdict(word="inconclusive", estimates={}, reason=reason)
+    estimates = {clock: _estimate(*by_clock[clock]) for clock in FIELDS if clock in by_clock}
+    judged = {clock: estimates[clock] for clock in rule.clocks if clock in estimates}
+    decision = sequential_test.decide(judged, rule)
+    if decision is None:
+        reason = "neither sure nor within the margin; more processes and sessions narrow the intervals"
+        return Verdict(word="inconclusive", estimates=judged, reason=reason)
+    word, clock = decision
+    return Verdict(word=word, clock=clock, estimates=judged)
+
+
+def _no_verdict(reason: str, verdict: Verdict | None = None) -> Verdict:
+    return Verdict(word=ABSENT, estimates=verdict.estimates if verdict else {}, reason=reason)
+
+
+def _estimate(base: Processes, candidate: Processes) -> Estimate:
+    """What two sides say on one clock."""
+    sides = ([math.log(seconds) for _, seconds in side] for side in (base, candidate))
+    return sequential_test.welch(*sides, extra_variance=_apart(base, candidate) * SESSION_SD**2)
+
+
+def _apart(base: Processes, candidate: Processes) -> float:
+    """How often the variance between sessions is in the difference of two sides.
+
+    Each session weighs by its share of a side's processes. One that both sides share alike drifts for both: it cancels.
+    """
+    shares = []
+    for side in (base, candidate):
+        counts = Counter(session for session, _ in side)
+        shares.append({session: count / len(side) for session, count in counts.items()})
+    mine, other = shares
+    return sum((mine.get(session, 0.0) - other.get(session, 0.0)) ** 2 for session in {*mine, *other})
+
+
+def _mismatch(partners: Pairs, base: list[Measurement], candidate: list[Measurement]) -> list[str]:
     """What differs between the figures that have a partner."""
     mine, theirs = (
-        [one for one in side if one.status == "ok" and one.cell in {pair[number] for pair in found.both}]
+        [stored for stored in side if stored.status == "ok" and stored.cell in {pair[number] for pair in partners.both}]
         for number, side in enumerate((base, candidate))
     )
     return differences(mine, theirs) if mine and theirs else []
 
 
-def _sessions(base: list[Measurement], candidate: list[Measurement]) -> list[list[tuple[str, Measurement]]]:
+def _sessions(base: Sequence[Measurement], candidate: Sequence[Measurement]) -> list[list[tuple[str, Measurement]]]:
     """The measurements of each side with their sessions: one sweep, unless it paused; else what ran without a pause.
 
     Only a sweep takes turns between its cells, so only a sweep can be a session that both sides share.
     """
     runs: dict[tuple, list[tuple[float, int, Measurement]]] = {}
     for number, side in enumerate((base, candidate)):
-        for one in side:
-            run = one.machine.get("id"), one.sweep or f"side {number}"
-            runs.setdefault(run, []).append((_moment(one.started), number, one))
-    found, last = ([], []), 0.0
+        for measurement in side:
+            run = measurement.machine.get("id"), measurement.sweep or f"set {number}"
+            runs.setdefault(run, []).append((_moment(measurement.started), number, measurement))
+    by_side, last = ([], []), 0.0
     for run, members in runs.items():
         session = 0
-        for moment, number, one in sorted(members, key=itemgetter(0)):
+        for moment, number, measurement in sorted(members, key=itemgetter(0)):
             session += moment - last > GAP_SECONDS
-            found[number].append((f"{run} {session}", one))
+            by_side[number].append((f"{run} {session}", measurement))
             last = moment
-    return list(found)
+    return list(by_side)
 
 
 def _moment(started: str) -> float:
-    """Seconds since 1970; 0 where the record does not say."""
+    """Seconds since 1970; 0 where the measurement does not say."""
     try:
         return datetime.fromisoformat(started).timestamp()
     except ValueError:
         return 0.0
 
 
-def _sides(found: Pairs, base: list[Measurement], candidate: list[Measurement]) -> list[dict[str, tuple[Side, Side]]]:
-    """For each pair of cells and each clock the seconds of both sides' processes, by session."""
+def _processes(
+    partners: Pairs, base: Sequence[Measurement], candidate: Sequence[Measurement]
+) -> list[dict[str, tuple[Processes, Processes]]]:
+    """For each pair of cells and each clock the processes of both sides; empty where a side has no wall time."""
     sessions = _sessions(base, candidate)
-    return [
-        {
-            clock: tuple(_side(some, cell, field, _per(found, cell)) for some, cell in zip(sessions, pair, strict=True))
-            for clock, field in CLOCKS.items()
+    found = []
+    for pair in partners.both:
+        by_clock = {
+            clock: tuple(
+                _medians(side, cell, name, _per(partners, cell)) for side, cell in zip(sessions, pair, strict=True)
+            )
+            for clock, name in FIELDS.items()
         }
-        for pair in found.both
+        by_clock = {clock: sides for clock, sides in by_clock.items() if all(sides)}
+        found.append(by_clock if "wall" in by_clock else {})
+    return found
+
+
+def _medians(side: list[tuple[str, Measurement]], cell: Cell, name: str, per: str) -> Processes:
+    """The median seconds of each process of a cell, with its session; a clock that stood still gives none."""
+    medians = [
+        (session, median(getattr(stored, name)) / (stored.images_per_step if per == "image" else 1))
+        for session, stored in side
+        if stored.cell == cell and stored.status == "ok" and getattr(stored, name)
     ]
+    return [(session, seconds) for session, seconds in medians if seconds > 0]
 
 
-def _side(some: list[tuple[str, Measurement]], cell: Cell, field: str, per: str) -> Side:
-    """Median seconds of each process of a cell, by session; a clock that stood still gives none."""
-    side: Side = {}
-    for session, one in some:
-        if one.cell == cell and one.status == "ok" and getattr(one, field):
-            seconds = median(getattr(one, field)) / (one.images_per_step if per == "image" else 1)
-            if seconds > 0:
-                side.setdefault(session, []).append(seconds)
-    return side
-
-
-def _per(found: Pairs, cell: Cell) -> str:
+def _per(partners: Pairs, cell: Cell) -> str:
     """What seconds are of: a step only where a step is the same work on both sides."""
-    return "image" if cell.model == NO_MODEL or found.over == "batch_size" else "step"
+    return "image" if cell.model == NO_MODEL or partners.over == "batch_size" else "step"
 
 
-def _over_words(found: Pairs, pair: tuple[Cell, Cell]) -> str:
+def _over_text(partners: Pairs, pair: tuple[Cell, Cell]) -> str:
     """In what the two cells differ."""
     if pair[0] == pair[1]:
         return ""
-    return f"{found.over} {', '.join(str(getattr(cell, found.over)) for cell in pair)}"
-
-
-def _sure(found: Pairs, results: list[dict[str, Ratio]]) -> list[dict[str, bool]]:
-    """For each pair which clocks judge it, and whether they are sure; an accelerator is judged by the wall clock."""
-    judged = [
-        (number, clock)
-        for number, (pair, result) in enumerate(zip(found.both, results, strict=True))
-        for clock in result
-        if clock == "wall" or all(cell.device == "cpu" for cell in pair)
-    ]
-    sure: list[dict[str, bool]] = [{} for _ in results]
-    chances = [results[number][clock].chance() for number, clock in judged]
-    for (number, clock), is_sure in zip(judged, ratios.holm(chances), strict=True):
-        sure[number][clock] = is_sure
-    return sure
-
-
-def _verdict(result: dict[str, Ratio], sure: dict[str, bool], margin: float) -> tuple[str, str]:
-    """The verdict on a cell and which clock decided; the wall clock goes first, for it is what a user waits for."""
-    said = {clock: "slower" if result[clock].log > 0 else "faster" for clock in sure if sure[clock]}
-    if len(set(said.values())) == 2:
-        return said["wall"], f"wall clock; by the CPU clock {said['cpu']}"
-    if said:
-        return next(iter(said.values())), " and ".join(WORDS[clock] for clock in said)
-    if all(result[clock].is_same(margin) for clock in sure):
-        return "same", f"within {100 * margin:g} % by {' and '.join(WORDS[clock] for clock in sure)}"
-    return "inconclusive", f"neither sure nor within {100 * margin:g} %; more rounds and sessions narrow the intervals"
-
-
-def _figures(seconds: dict[str, tuple[Side, Side]], result: dict[str, Ratio], common: Noise) -> dict:
-    """The figures of a row."""
-    figures = (
-        {"session_sd": common.session_sd, "session_freedom": common.session_freedom} if result["wall"].apart else {}
-    )
-    for clock, ratio in result.items():
-        prefix = "" if clock == "wall" else f"{clock}_"
-        low, high = ratio.interval()
-        figures |= {f"{prefix}ratio": ratio.centre, f"{prefix}low": low, f"{prefix}high": high}
-        for name, side in zip(("base", "candidate"), seconds[clock], strict=True):
-            figures[f"{name}_{prefix}seconds"] = median(value for values in side.values() for value in values)
-            figures[f"{name}_processes"] = max(figures.get(f"{name}_processes", 0), sum(map(len, side.values())))
-    return figures
+    return f"{partners.over} {', '.join(str(getattr(cell, partners.over)) for cell in pair)}"
 
 
 def _failure(pair: tuple[Cell, Cell], base: list[Measurement], candidate: list[Measurement]) -> str:
     """Why there is nothing to compare: how the last measurement of each side without a figure ended."""
-    said = []
+    reasons = []
     for name, cell, side in zip(("base", "candidate"), pair, (base, candidate), strict=True):
-        mine = [one for one in side if one.cell == cell]
-        if not any(one.status == "ok" for one in mine):
-            said.append(f"{name} {mine[-1].status}: {mine[-1].reason}")
-    return "; ".join(said) or "no step was timed"
+        measured = [stored for stored in side if stored.cell == cell]
+        if not any(stored.status == "ok" for stored in measured):
+            reasons.append(f"{name} {measured[-1].status}: {measured[-1].reason}")
+    return "; ".join(reasons) or "no step was timed"

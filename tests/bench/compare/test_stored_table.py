@@ -1,4 +1,4 @@
-"""Ratios as words."""
+"""The comparison of two stored sets, as it is shown."""
 
 import dataclasses
 import json
@@ -7,26 +7,25 @@ import pytest
 from rich.console import Console
 
 from bench.compare import stored_table
+from bench.compare.sequential_test import Estimate, Verdict
 from bench.compare.stored import Row
 from bench.results.cell import Cell
 
-FIGURES = {
-    "base_seconds": 0.1,
-    "candidate_seconds": 0.15,
-    "base_cpu_seconds": 0.2,
-    "candidate_cpu_seconds": 0.31,
-    "ratio": 1.5,
-    "low": 1.2,
-    "high": 1.9,
-    "cpu_ratio": 1.55,
-    "cpu_low": 0.0123,
-    "cpu_high": 123.4,
-    "base_processes": 2,
-    "candidate_processes": 3,
-    "session_sd": 0.07,
-}
-SLOWER = Row(cell=Cell(model="dense"), verdict="slower", reason="wall clock", **FIGURES)
-LACKING = [Row(cell=Cell(model="convnet", batch_size=size), reason="base lacks it") for size in range(1, 10)]
+
+def estimate(ratio, low, high):
+    return Estimate(ratio=ratio, low=low, high=high, deviation=0.05, p=0.001, inner=(low, high))
+
+
+ESTIMATES = {"wall": estimate(1.5, 1.2, 1.9), "cpu": estimate(1.55, 0.0123, 123.4)}
+SLOWER = Row(
+    cell=Cell(model="dense"),
+    verdict=Verdict(word="slower", clock="wall", estimates=ESTIMATES),
+    seconds={"wall": (0.1, 0.15), "cpu": (0.2, 0.31)},
+    processes=(3, 4),
+    session_sd=0.07,
+)
+LACKS = Verdict(word="n/a", estimates={}, reason="base lacks it")
+LACKING = [Row(cell=Cell(model="convnet", batch_size=size), verdict=LACKS) for size in range(1, 10)]
 PIPELINE = Cell(model="none", pipeline="photos_one_by_one")
 
 
@@ -37,9 +36,10 @@ def shown(rows):
     return captured.get()
 
 
-def test_a_table_fits_80_columns():
+def test_show_fits_80_columns():
     """Long names, two clocks and the longest verdict fit, with every figure whole."""
-    other = dataclasses.replace(SLOWER, cell=Cell(model="squeezenet_small", batch_size=128), verdict="inconclusive")
+    open_ = dataclasses.replace(SLOWER.verdict, word="inconclusive", clock="")
+    other = dataclasses.replace(SLOWER, cell=Cell(model="squeezenet_small", batch_size=128), verdict=open_)
     alone = dataclasses.replace(SLOWER, cell=PIPELINE, per="image")
     text = shown([SLOWER, other, alone, *LACKING])
 
@@ -50,19 +50,26 @@ def test_a_table_fits_80_columns():
         assert figure in text
 
 
-def test_one_cell_has_a_name():
+def test_show_names_a_single_cell_by_its_model():
     """A single cell is named by its model, all else is in the title."""
     assert "\n dense " in shown([SLOWER])
 
 
 def test_notes_say_what_the_interval_holds():
-    """Processes of both sides, the drift between sessions and where it comes from stand below the table."""
-    seen = dataclasses.replace(SLOWER, session_freedom=2)
+    """Processes of both sides and the drift between sessions stand below the table."""
     together = dataclasses.replace(SLOWER, session_sd=0.0)
 
-    assert "fresh processes differ (2 and 3) and how sessions do (sd 7.0 %, stated" in stored_table.notes([SLOWER])[1]
-    assert "(sd 7.0 %, stated and seen)" in stored_table.notes([seen])[1]
+    assert "fresh processes differ (3 and 4) and how sessions do (standard d" in stored_table.notes([SLOWER])[1]
     assert stored_table.notes([together])[1].endswith("measured in the same sweep")
+
+
+def test_ratio_stands_alone_where_processes_are_too_few():
+    """No interval is drawn, and the note says why."""
+    few = Verdict(word="inconclusive", estimates={}, reason="too few processes (2 and 2)")
+    row = dataclasses.replace(SLOWER, verdict=few)
+
+    assert "1.50 [" not in shown([row])
+    assert stored_table.notes([row])[1:] == ["inconclusive: too few processes (2 and 2)"]
 
 
 def test_notes_say_what_was_left_out():
@@ -76,15 +83,17 @@ def test_notes_say_what_was_left_out():
 
 def test_notes_say_why_there_is_no_verdict():
     """Differences, and the field over which cells are paired, are notes."""
-    row = dataclasses.replace(SLOWER, verdict="n/a", reason="no verdict: ruler 1, 2", over="device cpu, gpu")
+    verdict = dataclasses.replace(LACKS, reason="no verdict: ruler 1, 2", estimates=ESTIMATES)
+    row = dataclasses.replace(SLOWER, verdict=verdict, over="device cpu, gpu")
 
     assert "no verdict: ruler 1, 2" in stored_table.notes([row])
     assert "not the same cells (base, candidate): device cpu, gpu" in stored_table.notes([row])
 
 
-def test_a_clock_without_figures_is_not_drawn():
+def test_show_leaves_out_a_clock_without_figures():
     """Where the CPU clock has no ratio, the terminal leaves its line out and Markdown says so."""
-    row = dataclasses.replace(SLOWER, cpu_ratio=None)
+    verdict = dataclasses.replace(SLOWER.verdict, estimates={"wall": ESTIMATES["wall"]})
+    row = dataclasses.replace(SLOWER, seconds={"wall": (0.1, 0.15)}, verdict=verdict)
 
     assert "CPU clock" not in shown([row])
     assert "| 1.50 [1.20, 1.90] | n/a | slower |" in stored_table.markdown([row])
@@ -98,12 +107,12 @@ def test_markdown_is_a_table():
     assert {line.count("|") for line in lines[:3]} == {7}
 
 
-def test_nothing_but_notes():
+def test_show_draws_notes_alone():
     """Without any figure there are only notes."""
     assert "─" not in shown(LACKING)
 
 
 @pytest.mark.parametrize("row", [SLOWER, LACKING[0]])
-def test_json_is_plain(row):
+def test_to_json_is_plain(row):
     """Every row is an object of plain values."""
     assert json.loads(json.dumps(stored_table.to_json([row]), allow_nan=False))[0]["cell_id"] == row.cell.id
