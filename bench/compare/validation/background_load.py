@@ -1,4 +1,4 @@
-"""A load that runs beside on purpose: another user of the machine, who takes a stated share of one core in bursts."""
+"""A background load on purpose: another user of the machine, who takes a stated share of one core in bursts."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from bench.run import process
 
-BURST_SECONDS = 0.2  # mean length of a burst, and, for half a core, of a pause: what a shared machine's guests do
+BURST_SECONDS = 0.2  # mean length of a burst and, for half a core, of a pause: what guests of a shared machine do
 
 CODE = """
 import os, random, sys, time
@@ -22,7 +22,7 @@ while os.getppid() == parent:
 
 
 @contextmanager
-def beside(share: float) -> Iterator[None]:
+def load(share: float) -> Iterator[None]:
     """Takes `share` of one core while the block runs; 0 is no load."""
     if not share:
         yield

@@ -1,4 +1,4 @@
-"""Units -> how often the rule is right: false alarms, slowdowns found, minutes, beside what rivals say."""
+"""Pair results of known truth -> how often the rule is right: false alarms, slowdowns found, minutes; other tests."""
 
 import random
 from collections import Counter
@@ -11,40 +11,39 @@ from bench.compare.inject import KINDS
 from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule
 from bench.compare.validation import aa_runs, other_tests, resampling
-from bench.compare.validation.aa_runs import Fresh
-from bench.compare.validation.resampling import MOST, Outcome, Series
+from bench.compare.validation.aa_runs import AARuns
+from bench.compare.validation.resampling import MAX_PAIRS, Outcome, Series
 from flowers_core import progress
 from flowers_core.errors import InputError
 
-PROOF = "proof-"  # how the comparison of a unit begins that was recorded for a proof
+RECORDED = ("validation-", "proof-")  # how comparisons begin whose pairs were recorded for this, now and in old stores
 COMPARISONS = 1000
-HALVES, IN_HALF = 100, 100
+HALVES, COMPARISONS_OF_HALF = 100, 100
 SEED = 20261124
 
-# By what `--min-effect` asks for.
-RULES = {find: Rule.for_effect(find) for find in (0.05, 0.02)}
-FINEST = 0.02  # of the planted slowdowns: only those, and none at all, are judged by the finer rule, too
+RULES = {min_effect: Rule.for_effect(min_effect) for min_effect in (0.05, 0.02)}  # by `--min-effect`
+FINEST = 0.02  # of injected slowdowns: only those, and none at all, are decided by the finer rule, too
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What became of one plant in one cell beside one load, by one rule.
+class ErrorRates:
+    """What one rule made of one injection in one cell under one load.
 
     Attributes:
-        load: Name of the load beside; empty for none.
-        foreign_cpu_share: Median over units of what others used of the machine's CPU time.
+        load: Name of the background load; empty for none.
+        foreign_cpu_share: Median over pairs of the machine's CPU time that others used.
         cell: Id of the cell; empty for all cells together.
-        kind: What was planted, see `bench.compare.inject`.
+        kind: What was injected, see `bench.compare.inject`.
         share: How much.
-        find: Which of `RULES`.
-        units: How many were recorded.
+        min_effect: Which of `RULES`.
+        results: How many pair results were recorded.
         pairs: Of how many different pairs of processes.
-        effects: By clock, what was really planted, with the noise of a unit; empty for all cells together.
-        words: How many of the drawn comparisons came to each verdict.
-        apart: How many of the comparisons one after another did.
-        half_shares: Low and high end (95 %) of the share of hits over random halves of the units.
-        spent: Median and 95th percentile of units and minutes of a drawn comparison.
-        rivals: By name, how many of the drawn comparisons each rival called what.
+        effects: By clock, what the injection really did; empty for all cells together.
+        verdicts: How many of the drawn comparisons came to each verdict.
+        consecutive: How many of the comparisons one after another did.
+        half_shares: Low and high end (95 %) of the share of hits over random halves of the results.
+        spent: Median and 95th percentile of pairs and minutes of a drawn comparison.
+        other_tests: By name, how many of the drawn comparisons each other test called what.
         warning: Why there are no figures, or why to doubt them.
     """
 
@@ -53,104 +52,106 @@ class Row:
     cell: str
     kind: str
     share: float
-    find: float
-    units: int
+    min_effect: float
+    results: int
     pairs: int
     effects: dict[str, Estimate] = field(default_factory=dict)
-    words: dict[str, int] = field(default_factory=dict)
-    apart: dict[str, int] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    consecutive: dict[str, int] = field(default_factory=dict)
     half_shares: tuple[float, float] | None = None
     spent: dict[str, tuple[float, float]] = field(default_factory=dict)
-    rivals: dict[str, dict[str, int]] = field(default_factory=dict)
+    other_tests: dict[str, dict[str, int]] = field(default_factory=dict)
     warning: str = ""
 
     @property
-    def hits(self) -> tuple[str, ...]:
-        """Which verdicts the row counts: any alarm where nothing was planted, else that the slowdown was found."""
+    def hit_words(self) -> tuple[str, ...]:
+        """The verdicts counted: any alarm where nothing was injected, else that the slowdown was found."""
         return ("slower", "faster") if self.kind == "none" else ("slower",)
 
-    def hit(self, words: dict[str, int]) -> tuple[int, int]:
-        """How many of some verdicts are hits, and how many there are."""
-        return sum(words.get(word, 0) for word in self.hits), sum(words.values())
-
-    def to_json(self) -> dict:
-        """Plain values."""
-        return asdict(self)
+    def hits(self, verdicts: dict[str, int]) -> tuple[int, int]:
+        """How many of the verdicts are hits, and how many there are."""
+        return sum(verdicts.get(word, 0) for word in self.hit_words), sum(verdicts.values())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
-    """All that the units of a store say about the rule.
+class Validation:
+    """All that the pair results of a store say about the rule.
 
     Attributes:
-        rows: Each cell on its own.
-        together: All cells together.
-        fresh: Whole comparisons of a cell with itself, as they were run.
-        units: The units that were used.
-        left_out: How many units are of another machine or another ruler.
+        cells: Each cell on its own.
+        overall: All cells together.
+        aa_runs: Comparisons of a cell with itself, as they were run.
+        pairs: The pair results that were used.
+        left_out: How many are of another machine or another harness version.
         died: How many pairs gave no figure because a process died.
     """
 
-    rows: tuple[Row, ...]
-    together: tuple[Row, ...]
-    fresh: tuple[Fresh, ...]
-    units: tuple[PairResult, ...]
+    cells: tuple[ErrorRates, ...]
+    overall: tuple[ErrorRates, ...]
+    aa_runs: tuple[AARuns, ...]
+    pairs: tuple[PairResult, ...]
     left_out: int
     died: int
 
+    def to_json(self) -> dict:
+        """Plain values; of the pair results their number and the machine."""
+        values = {name: list(map(asdict, getattr(self, name))) for name in ("overall", "cells", "aa_runs")}
+        counts = {"pairs": len(self.pairs), "left_out": self.left_out, "died": self.died}
+        return {**values, **counts, "machine": self.pairs[-1].machine}
 
-def prove(
-    units: Sequence[PairResult], *, comparisons: int = COMPARISONS, sets: int = HALVES, seed: int = SEED
-) -> Proof:
-    """Judges the rule by units of one machine and one ruler: those of which there are most.
+
+def validate(
+    pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, sets: int = HALVES, seed: int = SEED
+) -> Validation:
+    """Tests the rule on pair results of one machine and one harness version: those of which there are most.
 
     Args:
-        units: Units of a store, in the order of recording.
-        comparisons: How many to draw from the units of each plant in each cell.
-        sets: How many halves of the units to try for the interval; 0 leaves it out, which is several times quicker.
+        pairs: Pair results of a store, in the order of recording.
+        comparisons: How many to draw from the results of each injection in each cell.
+        sets: How many halves of the results to try for the interval; 0 leaves it out, which is several times quicker.
         seed: Of the draws; the same figures come out again.
 
     Raises:
-        InputError: If there are no units with a figure.
+        InputError: If there are no pair results with a figure.
     """
-    units = [unit for unit in units if unit.comparison.startswith(PROOF) or aa_runs.is_fresh(unit)]
-    kinds = Counter(_where(unit) for unit in units if unit.status == "ok")
-    if not kinds:
-        raise InputError("There are no units to judge by: record some first")
-    usable = [unit for unit in units if _where(unit) == kinds.most_common(1)[0][0]]
-    whole = [unit for unit in usable if unit.status == "ok"]
-    seconds = _own_seconds(whole)
+    pairs = [pair for pair in pairs if pair.comparison.startswith(RECORDED) or aa_runs.is_live(pair)]
+    places = Counter(_place(pair) for pair in pairs if pair.status == "ok")
+    if not places:
+        raise InputError("There are no pair results to validate with: record some first")
+    usable = [pair for pair in pairs if _place(pair) == places.most_common(1)[0][0]]
+    good = [pair for pair in usable if pair.status == "ok"]
+    seconds = _first_seconds(good)
     groups: dict[tuple, list[PairResult]] = {}
-    for unit in whole:
-        if unit.comparison.startswith(PROOF):
-            groups.setdefault(_what(unit), []).append(unit)
-    asked = [
-        (what, some, find)
-        for what, some in sorted(groups.items(), key=_order)
-        for find in RULES
-        if find > FINEST or what[-1] <= FINEST
+    for pair in good:
+        if pair.comparison.startswith(RECORDED):
+            groups.setdefault(_injection(pair), []).append(pair)
+    tasks = [
+        (injection, results, min_effect)
+        for injection, results in sorted(groups.items(), key=_order)
+        for min_effect in RULES
+        if min_effect > FINEST or injection[-1] <= FINEST
     ]
-    rows = []
-    for what, some, find in progress.track(asked, "judging", len(asked)):
-        found = resampling.series(some, [seconds[unit.pair] for unit in some])
-        dice = random.Random(f"{seed} {what} {find}")
-        rows.append(row(some, found, find, comparisons=comparisons, sets=sets, dice=dice))
-    return Proof(
-        rows=tuple(rows),
-        together=tuple(together(rows)),
-        fresh=tuple(aa_runs.replay(whole)),
-        units=tuple(whole),
-        left_out=len(units) - len(usable),
-        died=len(usable) - len(whole),
+    cells = []
+    for injection, results, min_effect in progress.track(tasks, "drawing comparisons", len(tasks)):
+        series = Series.of(results, [seconds[pair.pair] for pair in results])
+        dice = random.Random(f"{seed} {injection} {min_effect}")
+        cells.append(_error_rates(results, series, min_effect, comparisons=comparisons, sets=sets, dice=dice))
+    return Validation(
+        cells=tuple(cells),
+        overall=tuple(_overall(cells)),
+        aa_runs=tuple(aa_runs.follow(good)),
+        pairs=tuple(good),
+        left_out=len(pairs) - len(usable),
+        died=len(usable) - len(good),
     )
 
 
-def _where(unit: PairResult) -> tuple[str, str]:
-    return unit.machine.get("id", ""), unit.ruler
+def _place(pair: PairResult) -> tuple[str, str]:
+    return pair.machine.get("id", ""), pair.ruler
 
 
-def _what(unit: PairResult) -> tuple[str, str, str, float]:
-    return unit.load, unit.cell, unit.plant["kind"], unit.plant["share"]
+def _injection(pair: PairResult) -> tuple[str, str, str, float]:
+    return pair.load, pair.cell, pair.plant["kind"], pair.plant["share"]
 
 
 def _order(group: tuple[tuple, list[PairResult]]) -> tuple:
@@ -158,41 +159,52 @@ def _order(group: tuple[tuple, list[PairResult]]) -> tuple:
     return load, cell, KINDS.index(kind), share
 
 
-def _own_seconds(units: Iterable[PairResult]) -> dict[str, float]:
-    """By pair, what its first unit took: the others of a pair are spared the start of its processes."""
+def _first_seconds(pairs: Iterable[PairResult]) -> dict[str, float]:
+    """By pair, what its first result took: the others are spared the start of its processes."""
     seconds: dict[str, float] = {}
-    for unit in units:
-        seconds.setdefault(unit.pair, unit.seconds)
+    for pair in pairs:
+        seconds.setdefault(pair.pair, pair.seconds)
     return seconds
 
 
-def row(
-    units: Sequence[PairResult], found: Series, find: float, *, comparisons: int, sets: int, dice: random.Random
-) -> Row:
-    """Draws comparisons from the units of one plant in one cell, and counts verdicts."""
-    load, cell, kind, share = _what(units[0])
-    foreign = [unit.foreign_cpu_share for unit in units if unit.foreign_cpu_share is not None]
-    pairs = len({unit.pair for unit in units})
-    bare = Row(
-        load=load, foreign_cpu_share=median(foreign) if foreign else None, cell=cell, kind=kind, share=share,
-        find=find, units=len(units), pairs=pairs,
-    )  # fmt: skip
-    if len(units) < LOOKS[0]:
-        return replace(bare, warning=f"n/a: {len(units)} of at least {LOOKS[0]} units")
-    rule = RULES[find]
-    drawn = resampling.resample(found, rule, comparisons=comparisons, dice=dice)
+def _error_rates(
+    results: Sequence[PairResult],
+    series: Series,
+    min_effect: float,
+    *,
+    comparisons: int,
+    sets: int,
+    dice: random.Random,
+) -> ErrorRates:
+    """Draws comparisons from the results of one injection in one cell, and counts verdicts."""
+    load, cell, kind, share = _injection(results[0])
+    empty = ErrorRates(
+        load=load,
+        foreign_cpu_share=_median_of(pair.foreign_cpu_share for pair in results),
+        cell=cell,
+        kind=kind,
+        share=share,
+        min_effect=min_effect,
+        results=len(results),
+        pairs=len({pair.pair for pair in results}),
+    )
+    if len(results) < LOOKS[0]:
+        return replace(empty, warning=f"n/a: {len(results)} of at least {LOOKS[0]} pairs")
+    rule = RULES[min_effect]
+    drawn = resampling.resample(series, rule, comparisons=comparisons, dice=dice)
     outcomes = [outcome for _, outcome in drawn]
-    said = other_tests.judge([one.turns for one, _ in drawn], [outcome.units for outcome in outcomes])
-    half = resampling.halves(found, rule, bare.hits, sets=sets, comparisons=IN_HALF, dice=dice) if sets else []
+    said = other_tests.decide([some.step_seconds for some, _ in drawn], [outcome.pairs for outcome in outcomes])
+    options = {"sets": sets, "comparisons": COMPARISONS_OF_HALF, "dice": dice}
+    shares = resampling.half_shares(series, rule, empty.hit_words, **options) if sets else []
     return replace(
-        bare,
-        effects={clock: sequential_test.estimate(found.values[clock]) for clock in CLOCKS},
-        words=_count(outcomes),
-        apart=_count(resampling.apart(found, rule)),
-        half_shares=(quantile(half, 0.025), quantile(half, 0.975)) if half else None,
-        spent={name: spent([getattr(outcome, name) for outcome in outcomes]) for name in ("units", "minutes")},
-        rivals={name: dict(Counter(words)) for name, words in said.items()},
-        warning=f"{len(units)} units: a whole comparison may need {MOST}" if len(units) < MOST else "",
+        empty,
+        effects={clock: sequential_test.estimate(series.values[clock]) for clock in CLOCKS},
+        verdicts=_count(outcomes),
+        consecutive=_count(resampling.consecutive(series, rule)),
+        half_shares=(quantile(shares, 0.025), quantile(shares, 0.975)) if shares else None,
+        spent={name: _spent([getattr(outcome, name) for outcome in outcomes]) for name in ("pairs", "minutes")},
+        other_tests={name: dict(Counter(words)) for name, words in said.items()},
+        warning=f"{len(results)} pairs: a whole comparison may need {MAX_PAIRS}" if len(results) < MAX_PAIRS else "",
     )
 
 
@@ -200,7 +212,12 @@ def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(Counter(outcome.word for outcome in outcomes))
 
 
-def spent(values: Sequence[float]) -> tuple[float, float]:
+def _median_of(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _spent(values: Sequence[float]) -> tuple[float, float]:
     """Median and 95th percentile."""
     return median(values), quantile(sorted(values), 0.95)
 
@@ -210,44 +227,43 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def together(rows: Iterable[Row]) -> list[Row]:
+def _overall(cells: Iterable[ErrorRates]) -> list[ErrorRates]:
     """All cells together: as many comparisons of each."""
-    alike: dict[tuple, list[Row]] = {}
-    for one in rows:
-        if one.words:
-            alike.setdefault((one.load, one.kind, one.share, one.find), []).append(one)
-    return [_sum(some) for some in alike.values()]
+    alike: dict[tuple, list[ErrorRates]] = {}
+    for rates in cells:
+        if rates.verdicts:
+            alike.setdefault((rates.load, rates.kind, rates.share, rates.min_effect), []).append(rates)
+    return list(map(_sum, alike.values()))
 
 
-def _sum(rows: list[Row]) -> Row:
-    """Counts of some rows added up; of what comparisons took, the middle of the medians and the most of the rest."""
-    foreign = [one.foreign_cpu_share for one in rows if one.foreign_cpu_share is not None]
+def _sum(cells: list[ErrorRates]) -> ErrorRates:
+    """Counts added up; of what comparisons took, the median of the medians and the largest 95th percentile."""
     return replace(
-        rows[0],
+        cells[0],
         cell="",
-        foreign_cpu_share=median(foreign) if foreign else None,
-        units=sum(one.units for one in rows),
-        pairs=sum(one.pairs for one in rows),
+        foreign_cpu_share=_median_of(rates.foreign_cpu_share for rates in cells),
+        results=sum(rates.results for rates in cells),
+        pairs=sum(rates.pairs for rates in cells),
         effects={},
-        words=_added(one.words for one in rows),
-        apart=_added(one.apart for one in rows),
+        verdicts=_add(rates.verdicts for rates in cells),
+        consecutive=_add(rates.consecutive for rates in cells),
         half_shares=None,
         spent={
-            name: (median(one.spent[name][0] for one in rows), max(one.spent[name][1] for one in rows))
-            for name in ("units", "minutes")
+            name: (median(rates.spent[name][0] for rates in cells), max(rates.spent[name][1] for rates in cells))
+            for name in ("pairs", "minutes")
         },
-        rivals={name: _added(one.rivals[name] for one in rows) for name in other_tests.NAMES},
-        warning="; ".join(sorted({one.warning for one in rows} - {""})),
+        other_tests={name: _add(rates.other_tests[name] for rates in cells) for name in other_tests.NAMES},
+        warning="; ".join(sorted({rates.warning for rates in cells} - {""})),
     )
 
 
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+def _add(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(sum(map(Counter, counts), Counter()))
 
 
-def interval(hits: int, of: int) -> tuple[float, float]:
+def interval(hits: int, total: int) -> tuple[float, float]:
     """Exact 95 % interval of a share, by Clopper and Pearson."""
     from scipy import stats
 
-    found = stats.binomtest(hits, of).proportion_ci(sequential_test.CONFIDENCE)
-    return float(found.low), float(found.high)
+    bounds = stats.binomtest(hits, total).proportion_ci(sequential_test.CONFIDENCE)
+    return float(bounds.low), float(bounds.high)

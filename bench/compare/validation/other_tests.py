@@ -1,79 +1,82 @@
-"""What other rules would say of the same units: asv's own, and tests that pool all turns of all processes.
+"""What other rules would say of the same pair results: asv's own, and tests that pool all blocks of all processes.
 
-All are fed wall time. The units' processes took turns, so that a drift of the machine hit both sides alike; asv runs
-one side after the other. These records are kinder to it than its own would be.
+All are given wall time. The processes of a pair alternated, so that a drift of the machine hit both variants alike;
+asv runs one variant after the other. These results are kinder to it than its own would be.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from itertools import chain
+from statistics import median
+from typing import Any, NamedTuple
 
 from bench.compare.pair_result import PairResult
 
 FACTOR = 1.1  # `asv compare --factor`, its default
 PROCESSES = 2  # asv's default `rounds`
-TURNS = 5  # of each: asv's default is ten samples a side, halved where there are two rounds
-SUITE_PROCESSES = 5  # what this house's own asv suites ask for, see `bench.suite`
+BLOCKS = 5  # of each process: asv's default is ten samples a variant, halved where there are two rounds
+SUITE_PROCESSES = 5  # what this project's own asv suites ask for, see `bench.suite`
 P = 0.05  # of a pooled test, as it is commonly used
 
 NAMES = {
     "asv": "asv compare, as it comes",
     "asv_suite": "asv compare, five processes",
     "asv_test": "asv's test without its factor",
-    "mann_whitney": "Mann-Whitney over all turns",
-    "welch": "Welch's t over all turns",
+    "mann_whitney": "Mann-Whitney over all blocks",
+    "welch": "Welch's t over all blocks",
 }
 
 
-class Turns(NamedTuple):
-    """Wall seconds a step of each turn of a unit."""
+class StepSeconds(NamedTuple):
+    """Wall seconds a step of each block of a pair."""
 
     base: tuple[float, ...]
     candidate: tuple[float, ...]
 
+    @classmethod
+    def of(cls, pair: PairResult) -> "StepSeconds":
+        """What another test sees of a pair result."""
+        return cls(*(tuple(pair.step_seconds(variant, "wall")) for variant in ("base", "candidate")))
 
-def turns(unit: PairResult) -> Turns:
-    """What a rival sees of a unit."""
-    return Turns(*(tuple(unit.step_seconds(side, "wall")) for side in ("base", "candidate")))
+
+Comparison = Sequence[StepSeconds]
 
 
-def judge(comparisons: Sequence[Sequence[Turns]], used: Sequence[int]) -> dict[str, list[str]]:
+def decide(comparisons: Sequence[Comparison], used: Sequence[int]) -> dict[str, list[str]]:
     """What each of `NAMES` says of each comparison: `slower`, `faster`, or `no change`.
 
     Args:
-        comparisons: The units of each, of which asv takes the first 2 or 5: it does not look more than once.
+        comparisons: The pairs of each, of which asv takes the first 2 or 5: it does not look more than once.
         used: How many of them our rule needed: those go into the pooled tests.
     """
-    needed = [one[:count] for one, count in zip(comparisons, used, strict=True)]
+    needed = [pairs[:count] for pairs, count in zip(comparisons, used, strict=True)]
     return {
-        "asv": [asv(one) for one in comparisons],
-        "asv_suite": [asv_suite(one) for one in comparisons],
-        "asv_test": [asv(one, factor=1.0) for one in comparisons],
+        "asv": [asv(pairs) for pairs in comparisons],
+        "asv_suite": [asv_suite(pairs) for pairs in comparisons],
+        "asv_test": [asv(pairs, factor=1.0) for pairs in comparisons],
         "mann_whitney": pooled("mannwhitneyu", needed),
         "welch": pooled("ttest_ind", needed),
     }
 
 
-def asv(units: Sequence[Turns], *, factor: float = FACTOR) -> str:
+def asv(pairs: Comparison, *, factor: float = FACTOR) -> str:
     """`asv compare` of what asv would have kept by its defaults.
 
-    Ten samples a side: the first 5 turns of the first 2 processes, seconds a step. A change is flagged if the
+    Ten samples a variant: the first 5 blocks of the first 2 processes, seconds a step. A change is flagged if the
     medians differ by more than the factor and asv's Mann-Whitney test gives p < 0.002.
     """
-    return _asv(*(_pool(one[side][:TURNS] for one in units[:PROCESSES]) for side in (0, 1)), factor)
+    return _asv(*([*chain(*(pair[number][:BLOCKS] for pair in pairs[:PROCESSES]))] for number in (0, 1)), factor)
 
 
-def asv_suite(units: Sequence[Turns], *, factor: float = FACTOR) -> str:
-    """`asv compare` as this house's asv suites feed it: the median of each of the first 5 processes a side.
+def asv_suite(pairs: Comparison) -> str:
+    """`asv compare` of what this project's asv suites give it: the median of each of the first 5 processes a variant.
 
-    With so few samples asv asks, in place of its test, that the 99 % intervals of the medians lie apart.
+    With so few samples asv asks, in place of its test, that the 99 % intervals of the medians do not overlap.
     """
-    from statistics import median
-
-    return _asv(*([median(one[side]) for one in units[:SUITE_PROCESSES]] for side in (0, 1)), factor)
+    return _asv(*([median(pair[number]) for pair in pairs[:SUITE_PROCESSES]] for number in (0, 1)), FACTOR)
 
 
 def _asv(base: list[float], candidate: list[float], factor: float) -> str:
-    """Runs asv's own code on samples of both sides."""
+    """Runs asv's own code on samples of both variants."""
     from asv.commands.compare import _is_result_better
     from asv_runner.statistics import compute_stats
 
@@ -85,31 +88,27 @@ def _asv(base: list[float], candidate: list[float], factor: float) -> str:
     return "no change"
 
 
-def pooled(test: str, comparisons: Sequence[Sequence[Turns]]) -> list[str]:
-    """A test of scipy.stats on all turns of all units of each comparison, as if each turn stood for itself.
+def pooled(test: str, comparisons: Iterable[Comparison]) -> list[str]:
+    """A test of scipy.stats on all blocks of all pairs of each comparison, as if each block were independent.
 
     Args:
         test: `mannwhitneyu`, or `ttest_ind` with unequal variances.
-        comparisons: The units of each.
+        comparisons: The pairs of each.
     """
     import numpy as np
     from scipy import stats
 
-    more = {"mannwhitneyu": {"method": "asymptotic"}, "ttest_ind": {"equal_var": False}}[test]
+    options: dict[str, Any] = {"mannwhitneyu": {"method": "asymptotic"}, "ttest_ind": {"equal_var": False}}[test]
     middle = np.median if test == "mannwhitneyu" else np.mean
-    alike: dict[tuple[int, int], list[int]] = {}  # tested together where there are as many samples: far quicker
-    samples = [tuple(_pool(one[side] for one in units) for side in (0, 1)) for units in comparisons]
+    samples = [tuple([*chain(*(pair[number] for pair in pairs))] for number in (0, 1)) for pairs in comparisons]
+    same_length: dict[tuple[int, int], list[int]] = {}  # tested in one call, which is far quicker
     for number, (base, candidate) in enumerate(samples):
-        alike.setdefault((len(base), len(candidate)), []).append(number)
+        same_length.setdefault((len(base), len(candidate)), []).append(number)
     words = [""] * len(samples)
-    for numbers in alike.values():
-        base, candidate = (np.array([samples[number][side] for number in numbers]) for side in (0, 1))
-        found = getattr(stats, test)(base, candidate, axis=1, **more).pvalue < P
-        longer = middle(candidate, axis=1) > middle(base, axis=1)
-        for number, changed, slower in zip(numbers, found, longer, strict=True):
-            words[number] = ("slower" if slower else "faster") if changed else "no change"
+    for numbers in same_length.values():
+        base, candidate = (np.array([samples[number][variant] for number in numbers]) for variant in (0, 1))
+        changed = getattr(stats, test)(base, candidate, axis=1, **options).pvalue < P
+        slower = middle(candidate, axis=1) > middle(base, axis=1)
+        for place, number in enumerate(numbers):
+            words[number] = ("slower" if slower[place] else "faster") if changed[place] else "no change"
     return words
-
-
-def _pool(parts: Iterable[Iterable[float]]) -> list[float]:
-    return [one for part in parts for one in part]

@@ -1,7 +1,7 @@
-"""Records units for a proof: identical pairs and planted slowdowns, with and without a load beside them."""
+"""Records pair results whose truth is known: identical pairs and injected slowdowns, with and without a load."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ from bench.machine import facts
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.run.data_source import Source
+from flowers_core import progress
 
 # A pipeline and two steps: one of many small kernels (frozen base), one of few large ones, which also learns.
 CELLS = (
@@ -23,7 +24,7 @@ CELLS = (
     Cell(model="convnet_gap", batch_size=8),
 )
 
-CASES = (
+INJECTIONS = (
     NONE,
     Injection(kind="compute", share=0.02),
     Injection(kind="compute", share=0.05),
@@ -34,37 +35,46 @@ CASES = (
 
 
 def record(
-    results: Path,
-    source: Source,
-    *,
-    seconds: float,
-    load_share: float = 0.0,
-    cells: tuple[Cell, ...] = CELLS,
-    cases: tuple[Injection, ...] = CASES,
-) -> Iterator[list[PairResult]]:
-    """Runs pairs of processes, cell after cell, for some time; stores their units and gives them.
-
-    The units of a pair are of different cases, so the units of one case are all of different pairs.
+    results: Path, source: Source, *, seconds: float, load_share: float = 0.0, kinds: Collection[str] = ()
+) -> None:
+    """Records pairs for some time behind a progress bar; each is stored as it ends, so that Ctrl-C loses one at most.
 
     Args:
         results: The store.
         source: What the cells read.
         seconds: How long; the pair that runs then is finished.
-        load_share: Of one core, which a load beside takes.
-        cells: What is measured.
-        cases: What is planted.
+        load_share: Share of one core that a background load takes.
+        kinds: What is injected, of `bench.compare.inject.KINDS`, beside nothing at all; empty for all of them.
     """
-    begun, draw = perf_counter(), random.Random()
-    comparison = datetime.now(UTC).strftime("proof-%Y%m%dT%H%M%SZ")
+    injections = tuple(injection for injection in INJECTIONS if not kinds or injection.kind in (*kinds, "none"))
+    start, shown = perf_counter(), 0
+    with progress.bar("pairs with injections, seconds", round(seconds)) as advance:
+        for pairs in _run(source, injections, seconds=seconds, load_share=load_share):
+            for result in pairs:
+                store.append(result, results)
+            passed = min(round(seconds), round(perf_counter() - start))
+            advance(passed - shown)
+            shown = passed
+
+
+def _run(
+    source: Source, injections: tuple[Injection, ...], *, seconds: float, load_share: float
+) -> Iterator[list[PairResult]]:
+    """Runs pairs of processes, cell after cell.
+
+    The results of a pair have different injections, so the results of one injection are all of different pairs.
+    """
+    start, draw = perf_counter(), random.Random()
+    comparison = datetime.now(UTC).strftime("validation-%Y%m%dT%H%M%SZ")
     name = f"{load_share:g} core" if load_share else ""
-    common = {"source": source, "code": facts.code(), "classes": source.classes(cells)}
-    with background_load.beside(load_share):
-        while perf_counter() - begun < seconds:
-            for cell in cells:
-                sides = (Variant(name=side, cell=cell, **common) for side in ("base", "candidate"))
-                units = pair.record(*sides, comparison=comparison, injections=cases, load=name, draw=draw)
-                for unit in units:
-                    store.append(unit, results)
-                yield units
-                if perf_counter() - begun > seconds:
+    code, classes = facts.code(), source.classes(CELLS)
+    with background_load.load(load_share):
+        while True:
+            for cell in CELLS:
+                base, candidate = (
+                    Variant(name=variant, cell=cell, source=source, code=code, classes=classes)
+                    for variant in ("base", "candidate")
+                )
+                yield pair.record(base, candidate, comparison=comparison, injections=injections, load=name, draw=draw)
+                if perf_counter() - start > seconds:
                     return

@@ -1,4 +1,4 @@
-"""Comparisons drawn from units that were recorded: what the rule would have said, many times over."""
+"""Comparisons drawn from recorded pair results: what the rule would have said, many times over."""
 
 import random
 from collections.abc import Sequence
@@ -7,35 +7,43 @@ from dataclasses import dataclass
 from bench.compare import sequential_test
 from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Rule, Verdict
-from bench.compare.validation import other_tests
-from bench.compare.validation.other_tests import Turns
+from bench.compare.validation.other_tests import StepSeconds
 
-BLOCK = 2  # neighbours stay together: the mood of the machine lasts longer than a unit
-MOST = LOOKS[-1]  # units of a comparison
+NEIGHBOURS = 2  # that stay together: the state of the machine lasts longer than a pair
+MAX_PAIRS = LOOKS[-1]  # of a comparison
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Units of one kind in the order of their recording, each looked at once.
+    """Pair results of one kind in the order of their recording, each reduced to numbers once.
 
     Attributes:
-        values: What each says, by clock.
-        turns: What a rival sees of each.
+        values: The number each gives, by clock.
+        step_seconds: What the other tests see of each.
         seconds: How long each would have taken on its own, start of both processes included.
     """
 
     values: dict[str, tuple[float, ...]]
-    turns: tuple[Turns, ...]
+    step_seconds: tuple[StepSeconds, ...]
     seconds: tuple[float, ...]
 
+    @classmethod
+    def of(cls, pairs: Sequence[PairResult], seconds: Sequence[float]) -> "Series":
+        """Computes once what is needed of pair results again and again."""
+        return cls(
+            values={clock: tuple(sequential_test.value(pair, clock) for pair in pairs) for clock in CLOCKS},
+            step_seconds=tuple(map(StepSeconds.of, pairs)),
+            seconds=tuple(seconds),
+        )
+
     def __len__(self) -> int:
-        return len(self.turns)
+        return len(self.step_seconds)
 
     def pick(self, places: Sequence[int]) -> "Series":
-        """Some of the units, in this order."""
+        """The pair results at these places, in this order."""
         return Series(
-            values={clock: tuple(some[place] for place in places) for clock, some in self.values.items()},
-            turns=tuple(self.turns[place] for place in places),
+            values={clock: tuple(values[place] for place in places) for clock, values in self.values.items()},
+            step_seconds=tuple(self.step_seconds[place] for place in places),
             seconds=tuple(self.seconds[place] for place in places),
         )
 
@@ -45,87 +53,79 @@ class Outcome:
     """What the rule says of one comparison.
 
     Attributes:
-        word: One of `sequential_test.WORDS`; `inconclusive`, too, where the units ended before a verdict.
-        units: How many it took.
+        word: One of `sequential_test.WORDS`; `inconclusive`, too, where the pairs ended before a verdict.
+        pairs: How many it took.
         minutes: How long they took.
     """
 
     word: str
-    units: int
+    pairs: int
     minutes: float
 
-
-def series(units: Sequence[PairResult], seconds: Sequence[float]) -> Series:
-    """Computes once what is needed of units again and again."""
-    return Series(
-        values={clock: tuple(sequential_test.value(unit, clock) for unit in units) for clock in CLOCKS},
-        turns=tuple(map(other_tests.turns, units)),
-        seconds=tuple(seconds),
-    )
+    @classmethod
+    def of(cls, verdict: Verdict, series: Series) -> "Outcome":
+        """A verdict with the time that its pairs took."""
+        return cls(word=verdict.word, pairs=verdict.pairs, minutes=sum(series.seconds[: verdict.pairs]) / 60)
 
 
-def drawn(count: int, most: int, dice: random.Random) -> list[int]:
-    """Places of up to `most` of `count` units: blocks of neighbours in random order, the last beside the first.
+def draw_places(count: int, most: int, dice: random.Random) -> list[int]:
+    """Draws up to `most` of `count` places: groups of neighbours in random order, the last beside the first.
 
-    No unit comes twice: a comparison never records a unit twice, and two copies of one would look like agreement.
-    Over all that could have been recorded, such a comparison is as a real one.
+    No place comes twice: a comparison never records a pair twice, and two copies of one would look like agreement.
+    Over all that could have been recorded, such a comparison is like a real one.
     """
     start = dice.randrange(count)
-    firsts = range(0, count, BLOCK)
-    order = dice.sample(firsts, min(len(firsts), -(-most // BLOCK) + 1))  # one more: the block at the end may be short
-    places = [(start + place) % count for first in order for place in range(first, min(first + BLOCK, count))]
-    return places[:most]
+    firsts = range(0, count, NEIGHBOURS)
+    # One group more than needed: that at the end may be short.
+    order = dice.sample(firsts, min(len(firsts), -(-most // NEIGHBOURS) + 1))
+    groups = [range(first, min(first + NEIGHBOURS, count)) for first in order]
+    return [(start + place) % count for group in groups for place in group][:most]
 
 
-def follow(some: Series, rule: Rule) -> Outcome | None:
-    """What the rule says of units in this order; None where they end before it decides."""
-    found = sequential_test.follow(some.values, rule)
-    return found and outcome(found, some)
+def follow(series: Series, rule: Rule) -> Outcome | None:
+    """What the rule says of pairs in this order; None where they end before it decides."""
+    verdict = sequential_test.follow(series.values, rule)
+    return Outcome.of(verdict, series) if verdict else None
 
 
-def outcome(found: Verdict, some: Series) -> Outcome:
-    """A verdict, with the time that its units took."""
-    return Outcome(word=found.word, units=found.pairs, minutes=sum(some.seconds[: found.pairs]) / 60)
-
-
-def resample(some: Series, rule: Rule, *, comparisons: int, dice: random.Random) -> list[tuple[Series, Outcome]]:
+def resample(series: Series, rule: Rule, *, comparisons: int, dice: random.Random) -> list[tuple[Series, Outcome]]:
     """Draws comparisons and follows each to its verdict."""
     outcomes = []
     for _ in range(comparisons):
-        one = some.pick(drawn(len(some), MOST, dice))
-        ended = Outcome(word="inconclusive", units=len(one), minutes=sum(one.seconds) / 60)
-        outcomes.append((one, follow(one, rule) or ended))
+        drawn = series.pick(draw_places(len(series), MAX_PAIRS, dice))
+        undecided = Outcome(word="inconclusive", pairs=len(drawn), minutes=sum(drawn.seconds) / 60)
+        outcomes.append((drawn, follow(drawn, rule) or undecided))
     return outcomes
 
 
-def apart(some: Series, rule: Rule) -> list[Outcome]:
-    """Comparisons one after another as the units were recorded, each unit in one of them.
+def consecutive(series: Series, rule: Rule) -> list[Outcome]:
+    """Comparisons one after another as the pairs were recorded, each pair in one of them.
 
     They are few and independent. What is left at the end without a verdict is not counted.
     """
     outcomes, place = [], 0
-    while place < len(some):
-        ended = follow(some.pick(range(place, min(len(some), place + MOST))), rule)
-        if ended is None:
+    while place < len(series):
+        outcome = follow(series.pick(range(place, min(len(series), place + MAX_PAIRS))), rule)
+        if outcome is None:
             break
-        outcomes.append(ended)
-        place += ended.units
+        outcomes.append(outcome)
+        place += outcome.pairs
     return outcomes
 
 
-def halves(
-    some: Series, rule: Rule, words: Sequence[str], *, sets: int, comparisons: int, dice: random.Random
+def half_shares(
+    series: Series, rule: Rule, words: Sequence[str], *, sets: int, comparisons: int, dice: random.Random
 ) -> list[float]:
-    """The share of verdicts among `words` in comparisons drawn from each of many random halves of the units.
+    """The share of verdicts among `words` in comparisons drawn from each of many random halves of the pairs.
 
-    Halves of blocks scatter as much as other recordings of all units would, and hold no unit twice, as bootstrapped
-    sets do. Empty where a half would be too small for a whole comparison.
+    Halves scatter as much as other recordings of all pairs would, and hold no pair twice, as bootstrapped sets do.
+    Empty where a half would be too small for a whole comparison.
     """
-    if len(some) < 2 * MOST:
+    if len(series) < 2 * MAX_PAIRS:
         return []
     shares = []
     for _ in range(sets):
-        half = some.pick(sorted(drawn(len(some), len(some) // 2, dice)))
+        half = series.pick(sorted(draw_places(len(series), len(series) // 2, dice)))
         outcomes = resample(half, rule, comparisons=comparisons, dice=dice)
-        shares.append(sum(one.word in words for _, one in outcomes) / comparisons)
+        shares.append(sum(outcome.word in words for _, outcome in outcomes) / comparisons)
     return sorted(shares)

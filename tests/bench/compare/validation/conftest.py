@@ -1,4 +1,4 @@
-"""Made-up units, as if recorded, for tests of the proof."""
+"""Made-up pair results, as if recorded, for tests of the validation."""
 
 import random
 
@@ -6,61 +6,44 @@ import pytest
 
 from bench.compare.pair_result import PairResult, Sample
 
+CODE = {"cell": {"model": "dense"}, "digest": "d1", "environment": {}, "commit": "c" * 40}
+
 
 @pytest.fixture(scope="session")
 def recorded():
-    """Makes up units of one plant in one cell, as if recorded: `recorded(60, wall=1.05, cpu=1.05)`.
+    """Makes up pair results of one injection in one cell: `recorded(60, wall=1.05, cpu=1.05)`.
 
-    `processes` and `turns` are the standard deviations of what differs from process to process and from turn to turn;
-    the CPU clock has a third of the former.
+    `processes` and `blocks` are the standard deviations of what differs from process to process and from block to
+    block; the CPU clock has a third of the former.
     """
 
-    def record(
-        count,
-        *,
-        wall=1.0,
-        cpu=1.0,
-        processes=0.01,
-        turns=0.005,
-        seed=1,
-        comparison="proof-1",
-        plant=("none", 0.0),
-        **more,
-    ):
-        dice = random.Random(f"{seed} {plant}")
-        units = []
+    def samples(dice, slower, processes, blocks):
+        wall, cpu = slower[0] * (1 + dice.gauss(0, processes)), slower[1] * (1 + dice.gauss(0, processes / 3))
+        return tuple(
+            Sample(4, 0.4 * wall * (1 + dice.gauss(0, blocks)), 0.6 * cpu * (1 + dice.gauss(0, blocks)), 0)
+            for _ in range(8)
+        )
+
+    def record(count, *, wall=1.0, cpu=1.0, processes=0.01, blocks=0.005, seed=1, injection=("none", 0.0), **changes):
+        dice = random.Random(f"{seed} {injection}")
+        comparison = changes.get("comparison", "validation-1")
+        pairs = []
         for number in range(count):
-            sides = []
-            for slower in ((1.0, 1.0), (wall, cpu)):
-                own = slower[0] * (1 + dice.gauss(0, processes)), slower[1] * (1 + dice.gauss(0, processes / 3))
-                sides.append(
-                    tuple(
-                        Sample(
-                            4, 0.4 * own[0] * (1 + dice.gauss(0, turns)), 0.6 * own[1] * (1 + dice.gauss(0, turns)), 0
-                        )
-                        for _ in range(8)
-                    )
-                )
-            facts = {"cell": {"model": "dense"}, "digest": "d1", "environment": {}, "commit": "c" * 40}
-            units.append(
-                PairResult(
-                    **{
-                        "comparison": comparison,
-                        "pair": f"{comparison} {number}",
-                        "cell": "dense-train",
-                        "base": facts,
-                        "candidate": facts,
-                        "plant": {"kind": plant[0], "share": plant[1]},
-                        "base_samples": sides[0],
-                        "candidate_samples": sides[1],
-                        "started": "2026-11-24T15:00:00.000+00:00",
-                        "seconds": 12.0,
-                        "foreign_cpu_share": 0.01,
-                        "machine": {"id": "m1", "cpu": "made up", "usable_cores": 2, "memory_bytes": 2**34},
-                        **more,
-                    }
-                )
-            )
-        return units
+            given = {
+                "comparison": comparison,
+                "pair": f"{comparison} {number}",
+                "cell": "dense-train",
+                "base": CODE,
+                "candidate": CODE,
+                "plant": {"kind": injection[0], "share": injection[1]},
+                "base_samples": samples(dice, (1.0, 1.0), processes, blocks),
+                "candidate_samples": samples(dice, (wall, cpu), processes, blocks),
+                "started": "2026-11-24T15:00:00.000+00:00",
+                "seconds": 12.0,
+                "foreign_cpu_share": 0.01,
+                "machine": {"id": "m1", "cpu": "made up", "usable_cores": 2, "memory_bytes": 2**34},
+            }
+            pairs.append(PairResult(**{**given, **changes}))
+        return pairs
 
     return record

@@ -1,104 +1,111 @@
-"""How often the rule is right, on units whose truth is known."""
+"""How often the rule is right, on pair results whose truth is known."""
 
 from dataclasses import replace
 
 import pytest
 
 from bench.compare.validation import error_rates
-from bench.compare.validation.error_rates import interval, prove
+from bench.compare.validation.error_rates import interval, validate
 from flowers_core.errors import InputError
 
 WORK = ("compute", 0.05)
 
 
-def rows(units, **how):
-    return {(row.kind, row.share, row.find): row for row in prove(units, **{"comparisons": 200, "sets": 0, **how}).rows}
+def rates_of(pairs, **options):
+    validation = validate(pairs, **{"comparisons": 100, "sets": 0, **options})
+    return {(rates.kind, rates.share, rates.min_effect): rates for rates in validation.cells}
 
 
-def part(row, words):
-    hits, of = row.hit(words)
-    return hits / of
+def hit_share(rates, verdicts):
+    hits, total = rates.hits(verdicts)
+    return hits / total
 
 
-def test_nothing_planted_is_rarely_an_alarm(recorded):
+@pytest.fixture(scope="module")
+def slower(recorded):
+    """5 % more work at 1 % noise, by the rule for 5 %."""
+    return rates_of(recorded(60, wall=1.05, cpu=1.05, injection=WORK))["compute", 0.05, 0.05]
+
+
+def test_false_alarms_are_rare(recorded):
     """Of comparisons drawn from identical pairs at most 1 % are alarms, by either rule."""
-    found = rows(recorded(120))
+    rates = rates_of(recorded(120), comparisons=200)
 
-    assert set(found) == {("none", 0.0, 0.05), ("none", 0.0, 0.02)}
-    assert all(part(row, row.words) <= 0.01 for row in found.values())
+    assert set(rates) == {("none", 0.0, 0.05), ("none", 0.0, 0.02)}
+    assert all(hit_share(some, some.verdicts) <= 0.01 for some in rates.values())
 
 
-def test_five_percent_is_found(recorded):
-    """5 % more work is found in at least 99 % of comparisons at 1 % noise, and its size is told."""
-    row = rows(recorded(60, wall=1.05, cpu=1.05, plant=WORK))["compute", 0.05, 0.05]
-
-    assert part(row, row.words) >= 0.99
-    assert part(row, row.apart) == 1
-    assert row.effects["cpu"].low < 1.05 < row.effects["cpu"].high
-    assert row.effects["wall"].deviation == pytest.approx(0.014, abs=0.004)
+def test_five_percent_is_found(slower):
+    """5 % more work is found in at least 99 % of comparisons, and its size is estimated."""
+    assert hit_share(slower, slower.verdicts) >= 0.99
+    assert hit_share(slower, slower.consecutive) == 1
+    assert slower.effects["cpu"].low < 1.05 < slower.effects["cpu"].high
+    assert slower.effects["wall"].deviation == pytest.approx(0.014, abs=0.004)
 
 
 def test_two_percent_needs_the_finer_rule(recorded):
-    """2 % more work is judged by both rules, and the finer one finds it more often."""
-    found = rows(recorded(60, wall=1.02, cpu=1.02, plant=("compute", 0.02)))
-    coarse, fine = found["compute", 0.02, 0.05], found["compute", 0.02, 0.02]
+    """2 % more work is decided by both rules, and the finer one finds it more often."""
+    rates = rates_of(recorded(60, wall=1.02, cpu=1.02, injection=("compute", 0.02)))
+    coarse, fine = rates["compute", 0.02, 0.05], rates["compute", 0.02, 0.02]
 
-    assert part(coarse, coarse.words) < part(fine, fine.words)
-    assert part(fine, fine.words) >= 0.9
+    assert hit_share(coarse, coarse.verdicts) < hit_share(fine, fine.verdicts)
+    assert hit_share(fine, fine.verdicts) >= 0.9
 
 
 def test_waiting_is_found_by_the_wall_clock(recorded):
     """15 % of waiting, which no CPU second shows, is found."""
-    row = rows(recorded(60, wall=1.15, processes=0.02, plant=("sleep", 0.15)))["sleep", 0.15, 0.05]
+    rates = rates_of(recorded(60, wall=1.15, processes=0.02, injection=("sleep", 0.15)))["sleep", 0.15, 0.05]
 
-    assert part(row, row.words) >= 0.9
-
-
-def test_rivals_judge_the_same_comparisons(recorded):
-    """Beside no alarm of ours the pooled test has many, and asv misses 5 %."""
-    nothing = rows(recorded(120, processes=0.03))["none", 0.0, 0.05]
-    slower = rows(recorded(60, wall=1.05, cpu=1.05, plant=WORK))["compute", 0.05, 0.05]
-
-    assert part(nothing, nothing.words) <= 0.02
-    assert part(nothing, nothing.rivals["mann_whitney"]) > 0.2
-    assert part(slower, slower.rivals["asv"]) < 0.05
-    assert {sum(words.values()) for words in slower.rivals.values()} == {200}
+    assert hit_share(rates, rates.verdicts) >= 0.9
 
 
-def test_the_same_figures_come_again(recorded):
-    """Figures depend on units and seed alone, and not on what else is in the store."""
-    units, more = recorded(48), recorded(30, wall=1.05, cpu=1.05, plant=WORK)
+def test_other_tests_decide_the_same_comparisons(recorded, slower):
+    """Where we raise no alarm the pooled test raises many, and asv misses 5 %."""
+    nothing = rates_of(recorded(120, processes=0.03))["none", 0.0, 0.05]
 
-    first = prove(units, comparisons=20, sets=3)
-
-    assert prove(units, comparisons=20, sets=3) == first
-    assert prove([*more, *units], comparisons=20, sets=3).rows[:2] == first.rows
-    assert prove(units, comparisons=20, sets=3, seed=2) != first
-
-
-def test_few_units_are_no_figures(recorded):
-    """3 units are n/a, and fewer than a whole comparison needs are doubtful."""
-    bare, few = rows(recorded(3)), rows(recorded(23))
-
-    assert all(row.warning == "n/a: 3 of at least 4 units" and not row.words for row in bare.values())
-    assert all(row.warning.startswith("23 units") and row.words for row in few.values())
-    assert prove(recorded(3)).together == ()
+    assert hit_share(nothing, nothing.verdicts) <= 0.02
+    assert hit_share(nothing, nothing.other_tests["mann_whitney"]) > 0.2
+    assert hit_share(slower, slower.other_tests["asv"]) < 0.05
+    assert {sum(verdicts.values()) for verdicts in slower.other_tests.values()} == {100}
 
 
-def test_nothing_to_judge_by(recorded):
-    """A store without a whole unit is refused."""
-    for units in ([], [replace(recorded(1)[0], status="error")]):
-        with pytest.raises(InputError, match="no units"):
-            prove(units)
+def test_figures_are_reproducible(recorded):
+    """Figures depend on pairs and seed alone, and not on what else is in the store."""
+    pairs, more = recorded(48), recorded(30, wall=1.05, cpu=1.05, injection=WORK)
+    options = {"comparisons": 5, "sets": 1}
+    first = validate(pairs, **options)
+
+    assert validate(pairs, **options) == first
+    assert validate([*more, *pairs], **options).cells[:2] == first.cells
+    assert validate(pairs, **options, seed=2) != first
 
 
-def test_cells_are_added_up(recorded):
-    """All cells together count as many comparisons of each, and loads stand apart."""
-    units = [*recorded(24), *recorded(24, cell="convnet-train"), *recorded(24, load="0.5 core")]
+def test_few_pairs_are_no_figures(recorded):
+    """3 pairs are n/a, and fewer than a whole comparison needs are doubtful."""
+    none, few = rates_of(recorded(3)), rates_of(recorded(23))
 
-    proof = prove(units, comparisons=10, sets=0)
+    assert all(rates.warning == "n/a: 3 of at least 4 pairs" and not rates.verdicts for rates in none.values())
+    assert all(rates.warning.startswith("23 pairs") and rates.verdicts for rates in few.values())
+    assert validate(recorded(3)).overall == ()
 
-    assert [(row.load, row.cell, row.find, sum(row.words.values()), row.units) for row in proof.together] == [
+
+def test_store_without_results_is_refused(recorded):
+    """A store without a good pair result is a mistake of the user's."""
+    for pairs in ([], [replace(recorded(1)[0], status="error")]):
+        with pytest.raises(InputError, match="no pair results"):
+            validate(pairs)
+
+
+def test_overall_adds_up_cells(recorded):
+    """All cells together count as many comparisons of each, and loads are separate."""
+    pairs = [*recorded(24), *recorded(24, cell="convnet-train"), *recorded(24, load="0.5 core")]
+
+    validation = validate(pairs, comparisons=10, sets=0)
+
+    assert [
+        (rates.load, rates.cell, rates.min_effect, sum(rates.verdicts.values()), rates.results)
+        for rates in validation.overall
+    ] == [
         ("", "", 0.05, 20, 48),
         ("", "", 0.02, 20, 48),
         ("0.5 core", "", 0.05, 10, 24),
@@ -106,32 +113,37 @@ def test_cells_are_added_up(recorded):
     ]
 
 
-def test_a_unit_takes_what_a_pair_alone_would(recorded):
-    """Minutes are those of the pair's first unit, which holds the start of the processes."""
+def test_minutes_are_those_of_a_pair_alone(recorded):
+    """Minutes are those of the pair's first result, which includes the start of the processes."""
     first = recorded(24)
-    later = [replace(unit, seconds=5.0) for unit in recorded(24, wall=1.2, cpu=1.2, plant=WORK)]
+    later = [replace(pair, seconds=5.0) for pair in recorded(24, wall=1.2, cpu=1.2, injection=WORK)]
 
-    found = rows([unit for pair in zip(first, later, strict=True) for unit in pair])
+    rates = rates_of([result for both in zip(first, later, strict=True) for result in both])
 
-    assert found["compute", 0.05, 0.05].spent == {"units": (4, 4), "minutes": pytest.approx((0.8, 0.8))}
+    assert rates["compute", 0.05, 0.05].spent == {"pairs": (4, 4), "minutes": pytest.approx((0.8, 0.8))}
 
 
-def test_one_machine_and_one_ruler(recorded):
-    """Units of another machine or ruler, and pairs that died, are counted and left out."""
+def test_other_machines_and_versions_are_left_out(recorded):
+    """Pair results of another machine or harness version, and pairs that died, are counted and left out."""
     usual = recorded(24)
     strange = [replace(usual[0], machine={"id": "m2"}), replace(usual[0], ruler="0"), replace(usual[0], status="error")]
 
-    proof = prove([*strange, *usual], comparisons=5, sets=0)
+    validation = validate([*strange, *usual], comparisons=5, sets=0)
 
-    assert (len(proof.units), proof.left_out, proof.died) == (24, 2, 1)
+    assert (len(validation.pairs), validation.left_out, validation.died) == (24, 2, 1)
 
 
-def test_intervals_are_exact():
+def test_old_recordings_are_used(recorded):
+    """Comparisons of older stores have another name."""
+    assert len(validate(recorded(24, comparison="proof-20261124T1"), comparisons=5, sets=0).cells) == 2
+
+
+def test_interval_is_exact():
     """No alarm in 40 leaves room for 8.8 %, as the exact binomial interval says."""
     assert interval(0, 40) == pytest.approx((0, 0.0881), abs=1e-4)
 
 
-def test_quantiles():
+def test_quantile():
     """The 95th percentile of a hundred values is the 96th in order, and the last of one is that one."""
     assert error_rates.quantile(range(100), 0.95) == 95
     assert error_rates.quantile([7], 0.95) == 7

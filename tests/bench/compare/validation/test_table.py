@@ -1,89 +1,106 @@
-"""A proof as words."""
+"""A validation as tables, and the commands that make it."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
-from bench.compare.validation import proof_words, table
-from bench.compare.validation.error_rates import prove
+from bench.compare.validation import table
+from bench.compare.validation.__main__ import cli
+from bench.compare.validation.error_rates import validate
+from bench.results import store
 
 
 @pytest.fixture(scope="module")
-def proof(recorded):
-    """Nothing, 5 % and 15 % planted, some of it in few units, and two fresh comparisons."""
-    return prove(
-        [
-            *recorded(48),
-            *recorded(48, load="0.5 core", foreign_cpu_share=0.27),
-            *recorded(48, wall=1.05, cpu=1.05, plant=("compute", 0.05)),
-            *recorded(4, wall=1.5, cpu=1.5, processes=0.001, turns=0.001, plant=("lock", 0.15)),
-            *recorded(3, wall=1.15, plant=("core", 0.15)),
-            *recorded(4, wall=1.2, cpu=1.2, comparison="20261124T1"),
-            *recorded(4, comparison="20261124T2", turns=0.001, processes=0.001),
-        ],
-        comparisons=20,
-        sets=3,
-    )
+def validation(recorded):
+    """Nothing, 5 % and 15 % injected, the last in few pairs, and two live comparisons."""
+    pairs = [
+        *recorded(48),
+        *recorded(48, load="0.5 core", foreign_cpu_share=0.27),
+        *recorded(48, wall=1.05, cpu=1.05, injection=("compute", 0.05)),
+        *recorded(4, wall=1.5, cpu=1.5, processes=0.001, blocks=0.001, injection=("lock", 0.15)),
+        *recorded(3, wall=1.15, injection=("core", 0.15)),
+        *recorded(4, wall=1.2, cpu=1.2, comparison="20261124T1"),
+        *recorded(4, comparison="20261124T2", blocks=0.001, processes=0.001),
+    ]
+    return validate(pairs, comparisons=20, sets=1)
 
 
-def test_the_terminal_is_80_columns_wide(proof):
+def test_show_fits_80_columns(validation):
     """What matters fits, with every figure whole."""
     console = Console(width=80)
     with console.capture() as captured:
-        table.show(proof, console)
+        table.show(validation, console)
     text = captured.get()
 
     assert max(map(len, text.splitlines())) <= 80
+    for words in ("nothing (A/A)", "5 % more work", "100.0 % [83.2, 100.0]*", "15 % waiting, locked", "(quiet)"):
+        assert words in text
+    assert "(0.5 core)" in text
+
+
+def test_markdown_has_whole_tables(validation):
+    """Every table has as many cells in each line, and the page says what came out and of what."""
+    text = table.markdown(validation)
+
+    for before, line in pairwise(text.splitlines()):
+        if before.startswith("|") and line.startswith("|"):
+            assert before.count("|") == line.count("|")
     for words in (
-        "nothing (A/A)",
-        "5 % more work",
-        "100.0 % [83.2, 100.0]*",
-        "15 % waiting, locked",
-        "(quiet)",
-        "(0.5 core)",
+        "| quiet | 5 % more work | 5 % | found | 100.0 % [83.2, 100.0] | ≥ 99 %: yes |",
+        "**1 of 2 [1, 99] % false alarms**, 1 same",
+        "False alarms: dense-train slower in 20261124T1",
+        "n/a: 3 of at least 4 pairs (rows: 1)",
+        "made up, 2 cores; 16 GiB",
+        "commits cccccccc",
+        "python -m bench.compare.validation report",
     ):
         assert words in text
 
 
-def test_markdown_has_whole_tables(proof):
-    """Every table has as many cells in each line, and the page says what came out and of what."""
-    text = table.markdown(proof)
-    lines = text.splitlines()
+def test_missed_target_is_marked(validation):
+    """A share that misses its target says so; where there is no target nothing is said."""
+    rates = {(rates.load, rates.kind, rates.min_effect): rates for rates in validation.overall}["", "compute", 0.05]
 
-    for before, line in pairwise(lines):
-        if before.startswith("|") and line.startswith("|"):
-            assert before.count("|") == line.count("|")
-    assert "| quiet | 5 % more work | 5 % | found | 100.0 % [83.2, 100.0] | ≥ 99 %: yes |" in text
-    assert "**1 of 2 [1, 99] % false alarms**, 1 same" in text
-    assert "Alarms: dense-train slower in 20261124T1" in text
-    assert "n/a: 3 of at least 4 units (rows: 1)" in text
-    assert "made up, 2 cores; 16 GiB; commit cccccccc; 2026-11-24" in text
-    assert "python -m bench prove --results results/reference" in text
+    assert table.target(rates) == "≥ 99 %: yes"
+    assert table.target(replace(rates, verdicts={"slower": 98, "same": 2})) == "≥ 99 %: NO"
+    assert table.target(replace(rates, share=0.04)) == ""
 
 
-def test_what_was_wanted_is_told(proof):
-    """A share that misses what was wanted says so; where nothing is wanted nothing is told."""
-    found = {(row.load, row.kind, row.find): row for row in proof.together}
-    slower = found["", "compute", 0.05]
-    missed = {"slower": 98, "same": 2}
+def test_busy_machine_is_not_called_quiet(validation):
+    """A machine that others used for a tenth of its time is not quiet."""
+    rates = validation.overall[0]
 
-    assert proof_words.wanted(slower) == "≥ 99 %: yes"
-    assert proof_words.wanted(type(slower)(**{**vars(slower), "words": missed})) == "≥ 99 %: NO"
-    assert proof_words.wanted(type(slower)(**{**vars(slower), "share": 0.04})) == ""
+    assert table.load(rates) == "quiet"
+    assert table.load(replace(rates, foreign_cpu_share=0.1)) == "not controlled"
 
 
-def test_quiet_is_said_only_where_it_is(proof):
-    """A machine that others used for a tenth of its time is not called quiet."""
-    row = proof.together[0]
+def test_report_prints_json_and_keeps_a_page(tmp_path, recorded, monkeypatch):
+    """The command prints plain values for a program, and keeps the page as Markdown."""
+    monkeypatch.setattr(validate, "__kwdefaults__", {"comparisons": 10, "sets": 0, "seed": 1})
+    for pair in [*recorded(12), *recorded(12, wall=1.1, cpu=1.1, injection=("compute", 0.1))]:
+        store.append(pair, tmp_path)
 
-    assert proof_words.beside(row) == "quiet"
-    assert proof_words.beside(type(row)(**{**vars(row), "foreign_cpu_share": 0.1})) == "as it was"
+    done = CliRunner().invoke(cli, ["report", "--json", "--results", str(tmp_path)])
+    values = json.loads(done.stdout)
+
+    assert (len(values["cells"]), values["pairs"], values["died"]) == (3, 24, 0)
+    assert values["overall"]
+    assert "A/A" in (tmp_path / "tables" / "validation.md").read_text()
 
 
-def test_json_is_plain(proof):
-    """All of it is plain values."""
-    values = json.loads(json.dumps(table.to_json(proof), allow_nan=False))
+def test_report_of_an_empty_store_is_refused(tmp_path):
+    """Without pair results there is nothing to validate with, and the message says so."""
+    done = CliRunner().invoke(cli, ["report", "--results", str(tmp_path)])
 
-    assert (len(values["cells"]), values["units"], values["died"]) == (7, 159, 0)
+    assert "no pair results" in str(done.exception)
+
+
+def test_record_needs_minutes():
+    """A wrong use says what is missing."""
+    done = CliRunner().invoke(cli, ["record"])
+
+    assert (done.exit_code, "--minutes" in done.output) == (2, True)
