@@ -171,7 +171,7 @@ def gate(*, base, candidate, threshold, summary, **how) -> None:
     from bench.compare import progress, table
 
     standings, rule, title = _compared(base, candidate, axis=None, **how)
-    words = progress.gate_words(standings, threshold)
+    words = progress.gate_text(standings, threshold)
     options.tell(words)
     if summary:
         with summary.open("a") as file:

@@ -1,14 +1,18 @@
-"""Shows a comparison while it runs, and says by an exit code how it went."""
+"""Shows a comparison while it runs, and gives the exit code it ends with."""
 
 import json
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.compare import comparison, table
 from bench.compare.comparison import Trial, VariantPair
 from bench.compare.sequential_test import Rule
 from bench.results import format
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NOTHING_SLOWER, SLOWER, NOTHING_COMPARED = 0, 1, 3
 
@@ -32,16 +36,14 @@ def run(
     comparison.check_budget(budget_seconds, len(variant_pairs))
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     trials: list[Trial] = []
+    running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds)
     try:
-        with _live(err, title) as show:
-            for trials in comparison.run(variant_pairs, results, rule=rule, budget_seconds=budget_seconds):
+        with _live(err, title) as show, closing(running):
+            for trials in running:
                 show(trials)
-    except KeyboardInterrupt:
-        comparison.interrupt(trials, rule)
-        raise
     finally:
         if as_json:
-            for row in table.plain([one for one in trials if one.verdict]):
+            for row in table.plain([trial for trial in trials if trial.verdict]):
                 out.file.write(json.dumps(row) + "\n")
         elif trials:
             table.show(trials, rule, title, out)
@@ -49,58 +51,59 @@ def run(
 
 
 @contextmanager
-def _live(console, title: str):
-    """Gives a function that shows how trials stand: a table that moves on a terminal, a line a unit elsewhere."""
+def _live(console: "Console", title: str) -> Iterator[Callable[[Sequence[Trial]], None]]:
+    """Gives a function that shows how trials stand: a table that moves on a terminal, a line a pair elsewhere."""
     from rich import console as consoles
     from rich import live
 
     if not console.is_terminal:
-        told: dict[int, tuple] = {}
+        printed: dict[int, tuple] = {}
 
-        def tell(trials: Sequence[Trial]) -> None:
+        def print_changes(trials: Sequence[Trial]) -> None:
             for number, row in enumerate(table.rows(trials)):
-                if told.get(number, row) != row:
+                if printed.get(number, row) != row:
                     console.print("  ".join(filter(None, row)), markup=False, highlight=False)
-                told[number] = row
+                printed[number] = row
 
-        yield tell
+        yield print_changes
         return
-    # Now and then only: who redraws all the time takes CPU from what is measured.
-    with live.Live(console=console, auto_refresh=False, transient=True) as shown:
+    # Only where something changed: redrawing all the time takes CPU from what is measured.
+    with live.Live(console=console, auto_refresh=False, transient=True) as screen:
 
         def draw(trials: Sequence[Trial]) -> None:
-            left = format.duration(round(sum(one.left_seconds() for one in trials)))
-            decided = sum(one.verdict is not None for one in trials)
+            left = format.duration(round(sum(trial.left_seconds() for trial in trials)))
+            decided = sum(trial.verdict is not None for trial in trials)
             foot = f"{decided} of {len(trials)} decided; about {left} to go if nothing surprises"
-            shown.update(consoles.Group(table.drawn(trials, title), foot), refresh=True)
+            screen.update(consoles.Group(table.drawing(trials, title), foot), refresh=True)
 
         yield draw
 
 
 def exit_code(trials: Sequence[Trial]) -> int:
     """0 nothing slower, 1 something slower, 3 no cell could be compared."""
-    if any(one.verdict.word == "slower" for one in trials):
+    if any(trial.verdict.word == "slower" for trial in trials):
         return SLOWER
-    return NOTHING_SLOWER if any(one.verdict.pairs for one in trials) else NOTHING_COMPARED
+    return NOTHING_SLOWER if any(trial.verdict.pairs for trial in trials) else NOTHING_COMPARED
 
 
 def gate_code(trials: Sequence[Trial], threshold: float) -> int:
     """For a gate: 1 if a cell is slower by more than the threshold, 3 if one is inconclusive, which is never a pass."""
-    if any(_is_over(one, threshold) for one in trials):
+    if any(_is_over(trial, threshold) for trial in trials):
         return SLOWER
-    return NOTHING_COMPARED if any(one.verdict.word == "inconclusive" for one in trials) else NOTHING_SLOWER
+    inconclusive = any(trial.verdict.word == "inconclusive" for trial in trials)
+    return NOTHING_COMPARED if inconclusive else NOTHING_SLOWER
 
 
-def _is_over(one: Trial, threshold: float) -> bool:
-    return one.verdict.word == "slower" and one.verdict.ratio > 1 + threshold
+def _is_over(trial: Trial, threshold: float) -> bool:
+    return trial.verdict.word == "slower" and trial.verdict.ratio > 1 + threshold
 
 
-def gate_words(trials: Sequence[Trial], threshold: float) -> str:
-    """What a gate found, in one sentence."""
-    over = [one.variants.cell for one in trials if _is_over(one, threshold)]
+def gate_text(trials: Sequence[Trial], threshold: float) -> str:
+    """What a gate decided, in one sentence."""
+    over = [trial.variants.cell for trial in trials if _is_over(trial, threshold)]
     if over:
         return f"Failed: slower by more than {100 * threshold:g} %: {', '.join(over)}."
-    undecided = [one.variants.cell for one in trials if one.verdict.word == "inconclusive"]
+    undecided = [trial.variants.cell for trial in trials if trial.verdict.word == "inconclusive"]
     if undecided:
         return f"Not passed: inconclusive, which clears nobody: {', '.join(undecided)}."
     return f"Passed: nothing is slower by more than {100 * threshold:g} %."

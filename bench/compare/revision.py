@@ -89,6 +89,14 @@ def resolve(name: str, *, repo: Path = PROJECT_ROOT) -> Revision:
     return Revision(name=name, commit=commit, digest=_digest(blobs), dirty=_digest(blobs) != _digest(committed))
 
 
+def subject(commit: str, *, repo: Path = PROJECT_ROOT) -> str:
+    """The title of a commit; empty where git does not know it."""
+    try:
+        return _git(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
+    except InputError:
+        return ""
+
+
 def same(base: Revision, candidate: Revision) -> bool:
     """Whether two revisions hold the same code, so that no difference can be found but by chance."""
     return base.digest == candidate.digest

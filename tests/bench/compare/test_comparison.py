@@ -7,6 +7,7 @@ import pytest
 
 from bench.compare import comparison
 from bench.compare.comparison import VariantPair
+from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.compare.variant import Variant
@@ -15,7 +16,7 @@ from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
 
-def match(model="dense"):
+def variant_pair(model="dense"):
     cell = Cell(model=model, batch_size=8)
     return VariantPair(Variant(name="base", cell=cell), Variant(name="candidate", cell=cell))
 
@@ -28,12 +29,12 @@ def recorder(paired):
         dice = random.Random(1)
         order = []
 
-        def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
+        def record(base, candidate, *, comparison):  # noqa: ARG001 - as pair.record
             model = base.cell.model
             order.append(model)
             facts = {"comparison": comparison, "cell": base.cell.id}
             if model in deadly:
-                return [paired(status="error", reason="base: it said: no luck", **facts)]
+                return [paired(status="error", reason="base: it printed: no luck", **facts)]
             effect = 0.10 if model in slow else 0.0
             wall, cpu = (math.exp(effect + dice.gauss(0, noise)) for _ in range(2))
             return [paired(wall, cpu, **facts)]
@@ -44,92 +45,110 @@ def recorder(paired):
     return make
 
 
-def ran(variant_pairs, results, record, **how):
+def run(variant_pairs, results, record, **how):
     (*_, last) = comparison.run(
         variant_pairs, results, rule=how.pop("rule", Rule(cells=len(variant_pairs))), record=record, **how
     )
     return last
 
 
-def test_a_slow_cell_is_found_alone(tmp_path, recorder):
+def test_run_finds_the_slow_cell_alone(tmp_path, recorder):
     """One cell of three is slower, and the others are the same."""
-    variant_pairs = [match(model) for model in ("dense", "squeezenet", "mobilenetv2")]
-    trials = ran(variant_pairs, tmp_path, recorder(slow=("squeezenet",)))
+    variant_pairs = [variant_pair(model) for model in ("dense", "squeezenet", "mobilenetv2")]
+    trials = run(variant_pairs, tmp_path, recorder(slow=("squeezenet",)))
 
-    assert [one.verdict.word for one in trials] == ["same", "slower", "same"]
+    assert [trial.verdict.word for trial in trials] == ["same", "slower", "same"]
     assert trials[1].verdict.ratio == pytest.approx(1.10, abs=0.02)
 
 
-def test_cells_take_turns_and_stop_at_their_verdict(tmp_path, recorder):
-    """A round gives each cell a unit, so that a drift hits all; who has a verdict takes no more turns."""
+def test_run_lets_cells_take_turns_until_their_verdict(tmp_path, recorder):
+    """A round gives each cell a pair, so that a drift hits all; one that has a verdict takes no more turns."""
     record = recorder(slow=("squeezenet",), noise=0.005)
-    trials = ran([match("dense"), match("squeezenet")], tmp_path, record)
+    trials = run([variant_pair("dense"), variant_pair("squeezenet")], tmp_path, record)
 
     assert record.order[:8] == ["dense", "squeezenet"] * 4
-    assert {len(one.pairs) for one in trials} <= set(LOOKS)
+    assert {len(trial.pairs) for trial in trials} <= set(LOOKS)
 
 
-def test_units_are_stored_as_they_come(tmp_path, recorder):
-    """What was measured is on the disk before the next unit begins."""
+def test_run_stores_pairs_as_they_come(tmp_path, recorder):
+    """What was measured is on the disk before the next pair begins."""
     seen = 0
-    for trials in comparison.run([match()], tmp_path, rule=Rule(), record=recorder()):
+    for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder()):
         assert len(store.load(PairResult, tmp_path).results) == len(trials[0].pairs) >= seen
         seen = len(trials[0].pairs)
 
     assert seen >= LOOKS[0]
 
 
-def test_three_deaths_in_a_row_stop_a_cell(tmp_path, recorder):
+def test_run_gives_up_a_cell_after_three_failures_in_a_row(tmp_path, recorder):
     """The reason is kept, the other cells go on."""
-    trials = ran([match("dense"), match("squeezenet")], tmp_path, recorder(deadly=("dense",)))
+    trials = run([variant_pair("dense"), variant_pair("squeezenet")], tmp_path, recorder(deadly=("dense",)))
 
     assert (trials[0].verdict.word, len(trials[0].failures)) == ("inconclusive", 3)
     assert "no luck" in trials[0].verdict.reason
     assert trials[1].verdict.word == "same"
 
 
-def test_a_death_now_and_then_is_dropped_and_counted(tmp_path, paired):
-    """A unit that died does not count, and a whole one after it forgives it."""
+def test_run_drops_and_counts_a_failure_now_and_then(tmp_path, paired):
+    """A pair that died does not count, and a whole one after it forgives it."""
     units = iter([paired(), paired(status="error", reason="killed"), paired(), paired(status="error"), *[paired()] * 2])
-    trials = ran([match()], tmp_path, lambda *_, **__: [next(units)])
+    trials = run([variant_pair()], tmp_path, lambda *_, **__: [next(units)])
 
     assert (trials[0].verdict.word, len(trials[0].pairs), len(trials[0].failures)) == ("same", 4, 2)
 
 
-def test_a_budget_ends_it(tmp_path, recorder):
+def test_run_ends_with_its_budget(tmp_path, recorder):
     """What has no verdict when the time is over is inconclusive, and says so."""
     clock = iter(range(0, 10_000, 30))
-    trials = ran([match()], tmp_path, recorder(noise=0.3), budget_seconds=300, now=lambda: next(clock))
+    trials = run([variant_pair()], tmp_path, recorder(noise=0.3), budget_seconds=300, now=lambda: next(clock))
 
     assert trials[0].verdict.word == "inconclusive"
     assert "budget" in trials[0].verdict.reason
     assert 0 < len(trials[0].pairs) < LOOKS[-1]
 
 
-def test_a_budget_too_short_for_a_look_is_a_mistake():
-    """Four units are the least; the message says how long they take."""
-    with pytest.raises(InputError, match="at least 4 units"):
+def test_check_budget_refuses_less_than_a_look():
+    """Four pairs are the least; the message says how long they take."""
+    with pytest.raises(InputError, match="at least 4 pairs"):
         comparison.check_budget(20, 3)
 
     comparison.check_budget(None, 3)
     comparison.check_budget(600, 3)
 
 
-def test_an_interrupted_comparison_has_partial_verdicts(tmp_path, recorder):
-    """After Ctrl-C each cell is inconclusive with what its units say, and the units are kept."""
-    running = comparison.run([match()], tmp_path, rule=Rule(), record=recorder(noise=0.01))
+def test_run_keeps_what_an_interrupted_comparison_says(tmp_path, recorder):
+    """After Ctrl-C each cell is inconclusive with what its pairs say, and pairs and verdict are kept."""
+    running = comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder(noise=0.01))
     for _ in range(4):
         trials = next(running)
-    comparison.interrupt(trials, Rule())
+    running.close()
+    (kept,) = store.load(Comparison, tmp_path).results
 
     assert (trials[0].verdict.word, trials[0].verdict.reason) == ("inconclusive", "interrupted")
     assert trials[0].verdict.estimates["wall"].ratio == pytest.approx(1.0, abs=0.05)
     assert len(store.load(PairResult, tmp_path).results) == 3
+    assert kept.cells[0].verdict == trials[0].verdict
 
 
-def test_the_time_that_is_left_shrinks(tmp_path, recorder):
-    """Each unit brings the end nearer; with a verdict nothing is left."""
-    left = [one[0].left_seconds() for one in comparison.run([match()], tmp_path, rule=Rule(), record=recorder())]
+def test_run_stores_its_verdicts(tmp_path, recorder):
+    """The store has one line a comparison: what ran, by which rule, and of each cell verdict, times and pairs."""
+    variant_pairs = [variant_pair("dense"), variant_pair("squeezenet")]
+    trials = run(variant_pairs, tmp_path, recorder(slow=("squeezenet",)), title="main v HEAD")
+    (kept,) = store.load(Comparison, tmp_path).results
+
+    assert (kept.title, kept.base["name"], kept.rule["cells"]) == ("main v HEAD", "base", 2)
+    assert {kept.comparison} == {pair.comparison for pair in store.load(PairResult, tmp_path).results}
+    assert [cell.verdict for cell in kept.cells] == [trial.verdict for trial in trials]
+    assert kept.cells[1].verdict.word == "slower"
+    assert kept.cells[1].step_seconds["wall"][0] == pytest.approx(0.1)
+
+
+def test_left_seconds_shrink(tmp_path, recorder):
+    """Each pair brings the end nearer; with a verdict nothing is left."""
+    left = [
+        trials[0].left_seconds()
+        for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder())
+    ]
 
     assert left[0] > left[3]
     assert left[-1] == 0

@@ -27,7 +27,7 @@ def runs(monkeypatch, paired):
             VariantPair(*(Variant(name=name, cell=cells[0], code={"digest": name[-1]}) for name in (base, candidate)))
         ]
 
-    def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
+    def record(base, candidate, *, comparison):  # noqa: ARG001 - as pair.record
         counted.append(candidate.name)
         return [paired(1.1 if "slow" in candidate.name else 1.0 + 0.001 * (len(counted) % 2))]
 

@@ -1,0 +1,54 @@
+"""What a live comparison came to: one line of the store, so that whoever reads it later need not decide again."""
+
+from dataclasses import dataclass, field
+
+from bench.compare.sequential_test import Verdict
+from bench.results.measurement import RULER
+from bench.results.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellVerdict:
+    """What a comparison says of one cell.
+
+    Attributes:
+        cell: Id of the cell, as its pair results have it.
+        verdict: The word, the clock that decided, the number of pairs, and by clock the ratio with its intervals.
+        step_seconds: By clock, base's and candidate's: the median over all blocks of all pairs.
+        failures: How many pairs were dropped because a process died.
+        seconds: How long its pairs took.
+    """
+
+    cell: str
+    verdict: Verdict
+    step_seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    failures: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Result):
+    """What a comparison of two revisions, or of two values of an axis, came to.
+
+    Attributes:
+        comparison: Marks it; its pair results have the same mark.
+        title: What was compared, e.g. `main v HEAD`.
+        base: `name`, `commit`, `digest`, `dirty` and `subject` (of the commit) of what ran as base.
+        candidate: Likewise.
+        rule: How sure verdicts had to be, see `sequential_test.Rule`.
+        cells: A verdict for each cell, in the order of the command.
+        foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
+        ruler: Version of how we measure.
+    """
+
+    KIND = "comparisons"
+    FORMAT = 1  # title, both sides, rule, verdicts by cell (2026-11)
+
+    comparison: str
+    title: str
+    base: dict
+    candidate: dict
+    rule: dict
+    cells: tuple[CellVerdict, ...]
+    foreign_cpu_share: float | None = None
+    ruler: str = RULER
