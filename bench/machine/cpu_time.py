@@ -22,7 +22,9 @@ def cpu_seconds() -> float:
 def worker_ids() -> tuple[int, ...]:
     """Process ids of the decode workers."""
     pool = _decode_pool()
-    return pool.living() if pool else ()
+    if not pool:
+        return ()
+    return (getattr(pool, "worker_ids", None) or pool.living)()  # what older commits call it
 
 
 def _decode_pool() -> ModuleType | None:

@@ -38,7 +38,7 @@ NEAR_LIMIT = 0.7
 def environment(cell: Cell, *, path: str = str(facts.PROJECT_ROOT)) -> dict[str, str]:
     """Variables for a process that measures a cell, with the ruler from `path`."""
     chosen = {**os.environ, "KERAS_BACKEND": cell.backend, "PYTHONPATH": path}
-    storage.settle_client(chosen)
+    storage.configure_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"

@@ -93,7 +93,8 @@ def backlog(cell: Cell) -> int:
         return 0
     from flowers_core.input import decode_pool  # code under test that is older has none
 
-    return decode_pool.MOST * burst
+    pending = getattr(decode_pool, "MOST_PENDING", None) or decode_pool.MOST  # what older commits call it
+    return pending * burst
 
 
 class Unsuitable(RuntimeError):

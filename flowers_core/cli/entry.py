@@ -46,7 +46,7 @@ def load(framework: str) -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     one_of("KERAS_BACKEND", backend, ("tensorflow", "jax"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
-    storage.settle_client(os.environ)
+    storage.configure_client(os.environ)
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)

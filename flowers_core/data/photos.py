@@ -41,7 +41,7 @@ def find(folder: str | Path) -> Photos:
         InputError: If the folder cannot be read, does not hold photos of at least two classes, or holds names
             that are not UTF-8.
     """
-    folder = storage.checked(folder)
+    folder = storage.normalize(folder)
     files = _in_bucket(folder) if storage.is_bucket(folder) else _on_disk(folder)
     found = sorted((name, file) for name, file in files if _is_photo(file))
     classes = tuple(sorted({name for name, _ in found if name}))

@@ -59,7 +59,7 @@ def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
     return [pairs[first:last] for first, last in pairwise(edges)]
 
 
-def found(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
+def existing(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
     """The manifest of a folder that holds the wanted records; None if they must be written.
 
     Args:
@@ -88,7 +88,7 @@ def found(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifes
 
 
 @contextmanager
-def alone(folder):
+def exclusive(folder):
     """Marks a folder as unfinished while the block writes records into it; if that fails, removes them again.
 
     On a disk the mark is locked as well, against a second process; a bucket knows no locks.

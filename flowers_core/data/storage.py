@@ -19,7 +19,7 @@ from flowers_core import errors
 REACH_SECONDS = 20
 """How long a bucket may take to answer first."""
 
-CLIENT = {
+CLIENT_SETTINGS = {
     # The client clears a buffer of this size for each file that it opens; 64 MB take longer than decoding a shard.
     "GCS_READ_CACHE_BLOCK_SIZE_MB": "1",
     # A store that goes silent is given up after 6 tries of 10 s each, one that refuses after 12 s of waiting in
@@ -45,9 +45,9 @@ def is_bucket(folder) -> bool:
     return "://" in str(folder)
 
 
-def settle_client(variables: MutableMapping[str, str]) -> None:
-    """Adds `CLIENT` to the variables of a process that has not imported TensorFlow yet; what is set stays."""
-    for name, value in CLIENT.items():
+def configure_client(variables: MutableMapping[str, str]) -> None:
+    """Adds `CLIENT_SETTINGS` to the variables of a process that has not imported TensorFlow yet; what is set stays."""
+    for name, value in CLIENT_SETTINGS.items():
         variables.setdefault(name, value)
 
 
@@ -61,7 +61,7 @@ def request_bytes() -> int:
     return max(REQUEST_BYTES, buffer) + 1
 
 
-def checked(folder: str | Path) -> str:
+def normalize(folder: str | Path) -> str:
     """The folder as text, without a slash at its end.
 
     Raises:

@@ -14,18 +14,18 @@ from flowers_core.data import example_proto
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _HEAD, _FOOT = 12, 4  # bytes around a record: its length and the length's checksum; its own checksum
-AT_ONCE = 16
+SHARDS_AT_ONCE = 16
 """Shards that are read in turn, as many as the codelab has: neighbours in a batch come from as many files."""
 
 
-def places(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+def locate(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     """Where records lie, one of each of some shards in turn: path, first byte and end, length and checksums included.
 
     Raises:
         InputError: If a shard ends within a record.
     """
     waiting = iter(paths)
-    reading = [_places(path) for path in islice(waiting, AT_ONCE)]
+    reading = [_locate(path) for path in islice(waiting, SHARDS_AT_ONCE)]
     while reading:
         for number in range(len(reading) - 1, -1, -1):
             try:
@@ -35,10 +35,10 @@ def places(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
                 if following is None:
                     del reading[number]
                 else:
-                    reading[number] = _places(following)
+                    reading[number] = _locate(following)
 
 
-def _places(path: str) -> Iterator[tuple[str, int, int]]:
+def _locate(path: str) -> Iterator[tuple[str, int, int]]:
     """Reads lengths alone: to map the shard would cost a page fault, ten times a read, for each record and pass."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - paths are strings here
         size, offset = os.fstat(file.fileno()).st_size, 0
@@ -54,7 +54,7 @@ def _places(path: str) -> Iterator[tuple[str, int, int]]:
             offset = end
 
 
-def mapped(path: str) -> memoryview:
+def map_file(path: str) -> memoryview:
     """The content of a shard, nothing of it copied: the memory is that of the page cache."""
     with open(path, "rb") as file:  # noqa: PTH123 - paths are strings here
         if not file.seek(0, 2):
@@ -66,14 +66,14 @@ def parse(content: memoryview, path: str) -> tuple[bytes, int]:
     """JPEG and label of a record.
 
     Args:
-        content: What lies in a place, see `places`.
+        content: What lies in a place, see `locate`.
         path: The shard.
 
     Raises:
         InputError: If its checksum is wrong, or a feature is missing.
     """
     record = bytes(content[_HEAD:-_FOOT])  # the checksum's library takes nothing else
-    if masked(google_crc32c.value(record)) != _CHECKSUM.unpack_from(content, len(content) - _FOOT)[0]:
+    if mask(google_crc32c.value(record)) != _CHECKSUM.unpack_from(content, len(content) - _FOOT)[0]:
         raise _unfit(path, "a corrupted record, whose checksum is another")
     feature = example_proto.message().FromString(record).features.feature
     try:
@@ -82,7 +82,7 @@ def parse(content: memoryview, path: str) -> tuple[bytes, int]:
         raise _unfit(path, "a record without a feature `image` or `class`") from None
 
 
-def masked(checksum: int) -> int:
+def mask(checksum: int) -> int:
     """A CRC-32C as TFRecord files keep it: a checksum of data that holds checksums would be weak."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

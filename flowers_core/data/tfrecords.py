@@ -130,14 +130,14 @@ def write(
         )
     digest = sharding.source_digest(photos)
     wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
-    folder = storage.checked(folder)
-    found = sharding.found(folder, wanted, shards=shards)
+    folder = storage.normalize(folder)
+    found = sharding.existing(folder, wanted, shards=shards)
     if found:
         if strict and found.skipped:
             raise _undecodable(found.skipped[0])
         return found
     try:
-        with sharding.alone(folder):
+        with sharding.exclusive(folder):
             written = _write_all(photos, folder, wanted, shards=shards, strict=strict, threads=threads)
             storage.write_text(storage.join(folder, manifest.NAME), written.to_json())
     except (OSError, tf.errors.OpError) as error:

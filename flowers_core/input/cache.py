@@ -24,7 +24,7 @@ class Cache:
     reason: str
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """One line for the user."""
         where = {"memory": "kept in memory", "disk": "kept on disk", "none": "decoded anew in every epoch"}
         return f"decoded images are {where[self.place]}: {self.reason}"

@@ -87,14 +87,14 @@ def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynam
             f"not take the pipeline within {REACH_SECONDS:g} s. Is it something else that listens there?"
         ) from None
     except tf.errors.OpError as error:
-        raise explained(error, dispatcher) from error
+        raise explain(error, dispatcher) from error
     finally:
         registering.end()
     data = data.rebatch(batch_size, drop_remainder=whole)
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def drawn(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator:
+def iterate(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator:
     """Batches of a distributed pipeline, one by one, never waiting longer than it says.
 
     Args:
@@ -120,23 +120,23 @@ def drawn(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> I
     except TimeoutError:
         raise _silent(dispatcher, silent_seconds) from None
     except tf.errors.OpError as error:
-        raise explained(error, dispatcher) from error
+        raise explain(error, dispatcher) from error
     finally:
         drawing.end()
 
 
-def guarded(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
-    """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting without end; see `told`."""
+def with_timeout(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
+    """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting for ever; see `reported_errors`."""
     import tensorflow as tf
 
     return tf.data.Dataset.from_generator(
-        lambda: drawn(data, dispatcher, silent_seconds=silent_seconds), output_signature=data.element_spec
+        lambda: iterate(data, dispatcher, silent_seconds=silent_seconds), output_signature=data.element_spec
     )
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Lets what `guarded` raised within TensorFlow come out as the error that it was."""
+def reported_errors() -> Iterator[None]:
+    """Lets what `with_timeout` raised within TensorFlow come out as the error that it was."""
     import tensorflow as tf
 
     try:
@@ -148,7 +148,7 @@ def told() -> Iterator[None]:
         raise {"InputError": InputError, "RunFailed": RunFailed}[ours[1]](ours[2]) from error
 
 
-def explained(error: Exception, dispatcher: str) -> ReportedError:
+def explain(error: Exception, dispatcher: str) -> ReportedError:
     """What an error of TensorFlow means where it registers or draws a pipeline."""
     said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
     if "Version mismatch" in said:

@@ -23,24 +23,24 @@ import numpy as np
 
 from flowers_core import errors
 
-AHEAD = 2  # orders a process has at once: the next is there when one is done
-MOST = 3  # the same with what is done and waits for what was ordered before it
+ORDERS_AHEAD = 2  # orders a process has at once: the next is there when one is done
+MOST_PENDING = 3  # the same with what is done and waits for what was ordered before it
 _LABEL_BYTES = 8
 _living: set[int] = set()
 _ended_seconds = 0.0
 
 
-def living() -> tuple[int, ...]:
+def worker_ids() -> tuple[int, ...]:
     """Ids of the processes that work for this one now."""
     return tuple(_living)
 
 
 def cpu_seconds() -> float:
     """CPU seconds, user and system, of all that have worked for this process so far."""
-    return _ended_seconds + sum(map(_spent, living()))
+    return _ended_seconds + sum(map(_spent, worker_ids()))
 
 
-def made(
+def decode_batches(
     orders: Iterable[list], *, kind: str, image_size: int, batch_size: int, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The batches of some orders, in their order.
@@ -61,23 +61,23 @@ def made(
         tf.errors.InvalidArgumentError: If an image is truncated or damaged.
         OSError: If a file cannot be read, or a process is lost.
     """
-    memory = Shared(batch_size, image_size)
+    memory = SharedMemory(batch_size, image_size)
     with memory, ExitStack() as stack:
         job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
         crew = [stack.enter_context(_Worker(job)) for _ in range(count)]
         yield from _shared_out(iter(orders), crew, memory)
 
 
-def _shared_out(orders: Iterator[list], crew: list["_Worker"], memory: "Shared"):
+def _shared_out(orders: Iterator[list], crew: list["_Worker"], memory: "SharedMemory"):
     """Gives each order to who has fewest, and yields what is made in the order of the orders.
 
     A core that others take away for a while then delays its own work alone.
     """
     begun: deque[_Ordered] = deque()
     while True:
-        while len(begun) < MOST * len(crew):
+        while len(begun) < MOST_PENDING * len(crew):
             worker = min(crew, key=lambda one: len(one.told))
-            if len(worker.told) == AHEAD or not (items := next(orders, None)):
+            if len(worker.told) == ORDERS_AHEAD or not (items := next(orders, None)):
                 break
             begun.append(_Ordered(worker, worker.tell(memory.take(), items), len(items)))
         if not begun:
@@ -186,7 +186,7 @@ def _spent(pid: int) -> float:
 
 
 class Slot:
-    """Shared memory for one batch.
+    """SharedMemory memory for one batch.
 
     Attributes:
         number: Its place among the slots.
@@ -204,7 +204,7 @@ class Slot:
         self.labels = flat[start : start + _LABEL_BYTES * batch_size].view(np.int64)
 
 
-class Shared:
+class SharedMemory:
     """Slots in one file without a name, each given out again when nobody holds its images any more.
 
     There are as many as are held at once: who keeps batches, as a cache does, keeps slots.

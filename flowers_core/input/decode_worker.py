@@ -21,25 +21,28 @@ def photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
 
 
 def records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
-    """JPEG and label of records, given their places: see `tfrecord_reader.places`."""
+    """JPEG and label of records, given their places: see `tfrecord_reader.locate`."""
     return (tfrecord_reader.parse(_shard(path)[start:end], path) for path, start, end in items)
 
 
-@lru_cache(2 * tfrecord_reader.AT_ONCE)
+@lru_cache(2 * tfrecord_reader.SHARDS_AT_ONCE)
 def _shard(path: str) -> memoryview:
-    return tfrecord_reader.mapped(path)
+    return tfrecord_reader.map_file(path)
 
 
 # What an order names, and how an image gets into its place in the batch.
-KINDS = {"photos": (photos, fast_decode.Filler.filled), "records": (records, fast_decode.Filler.same_size)}
+KINDS = {
+    "photos": (photos, fast_decode.BatchDecoder.decode_photos),
+    "records": (records, fast_decode.BatchDecoder.decode_records),
+}
 
 
 def follow(orders: Iterable[str], answer) -> None:
-    """Makes a batch for each order, the first line being the job: see `decode_pool.made`."""
+    """Makes a batch for each order, the first line being the job: see `decode_pool.decode_batches`."""
     orders = iter(orders)
     job = json.loads(next(orders))
     sizes = job["batch_size"], job["image_size"]
-    memory, filler = decode_pool.Shared(*sizes, file=job["memory"]), fast_decode.Filler(job["image_size"])
+    memory, filler = decode_pool.SharedMemory(*sizes, file=job["memory"]), fast_decode.BatchDecoder(job["image_size"])
     draw, put = KINDS[job["kind"]]
     for line in orders:
         order = json.loads(line)

@@ -21,7 +21,7 @@ from flowers_core import errors
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
 
 
-class Filler:
+class BatchDecoder:
     """Makes batches of one image size; many threads may call it at once.
 
     Args:
@@ -30,11 +30,11 @@ class Filler:
 
     def __init__(self, image_size: int):
         self._size = image_size
-        self._memory = Memory()
+        self._memory = BatchMemory()
         self._desk = threading.local()  # of each thread: where a photo lies before it is scaled
         cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
 
-    def same_size(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
+    def decode_records(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes images of the right size, those of records; the pixels are those of `images.decode`.
 
         Args:
@@ -60,7 +60,7 @@ class Filler:
                 place[:] = pixels
         return batch
 
-    def filled(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
+    def decode_photos(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes photos of any size, then fills and crops as `images.fill_and_crop` does.
 
         The pixels differ by rounding: where that cuts fractions off, OpenCV rounds (51 dB and more).
@@ -77,7 +77,7 @@ class Filler:
         """
         batch = self._memory.batch(len(jpegs), self._size) if batch is None else batch
         for place, jpeg in zip(batch, jpegs, strict=True):
-            self.fill(place, self._whole(jpeg))
+            self.fill_and_crop(place, self._whole(jpeg))
         return batch
 
     def _whole(self, jpeg: bytes) -> np.ndarray:
@@ -89,10 +89,10 @@ class Filler:
             desk.photo = np.empty(_HEADROOM * _bytes(jpeg), np.uint8)
             return _decoded(jpeg, desk.photo)
 
-    def fill(self, place: np.ndarray, photo: np.ndarray) -> None:
+    def fill_and_crop(self, place: np.ndarray, photo: np.ndarray) -> None:
         """Scales the middle of a decoded photo into its place, uint8 `(image_size, image_size, 3)`."""
         size, desk = self._size, self._desk
-        rows, columns, height, width, top, left = cut(*photo.shape[:2], size)
+        rows, columns, height, width, top, left = crop_region(*photo.shape[:2], size)
         photo = photo[rows, columns]
         if (height, width) == (size, size):
             cv2.resize(photo, (size, size), place)
@@ -109,7 +109,7 @@ def map_of_records(image_size: int):
     """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
     from flowers_core.data import tfrecords
 
-    decode = Filler(image_size).same_size
+    decode = BatchDecoder(image_size).decode_records
 
     def read(some):
         jpegs, labels = tfrecords.parse_batch(some)
@@ -120,7 +120,7 @@ def map_of_records(image_size: int):
 
 def map_of_photos(image_size: int):
     """A map, for `tf.data`, from a batch of the bytes of photos to uint8 images."""
-    fill = Filler(image_size).filled
+    fill = BatchDecoder(image_size).decode_photos
     return lambda some: _called(fill, some, image_size)
 
 
@@ -133,7 +133,7 @@ def _called(function, strings, image_size):
 
 
 @lru_cache(4096)
-def cut(height: int, width: int, size: int) -> tuple[slice, slice, int, int, int, int]:
+def crop_region(height: int, width: int, size: int) -> tuple[slice, slice, int, int, int, int]:
     """The least of a photo that has to be scaled for its middle to be as if all of it had been.
 
     The cut falls where whole pixels of the photo and of the scaled photo meet; elsewhere every pixel would be moved by
@@ -199,8 +199,8 @@ def _bytes(jpeg: bytes) -> int:
     return height * width * 3
 
 
-class Memory:
-    """Memory for batches, taken again when nobody holds the batch any more.
+class BatchMemory:
+    """BatchMemory for batches, taken again when nobody holds the batch any more.
 
     Fresh memory would have to be cleared by the kernel, page by page, and threads wait for each other in it. It begins
     at a page, so that TensorFlow takes it as it is, without a copy.

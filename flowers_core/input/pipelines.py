@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from flowers_core import errors
 from flowers_core.data import images, manifest, storage, tfrecords
-from flowers_core.data.tfrecord_reader import places
+from flowers_core.data.tfrecord_reader import locate
 from flowers_core.input import decode_pool, fast_decode, generator_dataset
 from flowers_core.input.registry import PIPELINES
 
@@ -73,7 +73,7 @@ def photos_parallel(photos, *, image_size, batch_size, epochs):
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
     # A thread for each photo that is waited for: those of the process are as few as the cores.
-    return data.with_options(unordered(threads=BUCKET_PHOTOS) if waiting else unordered())
+    return data.with_options(unordered_options(threads=BUCKET_PHOTOS) if waiting else unordered_options())
 
 
 def photos_turbo(photos, *, image_size, batch_size, epochs):
@@ -89,7 +89,7 @@ def photos_turbo(photos, *, image_size, batch_size, epochs):
     filled = fast_decode.map_of_photos(image_size)
     data = data.map(lambda some, labels: (filled(some), labels), num_parallel_calls=_cores(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered(threads=2 * _cores()))
+    return data.with_options(unordered_options(threads=2 * _cores()))
 
 
 def records_sequential(shards, *, image_size, batch_size, epochs):
@@ -104,32 +104,32 @@ def records_sequential(shards, *, image_size, batch_size, epochs):
 
 def records_parallel(shards, *, image_size, batch_size, epochs):
     """Records as the codelab reads them in the end: shards and decoding in parallel, float32 pixels."""
-    data = records_in_parallel(shards, epochs)
+    data = read_records(shards, epochs)
     data = data.map(_scaled_record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered())
+    return data.with_options(unordered_options())
 
 
 def records_uint8(shards, *, image_size, batch_size, epochs):
     """The same with the pixels left as they are: a quarter of the bytes to batch, prefetch and send."""
-    data = records_in_parallel(shards, epochs)
-    data = data.map(record(image_size), num_parallel_calls=AUTOTUNE)
+    data = read_records(shards, epochs)
+    data = data.map(decode_record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered())
+    return data.with_options(unordered_options())
 
 
 def records_turbo(shards, *, image_size, batch_size, epochs):
     """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
     sizes = {"image_size": image_size, "batch_size": batch_size}
     if not storage.is_bucket(shards[0]):
-        return _by_workers("records", lambda: places(shards), epochs=epochs, **sizes)
-    data = records_in_parallel(shards, epochs)
+        return _by_workers("records", lambda: locate(shards), epochs=epochs, **sizes)
+    data = read_records(shards, epochs)
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.map(fast_decode.map_of_records(image_size), num_parallel_calls=_cores(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered(threads=2 * _cores()))
+    return data.with_options(unordered_options(threads=2 * _cores()))
 
 
 def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
@@ -142,7 +142,7 @@ def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
         passes = repeat(items) if whole else repeat(items, epochs)
         drawn = chain.from_iterable(again() for again in passes)
         orders = iter(lambda: list(islice(drawn, several)), [])
-        return decode_pool.made(orders, kind=kind, image_size=image_size, batch_size=several, count=_cores())
+        return decode_pool.decode_batches(orders, kind=kind, image_size=image_size, batch_size=several, count=_cores())
 
     data = generator_dataset.dataset(
         made,
@@ -153,18 +153,18 @@ def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
     )
     data = data.rebatch(batch_size, drop_remainder=whole)  # without a copy
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered())
+    return data.with_options(unordered_options())
 
 
 def records_cached(shards, *, image_size, batch_size, epochs):
     """Decoded once and kept in memory as uint8: from the second epoch on nothing is read or decoded."""
-    data = records_in_parallel(shards, epochs=1)
-    data = data.map(record(image_size), num_parallel_calls=AUTOTUNE)
+    data = read_records(shards, epochs=1)
+    data = data.map(decode_record(image_size), num_parallel_calls=AUTOTUNE)
     data = data.cache()
     data = data.repeat(epochs)  # after the cache, which one whole pass has to fill
     data = data.batch(batch_size, drop_remainder=epochs is None)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered())
+    return data.with_options(unordered_options())
 
 
 def records_batches_cached(shards, *, image_size, batch_size, epochs):
@@ -187,7 +187,7 @@ def records_batches_cached(shards, *, image_size, batch_size, epochs):
         data = data.map(lambda pixels, labels: _whole(pixels, labels, batch_size))
     data = data.cache()
     data = data.repeat(epochs)
-    return data.with_options(unordered())
+    return data.with_options(unordered_options())
 
 
 def _whole(pixels, labels, batch_size):
@@ -195,7 +195,7 @@ def _whole(pixels, labels, batch_size):
     return tf.ensure_shape(pixels, (batch_size, *pixels.shape[1:])), tf.ensure_shape(labels, (batch_size,))
 
 
-def records_in_parallel(shards, epochs):
+def read_records(shards, epochs):
     """Serialized records from many shards at once."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(epochs)  # of the names: the next epoch's first shard is opened beside the last
@@ -216,17 +216,17 @@ def _photo(image_size):
     return read
 
 
-def record(image_size):
+def decode_record(image_size):
     """A map from a record to a uint8 image and its label."""
     return lambda record: tfrecords.parse(record, image_size=image_size)
 
 
 def _scaled_record(image_size):
     """A map from a record to a float32 image in [0, 1] and its label."""
-    return lambda record: scaled(*tfrecords.parse(record, image_size=image_size))
+    return lambda record: scale(*tfrecords.parse(record, image_size=image_size))
 
 
-def scaled(image, label):
+def scale(image, label):
     """A map from a uint8 image and its label to a float32 image in [0, 1] and the label."""
     return images.scale(image), label
 
@@ -236,7 +236,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def unordered(threads: int | None = None):
+def unordered_options(threads: int | None = None):
     """Speed over order: whatever is ready comes first. On the last dataset: options of one left behind are lost.
 
     Args:

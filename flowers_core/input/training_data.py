@@ -47,7 +47,7 @@ def training(  # noqa: PLR0913 - its options
     data = data.shuffle(shuffle_buffer, seed=seed)
     data = data.batch(batch_size, drop_remainder=True)
     data = data.prefetch(tf.data.AUTOTUNE)
-    return data.with_options(pipelines.unordered() if seed is None else tf.data.Options())
+    return data.with_options(pipelines.unordered_options() if seed is None else tf.data.Options())
 
 
 def validation(shards, *, image_size: int, batch_size: int, cache: cache.Cache = cache.IN_MEMORY, dispatcher: str = ""):
@@ -66,7 +66,7 @@ def validation(shards, *, image_size: int, batch_size: int, cache: cache.Cache =
     data = _decoded(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
     data = data.batch(batch_size)
     data = _kept(data, cache)  # batches, for their order is always the same
-    data = data.map(pipelines.scaled, num_parallel_calls=tf.data.AUTOTUNE)
+    data = data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
     return data.prefetch(tf.data.AUTOTUNE)
 
 
@@ -83,33 +83,33 @@ def _kept(data, cache: cache.Cache):
 
 def _decoded(shards, *, image_size, batch_size, dispatcher):
     """uint8 images and labels of one epoch, decoded here or, in batches, by the workers of a dispatcher."""
-    data = pipelines.records_in_parallel(shards, epochs=1)
-    data = data.map(pipelines.record(image_size), num_parallel_calls=tf.data.AUTOTUNE)
+    data = pipelines.read_records(shards, epochs=1)
+    data = data.map(pipelines.decode_record(image_size), num_parallel_calls=tf.data.AUTOTUNE)
     if not dispatcher:
         return data
     data = data_service.distribute(data.batch(batch_size), dispatcher, batch_size=batch_size)
-    return data_service.guarded(data, dispatcher).unbatch()
+    return data_service.with_timeout(data, dispatcher).unbatch()
 
 
 def _augmented(data, augmentation: str, seed):
     """Scaled and augmented images; where there is a seed, by draws that are numbered as the images are."""
     if augmentation == "none":
-        return data.map(pipelines.scaled, num_parallel_calls=tf.data.AUTOTUNE)
+        return data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
     change = images.augment if augmentation == "codelab" else images.flip
     if seed is None:
         return data.map(lambda image, label: (change(images.scale(image)), label), num_parallel_calls=tf.data.AUTOTUNE)
-    return tf.data.Dataset.zip(data, draws(seed)).map(
+    return tf.data.Dataset.zip(data, augmentation_seeds(seed)).map(
         lambda pair, draw: (change(images.scale(pair[0]), draw), pair[1]), num_parallel_calls=tf.data.AUTOTUNE
     )
 
 
-def draws(seed: int):
+def augmentation_seeds(seed: int):
     """For each image of a training in turn what decides its augmentation: int64, shape `(2,)`."""
     return tf.data.Dataset.random(seed).batch(2, drop_remainder=True)
 
 
 @contextmanager
-def explained(shards) -> Iterator[None]:
+def explain_errors(shards) -> Iterator[None]:
     """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it."""
     try:
         yield

@@ -72,7 +72,7 @@ def draw(folder: str | Path, *, count: int = 300, seed: int = 0, processes: int 
     """
     count, seed = _whole("count", count, 5), _whole("seed", seed, 0)
     processes = len(os.sched_getaffinity(0)) if processes is None else _whole("processes", processes, 1)
-    folder, wanted = Path(storage.checked(folder)), {"drawing": DRAWING, "seed": seed, "count": count}
+    folder, wanted = Path(storage.normalize(folder)), {"drawing": DRAWING, "seed": seed, "count": count}
     try:
         marked = _marked_count(folder, wanted)
         present = _present(folder, set(names(max(count, marked))) if marked else set())

@@ -95,7 +95,7 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    with training_data.explained(shards):
+    with training_data.explain_errors(shards):
         return _evaluated(model, data, settings.classes)
 
 

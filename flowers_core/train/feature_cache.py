@@ -103,7 +103,7 @@ class Features:
         behind = tf.constant(len(self.labels), tf.int64)
         if seed is None:
             return rows.map(lambda row: row + behind * tf.cast(images.is_flipped(), tf.int64))
-        return tf.data.Dataset.zip(rows, training_data.draws(seed)).map(
+        return tf.data.Dataset.zip(rows, training_data.augmentation_seeds(seed)).map(
             lambda row, draw: row + behind * tf.cast(images.is_flipped(draw), tf.int64)
         )
 

@@ -112,7 +112,12 @@ def train(
     shards = (*training_shards, *validation_shards)
     steps = sum(map(manifest.count, training_shards)) // settings.batch_size
     _seed(settings)
-    with training_data.explained(shards), data_service.told(), device.scope(), precision.use(settings.precision):
+    with (
+        training_data.explain_errors(shards),
+        data_service.reported_errors(),
+        device.scope(),
+        precision.use(settings.precision),
+    ):
         model = _compiled(settings, run)
         done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
         rows = _rows(run, done)
@@ -121,7 +126,7 @@ def train(
         learner, data, validation = _fed(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
     epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
     bar = progress.bar(f"training {settings.model}", (settings.epochs - done) * steps)
-    with training_data.explained(shards), data_service.told(), device.scope(), bar as advance:
+    with training_data.explain_errors(shards), data_service.reported_errors(), device.scope(), bar as advance:
         learner.fit(
             data,
             steps_per_epoch=steps,
@@ -222,7 +227,7 @@ def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
     split = _affordable(model, settings, shards, tell)
     if split is None:
         cache = caching.decide(sum(map(manifest.count, shards)), image_size=settings.image_size)
-        tell(cache.told)
+        tell(cache.description)
         size["cache"] = cache
         data = training_data.training(
             training_shards,

@@ -26,7 +26,7 @@ class Run:
     """A folder on disk that holds one training."""
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(storage.checked(folder))
+        self.folder = Path(storage.normalize(folder))
         self.model, self.logs, self.curves = self.folder / MODEL, self.folder / LOGS, self.folder / CURVES
 
     @property

@@ -112,7 +112,7 @@ def _batches(job: Job, task: Task) -> Iterator:
             data, job.dispatcher, batch_size=task.batch_size, sharding=task.sharding, whole=whole
         )
     # Also without a service, so that both are drawn alike.
-    drawing = data_service.drawn(data, job.dispatcher, silent_seconds=task.silent_seconds)
+    drawing = data_service.iterate(data, job.dispatcher, silent_seconds=task.silent_seconds)
     try:
         yield drawing
     finally:

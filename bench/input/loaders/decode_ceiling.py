@@ -61,10 +61,10 @@ def _decoding(way, paths, size, batch_size):
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path in paths]
-    filler, memory = fast_decode.Filler(size), np.empty(max(map(_bytes, jpegs)), np.uint8)
+    filler, memory = fast_decode.BatchDecoder(size), np.empty(max(map(_bytes, jpegs)), np.uint8)
     do = {
-        "decode": filler.same_size,
-        "decode and resize": filler.filled,
+        "decode": filler.decode_records,
+        "decode and resize": filler.decode_photos,
         "decode alone": lambda some: [simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory) for jpeg in some],
     }[way]
     endless = cycle(jpegs)

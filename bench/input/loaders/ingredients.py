@@ -28,7 +28,7 @@ def _batch_maker(way: str, size: int):
 
     from flowers_core.input import fast_decode
 
-    filler, memory = fast_decode.Filler(size), np.empty(2**26, np.uint8)  # more than any of these photos takes
+    filler, memory = fast_decode.BatchDecoder(size), np.empty(2**26, np.uint8)  # more than any of these photos takes
     kept = np.empty((512, size, size, 3), np.uint8)
     decode = {
         "slow DCT": lambda jpeg: simplejpeg.decode_jpeg(jpeg, "RGB", False, buffer=memory),
@@ -47,7 +47,7 @@ def _batch_maker(way: str, size: int):
             elif way == "scale all":
                 place[:] = _scaled_whole(image, size)
             else:
-                filler.fill(place, image)
+                filler.fill_and_crop(place, image)
 
     return make
 

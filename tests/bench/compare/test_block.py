@@ -34,7 +34,7 @@ def test_work_that_processes_do_for_this_one_counts(synthetic_photos):
     """Their CPU time is that of the step which draws their batches, and no load of others."""
     path = next(Path(synthetic_photos).rglob("*.jpg"))
     orders = iter(lambda: [(str(path), 0)] * 50, [])
-    batches = decode_pool.made(orders, kind="photos", image_size=100, batch_size=50, count=1)
+    batches = decode_pool.decode_batches(orders, kind="photos", image_size=100, batch_size=50, count=1)
     load = facts.ForeignLoad()
     sample = block.take(lambda: next(batches), 20)
     mine = sum(times[0] for times in load._watched())

@@ -93,7 +93,7 @@ def test_two_do_not_write_one_folder(twenty, tmp_path, contents):
 def test_what_another_process_has_just_finished_is_kept(tmp_path):
     """Records that appear between the look at the folder and its lock are not removed."""
     (tmp_path / manifest.NAME).write_text("whole")
-    with pytest.raises(errors.InputError, match="another process"), sharding.alone(tmp_path):
+    with pytest.raises(errors.InputError, match="another process"), sharding.exclusive(tmp_path):
         pytest.fail("written over")
     assert (tmp_path / manifest.NAME).read_text() == "whole"
 

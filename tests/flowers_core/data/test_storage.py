@@ -46,8 +46,8 @@ def test_a_bucket_that_answers_is_asked_once(monkeypatch):
 def test_the_client_is_settled_before_it_is_loaded(monkeypatch):
     """What a user has set stays; a request for a shard is larger than the client's buffer, whatever that is."""
     variables = {"GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
-    storage.settle_client(variables)
-    assert variables == {**storage.CLIENT, "GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
+    storage.configure_client(variables)
+    assert variables == {**storage.CLIENT_SETTINGS, "GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
     for megabytes in ("1", "16", "64"):
         monkeypatch.setenv("GCS_READ_CACHE_BLOCK_SIZE_MB", megabytes)
         assert storage.request_bytes() > int(megabytes) << 20
@@ -85,12 +85,12 @@ def test_what_a_bucket_does_not_hold():
 def test_a_name_that_is_none_is_refused(folder):
     """An empty name would mean another folder, and one that is not UTF-8 cannot be given to TensorFlow."""
     with pytest.raises(errors.InputError, match="a path or an address in UTF-8"):
-        storage.checked(folder)
+        storage.normalize(folder)
 
 
 def test_a_slash_at_the_end_is_none():
     """`photos/` is `photos`, and `/` stays."""
-    assert [storage.checked(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
+    assert [storage.normalize(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
 
 
 def test_only_a_lack_of_room_is_full():

@@ -20,8 +20,8 @@ def paths(written):
 def parsed(paths):
     """JPEG and label of each record."""
     return [
-        tfrecord_reader.parse(tfrecord_reader.mapped(path)[start:end], path)
-        for path, start, end in tfrecord_reader.places(paths)
+        tfrecord_reader.parse(tfrecord_reader.map_file(path)[start:end], path)
+        for path, start, end in tfrecord_reader.locate(paths)
     ]
 
 
@@ -36,21 +36,21 @@ def test_records_are_those_that_tensorflow_reads(paths):
 
 def test_neighbours_come_from_different_shards(paths):
     """As long as all shards have records left, each gives one in turn."""
-    assert {path for path, *_ in list(tfrecord_reader.places(paths))[:3]} == set(paths)
+    assert {path for path, *_ in list(tfrecord_reader.locate(paths))[:3]} == set(paths)
 
 
 def test_more_shards_than_are_open_at_once(paths, monkeypatch):
     """The next one takes the place of one that has ended."""
-    monkeypatch.setattr(tfrecord_reader, "AT_ONCE", 2)
-    assert len(list(tfrecord_reader.places(paths))) == 20
+    monkeypatch.setattr(tfrecord_reader, "SHARDS_AT_ONCE", 2)
+    assert len(list(tfrecord_reader.locate(paths))) == 20
 
 
 def test_the_checksum_is_tensorflows(paths):
     """CRC-32C, masked as in the files."""
-    for path, start, end in tfrecord_reader.places(paths):
-        content = tfrecord_reader.mapped(path)[start:end]
+    for path, start, end in tfrecord_reader.locate(paths):
+        content = tfrecord_reader.map_file(path)[start:end]
         stored = int.from_bytes(content[-4:], "little")
-        assert tfrecord_reader.masked(google_crc32c.value(bytes(content[12:-4]))) == stored
+        assert tfrecord_reader.mask(google_crc32c.value(bytes(content[12:-4]))) == stored
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_damaged_shard_is_named(paths, tmp_path, damage, said):
 def test_an_empty_shard_holds_nothing(tmp_path):
     """As TensorFlow takes it."""
     (tmp_path / "a").touch()
-    assert not list(tfrecord_reader.places([str(tmp_path / "a")]))
+    assert not list(tfrecord_reader.locate([str(tmp_path / "a")]))

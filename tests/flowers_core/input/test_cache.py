@@ -15,7 +15,7 @@ def test_what_fits_decides(memory, disk, place):
     """4,000 images of 192 pixels are 0.44 GB: they need 1.1 GB of memory, or 0.9 GB free on disk."""
     found = cache.decide(4000, image_size=192, memory_bytes=memory, disk_bytes=disk)
     assert found.place == place
-    assert "0.44 GB" in found.told
+    assert "0.44 GB" in found.description
 
 
 def test_this_machine_is_asked():

@@ -103,7 +103,7 @@ def pipeline(shards, epochs=1):
 def test_each_image_comes_once_an_epoch(shards, two_workers, sharding):
     """Two workers give the images and labels of one epoch, each exactly once, in whole batches but the last."""
     data = data_service.distribute(pipeline(shards), two_workers, batch_size=6, sharding=sharding)
-    twice = [list(data_service.drawn(data, two_workers)) for _ in range(2)]
+    twice = [list(data_service.iterate(data, two_workers)) for _ in range(2)]
 
     for drawn in twice:
         assert images(drawn) == images(pipeline(shards))
@@ -114,7 +114,7 @@ def test_whole_batches_alone(shards, two_workers):
     """A last, smaller batch is left out where whole ones are wanted."""
     data = data_service.distribute(pipeline(shards), two_workers, batch_size=6, whole=True)
 
-    assert [len(labels) for _, labels in data_service.drawn(data, two_workers)] == [6, 6, 6]
+    assert [len(labels) for _, labels in data_service.iterate(data, two_workers)] == [6, 6, 6]
 
 
 def test_training_over_workers_sees_the_same_images(shards, two_workers):
@@ -173,21 +173,21 @@ def test_another_version_is_told(shards):
 def test_silent_workers_are_told_in_time(silent, somebody):
     """Where the dispatcher answers it is the workers who are silent; the message says so, and how to start one."""
     with pytest.raises(RunFailed, match=r"within 0\.3 s.*no worker has registered.*bench data-service serve worker"):
-        list(data_service.drawn(silent, somebody, silent_seconds=0.3))
+        list(data_service.iterate(silent, somebody, silent_seconds=0.3))
 
 
 def test_a_lost_dispatcher_is_told(silent, nobody):
     """Where the dispatcher does not answer any more, it is the one to blame."""
     with pytest.raises(RunFailed, match=r"the dispatcher was lost.*refused"):
-        list(data_service.drawn(silent, nobody, silent_seconds=0.3))
+        list(data_service.iterate(silent, nobody, silent_seconds=0.3))
 
 
 def test_static_sharding_needs_to_know_the_workers(shards):
     """A dispatcher that was not told of its workers cannot give each its shards."""
     address, servers = started(workers=1)
     data = data_service.distribute(pipeline(shards), address, batch_size=6, sharding="static")
-    with pytest.raises(InputError, match="told its workers"):
-        list(data_service.drawn(data, address))
+    with pytest.raises(InputError, match="knows its workers"):
+        list(data_service.iterate(data, address))
     stop(servers)
 
 
@@ -202,8 +202,8 @@ def test_a_worker_that_cannot_see_the_records_is_told(two_workers, tmp_path):
     lost = str(tmp_path / "lost-3.tfrec")
     data = data_service.distribute(pipeline([lost, lost]), two_workers, batch_size=6)
     with pytest.raises(RunFailed, match=r"lost-3\.tfrec.*under the same path"):
-        list(data_service.drawn(data, two_workers))
-    with pytest.raises(RunFailed, match=r"lost-3\.tfrec.*under the same path"), data_service.told():
-        list(data_service.guarded(data, two_workers))
-    with pytest.raises(tf.errors.NotFoundError), data_service.told():
+        list(data_service.iterate(data, two_workers))
+    with pytest.raises(RunFailed, match=r"lost-3\.tfrec.*under the same path"), data_service.reported_errors():
+        list(data_service.with_timeout(data, two_workers))
+    with pytest.raises(tf.errors.NotFoundError), data_service.reported_errors():
         list(pipeline([lost]))

@@ -40,28 +40,31 @@ def ordered(items, size=4):
 
 def test_photos_come_in_their_order_with_their_labels(photos):
     """All of them, the remainder too, as one process would make them; afterwards no process is left."""
-    found = [(images.copy(), labels) for images, labels in decode_pool.made(ordered(photos), kind="photos", **SIZES)]
-    one = fast_decode.Filler(24).filled([Path(path).read_bytes() for path, _ in photos])
+    found = [
+        (images.copy(), labels)
+        for images, labels in decode_pool.decode_batches(ordered(photos), kind="photos", **SIZES)
+    ]
+    one = fast_decode.BatchDecoder(24).decode_photos([Path(path).read_bytes() for path, _ in photos])
 
     assert [len(labels) for _, labels in found] == [4, 4, 3]
     np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), one)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in found]), [label for _, label in photos])
-    assert decode_pool.living() == ()
+    assert decode_pool.worker_ids() == ()
     assert decode_pool.cpu_seconds() > 0
 
 
 def test_records_come_as_they_lie(written):
     """Pixels are those of the records, in the order of their places."""
     paths = manifest.paths(*written)
-    places = list(tfrecord_reader.places(paths))
+    places = list(tfrecord_reader.locate(paths))
     size = written[1].image_size
-    data = decode_pool.made(ordered(places), kind="records", image_size=size, batch_size=4, count=2)
+    data = decode_pool.decode_batches(ordered(places), kind="records", image_size=size, batch_size=4, count=2)
     found = [(images.copy(), labels) for images, labels in data]
-    wanted = [tfrecord_reader.parse(tfrecord_reader.mapped(path)[start:end], path) for path, start, end in places]
+    wanted = [tfrecord_reader.parse(tfrecord_reader.map_file(path)[start:end], path) for path, start, end in places]
 
     np.testing.assert_array_equal(
         np.concatenate([images for images, _ in found]),
-        fast_decode.Filler(size).same_size([jpeg for jpeg, _ in wanted]),
+        fast_decode.BatchDecoder(size).decode_records([jpeg for jpeg, _ in wanted]),
     )
     assert np.concatenate([labels for _, labels in found]).tolist() == [label for _, label in wanted]
 
@@ -69,9 +72,9 @@ def test_records_come_as_they_lie(written):
 def test_batches_that_are_held_are_not_overwritten(photos):
     """As many slots come into being as someone holds; those that nobody holds are used again."""
     endless = ordered(photos[:4] + photos[4:8], 4)
-    held = list(decode_pool.made(endless, kind="photos", **SIZES))
+    held = list(decode_pool.decode_batches(endless, kind="photos", **SIZES))
     assert not np.array_equal(held[0][0], held[1][0])
-    memory = decode_pool.Shared(2, 8)
+    memory = decode_pool.SharedMemory(2, 8)
     with memory:
         first, second = memory.take(), memory.take()
         part, number = first.images[1], first.number
@@ -86,14 +89,14 @@ def test_batches_that_are_held_are_not_overwritten(photos):
 def test_who_stops_early_leaves_no_process(photos):
     """Also while orders are being followed; their CPU time is kept."""
     endless = iter(lambda: photos[:4], [])
-    data = decode_pool.made(endless, kind="photos", **SIZES)
+    data = decode_pool.decode_batches(endless, kind="photos", **SIZES)
     next(data)
-    working = decode_pool.living()
+    working = decode_pool.worker_ids()
     before = decode_pool.cpu_seconds()
     data.close()
 
     assert len(working) == 2
-    assert decode_pool.living() == ()
+    assert decode_pool.worker_ids() == ()
     assert decode_pool.cpu_seconds() >= before
     for pid in working:
         with pytest.raises(ProcessLookupError):
@@ -102,9 +105,9 @@ def test_who_stops_early_leaves_no_process(photos):
 
 def test_a_process_that_is_killed_is_said(photos):
     """Instead of waiting for it for ever."""
-    data = decode_pool.made(iter(lambda: photos[:4], []), kind="photos", **SIZES)
+    data = decode_pool.decode_batches(iter(lambda: photos[:4], []), kind="photos", **SIZES)
     next(data)
-    for pid in decode_pool.living():
+    for pid in decode_pool.worker_ids():
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(ChildProcessError, match="by signal 9"):
         list(islice(data, 50))
@@ -123,14 +126,14 @@ def test_what_a_process_finds_wrong_is_raised_here(photos, tmp_path, content, er
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(error, match=said):
-        list(decode_pool.made([[*photos[:2], (str(path), 0)]], kind="photos", **SIZES))
+        list(decode_pool.decode_batches([[*photos[:2], (str(path), 0)]], kind="photos", **SIZES))
 
 
 def test_a_record_of_another_size_is_raised_here(written):
     """With what was expected and what was received."""
-    places = list(tfrecord_reader.places(manifest.paths(*written)))
+    places = list(tfrecord_reader.locate(manifest.paths(*written)))
     with pytest.raises(errors.InputError, match="must be of 16 x 16"):
-        list(decode_pool.made(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
+        list(decode_pool.decode_batches(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
 
 
 def test_a_process_that_is_held_ends_with_its_parent():

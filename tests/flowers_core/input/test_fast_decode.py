@@ -20,7 +20,7 @@ def _decibels(image, other):
 def test_pixels_are_those_of_tensorflows_decoder(jpeg):
     """Bit for bit, colour or grey."""
     jpegs = [jpeg(seed, size=(32, 32), mode=mode) for seed, mode in enumerate(("RGB", "L", "RGB"))]
-    found = fast_decode.Filler(32).same_size(jpegs)
+    found = fast_decode.BatchDecoder(32).decode_records(jpegs)
     np.testing.assert_array_equal(found, [images.decode(one) for one in jpegs])
 
 
@@ -30,7 +30,7 @@ def test_a_photo_is_filled_and_cropped_within_rounding(size):
     noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "JPEG", quality=95, subsampling=0)
-    found = fast_decode.Filler(192).filled([file.getvalue()])[0]
+    found = fast_decode.BatchDecoder(192).decode_photos([file.getvalue()])[0]
     wanted = images.fill_and_crop(images.decode(file.getvalue()), 192).numpy()
     # A column at the cut lacks its neighbour beyond it, a quarter of its weight: only the border may differ by more.
     assert _decibels(found[2:-2, 2:-2], wanted[2:-2, 2:-2]) > 50
@@ -39,18 +39,19 @@ def test_a_photo_is_filled_and_cropped_within_rounding(size):
 
 def test_what_is_cut_is_the_least():
     """Of 320 x 240 a quarter is not scaled; of 500 x 333, where no whole pixels meet, all is."""
-    rows, columns, height, width, top, left = fast_decode.cut(240, 320, 192)
+    rows, columns, height, width, top, left = fast_decode.crop_region(240, 320, 192)
     assert (rows, columns) == (slice(0, 240), slice(40, 280))
     assert (height, width, top, left) == (192, 192, 0, 0)
-    assert fast_decode.cut(333, 500, 192)[1] == slice(0, 500)
+    assert fast_decode.crop_region(333, 500, 192)[1] == slice(0, 500)
 
 
 def test_a_larger_photo_after_a_smaller_one(jpeg):
     """The place of the first does not fit the second, and gets larger."""
-    filler = fast_decode.Filler(16)
+    filler = fast_decode.BatchDecoder(16)
     jpegs = [jpeg(1, size=(20, 20)), jpeg(2, size=(300, 200)), jpeg(3, size=(20, 30))]
     np.testing.assert_array_equal(
-        filler.filled(jpegs), np.concatenate([fast_decode.Filler(16).filled([one]) for one in jpegs])
+        filler.decode_photos(jpegs),
+        np.concatenate([fast_decode.BatchDecoder(16).decode_photos([one]) for one in jpegs]),
     )
 
 
@@ -58,21 +59,21 @@ def test_a_larger_photo_after_a_smaller_one(jpeg):
 def test_a_truncated_image_is_refused(jpeg, way):
     """With TensorFlow's error, which says that it is damaged."""
     cut = jpeg(1, size=(64, 64))[:-200]
-    filler = fast_decode.Filler(64)
+    filler = fast_decode.BatchDecoder(64)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        filler.same_size([cut]) if way == "same_size" else filler.filled([cut])
+        filler.decode_records([cut]) if way == "same_size" else filler.decode_photos([cut])
 
 
 @pytest.mark.parametrize("size", [(30, 30), (50, 50)])
 def test_a_record_of_another_size_is_refused(jpeg, size):
     """Smaller or larger."""
     with pytest.raises(errors.InputError, match=f"40 x 40.*{size[1]} x {size[0]}"):
-        fast_decode.Filler(40).same_size([jpeg(1, size=size)])
+        fast_decode.BatchDecoder(40).decode_records([jpeg(1, size=size)])
 
 
 def test_memory_is_used_again_but_never_while_someone_holds_it():
     """A batch that is gone leaves its place; one that is held, if only by a part of it, keeps it."""
-    memory = fast_decode.Memory()
+    memory = fast_decode.BatchMemory()
     first = memory.batch(4, 8)
     place, part = first.ctypes.data, first[2]
     del first
@@ -86,7 +87,7 @@ def test_memory_is_used_again_but_never_while_someone_holds_it():
 
 def test_tensorflow_takes_a_batch_as_it_is():
     """No copy: what is written into the memory afterwards shows in the tensor."""
-    memory = fast_decode.Memory()
+    memory = fast_decode.BatchMemory()
     kept = []
 
     def make():

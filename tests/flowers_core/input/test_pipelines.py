@@ -387,7 +387,7 @@ def test_the_fast_records_come_from_many_shards_at_once(shards):
     """Each batch of 8 holds a record of every one of 8 shards, as long as all have some left."""
     from flowers_core.data import tfrecord_reader as reading
 
-    origin = [path for path, *_ in reading.places(shards)]
+    origin = [path for path, *_ in reading.locate(shards)]
     assert len(set(origin[:BATCH_SIZE])) == SHARDS
 
 

@@ -26,8 +26,8 @@ SHARES = np.array([*dataset.COUNTS.values()]) / dataset.FULL
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """150 photos, drawn by as many processes as there are cores."""
-    return dataset.draw(tmp_path_factory.mktemp("synthetic") / "deep" / "folder", count=150)
+    """100 photos, drawn by as many processes as there are cores."""
+    return dataset.draw(tmp_path_factory.mktemp("synthetic") / "deep" / "folder", count=100)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def test_names_keep_the_proportions_of_the_whole():
 
 
 def test_draw_writes_the_photos_and_a_mark(many):
-    """A set of 150 is 150 JPEGs in five class folders and a file that says what it is."""
-    assert {str(path.relative_to(many)) for path in many.glob("*/*")} == set(dataset.names(150))
-    assert json.loads((many / dataset.MARK).read_text()) == mark(count=150)
-    assert np.bincount(photos.find(many).labels).tolist() == [26, 37, 26, 28, 33]
+    """A set of 100 is 100 JPEGs in five class folders and a file that says what it is."""
+    assert {str(path.relative_to(many)) for path in many.glob("*/*")} == set(dataset.names(100))
+    assert json.loads((many / dataset.MARK).read_text()) == mark(count=100)
+    assert np.bincount(photos.find(many).labels).tolist() == [17, 25, 17, 19, 22]
 
 
 def test_draw_gives_the_same_bytes_whatever_the_processes(many, six, contents):
@@ -96,8 +96,8 @@ def test_photos_are_files_like_the_real_ones(many):
             sizes[longer] += 1
     mean = np.mean([path.stat().st_size for path in many.glob("*/*.jpg")])
     assert mean == pytest.approx(62_000, rel=0.15)
-    assert sizes[500] / 150 == pytest.approx(0.35, abs=0.1)
-    assert sizes[240] / 150 == pytest.approx(0.22, abs=0.1)
+    assert sizes[500] / 100 == pytest.approx(0.35, abs=0.1)
+    assert sizes[240] / 100 == pytest.approx(0.22, abs=0.1)
 
 
 def test_photos_compress_like_the_real_ones(many, real_photos):

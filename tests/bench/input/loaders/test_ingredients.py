@@ -23,5 +23,5 @@ def test_scaling_all_gives_the_same_pixels(synthetic_photos):
 
     jpeg = next(synthetic_photos.glob("*/*.jpg")).read_bytes()
     whole = ingredients._scaled_whole(simplejpeg.decode_jpeg(jpeg, fastdct=True), 96)
-    ours = fast_decode.Filler(96).filled([jpeg])[0]
+    ours = fast_decode.BatchDecoder(96).decode_photos([jpeg])[0]
     assert np.abs(whole[2:-2, 2:-2].astype(int) - ours[2:-2, 2:-2]).max() <= 1

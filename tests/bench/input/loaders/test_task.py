@@ -31,7 +31,7 @@ def test_peers_fill_and_crop_as_we_do(task):
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path, _ in task.labelled()[:5]]
-    ours = fast_decode.Filler(24).filled(jpegs)
+    ours = fast_decode.BatchDecoder(24).decode_photos(jpegs)
     for way, least in (("cv2", 45), ("PIL", 18)):
         decode = dataclasses.replace(task, way=way).decoder()
         for jpeg, image in zip(jpegs, ours, strict=True):

@@ -51,7 +51,7 @@ def room(synthetic_photos, synthetic_records, tmp_path_factory):
 def child(room):
     """TensorFlow's client, whose environment leads to the store."""
     variables = {**os.environ, **room[0].environment(), **QUICK}
-    storage.settle_client(variables)
+    storage.configure_client(variables)
     started = subprocess.Popen(
         [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True, env=variables,
