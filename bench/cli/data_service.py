@@ -33,13 +33,12 @@ class Numbers(click.ParamType):
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1))
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
 @click.option("--seconds", type=options.TIME, default="3", show_default=True, help="How long each is timed.")
-@click.option("--kill/--no-kill", "kills", default=True, help="Kill a worker, and the dispatcher, mid-epoch, too.")
 @options.DATA
 @options.RESULTS
 @options.JSON
 @click.pass_context
 def data_service(context, *, named, photos, records, results, json, **how) -> None:
-    """Spreads the records pipeline over workers of tf.data service: images/s, equal epochs, servers that die.
+    """Spreads the records pipeline over workers of tf.data service: images/s, and whether epochs are equal.
 
     Each number of workers takes its turn beside the same pipeline without a service.
     Exit code: 0 done, 1 something failed or an epoch was not whole, 2 wrong use, 130 interrupted: what ended is kept.
@@ -48,7 +47,7 @@ def data_service(context, *, named, photos, records, results, json, **how) -> No
     """
     if context.invoked_subcommand:
         return
-    from bench.input.data_service import campaign, table
+    from bench.input.data_service import campaign
     from bench.run import data_source as sources
 
     source = sources.find(photos=photos, records=records)
@@ -56,10 +55,7 @@ def data_service(context, *, named, photos, records, results, json, **how) -> No
     plan = campaign.Plan(records=source.records, pipelines=named or campaign.FEW, **how)
     found, code = [], 0
     try:
-        for one in progress.track(campaign.run(plan, results), "pipelines drawn", campaign.count(plan)):
-            found.append(one)
-            if one.task.kills:
-                options.tell(f"{one.task.kills} killed mid-epoch: {table.outcome(one)}. {one.reason}".strip())
+        found.extend(progress.track(campaign.run(plan, results), "pipelines read", campaign.count(plan)))
     except KeyboardInterrupt:
         code = entry.INTERRUPTED
         options.tell(f"interrupted after {len(found)} of {campaign.count(plan)}")

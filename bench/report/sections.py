@@ -92,7 +92,7 @@ def _loaders(race: Sequence[race_table.Row]) -> Section:
         words="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
         command=COMMANDS["loaders"],
         views=views,
-        subjects=[table.place_line(one.machine, one.code, one.started) for one in [race[0].turns] * len(views)]
+        subjects=[table.place_line(one.machine, one.code, one.started) for one in [race[0].result] * len(views)]
         if race
         else (),
     )

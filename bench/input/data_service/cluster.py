@@ -1,13 +1,11 @@
-"""A dispatcher and its workers as processes of this machine, killed and started again as asked."""
+"""A dispatcher and its workers as processes of this machine."""
 
 import json
 import os
 import select
 import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.input.data_service import bind
@@ -17,26 +15,20 @@ from bench.run import process
 from bench.run.failures import RunFailed
 
 READY_SECONDS = 180.0  # TensorFlow's import on a busy machine
-LOOK_SECONDS = 0.2
 
 
 class Server:
     """The parent's end of one server."""
 
     def __init__(self, role: str, folder: Path, **details):
-        self.role, self._folder, self._details = role, folder, details
-        self.address = f"{LOCAL}:{bind.free_port(LOCAL)}"
-        self.begin()
-
-    def begin(self) -> None:
-        """Starts it, at the address that it had before."""
-        self._words = self._folder / f"{self.address}.stderr"
+        self.role, self.address = role, f"{LOCAL}:{bind.free_port(LOCAL)}"
+        self._words = folder / f"{self.address}.stderr"
         command, env = (
             [sys.executable, "-m", "bench.input.data_service.server"],
             process.environment(Cell(model="dense")),
         )
-        self.process, self._answers = process.begin(command, self._folder, self._words, env=env)
-        asked = {"role": self.role, "bind": self.address, "parent": os.getpid(), **self._details}
+        self.process, self._answers = process.begin(command, folder, self._words, env=env)
+        asked = {"role": role, "bind": self.address, "parent": os.getpid(), **details}
         self.process.stdin.write(json.dumps(asked).encode())
         self.process.stdin.close()
 
@@ -64,73 +56,33 @@ class Server:
 class Cluster:
     """A dispatcher and workers that have registered with it."""
 
-    def __init__(self, workers: int, folder: Path):
-        """Starts them; `end` is to be called whatever happens then.
-
-        Raises:
-            RunFailed: If one does not start.
-        """
-        self.servers: list[Server] = []
-        # One thread for as long as the servers live: the kernel ends them with the thread that started them.
-        self._keeper = ThreadPoolExecutor(max_workers=1)
-        try:
-            self._start(workers, folder)
-        except BaseException:
-            self.end()
-            raise
-
-    def _start(self, workers: int, folder: Path) -> None:
-        # Its workers' addresses are promised to it, though they are not known yet: any port of this machine.
-        dispatcher = Server("dispatcher", folder, workers=[f"{LOCAL}:%port%"] * workers)
-        self.servers.append(dispatcher)
-        dispatcher.wait()
+    def __init__(self, dispatcher: Server, workers: list[Server]):
+        self.servers = [dispatcher, *workers]
         self.address = f"grpc://{dispatcher.address}"
-        self.servers += [Server("worker", folder, dispatcher=self.address) for _ in range(workers)]
-        for one in self.servers[1:]:
-            one.wait()
 
     @property
     def pids(self) -> dict[str, list[int]]:
         """Process ids by role."""
-        dispatcher, *workers = (one.process.pid for one in self.servers)
+        dispatcher, *workers = (server.process.pid for server in self.servers)
         return {"dispatcher": [dispatcher], "workers": workers}
-
-    def mend(self) -> None:
-        """Starts each worker again that has died, at its address."""
-        for one in self.servers[1:]:
-            if one.process.poll() is not None:
-                one.begin()
-                one.wait()
-
-    @contextmanager
-    def minded(self) -> Iterator[None]:
-        """Starts a worker again when it has died, while the block runs, as a supervisor would."""
-        over = threading.Event()
-
-        def mind() -> None:
-            while not over.wait(LOOK_SECONDS):
-                self.mend()
-
-        minding = self._keeper.submit(mind)
-        try:
-            yield
-        finally:
-            over.set()
-            minding.result()
-
-    def end(self) -> None:
-        """Ends them all, workers first: one without a dispatcher would complain."""
-        for one in reversed(self.servers):
-            one.end()
-        self._keeper.shutdown()
 
 
 @contextmanager
 def cluster(workers: int) -> Iterator[Cluster]:
-    """A cluster of this machine while the block runs."""
-    with process.room() as folder:
-        one = Cluster(workers, folder)
-        try:
-            yield one
-        finally:
-            one.end()
+    """A cluster of this machine while the block runs; its workers end first, or they would complain.
+
+    Raises:
+        RunFailed: If a server does not start.
+    """
+    with process.room() as folder, ExitStack() as stack:
+        # The workers' addresses are promised to the dispatcher before they are known: any port of this machine.
+        dispatcher = Server("dispatcher", folder, workers=[f"{LOCAL}:%port%"] * workers)
+        stack.callback(dispatcher.end)
+        dispatcher.wait()
+        started = []
+        for _ in range(workers):
+            started.append(Server("worker", folder, dispatcher=f"grpc://{dispatcher.address}"))
+            stack.callback(started[-1].end)
+        for worker in started:
+            worker.wait()
+        yield Cluster(dispatcher, started)

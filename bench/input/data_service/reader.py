@@ -1,4 +1,4 @@
-"""Draws pipelines in this process, by itself or over a tf.data service: how fast, or exactly what an epoch holds.
+"""Reads pipelines in this process, locally or over a tf.data service: how fast, or exactly what an epoch holds.
 
 `python -m bench.input.data_service.reader` reads a job as one JSON object from standard input and writes what each of
 its tasks gave to the file that the job names.
@@ -7,13 +7,12 @@ its tasks gave to the file that the job names.
 import hashlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 
 from bench.machine import facts
 from bench.run import measure, step_under_test
@@ -21,20 +20,17 @@ from bench.run.failures import ReportedError
 from flowers_core.input import data_service
 
 WARM_SECONDS = 1.0  # until AUTOTUNE has settled and buffers are as full as they stay
-KILL_SHARE = 1 / 3  # of an epoch's images, after which a server is killed
-PAUSE_SECONDS = 0.02  # after each batch of an epoch in which a server is killed, lest all of it lie in buffers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What to draw.
+    """What to read.
 
     Attributes:
-        pipeline: One of `flowers_core.input.registry.PIPELINES`.
+        pipeline: A name of `flowers_core.input.registry`.
         sharding: One of `data_service.SHARDING`.
-        batch_size: Images a batch.
-        seconds: How long to draw; 0 for one epoch, of which every image is told.
-        kills: Role of the server to kill within that epoch, `worker` or `dispatcher`; empty for none.
+        batch_size: Images per batch.
+        seconds: How long to read; 0 for one epoch, of which every image is identified.
         silent_seconds: Longest wait for a batch.
     """
 
@@ -42,13 +38,12 @@ class Task:
     sharding: str = "dynamic"
     batch_size: int = 32
     seconds: float = 0.0
-    kills: str = ""
     silent_seconds: float = data_service.SILENT_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a process is to draw, and over what.
+    """What a process is to read, and over what.
 
     Attributes:
         records: Folder of the records.
@@ -73,31 +68,31 @@ def job_from_json(values: dict) -> Job:
     return Job(records=values["records"], tasks=tasks, dispatcher=values["dispatcher"], pids=values["pids"])
 
 
-def draw(job: Job, task: Task) -> dict:
-    """Draws one task; what fails is told, never raised.
+def read(job: Job, task: Task) -> dict:
+    """Reads one task; a failure is part of the answer, never raised.
 
     Returns:
         `status` and `reason`; of a rate `images_per_step`, `step_seconds`, `images`, `first_batch_seconds`,
         `cpu_seconds` by role over these images, `foreign_cpu_share`; of an epoch `seconds` and `seen`, a digest and a
         label for each image.
     """
-    told: dict = {"status": "ok", "reason": ""}
+    answer: dict = {"status": "ok", "reason": ""}
     begun = perf_counter()
     try:
         with _batches(job, task) as batches:
             if task.seconds:
-                told |= _rate(job, task, batches, begun)
+                answer |= _rate(job, task, batches, begun)
             else:
-                told["seen"] = []
-                for seen in _seen(job, task, batches):
-                    told["seen"].append(seen)
+                answer["seen"] = []
+                for identity in _identities(batches):
+                    answer["seen"].append(identity)
     except ReportedError as error:
-        told |= {"status": "error", "reason": str(error)}
-    return told | {"seconds": perf_counter() - begun}
+        answer |= {"status": "error", "reason": str(error)}
+    return answer | {"seconds": perf_counter() - begun}
 
 
 @contextmanager
-def _batches(job: Job, task: Task) -> Iterator:
+def _batches(job: Job, task: Task) -> Iterator[Iterator]:
     """Batches of a task: for ever where they are timed, else of one epoch."""
     from flowers_core.data import manifest
     from flowers_core.input import pipelines
@@ -111,12 +106,12 @@ def _batches(job: Job, task: Task) -> Iterator:
         data = data_service.distribute(
             data, job.dispatcher, batch_size=task.batch_size, sharding=task.sharding, whole=whole
         )
-    # Also without a service, so that both are drawn alike.
-    drawing = data_service.iterate(data, job.dispatcher, silent_seconds=task.silent_seconds)
+    # Also without a service, so that both are read alike.
+    batches = data_service.iterate(data, job.dispatcher, silent_seconds=task.silent_seconds)
     try:
-        yield drawing
+        yield batches
     finally:
-        drawing.close()
+        batches.close()
 
 
 def _rate(job: Job, task: Task, batches: Iterator, begun: float) -> dict:
@@ -153,29 +148,19 @@ def _cpu_seconds(job: Job) -> dict[str, float]:
     return {role: sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids) for role, pids in roles.items()}
 
 
-def _seen(job: Job, task: Task, batches: Iterator) -> Iterator[tuple[str, int]]:
-    """Digest and label of each image of an epoch; kills a server on the way where that is the task."""
-    from flowers_core.data import manifest
-
-    drawn, victim = 0, job.pids[{"worker": "workers"}.get(task.kills, task.kills)][0] if task.kills else 0
-    fatal = KILL_SHARE * manifest.load(job.records).images
+def _identities(batches: Iterator) -> Iterator[tuple[str, int]]:
+    """Digest and label of each image of an epoch."""
     for images, labels in batches:
         for image, label in zip(images.numpy(), labels.numpy(), strict=True):
             yield hashlib.blake2b(image.tobytes(), digest_size=8).hexdigest(), int(label)
-        drawn += len(labels)
-        if victim and drawn >= fatal:
-            os.kill(victim, signal.SIGKILL)
-            victim = 0
-        if task.kills:
-            sleep(PAUSE_SECONDS)
 
 
 def main() -> None:
-    """Draws the job on standard input."""
+    """Reads the job on standard input."""
     asked = json.load(sys.stdin)
     measure.die_with_parent(asked["parent"])
     job = job_from_json(asked)
-    Path(asked["answer"]).write_text(json.dumps([draw(job, task) for task in job.tasks]))
+    Path(asked["answer"]).write_text(json.dumps([read(job, task) for task in job.tasks]))
     sys.stdout.flush()
     os._exit(0)  # a thread that waits in TensorFlow's code for what never comes must not hold the process
 

@@ -1,4 +1,4 @@
-"""What one process drew of a pipeline, by itself or over a tf.data service: the record, and how it is made."""
+"""What one process read of a pipeline, locally or over a tf.data service: the result, and how it is measured."""
 
 import json
 import os
@@ -24,9 +24,8 @@ class DataServiceResult(Result):
 
     Attributes:
         campaign: Marks those that belong together.
-        task: What was drawn, see `bench.input.data_service.reader.Task`.
+        task: What was read, see `bench.input.data_service.reader.Task`.
         workers: Of the service; 0 for none at all, None for those of a dispatcher that was given.
-        restarted: Whether a server that was killed was started again at the same address.
         round: Which of the rounds of fresh processes, from 0.
         seconds: From building the pipeline to its end.
         first_batch_seconds: From building it to its first batch, where it was timed.
@@ -34,7 +33,7 @@ class DataServiceResult(Result):
         step_seconds: Wall time of each timed step.
         cpu_seconds: Over these steps, by role: `reader`, and of this machine's servers `dispatcher` and `workers`.
         foreign_cpu_share: Share of this machine's CPU time that others used meanwhile.
-        images: Images drawn: of all timed steps, or of the epoch.
+        images: Images read: of all timed steps, or of the epoch.
         missing: Images of an epoch without a service that did not come; None where it was timed.
         doubled: Images that came more often than there; None likewise.
         ruler: Version of how we measure.
@@ -46,7 +45,6 @@ class DataServiceResult(Result):
     campaign: str
     task: Task
     workers: int | None
-    restarted: bool = False
     round: int = 0
     seconds: float = 0.0
     first_batch_seconds: float | None = None
@@ -71,13 +69,13 @@ class DataServiceResult(Result):
 
 
 def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> list[DataServiceResult]:
-    """Draws all tasks of a job in one fresh process.
+    """Reads all tasks of a job in one fresh process.
 
     Args:
-        job: What to draw.
+        job: What to read.
         timeout: Seconds after which the process is ended: status `timeout`.
-        expected: What an epoch of each pipeline holds without a service; filled by the first that is drawn.
-        facts: Fields of the record that the caller knows: `campaign`, `workers`, `round`, `restarted`.
+        expected: What an epoch of each pipeline holds without a service; filled by the first that is read.
+        facts: Fields of the result that the caller knows: `campaign`, `workers`, `round`.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with process.room() as folder:
@@ -87,35 +85,35 @@ def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> 
             process.environment(Cell(model="dense")),
         )
         given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
-        ended = process.run(command, folder, env=env, given=given, timeout=timeout, what="a process that draws")
+        ended = process.run(command, folder, env=env, given=given, timeout=timeout, what="a process that reads")
         if ended.status == "ok":
-            told = json.loads(answer.read_text())
+            answers = json.loads(answer.read_text())
         else:
-            told = [{"status": ended.status, "reason": ended.reason}] * len(job.tasks)
+            answers = [{"status": ended.status, "reason": ended.reason}] * len(job.tasks)
     facts |= {"started": started, "data": Source(records=job.records).describe("records")}
     facts |= {"machine": machine.fingerprint(), "code": machine.code()}
-    return [_served(task, one, expected, facts) for task, one in zip(job.tasks, told, strict=True)]
+    return [_result(task, fields, expected, facts) for task, fields in zip(job.tasks, answers, strict=True)]
 
 
-def _served(task: Task, told: dict, expected: dict[str, Counter], facts: dict) -> DataServiceResult:
-    """The record of one task."""
-    seen = told.pop("seen", None)
+def _result(task: Task, fields: dict, expected: dict[str, Counter], facts: dict) -> DataServiceResult:
+    """The result of one task."""
+    seen = fields.pop("seen", None)
     if seen is not None:
-        told |= compared(seen, expected, task.pipeline)
-    return DataServiceResult(**facts, task=task, **told)
+        fields |= count_differences(seen, expected, task.pipeline)
+    return DataServiceResult(**facts, task=task, **fields)
 
 
-def compared(seen: Sequence[Sequence], expected: dict[str, Counter], pipeline: str) -> dict[str, int]:
-    """How many images an epoch had, and how many of them too few and too many."""
-    found = Counter(map(tuple, seen))
-    wanted = expected.setdefault(pipeline, found)
+def count_differences(seen: Sequence[Sequence], expected: dict[str, Counter], pipeline: str) -> dict[str, int]:
+    """How many images an epoch had, how many were missing, and how many came too often."""
+    images = Counter(map(tuple, seen))
+    wanted = expected.setdefault(pipeline, images)
     return {
-        "images": found.total(),
-        "missing": (wanted - found).total(),
-        "doubled": (found - wanted).total(),
+        "images": images.total(),
+        "missing": (wanted - images).total(),
+        "doubled": (images - wanted).total(),
     }
 
 
-def epoch_is_whole(one: DataServiceResult) -> bool:
+def epoch_is_whole(epoch: DataServiceResult) -> bool:
     """Whether an epoch held each image exactly once."""
-    return one.status == "ok" and not one.missing and not one.doubled
+    return epoch.status == "ok" and not epoch.missing and not epoch.doubled

@@ -1,4 +1,4 @@
-"""What was drawn over a tf.data service, as tables: Markdown, the terminal at 80 columns."""
+"""What was read over a tf.data service, as tables: Markdown, the terminal at 80 columns."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,36 +7,43 @@ from bench.input.data_service.result import DataServiceResult, epoch_is_whole
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, table
 
-RATES = ("pipeline", "workers", "images/s", "ratio", "CPU an image", "ratio ")
-EPOCHS = ("pipeline", "workers", "sharding", "what happened", "images", "missing", "doubled")
-LEFT = {"pipeline", "workers", "sharding", "what happened"}
+RATES = ("pipeline", "workers", "images/s", "ratio", "CPU per image", "ratio ")
+EPOCHS = ("pipeline", "workers", "sharding", "outcome", "images", "missing", "doubled")
+LEFT = {"pipeline", "workers", "sharding", "outcome"}
 
 
-def rates(found: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
+def rates(results: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
     """A text for each of `RATES`, a row for each pipeline and number of workers."""
-    timed = [one for one in found if one.task.seconds]
-    rows = []
-    for pipeline, workers in dict.fromkeys((one.task.pipeline, one.workers) for one in timed):
-        some = [one for one in timed if (one.task.pipeline, one.workers) == (pipeline, workers)]
-        good = [one for one in some if one.status == "ok"]
-        if not good:
-            rows.append((pipeline, _workers(workers), some[0].status, "", "", ""))
-            continue
-        alone = {one.round: one for one in timed if (one.task.pipeline, one.workers, one.status) == (pipeline, 0, "ok")}
-        paired = [(one, alone[one.round]) for one in good if workers != 0 and one.round in alone]
-        # What servers elsewhere spend cannot be seen from here.
-        cpu = [] if workers is None else [one.cpu_image_seconds for one in good]
-        dearer = [] if workers is None else [one.cpu_image_seconds / bare.cpu_image_seconds for one, bare in paired]
-        rows.append(
-            (
-                *(pipeline, _workers(workers)),
-                _spread([one.images_per_second for one in good]),
-                _spread([one.images_per_second / bare.images_per_second for one, bare in paired]),
-                format.duration(median(cpu)) if cpu else format.ABSENT,
-                format.significant(median(dearer)) if dearer else "",
-            )
-        )
-    return rows
+    groups: dict[tuple[str, int | None], list[DataServiceResult]] = {}
+    for result in results:
+        if result.task.seconds:
+            groups.setdefault((result.task.pipeline, result.workers), []).append(result)
+    return [
+        _rate(pipeline, workers, group, groups.get((pipeline, 0), [])) for (pipeline, workers), group in groups.items()
+    ]
+
+
+def _rate(
+    pipeline: str, workers: int | None, group: Sequence[DataServiceResult], local: Sequence[DataServiceResult]
+) -> tuple[str, ...]:
+    """A row; `local` are the results without a service."""
+    measured = [result for result in group if result.status == "ok"]
+    if not measured:
+        return pipeline, _workers(workers), group[0].status, "", "", ""
+    base = {result.round: result for result in local if result.status == "ok"}
+    pairs = [(result, base[result.round]) for result in measured if workers != 0 and result.round in base]
+    cpu, ratios = [], []
+    if workers is not None:  # what servers elsewhere spend cannot be seen from here
+        cpu = [result.cpu_image_seconds for result in measured]
+        ratios = [result.cpu_image_seconds / alone.cpu_image_seconds for result, alone in pairs]
+    return (
+        pipeline,
+        _workers(workers),
+        _spread([result.images_per_second for result in measured]),
+        _spread([result.images_per_second / alone.images_per_second for result, alone in pairs]),
+        format.duration(median(cpu)) if cpu else format.ABSENT,
+        format.significant(median(ratios)) if ratios else "",
+    )
 
 
 def _workers(workers: int | None) -> str:
@@ -51,94 +58,81 @@ def _spread(values: Sequence[float]) -> str:
     return f"{middle} [{low},{high}]" if len(values) > 1 else middle
 
 
-def epochs(found: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
+def epochs(results: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
     """A text for each of `EPOCHS`, a row for each whole epoch."""
     return [
         (
-            *(one.task.pipeline, _workers(one.workers), one.task.sharding if one.workers != 0 else ""),
-            outcome(one),
-            *("" if count is None else f"{count:,}" for count in (one.images or None, one.missing, one.doubled)),
+            *(epoch.task.pipeline, _workers(epoch.workers), epoch.task.sharding if epoch.workers != 0 else ""),
+            _outcome(epoch),
+            *("" if count is None else f"{count:,}" for count in (epoch.images or None, epoch.missing, epoch.doubled)),
         )
-        for one in found
-        if not one.task.seconds
+        for epoch in results
+        if not epoch.task.seconds
     ]
 
 
-def outcome(one: DataServiceResult) -> str:
-    """What happened to an epoch, and how it ended."""
-    event = f"{one.task.kills} killed" if one.task.kills else ""
-    event += ", started again" if one.restarted else ""
-    if one.status != "ok":
-        end = "failed" if one.status == "error" else one.status
-    else:
-        end = "whole" if epoch_is_whole(one) else "completed"
-    return f"{event}: {end} in {format.duration(one.seconds)}" if event else end
+def _outcome(epoch: DataServiceResult) -> str:
+    if epoch.status != "ok":
+        return "failed" if epoch.status == "error" else epoch.status
+    return "whole" if epoch_is_whole(epoch) else "completed"
 
 
-def notes(found: Sequence[DataServiceResult]) -> list[str]:
+def notes(results: Sequence[DataServiceResult]) -> list[str]:
     """What the columns mean, who shares which cores, what failed and why."""
-    one = found[0]
-    cores = one.machine.get("usable_cores", "?")
+    cores = results[0].machine.get("usable_cores", "?")
     said = [
-        f"median [lowest,highest] over {max(some.round for some in found) + 1} fresh processes of each; ratio: to that "
-        "of the same round without a service; CPU an image: of reader, dispatcher and workers together",
+        f"median [lowest,highest] over {max(result.round for result in results) + 1} fresh processes of each; ratio: "
+        "to that of the same round without a service; CPU per image: of reader, dispatcher and workers together",
     ]
-    if any(some.workers for some in found):
+    if any(result.workers for result in results):
         said.append(
             f"workers, dispatcher and reader share the {cores} cores of this machine: more workers bring no more "
-            f"cores here, and what they cost shows; a gain is the share that more processes take from others' load"
+            f"cores here, and what they cost shows; a gain is the share that more processes take from other load"
         )
-    if any(not some.task.seconds for some in found):
+    if any(not result.task.seconds for result in results):
         said.append(
-            "whole: each image exactly once; missing, doubled: against an epoch without a service, by digest of each "
-            "image and label. Dynamic sharding promises each at most once, static each at least once; both exactly "
-            "once if no worker dies"
+            "whole: each image exactly once; missing, doubled: compared with an epoch without a service, by digest of "
+            "each image and label. Dynamic sharding promises each image at most once, static at least once; both "
+            "exactly once if no worker dies"
         )
-    said += [f"{_named(some)}: {some.reason}" for some in found if some.status != "ok"]
-    busy = [some for some in found if (some.foreign_cpu_share or 0.0) > BUSY_SHARE]
+    said += [
+        f"{result.task.pipeline}, {_workers(result.workers)} workers: {result.reason}"
+        for result in results
+        if result.status != "ok"
+    ]
+    busy = [result for result in results if (result.foreign_cpu_share or 0.0) > BUSY_SHARE]
     if busy:
-        said.append(f"beside {len(busy)} of them others used more than {BUSY_SHARE:.0%} of the CPU")
+        said.append(f"during {len(busy)} of them other programs used more than {BUSY_SHARE:.0%} of the CPU")
     return said
 
 
-def _named(one: DataServiceResult) -> str:
-    event = f", {one.task.kills} killed" if one.task.kills else ""
-    return f"{one.task.pipeline}, {_workers(one.workers)} workers{event}"
-
-
-def _tables(found: Sequence[DataServiceResult]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def _tables(results: Sequence[DataServiceResult]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Title, columns and rows of each table that has rows."""
-    one = next((some for some in found if some.task.seconds), found[0])
-    what = f"{one.data.get('images', 0):,} {one.data.get('photos', '')}, batch {one.task.batch_size}"
-    both = (f"Over a tf.data service ({what})", RATES, rates(found)), ("Epochs", EPOCHS, epochs(found))
-    return [each for each in both if each[2]]
+    first = next((result for result in results if result.task.seconds), results[0])
+    what = f"{first.data.get('images', 0):,} {first.data.get('photos', '')}, batch {first.task.batch_size}"
+    both = (f"Over a tf.data service ({what})", RATES, rates(results)), ("Epochs", EPOCHS, epochs(results))
+    return [(title, columns, rows) for title, columns, rows in both if rows]
 
 
-def markdown(found: Sequence[DataServiceResult]) -> str:
-    """Both tables, notes, origin, and the command that makes it again."""
+def markdown(results: Sequence[DataServiceResult]) -> str:
+    """Both tables, notes, origin, and the command that measures it again."""
     lines = ["# The input pipeline past one host", ""]
-    for title, columns, rows in _tables(found):
+    for title, columns, rows in _tables(results):
         lines += [f"## {title}", "", *table.grid(columns, rows, left=LEFT), ""]
-    one = found[0]
-    numbers = ",".join(str(workers) for workers in sorted({some.workers for some in found if some.workers}))
-    lines += [f"- {note}" for note in notes(found)]
-    lines.append(f"- {table.place_line(one.machine, one.code, one.started)}")
+    first = results[0]
+    numbers = ",".join(str(workers) for workers in sorted({result.workers for result in results if result.workers}))
+    lines += [f"- {note}" for note in notes(results)]
+    lines.append(f"- {table.place_line(first.machine, first.code, first.started)}")
     return "\n".join([*lines, f"- `python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`", ""])
 
 
-def show(found: Sequence[DataServiceResult], console) -> None:
+def show(results: Sequence[DataServiceResult], console) -> None:
     """Draws both tables and the notes on a rich console."""
-    for title, columns, rows in _tables(found):
+    for title, columns, rows in _tables(results):
         table.draw(title, columns, rows, console, left=LEFT)
-    table.say(notes(found), console)
+    table.say(notes(results), console)
 
 
-def exit_code(found: Sequence[DataServiceResult]) -> int:
-    """1 if something was not as it should be: no rate, an epoch that is not whole, or one that never ended."""
-    return int(any(not _as_promised(one) for one in found))
-
-
-def _as_promised(one: DataServiceResult) -> bool:
-    if not one.task.kills:
-        return one.status == "ok" if one.task.seconds else epoch_is_whole(one)
-    return one.status == "ok" if one.restarted else one.status in ("ok", "error")
+def exit_code(results: Sequence[DataServiceResult]) -> int:
+    """1 if something was not as it should be: no rate, or an epoch that is not whole."""
+    return int(not all(map(epoch_is_whole, results)))  # where it was timed nothing counts as missing

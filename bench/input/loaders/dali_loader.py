@@ -1,10 +1,12 @@
-"""NVIDIA DALI on the CPU: files, a thread a core."""
+"""NVIDIA DALI on the CPU: files, a thread per core."""
+
+from collections.abc import Iterator
 
 from bench.input.loaders.task import Task
 
 
-def draw(task: Task):
-    """Yields the number of images of each batch, for ever; order shuffled."""
+def load(task: Task) -> Iterator[int]:
+    """Yields the number of images of each batch, for ever; the order is shuffled."""
     from nvidia.dali import fn, pipeline_def, types
 
     @pipeline_def(batch_size=task.batch_size, num_threads=task.cores, device_id=None)

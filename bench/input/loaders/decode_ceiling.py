@@ -1,79 +1,80 @@
-"""Limits: the work alone, on bytes in memory, by as many processes as cores, with no loader around it.
+"""Decode ceilings: the work alone, on bytes in memory, by a process per core, with no loader around it.
 
-The kernels are those of `flowers_core.input.fast_decode`, the fastest way found to the same pixels: a process a core
-shares no lock, and decodes into memory that it uses again.
+The kernels are those of `flowers_core.input.fast_decode`, the fastest known way to the same pixels: the processes
+share no lock, and each decodes into memory that it reuses.
 """
 
 import multiprocessing
 import os
+from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
 from bench.input.loaders.task import Task
+from bench.run.failures import RunFailed
 from bench.run.measure import die_with_parent
 
-
-def draw(task: Task):
-    """Yields the number of images of each batch that any of the processes has done."""
-    yield from at_once(task, _work)
+LOOK_SECONDS = 0.5  # how often a wait for a batch looks whether the processes live
 
 
-def at_once(task: Task, work):
-    """The same of `work(way, paths, image_size, batch_size, done)`, a process a core, which releases `done`."""
+def load(task: Task) -> Iterator[int]:
+    """Yields the number of images of each batch that any of the processes has finished.
+
+    Raises:
+        RunFailed: If one of them dies.
+    """
     paths = [path for path, _ in task.labelled()]
     context = multiprocessing.get_context("spawn")
-    done = context.Semaphore(0)
-    for number in range(task.cores):
-        mine = paths[number :: task.cores]
-        given = task.way, mine, task.image_size, task.batch_size, done
-        context.Process(target=_working, args=(work, os.getpid(), *given), daemon=True).start()
+    finished = context.Semaphore(0)
+    workers = [
+        context.Process(target=_work, args=(os.getpid(), task, paths[number :: task.cores], finished), daemon=True)
+        for number in range(task.cores)
+    ]
+    for worker in workers:
+        worker.start()
     while True:
-        done.acquire()
+        while not finished.acquire(timeout=LOOK_SECONDS):
+            if any(worker.exitcode for worker in workers):
+                raise RunFailed(f"A process that was to {task.variant} died")
         yield task.batch_size
 
 
-def _working(work, parent: int, *given) -> None:
-    """Works until the lane ends, however it does."""
+def _work(parent: int, task: Task, paths: Sequence[str], finished) -> None:
+    """Works through batches for ever, or until the loader ends, however it does."""
     die_with_parent(parent)
-    work(*given)
+    for _ in _read(task, paths) if task.variant == "page cache" else _decode(task, paths):
+        finished.release()
 
 
-def _work(way: str, paths: list[str], size: int, batch_size: int, done) -> None:
-    """Does batches for ever."""
-    work = _reading(paths, batch_size) if way == "page cache" else _decoding(way, paths, size, batch_size)
-    for _ in work:
-        done.release()
-
-
-def _reading(paths, batch_size):
+def _read(task: Task, paths: Sequence[str]) -> Iterator[None]:
     from flowers_core.input import fast_decode
 
     for number, path in enumerate(cycle(paths), 1):
         fast_decode.read(path)
-        if number % batch_size == 0:
+        if number % task.batch_size == 0:
             yield
 
 
-def _decoding(way, paths, size, batch_size):
+def _decode(task: Task, paths: Sequence[str]) -> Iterator[None]:
     import numpy as np
     import simplejpeg
 
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path in paths]
-    filler, memory = fast_decode.BatchDecoder(size), np.empty(max(map(_bytes, jpegs)), np.uint8)
-    do = {
-        "decode": filler.decode_records,
-        "decode and resize": filler.decode_photos,
-        "decode alone": lambda some: [simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory) for jpeg in some],
-    }[way]
+    decoder, memory = fast_decode.BatchDecoder(task.image_size), np.empty(max(map(_pixel_bytes, jpegs)), np.uint8)
+    decode = {
+        "decode": decoder.decode_records,
+        "decode and resize": decoder.decode_photos,
+        "decode alone": lambda batch: [simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory) for jpeg in batch],
+    }[task.variant]
     endless = cycle(jpegs)
     while True:
-        do(list(islice(endless, batch_size)))
+        decode(list(islice(endless, task.batch_size)))
         yield
 
 
-def _bytes(jpeg: bytes) -> int:
+def _pixel_bytes(jpeg: bytes) -> int:
     import simplejpeg
 
     height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)

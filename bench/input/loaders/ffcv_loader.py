@@ -1,12 +1,13 @@
-"""ffcv: its own file format, threads; needs compilers and OpenCV's headers to be installed."""
+"""ffcv: its own file format, decoded by threads; installing it needs compilers and OpenCV's headers."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.input.loaders.task import Task
 
 
-def draw(task: Task):
-    """Yields the number of images of each batch, for ever; order shuffled."""
+def load(task: Task) -> Iterator[int]:
+    """Yields the number of images of each batch, for ever; the order is shuffled."""
     from ffcv import fields, loader, writer
     from ffcv.fields import decoders
     from PIL import Image
@@ -19,7 +20,7 @@ def draw(task: Task):
 
         def __getitem__(self, index):
             path, label = labelled[index]
-            return Image.open(path).convert("RGB"), label  # it takes pixels only, and compresses them again
+            return Image.open(path).convert("RGB"), label  # its writer takes pixels only, and compresses them again
 
     path = str(Path(task.scratch) / "flowers.beton")
     kept = {"image": fields.RGBImageField(write_mode="jpg", jpeg_quality=95), "label": fields.IntField()}

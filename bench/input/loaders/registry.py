@@ -1,155 +1,116 @@
-"""What races: limits, our pipelines and other loaders, each with what it decodes and scales by."""
+"""Every loader that is compared: decode ceilings, our pipelines and other libraries' loaders, with how each works."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
 JOBS = {"photos": "native photos", "records": "records"}
-SIDES = ("limit", "ours", "peer", "ingredient")
+KINDS = ("ceiling", "pipeline", "peer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lane:
+class Loader:
     """One way to make batches of a job's images.
 
     Attributes:
         name: As the table shows it.
-        side: `limit`, `ours`, `peer`, or `ingredient`: the limit with one thing done otherwise.
-        job: `photos` (native JPEGs, to be scaled) or `records` (JPEGs of the right size).
-        module: Room of `bench.input.loaders` whose `draw` makes the batches.
-        way: What that room is to do.
-        does: Decoder, resize and container, in a few words.
+        kind: `ceiling` (the work without a loader around it), `pipeline` (ours) or `peer` (another library's).
+        job: `photos` (native JPEGs, to be resized) or `records` (JPEGs of the right size).
+        module: Module of `bench.input.loaders` whose `load` yields the batches.
+        variant: What that module is to do.
+        description: Decoder, resize and container, in a few words.
     """
 
     name: str
-    side: str
+    kind: str
     job: str
     module: str
-    way: str
-    does: str
+    variant: str
+    description: str
 
     def __post_init__(self):
-        one_of("side", self.side, SIDES)
+        one_of("kind", self.kind, KINDS)
         one_of("job", self.job, JOBS)
 
     @property
     def id(self) -> str:
-        """Names the lane among those of both jobs."""
+        """Names the loader among those of both jobs; stored results hold it."""
         return f"{self.job}/{self.name}"
 
 
 _TURBO, _PIL = "libjpeg-turbo (simplejpeg), fast DCT", "libjpeg-turbo (PIL), slow DCT"
-_TENSORFLOW = "libjpeg-turbo (TensorFlow), fast DCT"
-_SCALED = {"cv2": "cv2 bilinear", "PIL": "PIL bilinear with antialias", "TensorFlow": "TensorFlow bilinear"}
+_TENSORFLOW, _DALI = "libjpeg-turbo (TensorFlow), fast DCT", "libjpeg-turbo (nvImageCodec), fast DCT"
+_EACH_CORE = "a process per core"
 
-# What each of our pipelines decodes and scales by.
-_OURS = {
-    "photos_turbo": f"{_TURBO}; {_SCALED['cv2']}, cut first; a process a core",
-    "records_turbo": f"{_TURBO}; a process a core; records read past TensorFlow, checksums tested",
+# name, job, description
+_CEILINGS = (
+    ("decode and resize", "photos", f"{_TURBO}; cv2 bilinear, cropped first; {_EACH_CORE}"),
+    ("decode alone", "photos", f"{_TURBO}; {_EACH_CORE}"),
+    ("page cache", "photos", f"files read, nothing else; {_EACH_CORE}"),
+    ("decode", "records", f"{_TURBO}; {_EACH_CORE}"),
+    ("page cache", "records", f"files read, nothing else; {_EACH_CORE}"),
+)
+
+# What those of our pipelines decode and resize with that do not leave it to TensorFlow.
+_DESCRIPTIONS = {
+    "photos_turbo": f"{_TURBO}; cv2 bilinear, cropped first; {_EACH_CORE}",
+    "records_turbo": f"{_TURBO}; {_EACH_CORE}; records read past TensorFlow, checksums tested",
 }
 
+# name, module, variant, decoder, resize, container
+_PEERS = (
+    ("torch, PIL", "torch_loader", "PIL", _PIL, "PIL bilinear with antialias", "files"),
+    ("torch, simplejpeg", "torch_loader", "cv2", _TURBO, "cv2 bilinear", "files"),
+    ("grain", "grain_loader", "cv2", _TURBO, "cv2 bilinear", "array_record"),
+    ("webdataset", "webdataset_loader", "cv2", _TURBO, "cv2 bilinear", "tar, through torch's DataLoader"),
+    ("DALI", "dali_loader", "DALI", _DALI, "DALI bilinear", "files"),
+    ("ffcv", "ffcv_loader", "ffcv", "libjpeg-turbo (ffcv)", "cv2 area", "beton"),
+)
 
-def _limits() -> list[Lane]:
-    bare = {
-        ("photos", "decode and resize"): f"{_TURBO}; {_SCALED['cv2']}, cut first",
-        ("photos", "decode alone"): _TURBO,
-        ("photos", "page cache"): "files read, nothing done",
-        ("records", "decode"): _TURBO,
-        ("records", "page cache"): "files read, nothing done",
-    }
-    return [
-        Lane(name=name, side="limit", job=job, module="decode_ceiling", way=name, does=f"{does}; a process a core")
-        for (job, name), does in bare.items()
+
+def _ceiling(name: str, job: str, description: str) -> Loader:
+    return Loader(name=name, kind="ceiling", job=job, module="decode_ceiling", variant=name, description=description)
+
+
+def _pipeline(name: str, job: str) -> Loader:
+    usual = f"{_TENSORFLOW}; TensorFlow bilinear" if job == "photos" else _TENSORFLOW
+    description = _DESCRIPTIONS.get(name, usual)
+    return Loader(name=name, kind="pipeline", job=job, module="flowers", variant=name, description=description)
+
+
+def _peer(job: str, name: str, module: str, variant: str, decoder: str, resize: str, container: str) -> Loader:
+    steps = (decoder, resize, container) if job == "photos" else (decoder, container)
+    return Loader(name=name, kind="peer", job=job, module=module, variant=variant, description="; ".join(steps))
+
+
+def _all(job: str) -> list[Loader]:
+    """The loaders of a job; of our pipelines those whose first epoch shows their speed."""
+    ceilings = [_ceiling(*row) for row in _CEILINGS if row[1] == job]
+    ours = [
+        _pipeline(name, job) for name, pipeline in PIPELINES.items() if pipeline.reads == job and not pipeline.cached
     ]
+    return [*ceilings, *ours, *(_peer(job, *row) for row in _PEERS)]
 
 
-def _ingredients() -> list[Lane]:
-    """What each thing gains that the limit does: its share of the limit without it."""
-    without = {
-        ("photos", "slow DCT"): "the slow integer DCT instead of the fast one",
-        ("photos", "scale all"): "all of the photo scaled, its middle cut out afterwards",
-        ("photos", "fresh memory"): "memory asked of the system for each photo and batch",
-        ("records", "slow DCT"): "the slow integer DCT instead of the fast one, and copied into the batch",
-        ("records", "fresh memory"): "memory asked of the system for each image and batch, and copied",
-        ("records", "copied"): "decoded elsewhere, then copied into the batch",
-    }
-    return [
-        Lane(name=name, side="ingredient", job=job, module="ingredients", way=name, does=f"{does}; a process a core")
-        for (job, name), does in without.items()
-    ]
+LOADERS: dict[str, Loader] = {loader.id: loader for job in JOBS for loader in _all(job)}
+CEILINGS = {"photos": "photos/decode and resize", "records": "records/decode"}  # that each job is compared with
 
 
-def _ours() -> list[Lane]:
-    """Our pipelines in their first epoch: those that only a later one shows are left out."""
-    return [
-        Lane(
-            name=name,
-            side="ours",
-            job=pipeline.reads,
-            module="flowers",
-            way=name,
-            does=_OURS.get(name, _TENSORFLOW + (f"; {_SCALED['TensorFlow']}" if pipeline.reads == "photos" else "")),
-        )
-        for name, pipeline in PIPELINES.items()
-        if not pipeline.cached
-    ]
-
-
-def _peers() -> list[Lane]:
-    rooms = {
-        "torch, PIL": ("torch_loader", "PIL", _PIL, "files"),
-        "torch, simplejpeg": ("torch_loader", "cv2", _TURBO, "files"),
-        "grain": ("grain_loader", "cv2", _TURBO, "array_record"),
-        "webdataset": ("webdataset_loader", "cv2", _TURBO, "tar, through torch's DataLoader"),
-        "DALI": ("dali_loader", "DALI", "libjpeg-turbo (nvImageCodec), fast DCT", "files"),
-        "ffcv": ("ffcv_loader", "ffcv", "libjpeg-turbo (ffcv)", "beton"),
-    }
-    scaled = {**_SCALED, "DALI": "DALI bilinear", "ffcv": "cv2 area"}
-    return [
-        Lane(
-            name=name,
-            side="peer",
-            job=job,
-            module=module,
-            way=way,
-            does=f"{decoder}; {scaled[way]}; {container}" if job == "photos" else f"{decoder}; {container}",
-        )
-        for job in JOBS
-        for name, (module, way, decoder, container) in rooms.items()
-    ]
-
-
-LANES = tuple(sorted((*_limits(), *_ours(), *_peers(), *_ingredients()), key=lambda lane: list(JOBS).index(lane.job)))
-LIMITS = {"photos": "decode and resize", "records": "decode"}  # which limit each job is held against
-
-
-def named(lane_id: str) -> Lane:
-    """The lane of an id.
+def select(jobs: Sequence[str] = (), names: Sequence[str] = ()) -> list[Loader]:
+    """Loaders of the given jobs, or of all; with `names` only those whose name holds one of them, and the ceilings.
 
     Raises:
-        InputError: If there is none.
+        InputError: If only ceilings are left.
     """
-    one_of("lane", lane_id, [lane.id for lane in LANES])
-    return next(lane for lane in LANES if lane.id == lane_id)
-
-
-def chosen(jobs=(), words=(), *, ingredients: bool = False) -> list[Lane]:
-    """Lanes of some jobs, all if none are named; with words only those whose name has one of them, and the limits.
-
-    Ingredients race instead of loaders, never beside them.
-
-    Raises:
-        InputError: If no lane but limits is left.
-    """
-    found = [
-        lane
-        for lane in LANES
-        if (not jobs or lane.job in jobs)
-        and (lane.side == "limit" or (lane.side == "ingredient") == ingredients)
-        and (not words or lane.side == "limit" or any(word.lower() in lane.name.lower() for word in words))
+    selected = [
+        loader
+        for loader in LOADERS.values()
+        if (not jobs or loader.job in jobs)
+        and (not names or loader.kind == "ceiling" or any(name.lower() in loader.name.lower() for name in names))
     ]
-    if all(lane.side == "limit" for lane in found):
-        names = ", ".join(dict.fromkeys(lane.name for lane in LANES if lane.side != "limit"))
-        raise InputError(f"`--only` must be part of a name, one of {names}. Received: {', '.join(words)}")
-    return found
+    if all(loader.kind == "ceiling" for loader in selected):
+        known = ", ".join(dict.fromkeys(loader.name for loader in LOADERS.values() if loader.kind != "ceiling"))
+        raise InputError(f"`--only` must be part of a name, one of {known}. Received: {', '.join(names)}")
+    return selected

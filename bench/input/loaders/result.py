@@ -1,4 +1,4 @@
-"""What one lane of a race did: images a second of each of its turns, and how they came about; JSON both ways."""
+"""What one loader did in a comparison: images per second of each of its blocks, and how they came about."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,23 @@ from bench.results.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderResult(Result):
-    """What one lane did in a race.
+    """What one loader did in a comparison.
 
     Attributes:
-        race: Marks the lanes that ran in turns with each other.
-        lane: Id of a lane.
-        rates: Images/s of each turn; turns of the same number stood beside each other.
-        cpu_seconds: CPU time an image, of all its processes, of each turn.
-        processes: How many fresh ones took these turns, one after another.
+        comparison: Marks the loaders whose blocks were interleaved.
+        loader: Id of a loader.
+        rates: Images/s of each block; blocks of the same number were measured side by side.
+        cpu_seconds: CPU time per image, of all its processes, of each block.
+        processes: How many fresh ones measured these blocks, one after another.
         data: Name of the photos, how many, image and batch size, cores.
     """
 
     KIND = "loaders"
-    FORMAT = 1  # turns of one lane, machine, code (2026-11)
+    FORMAT = 1  # blocks of one loader, machine, code (2026-11)
+    KEYS = {"comparison": "race", "loader": "lane"}
 
-    race: str
-    lane: str
+    comparison: str
+    loader: str
     rates: tuple[float, ...] = ()
     cpu_seconds: tuple[float, ...] = ()
     processes: int = 1

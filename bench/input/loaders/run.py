@@ -1,7 +1,7 @@
-"""A race: every lane in a fresh process of its own, one running while all others are held still, round after round.
+"""A comparison of loaders: each in a fresh process, one running while all others are held still, round after round.
 
-A lap is a start of all lanes and some rounds. There are several, as processes of one program differ by more than
-their turns do.
+All loaders are started several times over, for some of the rounds each: processes of one program differ by more than
+the blocks of one process do.
 """
 
 import json
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from bench.input.loaders.registry import Lane
+from bench.input.loaders.registry import Loader
 from bench.input.loaders.result import LoaderResult
 from bench.input.loaders.task import Task
 from bench.machine import facts
@@ -31,10 +31,13 @@ ANSWER_SECONDS = 180.0
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long a race takes: rounds that count, seconds of each turn, images a batch.
+    """How long a comparison takes.
 
     Attributes:
-        processes: Of each lane, one after another; the rounds are shared out among them.
+        rounds: Blocks of each loader that count.
+        seconds: Of each block.
+        batch_size: Images per batch.
+        processes: Of each loader, one after another; the rounds are shared out among them.
     """
 
     rounds: int = 9
@@ -43,27 +46,27 @@ class Effort:
     processes: int = 3
 
     @property
-    def laps(self) -> list[int]:
-        """Rounds of each lap: one less in the last ones where they are not a multiple."""
+    def rounds_by_process(self) -> list[int]:
+        """Rounds of each process of a loader: one less in the last ones where they are not a multiple."""
         count = min(self.processes, self.rounds)
         return [len(range(number, self.rounds, count)) for number in range(count)]
 
-    def calls(self, lanes: int) -> int:
-        """How many starts and turns so many lanes take, those that do not count among them."""
-        return lanes * sum(rounds + 2 for rounds in self.laps)
+    def steps(self, loaders: int) -> int:
+        """How many starts and blocks so many loaders take, those that do not count among them."""
+        return loaders * sum(rounds + 2 for rounds in self.rounds_by_process)
 
 
 class Runner:
-    """The parent's end of one lane."""
+    """The parent's end of the process of a loader."""
 
-    def __init__(self, lane: Lane, task: Task, *, python: str):
-        self.lane, self.rates, self.cpu_seconds = lane, [], []
+    def __init__(self, loader: Loader, task: Task, *, python: str):
+        self.loader, self.rates, self.cpu_seconds = loader, [], []
         self.status, self.reason = "ok", ""
         self._words = Path(task.scratch) / "stderr"
         command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment(Cell(model="dense"))
         self._process, self._answers = process.begin(command, Path(task.scratch), self._words, env=env)
         try:
-            self._tell({"task": asdict(task), "module": lane.module, "parent": os.getpid()})
+            self._tell({"task": asdict(task), "module": loader.module, "parent": os.getpid()})
             self._heard(self._answer())
         except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
             self.end()
@@ -91,8 +94,8 @@ class Runner:
             process.hold(self._process)
         return answer
 
-    def turn(self, seconds: float, *, counts: bool = True) -> None:
-        """Lets all its processes go on, and holds them still again when batches have been drawn."""
+    def measure_block(self, seconds: float, *, counts: bool = True) -> None:
+        """Lets its processes go on, and holds them still again when batches have been drawn for so long."""
         if self.status != "ok":
             return
         process.release(self._process)
@@ -109,26 +112,26 @@ class Runner:
 
         own = psutil.Process(self._process.pid)
         spent = 0.0
-        for each in (own, *own.children(recursive=True)):
+        for member in (own, *own.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                times = each.cpu_times()
+                times = member.cpu_times()
                 spent += times.user + times.system
         return spent
 
-    def added(self, turns: LoaderResult) -> LoaderResult:
-        """What its lane has done, with this process."""
+    def add_to(self, before: LoaderResult) -> LoaderResult:
+        """What its earlier processes gave, and this one."""
         good = self.status == "ok"
         return replace(
-            turns,
+            before,
             status=self.status,
             reason=self.reason,
-            rates=(*turns.rates, *self.rates) if good else (),
-            cpu_seconds=(*turns.cpu_seconds, *self.cpu_seconds) if good else (),
-            processes=turns.processes + bool(self.rates),
+            rates=(*before.rates, *self.rates) if good else (),
+            cpu_seconds=(*before.cpu_seconds, *self.cpu_seconds) if good else (),
+            processes=before.processes + bool(self.rates),
         )
 
     def end(self) -> None:
-        """Ends the lane and whatever it started."""
+        """Ends the loader and whatever it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -137,88 +140,97 @@ class Runner:
 
 
 def run(
-    lanes: Sequence[Lane], source: Source, effort: Effort, *, keep, advance=lambda _: None, python: str = ""
+    loaders: Sequence[Loader],
+    source: Source,
+    effort: Effort,
+    *,
+    keep: Callable[[LoaderResult], object],
+    advance: Callable[[int], object] = lambda _: None,
+    python: str = "",
 ) -> str:
-    """Runs a race.
+    """Compares loaders.
 
     Args:
-        lanes: Who runs.
+        loaders: All that take part.
         source: Photos and records.
         effort: How long.
-        keep: Is given what each lane did, also if the race is interrupted.
-        advance: Called with how many starts and turns are over.
+        keep: Is given what each loader did, also if the comparison is interrupted.
+        advance: Is called with how many starts and blocks are over.
         python: Interpreter of the peers; ours if not given.
 
     Returns:
-        What marks the race.
+        The id of the comparison.
     """
     written, started = source.manifest(), datetime.now(UTC)
     data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": len(os.sched_getaffinity(0))}
     common = {
-        "race": started.strftime("%Y%m%dT%H%M%SZ"),
+        "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
         "data": {**source.describe("records"), **data},
         "started": started.isoformat(timespec="seconds"),
         "machine": facts.fingerprint(),
         "code": facts.code(),
     }
-    done = {lane.id: LoaderResult(lane=lane.id, processes=0, **common) for lane in lanes}
+    results = {loader.id: LoaderResult(loader=loader.id, processes=0, **common) for loader in loaders}
     with tempfile.TemporaryDirectory(prefix="flowers-bench-") as scratch:
-        files = {"photos": source.photos, "records": str(_unpacked(source, Path(scratch) / "files"))}
+        files = {"photos": source.photos, "records": str(_unpack(source, Path(scratch) / "files"))}
 
-        def start(lane: Lane, room: Path) -> Runner:
-            room.mkdir(parents=True)
-            folders = {"files": files[lane.job], "photos": source.photos, "records": source.records}
-            task = Task(job=lane.job, way=lane.way, scratch=str(room), **folders, **data)
-            return Runner(lane, task, python=python if lane.side == "peer" and python else sys.executable)
+        def start(loader: Loader, folder: Path) -> Runner:
+            folder.mkdir(parents=True)
+            folders = {"files": files[loader.job], "photos": source.photos, "records": source.records}
+            task = Task(job=loader.job, variant=loader.variant, scratch=str(folder), **folders, **data)
+            return Runner(loader, task, python=python if loader.kind == "peer" and python else sys.executable)
 
-        draw = random.Random(0)
+        order = random.Random(0)
         try:
-            for lap, rounds in enumerate(effort.laps):
-                fit = [lane for lane in lanes if done[lane.id].status == "ok"]
-                advance((len(lanes) - len(fit)) * (rounds + 2))
-                starts = [partial(start, lane, Path(scratch) / f"{lap}-{place}") for place, lane in enumerate(fit)]
-                _lap(starts, done, rounds=rounds, seconds=effort.seconds, draw=draw, advance=advance)
+            for process_number, rounds in enumerate(effort.rounds_by_process):
+                able = [loader for loader in loaders if results[loader.id].status == "ok"]
+                advance((len(loaders) - len(able)) * (rounds + 2))
+                starts = [
+                    partial(start, loader, Path(scratch) / f"{process_number}-{number}")
+                    for number, loader in enumerate(able)
+                ]
+                _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
         finally:
-            for one in done.values():
-                if one.rates or one.status != "ok":
-                    keep(one)
-    return common["race"]
+            for result in results.values():
+                if result.rates or result.status != "ok":
+                    keep(result)
+    return common["comparison"]
 
 
-def _lap(
-    starts: Sequence[Callable[[], Runner]], done: dict[str, LoaderResult], *, rounds, seconds, draw, advance
+def _run_rounds(
+    starts: Sequence[Callable[[], Runner]], results: dict[str, LoaderResult], *, rounds, seconds, order, advance
 ) -> None:
-    """Starts lanes, which take turns in an order drawn anew each round; the first round is thrown away.
+    """Starts loaders, which run in an order drawn anew in each round; the first round is thrown away.
 
-    What they did is added to what was done before, also if the lap is interrupted.
+    What they did is added to `results`, also if they are interrupted.
     """
-    running: list[Runner] = []
+    runners: list[Runner] = []
     with ExitStack() as stack:
         try:
             for start in starts:
-                running.append(start())
-                stack.callback(running[-1].end)
+                runners.append(start())
+                stack.callback(runners[-1].end)
                 advance(1)
             for number in range(rounds + 1):
-                for one in draw.sample(running, len(running)):
-                    one.turn(seconds, counts=number > 0)
+                for runner in order.sample(runners, len(runners)):
+                    runner.measure_block(seconds, counts=number > 0)
                     advance(1)
         finally:
-            for one in running:
-                done[one.lane.id] = one.added(done[one.lane.id])
+            for runner in runners:
+                results[runner.loader.id] = runner.add_to(results[runner.loader.id])
 
 
-def _unpacked(source: Source, folder: Path) -> Path:
+def _unpack(source: Source, folder: Path) -> Path:
     """Writes the images of records as files, byte for byte, into class folders."""
     import tensorflow as tf
 
     from flowers_core.data import manifest, tfrecords
 
     written = source.manifest()
-    data = tf.data.TFRecordDataset(list(manifest.paths(source.records, written))).batch(64)
+    records = tf.data.TFRecordDataset(list(manifest.paths(source.records, written))).batch(64)
     number = 0
-    for some in data:
-        for jpeg, label in zip(*tfrecords.parse_batch(some), strict=True):
+    for batch in records:
+        for jpeg, label in zip(*tfrecords.parse_batch(batch), strict=True):
             path = folder / written.classes[int(label)] / f"{number:06d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(jpeg.numpy())

@@ -1,158 +1,158 @@
-"""A race as tables: the terminal at 80 columns, Markdown, plain values."""
+"""A comparison of loaders as tables: the terminal at 80 columns, Markdown, plain values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from bench.input.loaders import registry
-from bench.input.loaders.registry import JOBS, LANES, LIMITS, Lane
+from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
 from bench.input.loaders.result import LoaderResult
 from bench.results import format, table
 from bench.results.table import View
 
-COLUMNS = ("", "images/s", "limit", "ours", "CPU")
+COLUMNS = ("loader", "images/s", "ceiling", "ours", "CPU")
 LEFT = 1  # columns that are names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A lane beside the others of its race and job.
+    """A loader beside the others of its comparison and job.
 
     Attributes:
-        lane: Who ran.
-        turns: What it did.
-        share: Of the limit of its job: median over rounds of the ratio to the turn of the same round.
+        loader: Which.
+        result: What it did.
+        share: Of the ceiling of its job: median over rounds of the ratio to the ceiling's block of the same round.
         ratio: To the fastest of our pipelines likewise.
     """
 
-    lane: Lane
-    turns: LoaderResult
+    loader: Loader
+    result: LoaderResult
     share: float | None
     ratio: float | None
 
 
-def rows(turns: Iterable[LoaderResult]) -> list[Row]:
-    """The last race: limits first, then the fastest first, then those that could not run."""
-    known = {lane.id for lane in LANES}
-    turns = [one for one in turns if one.lane in known]
-    if not turns:
-        return []
-    last = max(one.race for one in turns)
-    return [row for job in JOBS for row in _of_job(job, [one for one in turns if one.race == last])]
+def rows(results: Iterable[LoaderResult]) -> list[Row]:
+    """The last comparison: ceilings first, then the fastest first, then those that could not run."""
+    known = [result for result in results if result.loader in LOADERS]
+    last = max((result.comparison for result in known), default="")
+    return [row for job in JOBS for row in _of_job(job, [result for result in known if result.comparison == last])]
 
 
-def _of_job(job: str, turns: Sequence[LoaderResult]) -> list[Row]:
-    pairs = [(registry.named(one.lane), one) for one in turns]
-    pairs = [(lane, one) for lane, one in pairs if lane.job == job]
-    limit = next((one for lane, one in pairs if lane.side == "limit" and lane.name == LIMITS[job]), None)
-    ours = max((one for lane, one in pairs if lane.side == "ours" and one.rates), key=rate, default=None)
-    found = [Row(lane=lane, turns=one, share=_ratio(one, limit), ratio=_ratio(one, ours)) for lane, one in pairs]
-    return sorted(found, key=lambda row: (row.lane.side != "limit", -rate(row.turns)))
+def _of_job(job: str, results: Sequence[LoaderResult]) -> list[Row]:
+    pairs = [(LOADERS[result.loader], result) for result in results if LOADERS[result.loader].job == job]
+    ceiling = next((result for loader, result in pairs if loader.id == CEILINGS[job]), None)
+    ours = max(
+        (result for loader, result in pairs if loader.kind == "pipeline" and result.rates), key=rate, default=None
+    )
+    of_job = [
+        Row(loader=loader, result=result, share=_ratio(result, ceiling), ratio=_ratio(result, ours))
+        for loader, result in pairs
+    ]
+    return sorted(of_job, key=lambda row: (row.loader.kind != "ceiling", -rate(row.result)))
 
 
-def rate(turns: LoaderResult) -> float:
+def rate(result: LoaderResult) -> float:
     """Median images/s; 0 if it did not run."""
-    return median(turns.rates) if turns.rates else 0.0
+    return median(result.rates) if result.rates else 0.0
 
 
-def _ratio(one: LoaderResult, other: LoaderResult | None) -> float | None:
+def _ratio(result: LoaderResult, base: LoaderResult | None) -> float | None:
     """Median over rounds: what disturbs a whole round disturbs both."""
-    if other is None or not one.rates or not other.rates:
+    if base is None or not result.rates or not base.rates:
         return None
-    return median(a / b for a, b in zip(one.rates, other.rates, strict=False))  # an interrupted round is not whole
+    return median(a / b for a, b in zip(result.rates, base.rates, strict=False))  # the last round may be cut short
 
 
 def _texts(row: Row) -> tuple[str, ...]:
-    if not row.turns.rates:
-        return row.lane.name, row.turns.status, "", "", ""
-    low, high = (format.rate(bound) for bound in (min(row.turns.rates), max(row.turns.rates)))
+    rates = row.result.rates
+    if not rates:
+        return row.loader.name, row.result.status, "", "", ""
     return (
-        row.lane.name,
-        f"{format.rate(rate(row.turns))} [{low}, {high}]",
+        row.loader.name,
+        f"{format.rate(rate(row.result))} [{format.rate(min(rates))}, {format.rate(max(rates))}]",
         format.ABSENT if row.share is None else f"{row.share:.1%}",
-        format.ABSENT if row.ratio is None or row.lane.side == "limit" else f"{row.ratio:.2f}",
-        format.duration(median(row.turns.cpu_seconds)),
+        format.ABSENT if row.ratio is None or row.loader.kind == "ceiling" else f"{row.ratio:.2f}",
+        format.duration(median(row.result.cpu_seconds)),
     )
 
 
-def _title(job: str, some: Sequence[Row]) -> str:
-    data = some[0].turns.data
+def _title(job: str, of_job: Sequence[Row]) -> str:
+    data = of_job[0].result.data
     what = f"{data.get('images', 0):,} {data.get('photos', '')}"
     size = f"{data.get('image_size')} px, batch {data.get('batch_size')}, {data.get('cores')} cores"
     return f"{JOBS[job].capitalize()} to batches, first epoch ({what}, {size})"
 
 
-def notes(some: Sequence[Row]) -> list[str]:
-    """What the brackets are, what each lane does, and why some have no figure."""
-    ran = [(len(row.turns.rates), row.turns.processes) for row in some if row.turns.rates]
+def notes(of_job: Sequence[Row]) -> list[str]:
+    """What the brackets are, what each loader does, and why a figure is missing."""
+    measured = [row for row in of_job if row.result.rates]
     said = []
-    if ran:
-        turns, processes = max(ran)
-        said.append(f"median [lowest, highest] of {turns} turns in rounds, by {processes} fresh processes a lane")
-    said.append(f"limit: share of `{LIMITS[some[0].lane.job]}`, the same kernels without a loader, on bytes in memory")
-    said.append("ours: ratio to the fastest of our pipelines; CPU: seconds an image, of all processes of the lane")
-    said.append("on a busy machine compare CPU: who has more threads gets more of what others leave")
-    doing: dict[str, list[str]] = {}
-    for row in some:
-        if row.turns.rates:
-            doing.setdefault(row.lane.does, []).append(row.lane.name)
-    said += [f"{'; '.join(names)}: {does}" for does, names in doing.items()]
-    return said + [f"{row.lane.name}: {row.turns.status}: {row.turns.reason}" for row in some if not row.turns.rates]
-
-
-def _tables(found: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    jobs = [(job, [row for row in found if row.lane.job == job]) for job in JOBS]
-    return [(_title(job, some), some) for job, some in jobs if some]
-
-
-def views(found: Sequence[Row]) -> list[View]:
-    """A table a job, for the page."""
-    return [
-        View(
-            title=title,
-            columns=("loader", *COLUMNS[1:]),
-            rows=tuple(map(_texts, some)),
-            rates=tuple(rate(row.turns) or None for row in some),
-            notes=tuple(notes(some)),
-        )
-        for title, some in _tables(found)
+    if measured:
+        blocks, processes = max((len(row.result.rates), row.result.processes) for row in measured)
+        said.append(f"median [lowest, highest] of {blocks} blocks, by {processes} fresh processes per loader")
+    ceiling = LOADERS[CEILINGS[of_job[0].loader.job]].name
+    said += [
+        f"ceiling: share of `{ceiling}`, the same kernels without a loader, on bytes in memory",
+        "ours: ratio to the fastest of our pipelines; CPU: seconds per image, of all processes of the loader",
+        "on a busy machine compare CPU: a loader with more threads gets more of what other programs leave",
+    ]
+    names: dict[str, list[str]] = {}
+    for row in measured:
+        names.setdefault(row.loader.description, []).append(row.loader.name)
+    said += [f"{'; '.join(same)}: {description}" for description, same in names.items()]
+    return said + [
+        f"{row.loader.name}: {row.result.status}: {row.result.reason}" for row in of_job if row not in measured
     ]
 
 
-def markdown(found: Sequence[Row]) -> str:
-    """A table a job, notes, origin and the command."""
-    lines = ["# Loaders beside each other", ""]
-    for title, some in _tables(found):
-        columns = ("loader", *COLUMNS[1:])
-        lines += [f"## {title}", "", *table.grid(columns, map(_texts, some), left=columns[:LEFT]), ""]
-        lines += [*(f"- {note}" for note in notes(some)), ""]
-    one = found[0].turns
-    lines += [f"- {table.place_line(one.machine, one.code, one.started)}", f"- `{_command(found)}`", ""]
+def views(all_rows: Sequence[Row]) -> list[View]:
+    """A table for each job."""
+    jobs = [(job, [row for row in all_rows if row.loader.job == job]) for job in JOBS]
+    return [
+        View(
+            title=_title(job, of_job),
+            columns=COLUMNS,
+            rows=tuple(map(_texts, of_job)),
+            rates=tuple(rate(row.result) or None for row in of_job),
+            notes=tuple(notes(of_job)),
+        )
+        for job, of_job in jobs
+        if of_job
+    ]
+
+
+def markdown(all_rows: Sequence[Row]) -> str:
+    """A table for each job, notes, origin and the command."""
+    lines = ["# Loaders compared", ""]
+    for view in views(all_rows):
+        lines += [f"## {view.title}", "", *table.grid(COLUMNS, view.rows, left=COLUMNS[:LEFT]), ""]
+        lines += [*(f"- {note}" for note in view.notes), ""]
+    result = all_rows[0].result
+    lines += [f"- {table.place_line(result.machine, result.code, result.started)}", f"- `{_command(all_rows)}`", ""]
     return "\n".join(lines)
 
 
-def _command(found: Sequence[Row]) -> str:
-    """What raced them, but for where the photos and the packages lie."""
-    jobs = {row.lane.job for row in found}
+def _command(all_rows: Sequence[Row]) -> str:
+    """What compared them, but for the places of photos and packages."""
+    jobs = {row.loader.job for row in all_rows}
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
-    return f"python -m bench loaders{only} --batch-size {found[0].turns.data['batch_size']}"
+    return f"python -m bench loaders{only} --batch-size {all_rows[0].result.data['batch_size']}"
 
 
-def show(found: Sequence[Row], console) -> None:
-    """Draws a table a job on a rich console; fits 80 columns."""
-    for title, some in _tables(found):
-        table.draw(title, COLUMNS, map(_texts, some), console, left=COLUMNS[:LEFT])
-        table.say(notes(some), console)
+def show(all_rows: Sequence[Row], console) -> None:
+    """Draws a table for each job on a rich console; fits 80 columns."""
+    for view in views(all_rows):
+        table.draw(view.title, COLUMNS, view.rows, console, left=COLUMNS[:LEFT])
+        table.say(view.notes, console)
 
 
 def plain(row: Row) -> dict:
-    """Plain values of a row, its turns among them."""
+    """Plain values of a row, its result among them."""
     return {
-        "lane": row.lane.id,
-        "side": row.lane.side,
-        "does": row.lane.does,
-        "images_per_second": rate(row.turns) or None,
-        "limit_share": row.share,
+        "loader": row.loader.id,
+        "kind": row.loader.kind,
+        "description": row.loader.description,
+        "images_per_second": rate(row.result) or None,
+        "ceiling_share": row.share,
         "ours_ratio": row.ratio,
-        "turns": asdict(row.turns),
+        "result": asdict(row.result),
     }

@@ -1,4 +1,4 @@
-"""What every lane is given, and how loaders that leave decoding to the user decode and scale."""
+"""What every loader is given, and how those that leave decoding to their user decode and resize."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The work of a race.
+    """The batches that a loader is to make.
 
     Attributes:
         job: `photos` or `records`.
-        way: How the lane is to do it.
+        variant: What the loader's module is to do.
         files: Folder of class folders of JPEGs; for `records` the images of the records, byte for byte.
         photos: Folder of the photos.
         records: Folder of the records.
-        scratch: Empty folder for a container of the lane's own.
+        scratch: Empty folder for a container in the loader's own format.
         image_size: Side of the images in pixels.
-        batch_size: Images a batch.
-        cores: Threads or processes that work.
+        batch_size: Images per batch.
+        cores: Threads or processes that decode.
     """
 
     job: str
-    way: str
+    variant: str
     files: str
     photos: str
     records: str
@@ -38,40 +38,41 @@ class Task:
         return [(path, classes.index(Path(path).parent.name)) for path in paths]
 
     def decoder(self) -> Callable:
-        """JPEG bytes -> uint8 image `(image_size, image_size, 3)`, as `way` says."""
-        decode = _with_pil if self.way == "PIL" else _with_simplejpeg
-        return lambda jpeg: decode(jpeg, self.image_size, scaled=self.job == "photos")
+        """Makes a uint8 image `(image_size, image_size, 3)` of JPEG bytes, as `variant` says."""
+        decode = _decode_with_pil if self.variant == "PIL" else _decode_with_simplejpeg
+        return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos")
 
 
-def _with_pil(jpeg: bytes, size: int, *, scaled: bool):
-    """As torchvision's Resize and CenterCrop do."""
+def _filled(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+    """Width and height that just fill a square, and left and top of the square in their middle."""
+    short = min(width, height)
+    width, height = width * size // short, height * size // short
+    return width, height, (width - size) // 2, (height - size) // 2
+
+
+def _decode_with_pil(jpeg: bytes, size: int, *, resize: bool):
+    """Does what torchvision's Resize and CenterCrop do."""
     import io
 
     import numpy as np
     from PIL import Image
 
     image = Image.open(io.BytesIO(jpeg)).convert("RGB")
-    if scaled:
-        short = min(image.size)
-        image = image.resize((image.width * size // short, image.height * size // short), Image.Resampling.BILINEAR)
-        left, top = (image.width - size) // 2, (image.height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
+    if resize:
+        width, height, left, top = _filled(image.width, image.height, size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     return np.asarray(image)
 
 
-def _with_simplejpeg(jpeg: bytes, size: int, *, scaled: bool):
-    """As people do who want it fast."""
+def _decode_with_simplejpeg(jpeg: bytes, size: int, *, resize: bool):
+    """Does what users who want it fast do."""
     import simplejpeg
 
     image = simplejpeg.decode_jpeg(jpeg, fastdct=True)
-    if not scaled:
+    if not resize:
         return image
     import cv2
 
     cv2.setNumThreads(1)  # the loader's processes take every core already
-    height, width = image.shape[:2]
-    short = min(height, width)
-    height, width = height * size // short, width * size // short
-    image = cv2.resize(image, (width, height))
-    top, left = (height - size) // 2, (width - size) // 2
-    return image[top : top + size, left : left + size]
+    width, height, left, top = _filled(image.shape[1], image.shape[0], size)
+    return cv2.resize(image, (width, height))[top : top + size, left : left + size]

@@ -1,12 +1,13 @@
-"""torch's DataLoader over files, a worker process a core."""
+"""torch's DataLoader over files, a decode worker per core."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.input.loaders.task import Task
 
 
-def draw(task: Task):
-    """Yields the number of images of each batch, for ever; order shuffled."""
+def load(task: Task) -> Iterator[int]:
+    """Yields the number of images of each batch, for ever; the order is shuffled."""
     import torch
     from torch.utils import data
 

@@ -1,6 +1,7 @@
-"""webdataset: tar shards, read by torch's DataLoader with a worker process a core."""
+"""webdataset: tar shards, read by torch's DataLoader with a decode worker per core."""
 
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.input.loaders.task import Task
@@ -8,8 +9,8 @@ from bench.input.loaders.task import Task
 SHARDS = 16
 
 
-def draw(task: Task):
-    """Yields the number of images of each batch, for ever; shards and images shuffled."""
+def load(task: Task) -> Iterator[int]:
+    """Yields the number of images of each batch, for ever; shards and images are shuffled."""
     import webdataset
 
     decode, labelled = task.decoder(), task.labelled()
@@ -20,12 +21,12 @@ def draw(task: Task):
                 file.add(path, f"{Path(path).stem}.{label}.jpg")
 
     data = webdataset.WebDataset(shards, resampled=True, shardshuffle=False, nodesplitter=None)
-    data = data.shuffle(256).map(lambda sample: _decoded(sample, decode)).batched(task.batch_size)
+    data = data.shuffle(256).map(lambda sample: _image_and_label(sample, decode)).batched(task.batch_size)
     for images, _ in webdataset.WebLoader(data, batch_size=None, num_workers=task.cores):
         yield len(images)
 
 
-def _decoded(sample: dict, decode):
-    """Image and label of a sample, whose only field is named `LABEL.jpg`."""
+def _image_and_label(sample: dict, decode):
+    """Decodes a sample, whose only field is named `LABEL.jpg`."""
     name = next(key for key in sample if key.endswith("jpg"))
     return decode(sample[name]), int(name.split(".")[0])

@@ -1,11 +1,12 @@
-"""One lane of a race in a process of its own: opens its loader, then takes a turn each time it is told to.
+"""A loader in a process of its own: opens it, then draws batches for a block of time whenever it is told to.
 
 `python -m bench.input.loaders.worker FD` reads JSON lines from standard input, a task and then the seconds of each
-turn, and
-answers on the descriptor FD. It may run in an interpreter that has the loader and click, but nothing else of ours.
+block, and answers on the descriptor FD. It may run in an interpreter that has the loader and click, but nothing else
+of ours.
 """
 
 import json
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from time import perf_counter
 
@@ -13,7 +14,7 @@ from bench.input.loaders.task import Task
 from bench.run.measure import die_with_parent, follow
 
 
-def turn(batches, seconds: float, *, now=perf_counter) -> dict:
+def measure_block(batches: Iterator[int], seconds: float, *, now: Callable[[], float] = perf_counter) -> dict:
     """Draws batches for so many seconds; gives how many images came, and how long it took until the last."""
     images, start = 0, now()
     while (passed := now() - start) < seconds:
@@ -21,12 +22,12 @@ def turn(batches, seconds: float, *, now=perf_counter) -> dict:
     return {"images": images, "seconds": passed}
 
 
-def serve(orders, answer) -> None:
+def serve(orders: Iterator[str], answer: Callable[[dict], None]) -> None:
     """Follows orders until there are no more."""
     job = json.loads(next(orders))
     die_with_parent(job["parent"])
     try:
-        batches = import_module(f"bench.input.loaders.{job['module']}").draw(Task(**job["task"]))
+        batches = import_module(f"bench.input.loaders.{job['module']}").load(Task(**job["task"]))
         next(batches)
     except ImportError as error:
         answer({"absent": f"{error}"})
@@ -36,7 +37,7 @@ def serve(orders, answer) -> None:
         return
     answer({"ready": True})
     for line in orders:
-        answer(turn(batches, json.loads(line)["seconds"]))
+        answer(measure_block(batches, json.loads(line)["seconds"]))
 
 
 def main() -> None:

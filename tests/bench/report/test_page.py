@@ -62,9 +62,10 @@ def filled(tmp_path, measured, paired):
     for _ in range(4):
         store.append(paired(1.001), tmp_path)
     data = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
-    for lane in registry.LANES[:3]:
+    for loader_id in list(registry.LOADERS)[:3]:
         store.append(
-            LoaderResult(race="r", lane=lane.id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data), tmp_path
+            LoaderResult(comparison="r", loader=loader_id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data),
+            tmp_path,
         )
     for latency in (None, 0.03):
         one = measured(model="none", pipeline="records_parallel", reason="")

@@ -33,7 +33,7 @@ def examples(measured, paired):
     return {
         Measurement: measured(seconds=(0.1, 0.25), model="squeezenet"),
         PairResult: paired(1.5, 1.25, base_seconds=0.125),
-        LoaderResult: LoaderResult(race="r", lane="records/grain", rates=(1.0, 2.0)),
+        LoaderResult: LoaderResult(comparison="r", loader="records/grain", rates=(1.0, 2.0)),
         DataServiceResult: DataServiceResult(campaign="c", task=Task(pipeline="records_parallel"), workers=2),
         Reading: Reading(measurement=measured(model="none", pipeline="records_parallel"), requests={"read": 3}),
         Emulated: Emulated(consumer=CONSUMER, pipeline="records_parallel", wait_seconds=(0.1,)),

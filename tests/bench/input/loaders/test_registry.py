@@ -1,4 +1,4 @@
-"""Who races."""
+"""Which loaders are compared."""
 
 import pytest
 
@@ -7,29 +7,23 @@ from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
 
-def test_every_pipeline_of_a_first_epoch_races():
-    """A new one does so without another line; caches, which only later epochs use, do not."""
-    ours = {lane.name for lane in registry.LANES if lane.side == "ours"}
+def test_loaders_hold_every_pipeline_of_a_first_epoch():
+    """A new pipeline joins without another line; caches, which only later epochs use, do not."""
+    ours = {loader.name for loader in registry.LOADERS.values() if loader.kind == "pipeline"}
     assert ours == {name for name, pipeline in PIPELINES.items() if not pipeline.cached}
 
 
-def test_ids_are_different_and_each_job_has_its_limit():
-    """A lane is found by its id."""
-    ids = [lane.id for lane in registry.LANES]
-    assert len(set(ids)) == len(ids)
-    assert all(registry.named(f"{job}/{limit}").side == "limit" for job, limit in registry.LIMITS.items())
+def test_each_job_has_its_ceiling():
+    """Every loader of a job is compared with one of its own."""
+    for job, loader_id in registry.CEILINGS.items():
+        loader = registry.LOADERS[loader_id]
+        assert (loader.kind, loader.job) == ("ceiling", job)
 
 
-def test_words_choose():
-    """The limits stay, for shares of them."""
-    found = registry.chosen(("records",), ("GRAIN",))
-    assert {lane.name for lane in found if lane.side != "limit"} == {"grain"}
-    assert {lane.job for lane in found} == {"records"}
+def test_select_keeps_the_ceilings():
+    """A loader is found by part of its name, whatever the case; the ceilings stay, for shares of them."""
+    selected = registry.select(("records",), ("GRAIN",))
+    assert {loader.name for loader in selected if loader.kind != "ceiling"} == {"grain"}
+    assert {loader.job for loader in selected} == {"records"}
     with pytest.raises(InputError, match=r"photos_turbo.*'?nobody"):
-        registry.chosen((), ("nobody",))
-
-
-def test_ingredients_race_alone():
-    """Beside the limits, without loaders."""
-    assert {lane.side for lane in registry.chosen(ingredients=True)} == {"limit", "ingredient"}
-    assert {lane.side for lane in registry.chosen()} == {"limit", "ours", "peer"}
+        registry.select((), ("nobody",))

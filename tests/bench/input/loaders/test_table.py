@@ -1,4 +1,4 @@
-"""A race as a table."""
+"""A comparison of loaders as a table."""
 
 import io
 from dataclasses import replace
@@ -13,60 +13,56 @@ DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32
 
 
 @pytest.fixture
-def turns():
-    """A limit, two of ours, a faster peer and one that is missing, in one race; an older race before it."""
+def results():
+    """A ceiling, two of our pipelines, a faster peer, a missing one and a forgotten one; an older comparison first."""
 
-    def one(name, *rates, race="2", **more):
+    def result(name, *rates, comparison="2", **more):
         cpu = tuple(1 / rate for rate in rates)
-        return LoaderResult(race=race, lane=f"records/{name}", rates=rates, cpu_seconds=cpu, data=DATA, **more)
+        return LoaderResult(
+            comparison=comparison, loader=f"records/{name}", rates=rates, cpu_seconds=cpu, data=DATA, **more
+        )
 
     return [
-        one("decode", 1.0, race="1"),
-        one("records_uint8", 500.0, 250.0),
-        one("records_turbo", 900.0, 450.0),
-        one("decode", 1000.0, 500.0),
-        one("DALI", 950.0, 475.0),
-        one("ffcv", status="n/a", reason="No module named 'ffcv'"),
-        one("gone", 1.0),
+        result("decode", 1.0, comparison="1"),
+        result("records_uint8", 500.0, 250.0),
+        result("records_turbo", 900.0, 450.0),
+        result("decode", 1000.0, 500.0),
+        result("DALI", 950.0, 475.0),
+        result("ffcv", status="n/a", reason="No module named 'ffcv'"),
+        result("gone", 1.0),
     ]
 
 
-def test_shares_are_of_the_turn_of_the_same_round(turns):
-    """The limit first, then the fastest; a round in which all are half as fast changes no share."""
-    found = table.rows(turns)
-    assert [(row.lane.name, row.share, row.ratio) for row in found] == [
+def test_shares_are_within_a_round(results):
+    """The ceiling first, then the fastest; a round in which all are half as fast changes no share."""
+    assert [(row.loader.name, row.share, row.ratio) for row in table.rows(results)] == [
         ("decode", 1.0, pytest.approx(1 / 0.9)),
         ("DALI", 0.95, pytest.approx(0.95 / 0.9)),
         ("records_turbo", 0.9, 1.0),
         ("records_uint8", 0.5, pytest.approx(0.5 / 0.9)),
         ("ffcv", None, None),
     ]
+    assert table.rows([]) == []
 
 
-def test_the_table_says_why_a_figure_is_missing(turns):
+def test_table_says_why_a_figure_is_missing(results):
     """In Markdown and on a terminal of 80 columns."""
-    found = table.rows(turns)
+    rows = table.rows(results)
     text = io.StringIO()
-    table.show(found, console.Console(file=text, width=80))
-    for shown in (text.getvalue(), table.markdown(found)):
+    table.show(rows, console.Console(file=text, width=80))
+    for shown in (text.getvalue(), table.markdown(rows)):
         assert "No module named 'ffcv'" in shown
         assert "95.0%" in shown
     assert max(map(len, text.getvalue().splitlines())) <= 80
 
 
-def test_the_command_says_what_it_raced(turns):
+def test_markdown_names_its_command(results):
     """Records alone, in batches of another size than 32."""
-    turns = [replace(one, data={**DATA, "batch_size": 128}) for one in turns]
-    assert "`python -m bench loaders --job records --batch-size 128`" in table.markdown(table.rows(turns))
+    results = [replace(result, data={**DATA, "batch_size": 128}) for result in results]
+    assert "`python -m bench loaders --job records --batch-size 128`" in table.markdown(table.rows(results))
 
 
-def test_no_race_gives_no_rows():
-    """Nor does a lane that there is no more."""
-    assert table.rows([]) == []
-
-
-def test_plain_values_name_their_units(turns):
-    """One object a lane."""
-    row = table.plain(table.rows(turns)[0])
-    assert row["images_per_second"] == 750.0
-    assert row["limit_share"] == 1.0
+def test_plain_values_name_their_units(results):
+    """One object for each loader."""
+    row = table.plain(table.rows(results)[0])
+    assert (row["loader"], row["images_per_second"], row["ceiling_share"]) == ("records/decode", 750.0, 1.0)

@@ -1,4 +1,4 @@
-"""What each lane is given."""
+"""What each loader is given."""
 
 import dataclasses
 from pathlib import Path
@@ -15,7 +15,7 @@ TASK = {"photos": "", "records": "", "scratch": "", "image_size": 24, "batch_siz
 @pytest.fixture
 def task(synthetic_photos):
     """Native photos, as simplejpeg users decode them."""
-    return Task(job="photos", way="cv2", files=str(synthetic_photos), **TASK)
+    return Task(job="photos", variant="cv2", files=str(synthetic_photos), **TASK)
 
 
 def test_files_have_the_labels_of_their_folders(task):
@@ -26,21 +26,20 @@ def test_files_have_the_labels_of_their_folders(task):
     assert {label for _, label in labelled} == {0, 1, 2, 3, 4}
 
 
-def test_peers_fill_and_crop_as_we_do(task):
-    """With cv2 as ours are, 45 dB and more; with PIL, which smooths, 18 dB and more."""
+@pytest.mark.parametrize(("variant", "decibels"), [("cv2", 45), ("PIL", 18)])
+def test_peers_fill_and_crop_as_our_pipelines_do(task, variant, decibels):
+    """With cv2 all but the same pixels; with PIL, which smooths, similar ones."""
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path, _ in task.labelled()[:5]]
-    ours = fast_decode.BatchDecoder(24).decode_photos(jpegs)
-    for way, least in (("cv2", 45), ("PIL", 18)):
-        decode = dataclasses.replace(task, way=way).decoder()
-        for jpeg, image in zip(jpegs, ours, strict=True):
-            found = decode(jpeg)
-            assert found.shape == (24, 24, 3)
-            assert 10 * np.log10(255**2 / max(1e-9, np.mean((found.astype(float) - image) ** 2))) > least
+    decode = dataclasses.replace(task, variant=variant).decoder()
+    for jpeg, expected in zip(jpegs, fast_decode.BatchDecoder(24).decode_photos(jpegs), strict=True):
+        image = decode(jpeg)
+        assert image.shape == (24, 24, 3)
+        assert 10 * np.log10(255**2 / max(1e-9, np.mean((image.astype(float) - expected) ** 2))) > decibels
 
 
-def test_a_turn_counts_what_came():
-    """Batches are drawn until the time is over; all that came count, and all that it took."""
+def test_a_block_counts_what_came():
+    """Batches are drawn until the time is over; all that came count, and all the time that it took."""
     clock = iter(range(100))
-    assert worker.turn(iter([5] * 100), 2, now=lambda: next(clock)) == {"images": 5, "seconds": 2}
+    assert worker.measure_block(iter([5] * 100), 2, now=lambda: next(clock)) == {"images": 5, "seconds": 2}
