@@ -10,7 +10,7 @@ from flowers_core import models
 from flowers_core.input.registry import PIPELINES
 
 FAILED, NOTHING = 1, 3
-CALIBRATION_UNITS = 8
+CALIBRATION_PAIRS = 8
 MOST_PACKAGES = 8  # that a note on what else differs lists
 
 CHOICE = options.together(
@@ -180,13 +180,13 @@ def gate(*, base, candidate, threshold, summary, **how) -> None:
 
 
 @click.command()
-@click.option("--units", default=CALIBRATION_UNITS, show_default=True, type=click.IntRange(4), help="Pairs a cell.")
+@click.option("--pairs", default=CALIBRATION_PAIRS, show_default=True, type=click.IntRange(4), help="Of each cell.")
 @CHOICE
 @options.PLACE
 @options.DATA
 @options.RESULTS
 @options.JSON
-def noise(*, units, photos, records, results, json, **which) -> None:
+def noise(*, pairs, photos, records, results, json, **which) -> None:
     """Measures this machine's noise: the same code twice, and what slowdown that lets it find in 1, 5, 20 minutes.
 
     Example: python -m bench noise --model squeezenet
@@ -197,7 +197,7 @@ def noise(*, units, photos, records, results, json, **which) -> None:
 
     cells, source = _cells(**which), sources.find(photos=photos, records=records)
     sweep.check(cells, source)
-    click.get_current_context().exit(calibrate.run(cells, source, results, units=units, as_json=json))
+    click.get_current_context().exit(calibrate.run(cells, source, results, pairs=pairs, as_json=json))
 
 
 @click.command()

@@ -1,15 +1,18 @@
-"""How large a slowdown must be for the rule of verdicts to find it: the rule, followed over many made-up comparisons.
+"""The minimum detectable effect: the slowdown that the sequential test finds in 9 of 10 made-up comparisons.
 
 No formula gives this: looks end a comparison early, either clock may decide, and what is `same` is never found. So
-units are drawn from the noise of real ones, and each comparison is followed as `sequential_test.follow` would, all at
-once.
+pair results are drawn from the noise of real ones, and each comparison is followed as `sequential_test.follow` would,
+all at once.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.compare.sequential_test import CONFIDENCE, LOOKS, SAME_CONFIDENCE, Rule
+
+if TYPE_CHECKING:
+    import numpy as np
 
 POWER = 0.9
 COMPARISONS = 2000  # the power is known to ±0.7 % then
@@ -20,7 +23,7 @@ MOST = 10.0  # a slowdown larger than that is not looked for
 
 
 class Noise(NamedTuple):
-    """How the units of identical processes scatter.
+    """How the pair results of identical processes scatter.
 
     Attributes:
         wall: Standard deviation of their logarithms on the wall clock.
@@ -33,44 +36,42 @@ class Noise(NamedTuple):
     correlation: float = 0.0
 
 
-def limit(units: int) -> float:
-    """By how much the true deviation may exceed what so many units show: the upper end of its one-sided interval.
+def limit(pairs: int) -> float:
+    """By how much the true deviation may exceed what so many pairs show: the upper end of its one-sided interval.
 
-    It is 1.7 times as large with 4 units, 1.35 with 8, 1.16 with 24, 1.07 with 100.
+    It is 1.7 times as large with 4 pairs, 1.35 with 8, 1.16 with 24, 1.07 with 100.
     """
     from scipy import stats
 
-    return math.sqrt((units - 1) / stats.chi2.ppf(1 - LIMIT_CONFIDENCE, units - 1))
+    return math.sqrt((pairs - 1) / stats.chi2.ppf(1 - LIMIT_CONFIDENCE, pairs - 1))
 
 
-def smallest(
+def minimum_effect(
     noise: Noise,
-    units: int,
+    pairs: int,
     *,
     waiting: bool = False,
     rule: Callable[[float], Rule] = Rule.for_effect,
-    power: float = POWER,
 ) -> float | None:
-    """The smallest slowdown that a comparison of so many units calls slower with this power.
+    """The smallest slowdown that a comparison of so many pairs calls slower in 9 of 10 cases.
 
     Args:
-        noise: How units scatter.
-        units: How many there is time for.
+        noise: How pair results scatter.
+        pairs: How many there is time for.
         waiting: Whether the candidate waits longer, which CPU seconds do not see, rather than works longer.
         rule: Gives the rule that is used for finding a slowdown.
-        power: Share of comparisons that find it.
 
     Returns:
-        A share, e.g. 0.05; None with fewer units than the first look needs, or if it would be larger than `MOST`.
+        A share, e.g. 0.05; None with fewer pairs than the first look needs, or if it would be larger than `MOST`.
     """
-    if units < LOOKS[0]:
+    if pairs < LOOKS[0]:
         return None
-    wall, cpu = draw(noise, min(units, LOOKS[-1]))
+    wall, cpu = draw(noise, min(pairs, LOOKS[-1]))
 
     def is_found(slowdown: float) -> bool:
         """The same draws for every slowdown: chance does not make a larger one harder to find."""
         values = {"wall": wall + math.log1p(slowdown), "cpu": cpu + (0.0 if waiting else math.log1p(slowdown))}
-        return slower(values, rule(slowdown)).mean() >= power
+        return slower(values, rule(slowdown)).mean() >= POWER
 
     low, high = 0.0, max(noise.wall, 0.001)
     while not is_found(high):
@@ -83,20 +84,22 @@ def smallest(
     return high
 
 
-def draw(noise: Noise, units: int, *, comparisons: int = COMPARISONS, seed: int = 0):
-    """Units of identical processes on the wall and the CPU clock, each of shape `(comparisons, units)`."""
+def draw(
+    noise: Noise, pairs: int, *, comparisons: int = COMPARISONS, seed: int = 0
+) -> tuple["np.ndarray", "np.ndarray"]:
+    """Pair results of identical code on the wall and the CPU clock, each of shape `(comparisons, pairs)`."""
     import numpy as np
 
-    own, other = np.random.default_rng(seed).standard_normal((2, comparisons, units))
+    own, other = np.random.default_rng(seed).standard_normal((2, comparisons, pairs))
     rest = math.sqrt(max(0.0, 1 - noise.correlation**2))
     return noise.wall * own, noise.cpu * (noise.correlation * own + rest * other)
 
 
-def slower(values: dict, rule: Rule):
+def slower(values: dict[str, "np.ndarray"], rule: Rule) -> "np.ndarray":
     """Which of many comparisons end as `slower`: `sequential_test.follow` of each.
 
     Args:
-        values: What each unit says, by clock; arrays of shape `(comparisons, units)`.
+        values: What each pair says, by clock; arrays of shape `(comparisons, pairs)`.
         rule: How sure a verdict must be.
 
     Returns:
@@ -104,24 +107,24 @@ def slower(values: dict, rule: Rule):
     """
     import numpy as np
 
-    comparisons, units = values["wall"].shape
+    comparisons, pairs = values["wall"].shape
     undecided, found = np.ones(comparisons, bool), np.zeros(comparisons, bool)
-    for looked in (number for number in LOOKS if number <= units):
+    for looked in (number for number in LOOKS if number <= pairs):
         sure, same = _look({clock: values[clock][:, :looked] for clock in {"wall", *rule.clocks}}, rule)
         found |= undecided & (sure > 0)
         undecided &= (sure == 0) & ~same
     return found
 
 
-def _look(values: dict, rule: Rule):
+def _look(values: dict[str, "np.ndarray"], rule: Rule) -> tuple["np.ndarray", "np.ndarray"]:
     """Of each comparison at one look: 1 for slower, -1 for faster, 0 for neither; and whether it is the same."""
     import numpy as np
     from scipy import stats
 
     comparisons, count = values["wall"].shape
     surely, outer, inner = stats.t.ppf([1 - rule.level / 2, (1 + CONFIDENCE) / 2, (1 + SAME_CONFIDENCE) / 2], count - 1)
-    means = {clock: some.mean(axis=1) for clock, some in values.items()}
-    errors = {clock: some.std(axis=1, ddof=1) / math.sqrt(count) for clock, some in values.items()}
+    means = {clock: numbers.mean(axis=1) for clock, numbers in values.items()}
+    errors = {clock: numbers.std(axis=1, ddof=1) / math.sqrt(count) for clock, numbers in values.items()}
     sure, same = np.zeros(comparisons), np.ones(comparisons, bool)
     for clock in rule.clocks:  # wall first
         mean, error = means[clock], errors[clock]

@@ -105,7 +105,7 @@ def test_json_is_all_that_is_printed(tmp_path):
         (["bench", "compare", "/no/such.jsonl", "README.md"], "/no/such.jsonl"),
         (["bench", "compare", "HEAD", "HEAD", "--min-effect", "much"], "3% or 3"),
         (["bench", "gate", "no-such-branch", "--model", "dense"], "git log --oneline"),
-        (["bench", "noise", "--units", "2"], "--units"),
+        (["bench", "noise", "--pairs", "2"], "--pairs"),
         (["bench", "regressions", "--results", "/tmp/no-such-store"], "asv"),
         (["bench", "object-store", "--latency", "far"], "5ms,30ms,100ms"),
         (["bench", "object-store", "--pipeline", "fast"], "records_parallel"),

@@ -1,4 +1,4 @@
-"""The noise floor is measured: identical pairs, stored as they end, and told for each cell."""
+"""The noise floor is measured: identical pairs, stored as they end, and a floor for each cell."""
 
 import json
 
@@ -21,10 +21,10 @@ def recorder(paired):
     def make(*, deadly=""):
         noise = iter(range(0, 2000, 2))
 
-        def record(base, candidate, *, comparison, draw):  # noqa: ARG001 - as pair.record
+        def record(base, candidate, *, comparison):
             sides = {
-                name: {"cell": one.cell.to_json(), **one.code}
-                for name, one in (("base", base), ("candidate", candidate))
+                name: {"cell": variant.cell.to_json(), **variant.code}
+                for name, variant in (("base", base), ("candidate", candidate))
             }
             facts = {"comparison": comparison, "cell": base.cell.id, "machine": {"id": machine.hardware_id()}, **sides}
             if base.cell.model == deadly:
@@ -36,9 +36,9 @@ def recorder(paired):
     return make
 
 
-def test_each_cell_has_its_floor(tmp_path, recorder, capsys):
+def test_run_gives_each_cell_its_floor(tmp_path, recorder, capsys):
     """So many pairs of each cell are run and stored; a program reads one object a cell."""
-    code = calibrate.run(CELLS, Source(), tmp_path, units=6, as_json=True, record=recorder())
+    code = calibrate.run(CELLS, Source(), tmp_path, pairs=6, as_json=True, record=recorder())
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert code == 0
@@ -46,17 +46,17 @@ def test_each_cell_has_its_floor(tmp_path, recorder, capsys):
     assert {row["cell_id"] for row in rows} == {cell.id for cell in CELLS}
 
 
-def test_a_cell_whose_pairs_die_is_told(tmp_path, recorder, capsys):
+def test_run_reports_a_cell_whose_pairs_die(tmp_path, recorder, capsys):
     """The other cell has its floor, and the reason is said."""
-    code = calibrate.run(CELLS, Source(), tmp_path, units=6, record=recorder(deadly="dense"))
-    told = capsys.readouterr()
+    code = calibrate.run(CELLS, Source(), tmp_path, pairs=6, record=recorder(deadly="dense"))
+    output = capsys.readouterr()
 
     assert code == 0
-    assert "no luck" in told.err
-    assert "squeezenet" in told.out
+    assert "no luck" in output.err
+    assert "squeezenet" in output.out
 
 
-def test_nothing_measured_is_exit_3(tmp_path, recorder, capsys):
+def test_run_without_any_floor_is_exit_3(tmp_path, recorder, capsys):
     """Where every pair dies there is no floor, and the exit code says so."""
-    assert calibrate.run(CELLS[:1], Source(), tmp_path, units=4, record=recorder(deadly="dense")) == 3
+    assert calibrate.run(CELLS[:1], Source(), tmp_path, pairs=4, record=recorder(deadly="dense")) == 3
     assert "no luck" in capsys.readouterr().err
