@@ -1,99 +1,167 @@
-"""Words that judge: compare, gate, noise, regressions, doctor. Each parses and calls, nothing else."""
+"""Commands that compare: compare, gate, noise, regressions; and doctor, which says what spoils a comparison."""
 
+import json as json_text
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
+from bench.cli.options import Data, Output, Place
+from bench.results.cell import Cell
 from flowers_core import models
 from flowers_core.input.registry import PIPELINES
 
-FAILED, NOTHING = 1, 3
-CALIBRATION_PAIRS = 8
+if TYPE_CHECKING:
+    from bench.compare.comparison import Trial
+    from bench.compare.sequential_test import Rule
+
+NOISE_PAIRS = 8
 MOST_PACKAGES = 8  # that a note on what else differs lists
 
-CHOICE = options.together(
-    click.option("--model", "named", multiple=True, metavar="NAME[,NAME]",
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which cells are compared."""
+
+    model: tuple[str, ...]
+    pipeline: tuple[str, ...]
+    batch_size: int | None
+    profile: str | None
+    filters: tuple[str, ...]
+
+    def cells(self, place: Place) -> list[Cell]:
+        """The cells that the options mean; a few of each kind where they name none."""
+        from bench.run import matrix
+
+        if self.profile:
+            cells = matrix.profile(self.profile, **place.fields())
+        elif self.model or self.pipeline:
+            models_named, pipelines_named = options.split(self.model), options.split(self.pipeline)
+            cells = matrix.chosen(models_named, pipelines_named, batch_size=self.batch_size, **place.step_fields())
+        else:
+            cells = matrix.few(**place.step_fields())
+        return matrix.pick(cells, list(self.filters))
+
+
+CHOICE = options.group(
+    "choice",
+    Choice,
+    click.option("--model", multiple=True, metavar="NAME[,NAME]",
                  help=f"May be given again: {', '.join(models.MODELS)}. [a few of each kind]"),
-    click.option("--pipeline", "piped", multiple=True, metavar="NAME[,NAME]",
+    click.option("--pipeline", multiple=True, metavar="NAME[,NAME]",
                  help=f"May be given again: {', '.join(PIPELINES)}; alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
-    click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE[,VALUE]",
-                 help="Only cells with these values; may be given again."),
+    options.FILTERS,
 )  # fmt: skip
 
-SURENESS = options.together(
+
+@dataclass(frozen=True, kw_only=True)
+class Certainty:
+    """How sure a verdict has to be, and how long it may take."""
+
+    min_effect: float
+    budget: float | None
+
+
+CERTAINTY = options.group(
+    "certainty",
+    Certainty,
     click.option("--min-effect", type=options.PERCENT, default="5%", show_default=True,
                  help="The smallest slowdown that matters; half a percent costs hours."),
     click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m; what is undecided is inconclusive."),
 )  # fmt: skip
 
 
-def _cells(*, named, piped, batch_size, profile, filters, device, backend):
-    """The cells that the options mean."""
-    from bench.run import matrix
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What is compared: two revisions, two values of an axis, or two stored sets."""
 
-    place = {"device": options.device(device, backend), "backend": backend, "xla": backend == "jax"}
-    if profile:
-        cells = matrix.profile(profile, device=place["device"], backend=backend)
-    elif named or piped:
-        cells = matrix.chosen(split(named), split(piped), batch_size=batch_size, **place)
-    else:
-        cells = matrix.few(**place)
-    return matrix.pick(cells, list(filters))
+    base: str | None
+    candidate: str | None
+    axis: str | None = None
+
+    def check(self) -> None:
+        """Refuses what does not name two variants.
+
+        Raises:
+            click.UsageError: If both kinds are given, or only one of two.
+        """
+        if self.axis and self.base:
+            raise click.UsageError("Give two revisions or `--axis`, not both.")
+        if not self.axis and not (self.base and self.candidate):
+            raise click.UsageError(
+                "Expected BASE and CANDIDATE, e.g. `HEAD~1 HEAD`, or `--axis NAME=BASE,CANDIDATE`. "
+                f"Received: {' '.join(filter(None, (self.base, self.candidate))) or 'neither'}."
+            )
+
+    def stored(self) -> tuple[Path, ...]:
+        """The paths of stored sets, if those are meant: a folder may have a branch's name, so both must be there."""
+        names = [name for name in (self.base, self.candidate) if name]
+        if self.axis or not (all(Path(name).exists() for name in names) or any(n.endswith(".jsonl") for n in names)):
+            return ()
+        return tuple(map(Path, names))
+
+    def title(self) -> str:
+        """A title for the comparison."""
+        if self.axis:
+            return self.axis.replace("=", ": ").replace(",", " v ")
+        return f"{self.base} v {self.candidate}"
 
 
-def split(given: Sequence[str]) -> list[str]:
-    """Names that were given one by one or joined by commas, each once."""
-    return list(dict.fromkeys(name for names in given for name in names.split(",")))
-
-
-def _matches(cells, base, candidate, axis, source):
-    """What is to be compared, and a title for it."""
-    from bench.compare import variants
+def _run(
+    compared: Compared, cells: Sequence[Cell], certainty: Certainty, data: Data, output: Output
+) -> tuple[list["Trial"], "Rule"]:
+    """Runs a comparison in live pairs."""
+    from bench.compare import progress, sequential_test, variants
     from bench.run import sweep
 
+    source = data.source()
     sweep.check(cells, source)
-    if axis:
-        return variants.of_axis(cells, axis, source), axis.replace("=", ": ").replace(",", " v ")
-    return variants.of_revisions(cells, base, candidate, source, tell=options.tell), f"{base} v {candidate}"
-
-
-def _compared(base, candidate, *, axis, min_effect, budget, photos, records, results, json, **which):  # noqa: PLR0913 - options
-    """Runs a comparison and gives its standings, rule and title."""
-    from bench.compare import progress, sequential_test
-    from bench.run import data_source as sources
-
-    cells, source = _cells(**which), sources.find(photos=photos, records=records)
-    found, title = _matches(cells, base, candidate, axis, source)
-    clocks = sequential_test.clocks(side.cell for match in found for side in (match.base, match.candidate))
-    rule = sequential_test.Rule.for_effect(min_effect, cells=len(found), clocks=clocks)
-    standings = progress.run(found, results, rule=rule, title=title, budget_seconds=budget, as_json=json)
-    return standings, rule, title
+    if compared.axis:
+        pairs = variants.of_axis(cells, compared.axis, source)
+    else:
+        pairs = variants.of_revisions(cells, compared.base or "", compared.candidate or "", source, tell=options.tell)
+    clocks = sequential_test.clocks(variant.cell for pair in pairs for variant in (pair.base, pair.candidate))
+    rule = sequential_test.Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=clocks)
+    trials = progress.run(
+        pairs, output.results, rule=rule, title=compared.title(), budget_seconds=certainty.budget, as_json=output.json
+    )
+    return trials, rule
 
 
 @click.command()
-@click.argument("base", required=False)
-@click.argument("candidate", required=False)
-@click.option(
-    "--axis",
-    metavar="NAME=BASE,CANDIDATE",
-    help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, or env:VARIABLE.",
-)
+@options.group(
+    "compared",
+    Compared,
+    click.argument("base", required=False),
+    click.argument("candidate", required=False),
+    click.option("--axis", metavar="NAME=BASE,CANDIDATE",
+                 help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, or env:VARIABLE."),
+)  # fmt: skip
 @CHOICE
-@SURENESS
+@CERTAINTY
 @click.option("--allow-mismatch", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
 @options.PLACE
 @options.DATA
-@options.RESULTS
-@options.JSON
-def compare(*, base, candidate, axis, allow_mismatch, json, **how) -> None:
-    """Says whether CANDIDATE is slower than BASE, cell by cell: slower, same, faster or inconclusive.
+@options.OUTPUT
+def compare(
+    compared: Compared,
+    choice: Choice,
+    certainty: Certainty,
+    allow_mismatch: bool,
+    place: Place,
+    data: Data,
+    output: Output,
+) -> None:
+    """Decide whether CANDIDATE is slower than BASE, cell by cell.
 
-    Each is a git revision, or WORKTREE for the work as it lies; or both are files or folders of stored measurements.
-    Revisions and axes run in pairs of fresh processes that take turns, until the verdict is sure.
+    Each is a git revision, or WORKTREE for the working tree; or both are files or folders of stored measurements.
+    Revisions and axes run in pairs of fresh processes that take turns, until the verdict is sure: slower, same, faster
+    or inconclusive.
 
     Exit code: 0 nothing slower, 1 something slower, 2 wrong use, 3 nothing could be compared.
 
@@ -102,51 +170,32 @@ def compare(*, base, candidate, axis, allow_mismatch, json, **how) -> None:
     Example: python -m bench compare --axis precision=float32,mixed_bfloat16 --model convnet_gap --batch-size 8
 
     Example: python -m bench compare laptop.jsonl server.jsonl --allow-mismatch
-    """  # fmt: skip
+    """
     from bench.compare import progress
 
-    _check_sides(base, candidate, axis)
-    context = click.get_current_context()
-    if not axis and _are_stored(base, candidate):
-        context.exit(
-            _stored(base, candidate, allow_mismatch=allow_mismatch, min_effect=how["min_effect"], as_json=json)
-        )
-    standings, _, _ = _compared(base, candidate, axis=axis, json=json, **how)
-    context.exit(progress.exit_code(standings))
+    compared.check()
+    if compared.stored():
+        _compare_stored(compared.stored(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
+    trials, _ = _run(compared, choice.cells(place), certainty, data, output)
+    options.leave(progress.exit_code(trials))
 
 
-def _check_sides(base, candidate, axis) -> None:
-    if axis and base:
-        raise click.UsageError("Give two revisions or `--axis`, not both.")
-    if not axis and not (base and candidate):
-        raise click.UsageError(
-            "Expected BASE and CANDIDATE, e.g. `HEAD~1 HEAD`, or `--axis NAME=BASE,CANDIDATE`. "
-            f"Received: {' '.join(filter(None, (base, candidate))) or 'neither'}."
-        )
-
-
-def _are_stored(*names: str) -> bool:
-    """Whether files or folders are meant: a folder may be called like a branch, so all must be there, or say .jsonl."""
-    return all(Path(name).exists() for name in names) or any(name.endswith(".jsonl") for name in names)
-
-
-def _stored(base, candidate, *, allow_mismatch: bool, min_effect: float, as_json: bool) -> int:
-    """Compares stored sets and prints the table."""
+def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *, allow_mismatch: bool) -> None:
+    """Compares stored sets, prints the table and ends the command."""
     from bench.compare import differences, stored, stored_table
 
-    both = [stored.load(Path(path), tell=options.tell) for path in (base, candidate)]
-    others = differences.other_packages(*both)
-    if others:
-        more = f" and {len(others) - MOST_PACKAGES} more" if len(others) > MOST_PACKAGES else ""
-        options.tell(f"other packages differ (base, candidate): {'; '.join(others[:MOST_PACKAGES])}{more}")
-    rows = stored.compare(*both, min_effect=min_effect, allow_mismatch=allow_mismatch)
-    options.show_rows(stored_table.to_json(rows), stored_table.show, rows, json=as_json)
-    return stored.exit_code(rows)
+    base, candidate = (stored.load(path, tell=options.tell) for path in paths)
+    packages = differences.other_packages(base, candidate)
+    if packages:
+        more = f" and {len(packages) - MOST_PACKAGES} more" if len(packages) > MOST_PACKAGES else ""
+        options.tell(f"other packages differ (base, candidate): {'; '.join(packages[:MOST_PACKAGES])}{more}")
+    rows = stored.compare(base, candidate, min_effect=min_effect, allow_mismatch=allow_mismatch)
+    output.show(stored_table.to_json(rows), stored_table.show, rows)
+    options.leave(stored.exit_code(rows))
 
 
 @click.command()
-@click.argument("base")
-@click.argument("candidate", default="HEAD")
+@options.group("compared", Compared, click.argument("base"), click.argument("candidate", default="HEAD"))
 @click.option("--threshold", type=options.PERCENT, default="3%", show_default=True, help="Slower by more fails.")
 @click.option(
     "--summary",
@@ -155,49 +204,57 @@ def _stored(base, candidate, *, allow_mismatch: bool, min_effect: float, as_json
     help="Append the verdict as Markdown to this file. [GITHUB_STEP_SUMMARY]",
 )
 @CHOICE
-@SURENESS
+@CERTAINTY
 @options.PLACE
 @options.DATA
-@options.RESULTS
-@options.JSON
-def gate(*, base, candidate, threshold, summary, **how) -> None:
-    """Fails where CANDIDATE is slower than BASE: `compare` for continuous integration.
+@options.OUTPUT
+def gate(  # noqa: PLR0913 - its options
+    compared: Compared,
+    threshold: float,
+    summary: Path | None,
+    choice: Choice,
+    certainty: Certainty,
+    place: Place,
+    data: Data,
+    output: Output,
+) -> None:
+    """Fail if CANDIDATE is slower than BASE: `compare` for CI.
 
     Exit code: 0 passed, 1 something slower by more than the threshold, 2 wrong use, 3 something is inconclusive,
     which is never a pass.
 
     Example: python -m bench gate origin/main --model squeezenet --budget 10m
-    """  # fmt: skip
+    """
     from bench.compare import progress, table
 
-    standings, rule, title = _compared(base, candidate, axis=None, **how)
-    words = progress.gate_text(standings, threshold)
-    options.tell(words)
+    trials, rule = _run(compared, choice.cells(place), certainty, data, output)
+    text = progress.gate_text(trials, threshold)
+    options.tell(text)
     if summary:
         with summary.open("a") as file:
-            file.write(f"{words}\n\n{table.markdown(standings, rule, title)}\n")
-    click.get_current_context().exit(progress.gate_code(standings, threshold))
+            file.write(f"{text}\n\n{table.markdown(trials, rule, compared.title())}\n")
+    options.leave(progress.gate_code(trials, threshold))
 
 
 @click.command()
-@click.option("--pairs", default=CALIBRATION_PAIRS, show_default=True, type=click.IntRange(4), help="Of each cell.")
+@click.option("--pairs", default=NOISE_PAIRS, show_default=True, type=click.IntRange(4), help="Of each cell.")
 @CHOICE
 @options.PLACE
 @options.DATA
-@options.RESULTS
-@options.JSON
-def noise(*, pairs, photos, records, results, json, **which) -> None:
-    """Measures this machine's noise: the same code twice, and what slowdown that lets it find in 1, 5, 20 minutes.
+@options.OUTPUT
+def noise(pairs: int, choice: Choice, place: Place, data: Data, output: Output) -> None:
+    """Measure this machine's noise by comparing code with itself.
+
+    Says what slowdown that lets a comparison detect in 1, 5 and 20 minutes.
 
     Example: python -m bench noise --model squeezenet
     """
     from bench.compare import calibrate
-    from bench.run import data_source as sources
     from bench.run import sweep
 
-    cells, source = _cells(**which), sources.find(photos=photos, records=records)
+    cells, source = choice.cells(place), data.source()
     sweep.check(cells, source)
-    click.get_current_context().exit(calibrate.run(cells, source, results, pairs=pairs, as_json=json))
+    options.leave(calibrate.run(cells, source, output.results, pairs=pairs, as_json=output.json))
 
 
 @click.command()
@@ -208,32 +265,32 @@ def noise(*, pairs, photos, records, results, json, **which) -> None:
 )
 @options.DATA
 @options.RESULTS
-def regressions(*, confirm, budget, shape, photos, records, results) -> None:
-    """Finds steps over the commits that asv measured, confirms them by paired runs, and names the commit.
+def regressions(confirm: bool, budget: float | None, shape: str, data: Data, results: Path) -> None:
+    """Find steps in the series of commits that asv has measured.
+
+    With --confirm, paired runs confirm each and name the commit.
 
     Example: python -m bench regressions --confirm
-    """  # fmt: skip
-    import json as json_text
-
+    """
     from rich import console
 
-    from bench.compare.history import confirm as annals
+    from bench.compare.history import confirm as confirmation
     from bench.compare.history import table
-    from bench.run import data_source as sources
 
-    source = sources.find(photos=photos, records=records)
-    found = annals.find(results, source, confirm=confirm, budget_seconds=budget, tell=options.tell)
+    history = confirmation.find(results, data.source(), confirm=confirm, budget_seconds=budget, tell=options.tell)
     if shape == "terminal":
-        table.show(found, console.Console())
+        table.show(history, console.Console())
     else:
-        click.echo(table.markdown(found) if shape == "markdown" else json_text.dumps(table.plain(found)))
+        click.echo(table.markdown(history) if shape == "markdown" else json_text.dumps(table.plain(history)))
 
 
 @click.command()
 @click.option("--seconds", type=options.TIME, default="3", show_default=True, help="How long to watch.")
 @options.JSON
-def doctor(*, seconds, json) -> None:
-    """Says what makes this machine noisy, and what to do about it. Exit code 1 if something is bad.
+def doctor(seconds: float, json: bool) -> None:
+    """Find what makes timings on this machine noisy.
+
+    Exit code: 0 nothing bad, 1 something is bad.
 
     Example: python -m bench doctor
     """
@@ -241,8 +298,8 @@ def doctor(*, seconds, json) -> None:
 
     options.tell(f"watching for {seconds:g} s")
     findings = doctors.examine(seconds=seconds)
-    options.show_rows(doctors.to_json(findings), doctors.show, findings, json=json)
-    click.get_current_context().exit(doctors.exit_code(findings))
+    options.show(doctors.to_json(findings), doctors.show, findings, json=json)
+    options.leave(doctors.exit_code(findings))
 
 
 COMMANDS = (compare, gate, noise, regressions, doctor)

@@ -1,80 +1,107 @@
-"""Words of the lab past one host: service, serve. They parse, call and exit, nothing else."""
+"""Commands on tf.data service, the input pipeline past one host: data-service, data-service serve."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
-from flowers_core import progress
+from bench.cli.options import Data, Output
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
+if TYPE_CHECKING:
+    from bench.input.data_service.campaign import Plan
+
 RECORDS = [name for name, pipeline in PIPELINES.items() if pipeline.reads == "records" and pipeline.distributable]
+PORTS = {"dispatcher": 5050, "worker": 5051}
 
 
-class Numbers(click.ParamType):
-    """`1,2,4`."""
+class Count(click.ParamType):
+    """A whole number from 1."""
 
-    name = "numbers"
+    name = "number"
 
-    def convert(self, value, param, ctx):
-        """Gives whole numbers from 1."""
-        parts = str(value).split(",")
-        if not all(part.isdecimal() and int(part) for part in parts):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Reads the number."""
+        if not str(value).isdecimal() or not int(str(value)):
             self.fail(f"expected numbers from 1, such as 1,2. Received: {value!r}", param, ctx)
-        return tuple(map(int, parts))
+        return int(str(value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Over which workers pipelines are spread, and how each is measured."""
+
+    workers: tuple[int, ...]
+    dispatcher: str
+    pipeline: tuple[str, ...]
+    batch_size: int
+    rounds: int
+    seconds: float
+
+    def plan(self, data: Data) -> "Plan":
+        """The processes that measure."""
+        from bench.input.data_service import campaign
+
+        source = data.source()
+        source.manifest()
+        return campaign.Plan(
+            records=source.records,
+            workers=self.workers,
+            dispatcher=self.dispatcher,
+            pipelines=self.pipeline or campaign.FEW,
+            batch_size=self.batch_size,
+            rounds=self.rounds,
+            seconds=self.seconds,
+        )
+
+
+SPREAD = options.group(
+    "spread",
+    Spread,
+    click.option("--workers", type=options.Several(Count()), default="1,2", show_default=True, metavar="N[,N]",
+                 help="Numbers to try."),
+    click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port."),
+    click.option("--pipeline", multiple=True, type=click.Choice(RECORDS), help="May be given again. [parallel, uint8]"),
+    click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
+    options.ROUNDS,
+    options.SECONDS,
+)  # fmt: skip
 
 
 @click.group(invoke_without_command=True)
-@click.option("--workers", type=Numbers(), default="1,2", show_default=True, metavar="N[,N]", help="Numbers to try.")
-@click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port.")
-@click.option(
-    "--pipeline", "named", multiple=True, type=click.Choice(RECORDS), help="May be given again. [parallel, uint8]"
-)
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1))
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
-@click.option("--seconds", type=options.TIME, default="3", show_default=True, help="How long each is timed.")
+@SPREAD
 @options.DATA
-@options.RESULTS
-@options.JSON
+@options.OUTPUT
 @click.pass_context
-def data_service(context, *, named, photos, records, results, json, **how) -> None:
-    """Spreads the records pipeline over workers of tf.data service: images/s, and whether epochs are equal.
+def data_service(context: click.Context, spread: Spread, data: Data, output: Output) -> None:
+    """Measure a pipeline spread over tf.data service workers.
 
-    Each number of workers takes its turn beside the same pipeline without a service.
+    Images/s, and whether epochs are whole. Each number of workers takes its turn beside the same pipeline without a
+    service.
+
     Exit code: 0 done, 1 something failed or an epoch was not whole, 2 wrong use, 130 interrupted: what ended is kept.
 
     Example: python -m bench data-service --workers 1,2
     """
     if context.invoked_subcommand:
         return
-    from bench.input.data_service import campaign
-    from bench.run import data_source as sources
-
-    source = sources.find(photos=photos, records=records)
-    source.manifest()
-    plan = campaign.Plan(records=source.records, pipelines=named or campaign.FEW, **how)
-    found, code = [], 0
-    try:
-        found.extend(progress.track(campaign.run(plan, results), "pipelines read", campaign.count(plan)))
-    except KeyboardInterrupt:
-        code = entry.INTERRUPTED
-        options.tell(f"interrupted after {len(found)} of {campaign.count(plan)}")
-    shown = _show(found, results, json=json) if found else 0
-    raise click.exceptions.Exit(code or shown)
-
-
-def _show(found, results, *, json: bool) -> int:
-    """Prints and keeps what was drawn; gives the exit code."""
-    from bench.input.data_service import table
+    from bench.input.data_service import campaign, table
     from bench.results import store
 
-    store.save_table("data-service.md", table.markdown(found), results)
-    options.show_rows((one.to_json() for one in found), table.show, found, json=json)
-    return table.exit_code(found)
+    plan = spread.plan(data)
+    ended, code = options.collect(campaign.run(plan, output.results), "measurements", campaign.count(plan))
+    if not ended:
+        options.leave(code)
+    store.save_table("data-service.md", table.markdown(ended), output.results)
+    output.show((result.to_json() for result in ended), table.show, ended)
+    options.leave(code or table.exit_code(ended))
 
 
 @data_service.command()
-@click.argument("role", type=click.Choice(["dispatcher", "worker"]))
+@click.argument("role", type=click.Choice(list(PORTS)))
 @click.option("--bind", metavar="HOST:PORT", help="Where others reach it. [127.0.0.1, port 5050 or 5051]")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="Of a worker: its dispatcher, grpc://host:port.")
 @click.option(
@@ -84,11 +111,11 @@ def _show(found, results, *, json: bool) -> int:
     metavar="HOST:PORT",
     help="Of a dispatcher: a worker to come, which static sharding needs; may be given again.",
 )
-def serve(*, role, bind, dispatcher, workers) -> None:
-    """Runs a dispatcher or a worker of tf.data service until Ctrl-C, on any host.
+def serve(role: str, bind: str | None, dispatcher: str, workers: tuple[str, ...]) -> None:
+    """Run a dispatcher or a worker until Ctrl-C.
 
-    It answers only what is sent to the address it is bound to, but asks nobody for a password: in a network of yours
-    alone. A worker must see the records under the same path as the host that trains.
+    It answers only what is sent to the address it is bound to, but asks nobody for a password: use it in a network of
+    your own. A worker must see the records under the same path as the host that trains.
 
     Example: python -m bench data-service serve dispatcher --bind 10.0.0.2:5050
 
@@ -98,8 +125,11 @@ def serve(*, role, bind, dispatcher, workers) -> None:
 
     if role == "worker" and not dispatcher:
         raise InputError("A worker needs `--dispatcher`, an address such as grpc://10.0.0.2:5050. Received: none")
-    bind = bind or f"{server.LOCAL}:{5051 if role == 'worker' else 5050}"
+    bind = bind or f"{server.LOCAL}:{PORTS[role]}"
     entry.load("tensorflow")
     running = server.start(role, bind, dispatcher=dispatcher, workers=workers)
     options.tell(f"{role} at {bind}; Ctrl-C ends it")
     server.wait(running)
+
+
+COMMANDS = (data_service,)

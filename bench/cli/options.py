@@ -1,40 +1,54 @@
-"""Options that several words of the lab share, and how they read quantities."""
+"""Options that several commands share, each group as one frozen dataclass, and how quantities are read."""
 
+import functools
 import json as json_text
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from bench.results import store
 from bench.results.cell import BACKENDS
+from bench.results.result import Result
+from flowers_core import progress
 from flowers_core.backends import devices
+from flowers_core.cli import entry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.run.data_source import Source
+
+Decorator = Callable[[Callable], Callable]
+Collected = TypeVar("Collected", bound=Result)
 
 
 class Quantity(click.ParamType):
-    """A number above 0 with a unit, as a number of the first unit."""
+    """A positive number with a unit, converted to the first unit."""
 
     def __init__(self, name: str, units: dict[str, float], example: str):
         self.name, self.units, self.example = name, units, example
 
-    def convert(self, value, param, ctx):
-        """Gives a float."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z%]*)", str(value))
-        if not found or found[2] not in self.units or not float(found[1]):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the number and multiplies it by its unit."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z%]*)", str(value))
+        if not match or match[2] not in self.units or not float(match[1]):
             self.fail(f"expected a {self.name} such as {self.example}. Received: {value!r}", param, ctx)
-        return float(found[1]) * self.units[found[2]]
+        return float(match[1]) * self.units[match[2]]
 
 
 class Several(click.ParamType):
-    """Some quantities with commas between them."""
+    """Values of one type, separated by commas."""
 
-    def __init__(self, one: Quantity):
-        self.one, self.name = one, one.name
+    def __init__(self, kind: click.ParamType):
+        self.kind, self.name = kind, kind.name
 
-    def convert(self, value, param, ctx):
-        """Gives a tuple of floats."""
-        return tuple(self.one.convert(part.strip(), param, ctx) for part in str(value).split(","))
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        """Reads each value."""
+        return tuple(self.kind.convert(part.strip(), param, ctx) for part in str(value).split(","))
 
 
 TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
@@ -43,55 +57,159 @@ LATENCIES = Several(Quantity("latency", {"ms": 1e-3, "s": 1}, "30ms, or 5ms,30ms
 BANDWIDTH = Quantity("bandwidth", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "100MB or 1G, bytes a second")
 PERCENT = Quantity("share", {"": 0.01, "%": 0.01}, "3% or 3")
 
-RESULTS = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=store.RESULTS,
-    help="The store. [results]",
-)
-JSON = click.option("--json", is_flag=True, help="Print one JSON object a line instead of a table.")
 
+def group(name: str, kind: type, *options: Decorator) -> Decorator:
+    """Adds options to a command, which receives their values as one dataclass.
 
-def together(*options):
-    """Several options as one decorator, shown by `--help` in this order."""
+    Args:
+        name: The parameter under which the command receives it.
+        kind: The dataclass; its fields are named as the options, and those without an option have a default.
+        options: In the order in which `--help` shows them.
+    """
+    names = [field.name for field in fields(kind)]
 
-    def decorate(function):
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def call(*args: object, **values: Any) -> object:
+            return command(*args, **{name: kind(**{key: values.pop(key) for key in names if key in values})}, **values)
+
         for option in reversed(options):
-            function = option(function)
-        return function
+            call = option(call)
+        return call
 
     return decorate
 
 
-DATA = together(
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Folders of photos and of records, as given."""
+
+    photos: str
+    records: str
+
+    def source(self) -> "Source":
+        """The folders to read, those of the environment or of `make bench` where none is given."""
+        from bench.run import data_source
+
+        return data_source.find(photos=self.photos, records=self.records)
+
+
+DATA = group(
+    "data",
+    Data,
     click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/synthetic]"),
     click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/synthetic-192]"),
 )
 
-PLACE = together(
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where steps run."""
+
+    device: str
+    backend: str
+
+    def fields(self) -> dict[str, Any]:
+        """Fields of a cell: device and backend."""
+        return {"device": self.best_device(), "backend": self.backend}
+
+    def step_fields(self) -> dict[str, Any]:
+        """Fields of a cell with a training step: XLA as well, which JAX always uses."""
+        return {**self.fields(), "xla": self.backend == "jax"}
+
+    def best_device(self) -> str:
+        """The device asked for, or the best that is available; says why a better one was passed over."""
+        return devices.best(backend=self.backend, tell=tell) if self.device == "auto" else self.device
+
+
+PLACE = group(
+    "place",
+    Place,
     click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
                  help="`auto`: TPU, then GPU, then CPU."),
     click.option("--backend", type=click.Choice(BACKENDS), envvar="KERAS_BACKEND", default="tensorflow",
-                 show_default=True, help="Also by KERAS_BACKEND."),
+                 show_default=True, help="Also set by KERAS_BACKEND."),
 )  # fmt: skip
 
+RESULTS = click.option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), default=store.RESULTS, help="The store. [results]"
+)
 
-def device(asked: str, backend: str) -> str:
-    """The device asked for, or the best there is; says why a better one was passed over."""
-    return devices.best(backend=backend, tell=tell) if asked == "auto" else asked
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where results are kept, and how they are printed."""
+
+    results: Path
+    json: bool
+
+    def show(self, rows: Iterable[dict], draw: "Callable[[Any, Console], object]", shown: Any) -> None:
+        """Prints one JSON object a row, or draws what is shown on a rich console."""
+        show(rows, draw, shown, json=self.json)
 
 
-def show_rows(rows: Iterable[dict], show: Callable, found, *, json: bool) -> None:
-    """Prints one JSON object a row, or draws what was found, by `show`, on a rich console."""
+JSON = click.option("--json", is_flag=True, help="Print one JSON object a line, not a table.")
+OUTPUT = group("output", Output, RESULTS, JSON)
+
+ROUNDS = click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
+SECONDS = click.option("--seconds", type=TIME, default="3", show_default=True, help="How long each process is timed.")
+TIMEOUT = click.option("--timeout", type=TIME, default="10m", show_default=True, help="Limit for one process.")
+FILTERS = click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="FIELD=VALUE[,VALUE]",
+    help="Only cells with these values, e.g. model=dense,squeezenet; may be given again.",
+)
+
+
+def split(given: Sequence[str]) -> list[str]:
+    """Names that were given one by one or joined by commas, each once."""
+    return list(dict.fromkeys(name for names in given for name in names.split(",")))
+
+
+def collect(
+    results: Iterable[Collected], what: str, total: int, *, keep: Path | None = None
+) -> tuple[list[Collected], int]:
+    """Collects results behind a progress bar; Ctrl-C ends it with those that there are.
+
+    Args:
+        results: What a campaign gives, one by one.
+        what: What they are called, e.g. "trainings".
+        total: How many there will be.
+        keep: The store to which each is appended as it ends, unless the campaign does that.
+
+    Returns:
+        The results, and the exit code: 0, or 130 after Ctrl-C.
+    """
+    collected: list[Collected] = []
+    try:
+        for result in progress.track(results, what, total):
+            if keep:
+                store.append(result, keep)
+            collected.append(result)
+    except KeyboardInterrupt:
+        tell(f"interrupted after {len(collected)} of {total} {what}; those are kept")
+        return collected, entry.INTERRUPTED
+    return collected, 0
+
+
+def show(rows: Iterable[dict], draw: "Callable[[Any, Console], object]", shown: Any, *, json: bool) -> None:
+    """Prints one JSON object a row, or draws what is shown on a rich console."""
     from rich.console import Console
 
     if not json:
-        show(found, Console())
+        draw(shown, Console())
         return
     for row in rows:
         click.echo(json_text.dumps(row))
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the command with an exit code."""
+    raise click.exceptions.Exit(code)
+
+
 def tell(line: str) -> None:
-    """Says a line to the user, beside what a program reads."""
+    """Prints a line for the user, on standard error beside what a program reads."""
     click.echo(line, err=True)

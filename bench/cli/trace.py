@@ -1,20 +1,61 @@
-"""What words that name a cell share; traces as they are asked for; and the word tensorboard."""
+"""Commands that measure one cell, measure and trace, with what they share with sweep; and tensorboard."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
+from bench.cli.options import Data, Output, Place
 from bench.results import store
-from bench.results.cell import MODES, NO_MODEL, RESIDENT
+from bench.results.cell import MODES, NO_MODEL, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
-CELL = options.together(
+if TYPE_CHECKING:
+    from bench.run.sweep import Sweep
+
+PIPELINE_SIZE = 192  # pixels of a pipeline that is measured alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellOptions:
+    """One cell, but for its place."""
+
+    model: str | None
+    pipeline: str
+    batch_size: int
+    image_size: int | None
+    mode: str
+    precision: str
+    xla: str | None
+
+    def cell(self, place: Place) -> Cell:
+        """The cell that the options name.
+
+        Raises:
+            InputError: If no model is named, or the fields exclude each other.
+        """
+        if self.model is None:
+            raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or {NO_MODEL} for a pipeline alone")
+        fields = {"model": self.model, "pipeline": self.pipeline, "batch_size": self.batch_size, "mode": self.mode}
+        fields["precision"] = self.precision
+        if self.model == NO_MODEL:
+            return Cell(image_size=self.image_size or PIPELINE_SIZE, **fields)
+        step = place.step_fields()
+        if self.xla is not None:
+            step["xla"] = self.xla == "on"
+        return Cell(image_size=self.image_size or models.image_size(self.model), **fields, **step)
+
+
+CELL = options.group(
+    "chosen",
+    CellOptions,
     click.option("--model", type=click.Choice([*models.MODELS, NO_MODEL]), metavar="NAME",
                  help=f"{', '.join(models.MODELS)}; or `{NO_MODEL}` for the pipeline alone."),
     click.option("--pipeline", type=click.Choice([*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
@@ -26,28 +67,96 @@ CELL = options.together(
     click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--xla", type=click.Choice(["on", "off"]), help="[off; on JAX always on]"),
 )  # fmt: skip
-FIELDS = ("model", "pipeline", "batch_size", "image_size", "mode", "precision", "xla", "device", "backend")
 
 
-def cell(*, model, image_size, backend, xla, device, pipeline, batch_size, mode, precision):  # noqa: PLR0913 - its fields
-    """The cell that options of `CELL` and `options.PLACE` name.
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """How cells are measured."""
 
-    Raises:
-        InputError: If no model is named, or the fields exclude each other.
+    rounds: int
+    seconds: float
+    timeout: float
+    trace: bool
+    memory: float | None
+
+    def sweep(self, cells: Sequence[Cell], data: Data) -> "Sweep":
+        """The processes that measure some cells."""
+        from bench.run.sweep import Sweep
+        from bench.run.timing import Effort
+
+        effort = Effort(seconds=self.seconds)
+        return Sweep(cells=tuple(cells), rounds=self.rounds, effort=effort, source=data.source(), traced=self.trace)
+
+    def run(self, planned: "Sweep", output: Output, *, budget: float | None = None) -> None:
+        """Measures, and ends the command with the exit code that says how it went."""
+        from bench.run import sweep, sweep_progress
+
+        memory = int(self.memory) if self.memory else None
+        limits = sweep.Limits(budget_seconds=budget, timeout_seconds=self.timeout, memory_bytes=memory)
+        options.leave(sweep_progress.run(planned, output.results, limits=limits, as_json=output.json))
+
+
+MEASURING = options.group(
+    "measuring",
+    Measuring,
+    click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Fresh processes a cell."),
+    options.SECONDS,
+    options.TIMEOUT,
+    click.option("--trace", is_flag=True, help="Then take a profiler trace of further steps."),
+    click.option("--memory", type=options.MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]"),
+)
+
+
+@click.command()
+@CELL
+@options.DATA
+@options.PLACE
+@MEASURING
+@options.OUTPUT
+def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output) -> None:
+    """Measure one cell in fresh processes, store it and print it.
+
+    Example: python -m bench measure --model squeezenet --batch-size 32 --precision mixed_bfloat16
     """
-    from bench.results.cell import Cell
+    from bench.run import sweep
 
-    if model is None:
-        raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or {NO_MODEL} for a pipeline alone")
-    fields = {"pipeline": pipeline, "batch_size": batch_size, "mode": mode, "precision": precision}
-    if model == NO_MODEL:
-        return Cell(model=model, image_size=image_size or 192, **fields)
-    compiled = backend == "jax" if xla is None else xla == "on"
-    place = {"device": options.device(device, backend), "backend": backend, "xla": compiled}
-    return Cell(model=model, image_size=image_size or models.image_size(model), **fields, **place)
+    planned = measuring.sweep([chosen.cell(place)], data)
+    sweep.check(planned.cells, planned.source)
+    measuring.run(planned, output)
 
 
-def show_all(results: Path) -> None:
+@click.command()
+@click.option("--diff", nargs=2, metavar="A B", help="Two traces side by side, by path or below results/traces.")
+@CELL
+@options.DATA
+@options.PLACE
+@MEASURING
+@options.OUTPUT
+def trace(
+    diff: tuple[str, str] | None, chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output
+) -> None:
+    """Measure one cell, then trace further steps.
+
+    Without a model it lists the traces there are. XProf reads the trace at once: its step time stands beside ours, with
+    waiting for input and the longest operations.
+
+    Example: python -m bench trace --model squeezenet --batch-size 8
+
+    Example: python -m bench trace --diff CELL/TIME CELL/TIME
+    """
+    from bench.run import sweep
+
+    if diff:
+        _show_difference(diff, output.results)
+    elif chosen.model is None:
+        _show_all(output.results)
+    else:
+        planned = replace(measuring, trace=True).sweep([chosen.cell(place)], data)
+        sweep.check(planned.cells, planned.source)
+        measuring.run(planned, output)
+
+
+def _show_all(results: Path) -> None:
     """Prints a table of all traces there are.
 
     Raises:
@@ -57,14 +166,14 @@ def show_all(results: Path) -> None:
 
     from bench.run import profiler_trace, trace_table
 
-    found = [(f"{folder.parent.name}/{folder.name}", profiler_trace.read(folder)) for folder in store.traces(results)]
-    if not found:
-        raise InputError(f"There is no trace in {results}: take one by `python -m bench trace --model dense`")
-    trace_table.show(found, console.Console())
+    traces = [(f"{folder.parent.name}/{folder.name}", profiler_trace.read(folder)) for folder in store.traces(results)]
+    if not traces:
+        raise InputError(f"There is no trace in {results}: take one with `python -m bench trace --model dense`")
+    trace_table.show(traces, console.Console())
 
 
-def show_difference(folders: Sequence[str], results: Path) -> None:
-    """Prints two traces side by side, given by path or as `show_all` names them.
+def _show_difference(names: Sequence[str], results: Path) -> None:
+    """Prints two traces side by side, given by path or as `_show_all` names them.
 
     Raises:
         InputError: If one is not there, or XProf cannot read it.
@@ -73,31 +182,36 @@ def show_difference(folders: Sequence[str], results: Path) -> None:
 
     from bench.run import profiler_trace, trace_table
 
-    one, other = (profiler_trace.read(_folder(given, results)) for given in folders)
-    for found in (one, other):
-        if found.problem:
-            raise InputError(f"{found.folder} must be a trace that XProf can read. Received: {found.problem}")
-    trace_table.show_difference(one, other, console.Console())
+    left, right = (profiler_trace.read(_folder(name, results)) for name in names)
+    for read in (left, right):
+        if read.problem:
+            raise InputError(f"{read.folder} must be a trace that XProf can read. Received: {read.problem}")
+    trace_table.show_difference(left, right, console.Console())
 
 
-def _folder(given: str, results: Path) -> Path:
-    for folder in (Path(given), Path(results) / "traces" / given):
+def _folder(name: str, results: Path) -> Path:
+    for folder in (Path(name), results / "traces" / name):
         if folder.is_dir():
             return folder
-    raise InputError(f"`--diff` takes folders of traces, as `python -m bench trace` names them. Received: {given!r}")
+    raise InputError(f"`--diff` takes folders of traces, as `python -m bench trace` lists them. Received: {name!r}")
 
 
 @click.command()
 @click.option("--port", default=6006, show_default=True, type=click.IntRange(1, 65535))
 @options.RESULTS
-def tensorboard(*, port, results) -> None:
-    """Opens TensorBoard, for this machine alone: traces, the sweep as a table (HParams), curves of trainings.
+def tensorboard(port: int, results: Path) -> None:
+    """Open TensorBoard over traces, sweeps and trainings.
+
+    It answers on this machine alone. A sweep is shown as a table (HParams), a training as curves.
 
     Example: python -m bench tensorboard
     """
     entry.load("tensorflow")
     from bench.report import tensorboard
 
-    room = tensorboard.write(results)
-    click.echo(f"http://127.0.0.1:{port}/ shows {room}; Ctrl-C ends it", err=True)
-    raise click.exceptions.Exit(tensorboard.serve(room, port=port))
+    folder = tensorboard.write(results)
+    options.tell(f"http://127.0.0.1:{port}/ shows {folder}; Ctrl-C ends it")
+    options.leave(tensorboard.serve(folder, port=port))
+
+
+COMMANDS = (measure, trace, tensorboard)

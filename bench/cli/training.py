@@ -1,16 +1,22 @@
-"""Words of the lab that train: accuracy. They parse, call and exit, nothing else."""
+"""The command that trains models over seeds: accuracy."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
+from bench.cli.options import Data, Output
 from bench.training.run import WAYS
-from flowers_core import models, progress
-from flowers_core.cli import entry
+from flowers_core import models
 from flowers_core.errors import InputError, one_of
 
-# One of each kind, which a CPU trains in minutes.
+if TYPE_CHECKING:
+    from bench.training.run import Job, TrainingRun
+
+# One of each kind that a CPU trains in minutes.
 FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
 
 
@@ -19,83 +25,95 @@ class Weights(click.ParamType):
 
     name = "model=path"
 
-    def convert(self, value, param, ctx):
-        """Gives model and path."""
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Reads model and path."""
         model, equals, path = str(value).partition("=")
-        if model not in models.names_with_base() or not equals or not path:
-            self.fail(
-                f"expected MODEL=PATH, the model one of {', '.join(models.names_with_base())}. Received: {value!r}",
-                param,
-                ctx,
-            )
+        with_base = [name for name, spec in models.MODELS.items() if spec.has_base]
+        if model not in with_base or not equals or not path:
+            self.fail(f"expected MODEL=PATH, the model one of {', '.join(with_base)}. Received: {value!r}", param, ctx)
         return model, path if path == "imagenet" else str(Path(path).resolve())
 
 
-@click.command()
-@click.option("--model", "named", multiple=True, metavar="NAME", help=f"May be given again. [{', '.join(FEW)}]")
-@click.option(
-    "--variant", "ways", multiple=True, type=click.Choice(list(WAYS)), help="May be given again. [ours, plain]"
+@dataclass(frozen=True, kw_only=True)
+class Trainings:
+    """What is trained."""
+
+    model: tuple[str, ...]
+    variant: tuple[str, ...]
+    seeds: int
+    epochs: int | None
+    weights: tuple[tuple[str, str], ...]
+
+    def plan(self, data: Data) -> "list[Job]":
+        """The trainings, checked before the first begins."""
+        from bench.training import campaign
+
+        source = data.source()
+        image_size = source.manifest().image_size
+        for name in self.model:
+            one_of("model", name, models.MODELS)
+            models.check_image_size(name, image_size)
+        return campaign.plan(
+            self.model or FEW,
+            self.variant or ("ours", "plain"),
+            self.seeds,
+            records=source.records,
+            epochs=self.epochs,
+            weights=dict(self.weights),
+        )
+
+
+TRAININGS = options.group(
+    "trainings",
+    Trainings,
+    click.option("--model", multiple=True, metavar="NAME", help=f"May be given again. [{', '.join(FEW)}]"),
+    click.option("--variant", multiple=True, type=click.Choice(list(WAYS)), help="May be given again. [ours, plain]"),
+    click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
+    click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),
+    click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again."),
 )
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each model and way.")
-@click.option("--epochs", type=click.IntRange(1), help="[the codelab's]")
+
+
+@click.command()
+@TRAININGS
 @click.option("--target", type=click.FloatRange(0, 1), help="Accuracy to reach. [the codelab's lowest]")
-@click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again.")
 @click.option("--timeout", type=options.TIME, default="1h", show_default=True, help="Limit for one training.")
 @click.option("--show-last", is_flag=True, help="Train nothing: show what this code has trained.")
 @options.DATA
-@options.RESULTS
-@options.JSON
-def accuracy(*, target, show_last, photos, records, results, json, timeout, **asked) -> None:
-    """Trains models over seeds and ways: accuracy, time to reach it, and seconds an epoch.
+@options.OUTPUT
+def accuracy(
+    trainings: Trainings, target: float | None, timeout: float, show_last: bool, data: Data, output: Output
+) -> None:
+    """Train models over seeds: accuracy, and the time to reach it.
 
-    Ways: `ours` is what `train` does on this machine, `plain` the same as Keras does it of
-    itself: float32, no XLA, no cached features, memory given back.
-    Exit code: 0 done, 1 some training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
+    The variant `ours` is what `train` does on this machine; `plain` is the same as Keras does it by itself: float32,
+    no XLA, no cached features, memory given back.
+
+    Exit code: 0 done, 1 a training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
 
     Example: python -m bench accuracy --model convnet_gap --variant float32 --variant mixed_bfloat16 --seeds 5
     """
-    from bench.run import data_source as sources
     from bench.training import campaign
 
     if show_last:
-        raise click.exceptions.Exit(_show(campaign.latest(results), results, target, json=json))
-    source = sources.find(photos=photos, records=records)
-    jobs = campaign.plan(records=source.records, **_settled(source.manifest().image_size, **asked))
-    code = 0
-    try:
-        for _ in progress.track(campaign.run(jobs, results, timeout=timeout), "trainings", len(jobs)):
-            pass
-    except KeyboardInterrupt:
-        code = entry.INTERRUPTED
-    done = campaign.stored(results, jobs[0].campaign)
-    if code:
-        options.tell(f"interrupted after {len(done)} of {len(jobs)} trainings")
-    shown = _show(done, results, target, json=json) if done else 0
-    raise click.exceptions.Exit(code or shown)
+        options.leave(_show(campaign.latest(output.results), target, output))
+    jobs = trainings.plan(data)
+    ended, code = options.collect(campaign.run(jobs, output.results, timeout=timeout), "trainings", len(jobs))
+    shown = _show(ended, target, output) if ended else 0
+    options.leave(code or shown)
 
 
-def _settled(image_size: int, *, named, ways, seeds: int, epochs: int | None, weights) -> dict:
-    """What to train, checked before the first training begins."""
-    for name in named:
-        one_of("model", name, models.MODELS)
-        models.check_image_size(name, image_size)
-    return {
-        "models": named or FEW,
-        "ways": ways or ("ours", "plain"),
-        "seeds": seeds,
-        "epochs": epochs,
-        "weights": dict(weights),
-    }
-
-
-def _show(trainings, results: Path, target: float | None, *, json: bool) -> int:
+def _show(trainings: "Sequence[TrainingRun]", target: float | None, output: Output) -> int:
     """Prints and keeps what trainings came to; gives the exit code."""
     from bench.results import store
     from bench.training import outcome, table
 
     if not trainings:
-        raise InputError(f"There is no training in {results}. Leave out --show-last, and some are made")
-    found = outcome.outcomes(trainings, target=target)
-    store.save_table("training.md", table.markdown(found), results)
-    options.show_rows(table.plain(found), table.show, found, json=json)
-    return int(any(one.failed for one in found))
+        raise InputError(f"There is no training in {output.results}. Leave out --show-last to run some")
+    outcomes = outcome.outcomes(trainings, target=target)
+    store.save_table("training.md", table.markdown(outcomes), output.results)
+    output.show(table.plain(outcomes), table.show, outcomes)
+    return int(any(group.failed for group in outcomes))
+
+
+COMMANDS = (accuracy,)
