@@ -120,13 +120,13 @@ def measured():
 
 @pytest.fixture
 def paired():
-    """Makes a unit of which each turn is `ratio` times as long in the candidate, by clock; other fields as given."""
+    """Makes a pair result: in each block the candidate takes `ratio` times as long, by clock; other fields as given."""
 
-    def make(wall=1.0, cpu=None, *, base_seconds=0.1, turns=8, machine=None, **fields) -> PairResult:
+    def make(wall=1.0, cpu=None, *, base_seconds=0.1, blocks=8, machine=None, **fields) -> PairResult:
         cpu = wall if cpu is None else cpu
         samples = (
-            [Sample(steps=2, wall_seconds=2 * base_seconds, cpu_seconds=3 * base_seconds, delay_seconds=0.0)] * turns,
-            [Sample(2, 2 * base_seconds * wall, 3 * base_seconds * cpu, 0.0)] * turns,
+            [Sample(steps=2, wall_seconds=2 * base_seconds, cpu_seconds=3 * base_seconds, delay_seconds=0.0)] * blocks,
+            [Sample(2, 2 * base_seconds * wall, 3 * base_seconds * cpu, 0.0)] * blocks,
         )
         side = {"name": "HEAD", "cell": Cell(model="dense").to_json(), "environment": {}, **CODE}
         if fields.get("status") == "error":
@@ -137,7 +137,7 @@ def paired():
             "cell": Cell(model="dense").id,
             "base": side,
             "candidate": side,
-            "order": "ABBA" * (turns // 2),
+            "order": "ABBA" * (blocks // 2),
             "started": "2026-11-24T12:00:00+00:00",
             "seconds": 12.0,
             "foreign_cpu_share": 0.01,

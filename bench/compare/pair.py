@@ -130,7 +130,7 @@ def record(
                     _inject(workers, planted)
                 taken = _turns(workers, steps, draw)
                 seconds = perf_counter() - (begun_unit if units else start)
-                units.append(PairResult(**common, **taken, plant=vars(planted), started=begun, seconds=seconds))
+                units.append(PairResult(**common, **taken, injection=vars(planted), started=begun, seconds=seconds))
             return units
         except Died as died:
             return [

@@ -1,6 +1,7 @@
-"""What one pair of processes says of base against candidate: the record that verdicts are made from."""
+"""What one pair of processes says of base against candidate: what verdicts are made from."""
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bench.results.measurement import RULER
@@ -10,7 +11,7 @@ CLOCKS = ("wall", "cpu")
 
 
 class Sample(NamedTuple):
-    """One turn of one process: some steps in a row while the other process waits.
+    """The timing of one block: some steps in a row while the other process waits.
 
     Attributes:
         steps: How many.
@@ -31,34 +32,35 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PairResult(Result):
-    """What one pair of fresh processes, base and candidate in turns, says.
+    """What one pair of fresh processes, base and candidate in turn, says.
 
     Attributes:
         comparison: Marks the comparison it belongs to.
-        pair: Marks the pair of processes; units of one pair differ in what was planted.
+        pair: Marks the pair of processes; results of one pair differ in what was injected.
         cell: Id of the cell, as the comparison calls it.
         base: What ran as base: `name`, `cell`, `digest` of the code, `commit`, `environment`.
         candidate: What ran as candidate, likewise.
-        plant: What was done to the candidate on purpose: `kind` and `share`; `none` and 0 outside a proof.
-        order: Whose turn it was, e.g. `ABBABAAB`; A is the base.
-        base_samples: Its turns; the i-th and the candidate's i-th stand side by side in time.
-        candidate_samples: The candidate's turns.
+        injection: What was done to the candidate on purpose: `kind` and `share`; `none` and 0 outside a validation.
+        order: Which process ran each block, e.g. `ABBABAAB`; A is the base.
+        base_samples: Its blocks; the i-th and the candidate's i-th are neighbours in time.
+        candidate_samples: The candidate's blocks.
         seconds: How long it took in all.
-        foreign_cpu_share: Share of the machine's CPU time that others used during the turns.
+        foreign_cpu_share: Share of the machine's CPU time that others used during the blocks.
         load: Name of the load that ran beside it on purpose; empty for none.
-        margin: Within which its comparison calls two the same; None outside a comparison, and in older units.
+        margin: Within which its comparison calls two the same; None outside a comparison, and in older results.
         ruler: Version of how we measure.
     """
 
     KIND = "pairs"
-    FORMAT = 1  # both sides with their samples, order, plant, load, machine (2026-11)
+    FORMAT = 1  # both variants with their samples, order, injection, load, machine (2026-11)
+    KEYS = MappingProxyType({"injection": "plant"})
 
     comparison: str
     pair: str
     cell: str
     base: dict
     candidate: dict
-    plant: dict = field(default_factory=lambda: {"kind": "none", "share": 0.0})
+    injection: dict = field(default_factory=lambda: {"kind": "none", "share": 0.0})
     order: str = ""
     base_samples: tuple[Sample, ...] = ()
     candidate_samples: tuple[Sample, ...] = ()
@@ -70,18 +72,18 @@ class PairResult(Result):
 
     @property
     def identical(self) -> bool:
-        """Whether base and candidate were the same, and nothing was planted: whatever differs is noise."""
+        """Whether base and candidate were the same, and nothing was injected: whatever differs is noise."""
         same = all(self.base.get(name) == self.candidate.get(name) for name in ("cell", "digest", "environment"))
-        return same and self.plant["kind"] == "none"
+        return same and self.injection["kind"] == "none"
 
-    def step_seconds(self, side: str, clock: str) -> list[float]:
-        """Seconds a step of each turn of `base` or `candidate`."""
-        samples = self.base_samples if side == "base" else self.candidate_samples
+    def step_seconds(self, name: str, clock: str) -> list[float]:
+        """Seconds a step of each block of `base` or `candidate`."""
+        samples = self.base_samples if name == "base" else self.candidate_samples
         return [sample.step_seconds(clock) for sample in samples]
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values, times to six digits; `from_json` is the way back."""
         values = super().to_json()
-        for side in ("base_samples", "candidate_samples"):
-            values[side] = [[steps, *(float(f"{value:.6g}") for value in rest)] for steps, *rest in values[side]]
+        for name in ("base_samples", "candidate_samples"):
+            values[name] = [[steps, *(float(f"{value:.6g}") for value in rest)] for steps, *rest in values[name]]
         return values

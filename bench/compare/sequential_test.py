@@ -24,7 +24,7 @@ SINGLE_LOOK_LEVEL = 4.5 * LOOK_LEVEL  # as many false alarms where there is but 
 MIN_SPREAD = 0.001  # processes that agree better do so by chance
 MIN_PROCESSES = 3  # a side, for Welch's test: two make intervals from 0.0004 to 3,000
 
-TRIM = 0.25  # of the turns of a unit at either end: a disturbed turn does not count, and none is chosen by hand
+TRIM = 0.25  # of the blocks of a pair at either end: a disturbed block does not count, and none is chosen by hand
 CONFIDENCE = 0.95
 SAME_CONFIDENCE = 0.90  # two one-sided tests at 5 %
 
@@ -119,33 +119,36 @@ def clocks(cells: Iterable[Cell]) -> tuple[str, ...]:
     return CLOCKS if all(cell.device == "cpu" for cell in cells) else ("wall",)
 
 
-def value(unit: PairResult, clock: str) -> float:
-    """What a unit says: the trimmed mean over its turns of log(candidate / base).
+def value(result: PairResult, clock: str) -> float:
+    """What a pair says: the trimmed mean over its blocks of log(candidate / base).
 
     CPU seconds are those of a machine of one's own: see `contention`. Wall time is as it was.
     """
     from scipy import stats
 
-    pairs = zip(unit.step_seconds("base", clock), unit.step_seconds("candidate", clock), strict=True)
+    pairs = zip(result.step_seconds("base", clock), result.step_seconds("candidate", clock), strict=True)
     logs = [math.log(candidate / base) for base, candidate in pairs]
     if clock == "cpu":
-        logs = [log - part for log, part in zip(logs, contention(unit, logs), strict=True)]
+        logs = [log - part for log, part in zip(logs, contention(result, logs), strict=True)]
     return float(stats.trim_mean(logs, TRIM))
 
 
-def contention(unit: PairResult, logs: Sequence[float]) -> list[float]:
-    """The part of each turn's number that others caused, by taking the cores that threads were ready to run on.
+def contention(result: PairResult, logs: Sequence[float]) -> list[float]:
+    """The part of each block's number that others caused, by taking the cores that threads were ready to run on.
 
-    Where threads wait for cores, a step costs other CPU seconds than where they do not: caches go cold, and who spins
-    for a neighbour spins longer. How much is the slope, over the turns of the unit itself, of its numbers against the
-    difference in the share of time that threads waited (Theil and Sen's: the median of the slopes between turns).
-    Where one side waited more in every turn, it is that side's own doing, and nothing is taken off.
+    Where threads wait for cores, a step costs other CPU seconds than where they do not: caches go cold, and a thread
+    that spins for a neighbour spins longer. How much is the slope, over the blocks of the pair itself, of its numbers
+    against the difference in the share of time that threads waited (Theil and Sen's: the median of the slopes between
+    blocks). Where one process waited more in every block, that is its own doing, and nothing is taken off.
+
+    Why not leave CPU seconds as the kernel counts them? Beside another load they favour whichever process met it less,
+    and the test would call that a difference.
     """
     from scipy import stats
 
     shares = (
         [sample.delay_seconds / sample.wall_seconds for sample in samples]
-        for samples in (unit.base_samples, unit.candidate_samples)
+        for samples in (result.base_samples, result.candidate_samples)
     )
     more = [candidate - base for base, candidate in zip(*shares, strict=True)]
     if not min(more) < 0 < max(more):

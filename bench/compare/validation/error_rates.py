@@ -151,7 +151,7 @@ def _place(pair: PairResult) -> tuple[str, str]:
 
 
 def _injection(pair: PairResult) -> tuple[str, str, str, float]:
-    return pair.load, pair.cell, pair.plant["kind"], pair.plant["share"]
+    return pair.load, pair.cell, pair.injection["kind"], pair.injection["share"]
 
 
 def _order(group: tuple[tuple, list[PairResult]]) -> tuple:

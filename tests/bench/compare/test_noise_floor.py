@@ -32,7 +32,7 @@ def pair_result(number=0, *, wall=0.0, cpu=0.0, cell=PIPELINE, injected=False, d
         candidate=Variant(name="candidate", cell=cell, code={**CODE, "digest": digest}).facts(),
         base_samples=(Sample(10, 0.2, 0.4, 0.0),) * 8,
         candidate_samples=(Sample(10, 0.2 * math.exp(wall), 0.4 * math.exp(cpu), 0.0),) * 8,
-        plant={"kind": "compute", "share": 0.05} if injected else {"kind": "none", "share": 0.0},
+        injection={"kind": "compute", "share": 0.05} if injected else {"kind": "none", "share": 0.0},
         foreign_cpu_share=0.01,
     )
 

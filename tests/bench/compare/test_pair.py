@@ -32,7 +32,7 @@ def units():
 def test_a_pair_gives_a_unit_of_turns_for_each_plant(units):
     """Both processes take as many turns, in blocks of ABBA or BAAB; units of a pair share its name."""
     assert {one.status for one in units} == {"ok"}, units[0].reason
-    assert {one.plant["kind"] for one in units} == {"none", "sleep"}
+    assert {one.injection["kind"] for one in units} == {"none", "sleep"}
     assert len({one.pair for one in units}) == 1
     for one in units:
         assert len(one.base_samples) == len(one.candidate_samples) == pair.TURNS
@@ -43,7 +43,7 @@ def test_a_pair_gives_a_unit_of_turns_for_each_plant(units):
 
 def test_what_is_planted_is_seen(units):
     """Waiting as long as the step itself makes the candidate's turns longer than the base's."""
-    slept = next(one for one in units if one.plant["kind"] == "sleep")
+    slept = next(one for one in units if one.injection["kind"] == "sleep")
 
     assert sum(slept.step_seconds("candidate", "wall")) > 1.3 * sum(slept.step_seconds("base", "wall"))
 
@@ -76,7 +76,7 @@ def test_without_plants_there_is_one_unit():
     """A plain comparison prepares no place for anything, and gives one unit."""
     (unit,) = pair.record(BASE, CANDIDATE)
 
-    assert (unit.status, unit.plant) == ("ok", {"kind": "none", "share": 0.0})
+    assert (unit.status, unit.injection) == ("ok", {"kind": "none", "share": 0.0})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def recorded():
                 "cell": "dense-train",
                 "base": CODE,
                 "candidate": CODE,
-                "plant": {"kind": injection[0], "share": injection[1]},
+                "injection": {"kind": injection[0], "share": injection[1]},
                 "base_samples": samples(dice, (1.0, 1.0), processes, blocks),
                 "candidate_samples": samples(dice, (wall, cpu), processes, blocks),
                 "started": "2026-11-24T15:00:00.000+00:00",

@@ -16,7 +16,7 @@ def injected(monkeypatch, paired):
     def record(base, candidate, *, comparison, injections, load, draw):  # noqa: ARG001 - as pair.record
         kinds.append([injection.kind for injection in injections])
         return [
-            paired(1 + injection.share, comparison=comparison, cell=base.cell.id, plant=vars(injection), load=load)
+            paired(1 + injection.share, comparison=comparison, cell=base.cell.id, injection=vars(injection), load=load)
             for injection in injections
         ]
 
@@ -34,5 +34,5 @@ def test_record_stores_a_result_for_each_injection(tmp_path, injected, kinds, ex
     results = store.load(PairResult, tmp_path).results
 
     assert injected == [expected]
-    assert [result.plant["kind"] for result in results] == expected
+    assert [result.injection["kind"] for result in results] == expected
     assert {result.comparison[:11] for result in results} == {"validation-"}
