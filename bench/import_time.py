@@ -11,7 +11,7 @@ class ImportTime:
 
     timeout = 120
     version = suite.VERSION
-    params = [["flowers_core.cli", "flowers_core.data.tfrecords", "flowers_core.backends.step"]]
+    params = [["flowers_core.cli", "flowers_core.data.tfrecords", "flowers_core.backends.tensorflow"]]
     param_names = ["room"]
 
     def setup(self, room):  # noqa: ARG002 - asv hands over the parameters

@@ -11,7 +11,7 @@ from bench.results.cell import Cell
 from bench.results.measurement import RULER, Measurement
 from bench.run import data_source
 from bench.run.timing import Effort
-from flowers_core.backends import precision
+from flowers_core.backends import BACKENDS, name_from_environment, precision
 
 # Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
 # (99 % of the time by simulation; three find it in 33 %).
@@ -81,12 +81,12 @@ def sample(seconds: float | None) -> dict | float:
 
 def axes() -> dict:
     """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = name_from_environment()
     return {
         "device": os.environ.get("FLOWERS_DEVICE", "cpu"),
         "precision": os.environ.get("FLOWERS_PRECISION", "float32"),
         "backend": backend,
-        "xla": backend == "jax",
+        "xla": BACKENDS[backend].always_compiled,
     }
 
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from bench.results import store
-from bench.results.cell import BACKENDS
 from bench.results.result import Result
 from flowers_core import progress
-from flowers_core.backends import devices
+from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Place:
 
     def step_fields(self) -> dict[str, Any]:
         """Fields of a cell with a training step: XLA as well, which JAX always uses."""
-        return {**self.fields(), "xla": self.backend == "jax"}
+        return {**self.fields(), "xla": BACKENDS[self.backend].always_compiled}
 
     def best_device(self) -> str:
         """The device asked for, or the best that is available; says why a better one was passed over."""

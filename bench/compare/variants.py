@@ -10,6 +10,7 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
+from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, one_of
 
 AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", "xla")
@@ -40,7 +41,7 @@ def of_revisions(
         tell(
             f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the tree as it lies"
         )
-    extras = ("jax",) if any(cell.backend == "jax" for cell in cells) else ()
+    extras = tuple(sorted({extra for cell in cells for extra in BACKENDS[cell.backend].extras}))
     classes = source.classes(cells)
     built = [revision.build(one, extras=extras, tell=tell) for one in revisions]
     return [
@@ -106,5 +107,5 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
             raise InputError(f"`image_size` must be a whole number of pixels. Received: {value!r}")
         return replace(cell, image_size=int(value))
     if name == "backend":
-        return replace(cell, backend=value, xla=value == "jax" or cell.xla)
+        return replace(cell, backend=value, xla=BACKENDS[value].always_compiled or cell.xla)
     return Cell(**{**asdict(cell), name: value})

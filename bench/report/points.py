@@ -34,7 +34,7 @@ def _point(one: Summary, cost: dict, peak: float | None) -> dict:
         "px": cell.image_size,
         "mode": cell.mode,
         "device": cell.device,
-        "precision": cell.precision + (" XLA" if cell.xla and cell.backend != "jax" else ""),
+        "precision": cell.precision + (" XLA" if cell.xla_chosen else ""),
         "backend": cell.backend,
         "host": one.measurement.machine.get("host") or "unknown",
         RATE: rounded(one.images_per_second),

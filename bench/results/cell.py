@@ -3,14 +3,13 @@
 from dataclasses import asdict, dataclass
 
 from flowers_core import models
-from flowers_core.backends import devices, precision
+from flowers_core.backends import BACKENDS, devices, precision
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
 NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
 MODES = ("train", "predict")
-BACKENDS = ("tensorflow", "jax")
 
 
 def is_cached(pipeline: str) -> bool:
@@ -30,8 +29,8 @@ class Cell:
         mode: `train` (forward, backward, update) or `predict` (forward).
         device: `cpu`, `gpu` or `tpu`.
         precision: A Keras dtype policy of `flowers_core.backends.precision.PRECISIONS`.
-        backend: Keras backend, `tensorflow` or `jax`.
-        xla: Whether the step is compiled by XLA; always so on JAX.
+        backend: Keras backend, one of `flowers_core.backends.BACKENDS`.
+        xla: Whether the step is compiled by XLA; always so on JAX, see `BackendSpec.always_compiled`.
     """
 
     model: str
@@ -60,8 +59,8 @@ class Cell:
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
         if self.model == NO_MODEL:
             self._has_no_model()
-        if self.backend == "jax" and not self.xla:
-            raise InputError("On the JAX backend every step is compiled by XLA: give `xla=True` (`--xla on`)")
+        if BACKENDS[self.backend].always_compiled and not self.xla:
+            raise InputError(f"On {self.backend} every step is compiled by XLA: give `xla=True` (`--xla on`)")
 
     def _has_no_model(self) -> None:
         """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
@@ -71,11 +70,16 @@ class Cell:
                 raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
 
     @property
+    def xla_chosen(self) -> bool:
+        """Whether XLA compiles a step that the backend could run without it."""
+        return self.xla and not BACKENDS[self.backend].always_compiled
+
+    @property
     def id(self) -> str:
         """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
         if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
             return f"{self.pipeline}-{self.image_size}-b{self.batch_size}"
-        compiled = "-xla" if self.xla and self.backend != "jax" else ""
+        compiled = "-xla" if self.xla_chosen else ""
         place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
         return f"{self.model}-{self.mode}-{self.pipeline}-{self.image_size}-b{self.batch_size}-{place}"
 
@@ -90,7 +94,7 @@ class Cell:
         fields = {name: value for name, value in vars(self).items() if name != "xla"}
         if self.model == NO_MODEL:
             return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
-        return {**fields, **({"xla": "on"} if self.xla and self.backend != "jax" else {})}
+        return {**fields, **({"xla": "on"} if self.xla_chosen else {})}
 
     @property
     def reads(self) -> str:

@@ -105,7 +105,7 @@ def _view(title: str, summaries: list[Summary]) -> View:
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
-    same += ["XLA"] * (cell.xla and cell.backend != "jax")
+    same += ["XLA"] * cell.xla_chosen
     what = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
     return View(
         title=f"{title} ({', '.join(same)})",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models
+from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
@@ -98,7 +99,7 @@ def profile(name: str, *, device: str = "cpu", backend: str = "tensorflow") -> l
         InputError: If there is no such profile.
     """
     one_of("profile", name, PROFILES)
-    return PROFILES[name](device=device, backend=backend, xla=backend == "jax")
+    return PROFILES[name](device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
 
 
 def pick(cells: list[Cell], filters: list[str]) -> list[Cell]:

@@ -26,7 +26,7 @@ from bench.run import corrupt_input, input_wait, profiler_trace, step_under_test
 from bench.run import timing as clock
 from bench.run.data_source import CLASSES, Source
 from bench.run.failures import ReportedError
-from flowers_core.backends import devices
+from flowers_core import backends
 from flowers_core.cli.entry import INSTALL
 from flowers_core.data import storage
 
@@ -91,7 +91,7 @@ def measure(job: Job) -> Measurement:
         job = replace(job, source=job.source.sized(job.cell.image_size))
         base = replace(base, data=job.describe())
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
-    except (devices.DeviceAbsent, step_under_test.Unsuitable) as absent:
+    except (backends.DeviceAbsent, step_under_test.Unsuitable) as absent:
         done = replace(base, status="n/a", reason=str(absent))
     except ImportError as error:
         done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
@@ -173,7 +173,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     return replace(
         timed,
         build_seconds=built - start,
-        device_peak_bytes=_device_peak_bytes(cell),
+        device_peak_bytes=backends.get(cell.backend).peak_device_bytes(cell.device),
         **(_loss(last["outputs"]) if cell.mode == "train" else {}),
     )
 
@@ -212,21 +212,6 @@ def _loss(logs: dict) -> dict:
     loss = float(logs["loss"])
     finite = math.isfinite(loss)
     return {"loss": loss if finite else None, "loss_finite": finite}
-
-
-def _device_peak_bytes(cell: Cell) -> int | None:
-    """Most memory held on the accelerator so far; None on a CPU or where the framework cannot tell."""
-    if cell.device == "cpu":
-        return None
-    if cell.backend == "jax":
-        import jax
-
-        return (jax.devices(cell.device)[0].memory_stats() or {}).get("peak_bytes_in_use")
-    if cell.device == "tpu":
-        return None
-    import tensorflow as tf
-
-    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
 def die_with_parent(parent: int) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from time import perf_counter
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
-from bench.run import sync
 from bench.run.data_source import Source
-from flowers_core.backends import devices, precision
+from flowers_core import backends
+from flowers_core.backends import precision
 from flowers_core.input.registry import PIPELINES
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
@@ -27,8 +27,8 @@ def dataset(cell: Cell, source: Source):
     from flowers_core.data import manifest
     from flowers_core.input import pipelines
 
-    if cell.backend == "jax" or cell.model == NO_MODEL:
-        _leave_accelerators_alone()
+    if cell.backend != "tensorflow" or cell.model == NO_MODEL:
+        backends.get("tensorflow").leave_gpus()  # TensorFlow only feeds here
     if cell.reads == "photos":
         found = source.found_photos()
     else:
@@ -36,13 +36,6 @@ def dataset(cell: Cell, source: Source):
         manifest.check_matches(written, image_size=cell.image_size)
         found = manifest.paths(source.records, written)
     return pipelines.build(cell.pipeline, found, image_size=cell.image_size, batch_size=cell.batch_size, epochs=None)
-
-
-def _leave_accelerators_alone() -> None:
-    """Keeps TensorFlow, which only feeds here, from taking the memory of a GPU that is JAX's or not needed."""
-    import tensorflow as tf
-
-    tf.config.set_visible_devices([], "GPU")
 
 
 def fill_caches(batches, *, images: int, batch_size: int) -> None:
@@ -106,13 +99,13 @@ def place(cell: Cell):
 
     Raises:
         Unsuitable: If the cell makes no sense there.
-        DeviceAbsent: If it is not to be had here.
+        DeviceAbsent: If it is unavailable.
     """
     reason = precision.unsuitable(cell.precision, cell.device)
     if reason:
         raise Unsuitable(reason)
-    device = devices.find(cell.device)
-    if device.replicas > 1 and cell.xla and cell.backend == "tensorflow":
+    device = backends.get(cell.backend).find(cell.device)
+    if device.replicas > 1 and cell.xla and not backends.BACKENDS[cell.backend].compiles_replicas:
         raise Unsuitable("Keras cannot compile a step of several replicas by XLA")
     return device
 
@@ -120,19 +113,19 @@ def place(cell: Cell):
 def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:
     """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
     from flowers_core import models
-    from flowers_core.backends import step
     from flowers_core.train import fit
 
+    backend = backends.get(cell.backend)
     with precision.use(cell.precision), device.scope():
         model = models.build(cell.model, image_size=cell.image_size, classes=classes)
         if cell.pipeline != RESIDENT and PIPELINES[cell.pipeline].dtype == "uint8":
             model = models.from_uint8(model)
         fit.compile_model(model, xla=cell.xla)
-        run = (step.train if cell.mode == "train" else step.predict)(model, batches)
+        run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
     def synchronised():
         with device.scope():
-            return sync.wait(run())
+            return backend.synchronise(run())
 
     return synchronised
 
@@ -153,21 +146,4 @@ def _resident(cell: Cell, classes: int):
     noise = np.random.default_rng(0)
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
     labels = noise.integers(0, classes, cell.batch_size)
-    if cell.backend == "jax":
-        return _again_and_again(images, labels)
-    import tensorflow as tf
-
-    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
-    if cell.device == "gpu":  # or the step would wait for the copy; so it runs beside the step before
-        with tf.device("/gpu:0"):
-            data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
-    return data
-
-
-def _again_and_again(*arrays):
-    """Yields the same arrays, on JAX's default device, for ever."""
-    import jax
-
-    placed = tuple(jax.device_put(array) for array in arrays)
-    while True:
-        yield placed
+    return backends.get(cell.backend).repeat_on_device(images, labels, cell.device)

@@ -1,14 +1,12 @@
-"""TPU, GPU, CPU: which of them this machine has, and where a model must be built to run there."""
+"""TPU, GPU, CPU: which of them this machine may have, asked without loading a framework or hanging."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-from flowers_core.errors import one_of
 
 DEVICES = ("tpu", "gpu", "cpu")  # in the order in which `best` tries them
 
@@ -17,7 +15,7 @@ PROBE_SECONDS = 60.0
 
 
 class DeviceAbsent(RuntimeError):
-    """The device asked for is not to be had here; the message says why."""
+    """The device asked for is unavailable; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,80 +35,21 @@ class Device:
     scope: Callable[[], AbstractContextManager]
 
 
-def find(kind: str) -> Device:
-    """Finds a device with the active Keras backend, in this process.
-
-    Raises:
-        InputError: If `kind` is not among `DEVICES`.
-        DeviceAbsent: If this machine, or the installed framework, has no such device.
-    """
-    import keras
-
-    one_of("device", kind, DEVICES)
-    return _find_with_jax(kind) if keras.backend.backend() == "jax" else _find_with_tensorflow(kind)
-
-
-def _find_with_tensorflow(kind: str) -> Device:
-    import tensorflow as tf
-
-    if kind == "tpu":
-        _ask_for_tpu("tensorflow")
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-        strategy = tf.distribute.TPUStrategy(resolver)
-        return Device(kind="tpu", name="TPU", replicas=strategy.num_replicas_in_sync, scope=strategy.scope)
-    if kind == "cpu":
-        tf.config.set_visible_devices([], "GPU")  # otherwise Keras would place the model on a GPU
-        return Device(kind="cpu", name="CPU", replicas=1, scope=nullcontext)
-    found = tf.config.list_physical_devices("GPU")
-    if not found:
-        raise DeviceAbsent(
-            "TensorFlow sees no GPU here (install the extra `gpu`, and look at the driver with nvidia-smi)"
-        )
-    name = tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU")
-    if len(found) == 1:
-        return Device(kind="gpu", name=name, replicas=1, scope=lambda: tf.device("/GPU:0"))
-    strategy = tf.distribute.MirroredStrategy()
-    return Device(kind="gpu", name=name, replicas=len(found), scope=strategy.scope)
-
-
-def _ask_for_tpu(backend: str) -> None:
-    """Raises DeviceAbsent if no TPU answers a child process: this one would hang."""
-    absent = why_absent("tpu", backend=backend)
-    if absent:
-        raise DeviceAbsent(absent)
-
-
-def _find_with_jax(kind: str) -> Device:
-    import jax
-    import keras
-
-    if kind == "tpu":
-        _ask_for_tpu("jax")
-    try:
-        found = jax.devices(kind)
-    except RuntimeError as error:
-        raise DeviceAbsent(f"JAX sees no {kind.upper()} here: {str(error).splitlines()[0]}") from error
-    if len(found) == 1 or kind == "cpu":
-        return Device(kind=kind, name=found[0].device_kind, replicas=1, scope=lambda: jax.default_device(found[0]))
-    distribution = keras.distribution.DataParallel(devices=found)
-    return Device(kind=kind, name=found[0].device_kind, replicas=len(found), scope=distribution.scope)
-
-
 def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> str | None:
     """Asks for a device in a child process, which is given up after `seconds`: this never hangs.
 
     Returns:
         None when the device is there, else the reason why not, in one line.
     """
-    asks = {
-        ("tpu", "tensorflow"): "import tensorflow as tf; tf.distribute.cluster_resolver.TPUClusterResolver.connect()",
-        ("gpu", "tensorflow"): "import sys, tensorflow as tf\n"
-        "sys.exit(not tf.config.list_physical_devices('GPU') and 'TensorFlow sees no GPU')",
-    }
-    ask = asks.get((kind, backend), f"import jax; jax.devices({kind!r})")
+    probe = (
+        f"import sys; from flowers_core import backends\n"
+        f"try: backends.get({backend!r}).connect({kind!r})\n"
+        f"except backends.DeviceAbsent as absent: sys.exit(str(absent))"
+    )
+    root = Path(__file__).parents[2]  # so that the child finds this package
     try:
         child = subprocess.run(
-            [sys.executable, "-c", ask], capture_output=True, text=True, timeout=seconds, check=False
+            [sys.executable, "-c", probe], capture_output=True, text=True, timeout=seconds, check=False, cwd=root
         )
     except subprocess.TimeoutExpired:
         return f"no {kind.upper()} answered within {seconds:g} s"
@@ -121,7 +60,7 @@ def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> st
 
 
 def hints(environment: dict[str, str] | None = None, root: Path = Path("/")) -> list[str]:
-    """Devices that this machine may have, told by its files and environment without loading a framework."""
+    """Devices that this machine may have, by its files and environment, without loading a framework."""
     environment = dict(os.environ) if environment is None else environment
     devices = root / "dev"
     kinds = []
@@ -141,8 +80,8 @@ def best(*, backend: str, tell: Callable[[str], None] = lambda _: None) -> str:
     """The first of TPU, GPU and CPU that is really there; loads no framework where there is only a CPU.
 
     Args:
-        backend: `tensorflow` or `jax`, which shall use it.
-        tell: Is called with one line for each device that the machine seems to have, but that does not answer.
+        backend: The backend that is to use it, one of `BACKENDS`.
+        tell: Called with one line for each device that the machine seems to have but that does not answer.
     """
     for kind in hints()[:-1]:
         absent = why_absent(kind, backend=backend)

@@ -7,8 +7,9 @@ from importlib import import_module
 
 import click
 
+from flowers_core import backends
 from flowers_core.data import storage
-from flowers_core.errors import InputError, RunFailed, one_of
+from flowers_core.errors import InputError, RunFailed
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -43,8 +44,7 @@ def load(framework: str) -> None:
     Raises:
         InputError: If it is not installed, or KERAS_BACKEND names none; what it said is printed then.
     """
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    one_of("KERAS_BACKEND", backend, ("tensorflow", "jax"))
+    backends.name_from_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     storage.configure_client(os.environ)
     stderr = os.dup(2)

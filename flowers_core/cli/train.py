@@ -91,16 +91,15 @@ def train(model, *, records, output, resume, target, keep_memory, dispatcher, js
 
 def _device(kind: str | None):
     """The device asked for, or the best there is; loads the frameworks."""
+    from flowers_core import backends
+
     entry.load("tensorflow")
     entry.load("keras")
-    import keras
-
-    from flowers_core.backends import devices
-
-    kind = kind or devices.best(backend=keras.backend.backend(), tell=_tell)
+    name = backends.name_from_environment()
+    kind = kind or backends.devices.best(backend=name, tell=_tell)
     try:
-        return devices.find(kind)
-    except devices.DeviceAbsent as error:
+        return backends.get(name).find(kind)
+    except backends.DeviceAbsent as error:
         raise InputError(f"`device` must be one that is there. Received: device={kind!r}: {error}") from error
 
 

@@ -26,7 +26,7 @@ def _view(trios: list[Trio]) -> View:
     cell = trios[0].cell
     data = next((one.measurement.data for one in trios if one.measurement.data), {})
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
-    same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * (cell.xla and cell.backend != "jax")]
+    same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * cell.xla_chosen]
     return View(
         title=f"Fed by {cell.pipeline} ({', '.join(same)})",
         columns=COLUMNS,

@@ -14,8 +14,8 @@ from bench.run import step_under_test
 from bench.run.data_source import Source
 from bench.run.measure import Job, job_from_json, measure
 from bench.run.timing import Effort
-from flowers_core import models
-from flowers_core.backends import devices, step
+from flowers_core import backends, models
+from flowers_core.backends.tensorflow import TensorFlow
 from flowers_core.data import photos, tfrecords
 from flowers_core.input.registry import PIPELINES
 
@@ -83,7 +83,7 @@ def test_what_a_framework_throws_is_told(error, status, monkeypatch):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(step, "train", fail)
+    monkeypatch.setattr(TensorFlow, "train_step", fail)
     done = measure(Job(cell=Cell(model="dense_single", image_size=16, batch_size=2), effort=SHORT))
 
     assert done.status == status
@@ -96,7 +96,7 @@ def test_a_package_that_is_missing_is_na(monkeypatch):
     def missing(_):
         raise ModuleNotFoundError("No module named 'jax'")
 
-    monkeypatch.setattr(devices, "find", missing)
+    monkeypatch.setattr(backends, "get", missing)
     done = measure(Job(cell=Cell(model="dense_single"), effort=SHORT))
 
     assert done.status == "n/a"

@@ -11,7 +11,7 @@ from flowers_core.backends import malloc
 FAULTS = """
 import resource
 import numpy as np
-from flowers_core import memory
+from flowers_core.backends import malloc
 {first}
 def round():
     for _ in range(5):
@@ -31,7 +31,7 @@ def faults(first: str) -> int:
 
 def test_kept_memory_is_not_asked_for_again():
     """What is freed is taken again without a page fault, where the C library can keep it."""
-    if not faults("assert memory.keep_freed()") < faults("") / 10:
+    if not faults("assert malloc.keep_freed()") < faults("") / 10:
         pytest.fail("large blocks were mapped afresh")
 
 

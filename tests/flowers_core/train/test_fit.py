@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from flowers_core import models
-from flowers_core.backends import devices
+from flowers_core import backends, models
 from flowers_core.data import manifest, photos, tfrecords
 from flowers_core.errors import InputError, RunFailed
 from flowers_core.train import feature_cache, fit, schedules
@@ -56,7 +55,7 @@ def train(tmp_path):
         run = Run(tmp_path / name)
         if not run.begun:
             run.begin(settings)
-        return fit.train(settings, run, device=devices.find("cpu"), **options), run
+        return fit.train(settings, run, device=backends.get("tensorflow").find("cpu"), **options), run
 
     return do
 

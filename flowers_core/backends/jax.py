@@ -1,0 +1,101 @@
+"""Keras on JAX.
+
+The weights move into the step, which hands their memory from call to call as `fit` does within an epoch: the model's
+own variables are spent.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from flowers_core.backends import Backend
+from flowers_core.backends.devices import Device, DeviceAbsent
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+class Jax(Backend):
+    """Keras' JAX backend; several GPUs or TPU cores share a batch by `keras.distribution.DataParallel`."""
+
+    name = "jax"
+
+    def connect(self, kind: str) -> Device:
+        """Finds a device; see `Backend.connect`."""
+        try:
+            devices = jax.devices(kind)
+        except RuntimeError as error:
+            raise DeviceAbsent(f"JAX sees no {kind.upper()} here: {str(error).splitlines()[0]}") from error
+        name = devices[0].device_kind
+        if len(devices) == 1 or kind == "cpu":
+            return Device(kind=kind, name=name, replicas=1, scope=lambda: jax.default_device(devices[0]))
+        import keras
+
+        distribution = keras.distribution.DataParallel(devices=devices)
+        return Device(kind=kind, name=name, replicas=len(devices), scope=distribution.scope)
+
+    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
+        """A training step; see `Backend.train_step`."""
+        iterator = epoch_iterator(batches)
+        # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
+        model._symbolic_build(data_batch=next(iterator))
+        model.make_train_function()
+        state = tuple(
+            _values(variables)
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+                model.optimizer.variables,
+                model.metrics_variables,
+            )
+        )
+
+        def step() -> dict:
+            nonlocal state  # the compiled step takes its old state's memory: what it gives back must be kept
+            logs, state = model.train_function(state, iterator)
+            return logs
+
+        return step
+
+    def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
+        """A prediction; see `Backend.predict_step`."""
+        iterator = epoch_iterator(batches)
+        model.make_predict_function()
+        state = (_values(model.trainable_variables), _values(model.non_trainable_variables))
+
+        def step() -> Any:
+            nonlocal state
+            outputs, state = model.predict_function(state, iterator)
+            return outputs
+
+        return step
+
+    def synchronise(self, outputs: Any) -> Any:
+        """Waits for the arrays of `outputs`."""
+        return jax.block_until_ready(outputs)
+
+    def peak_device_bytes(self, kind: str) -> int | None:
+        """Peak memory of the first accelerator, where its allocator counts it."""
+        if kind == "cpu":
+            return None
+        return (jax.devices(kind)[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+    def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
+        """An endless generator of one batch on JAX's default device, that of the scope it is drawn in."""
+        del kind
+        batch = jax.device_put(images), jax.device_put(labels)
+        while True:
+            yield batch
+
+
+def epoch_iterator(batches: Iterable) -> Iterator:
+    """Batches as `fit` draws them: each device has its share; on an accelerator one batch ahead of the step."""
+    from keras.src.backend.jax.trainer import JAXEpochIterator  # not public: this is what `fit` itself draws from
+
+    return iter(JAXEpochIterator(x=batches, steps_per_execution=1)._get_iterator())
+
+
+def _values(variables: Iterable) -> list:
+    return [variable.value for variable in variables]

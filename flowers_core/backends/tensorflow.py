@@ -1,0 +1,78 @@
+"""Keras on TensorFlow."""
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from flowers_core.backends import Backend
+from flowers_core.backends.devices import Device, DeviceAbsent
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+class TensorFlow(Backend):
+    """Keras' TensorFlow backend; several GPUs or TPU cores share a batch by a `tf.distribute` strategy."""
+
+    name = "tensorflow"
+
+    def connect(self, kind: str) -> Device:
+        """Finds a device; see `Backend.connect`."""
+        if kind == "tpu":
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+            strategy = tf.distribute.TPUStrategy(resolver)
+            return Device(kind="tpu", name="TPU", replicas=strategy.num_replicas_in_sync, scope=strategy.scope)
+        if kind == "cpu":
+            self.leave_gpus()
+            return Device(kind="cpu", name="CPU", replicas=1, scope=nullcontext)
+        gpus = tf.config.list_physical_devices("GPU")
+        if not gpus:
+            raise DeviceAbsent(
+                "TensorFlow sees no GPU here (install the extra `gpu`, and look at the driver with nvidia-smi)"
+            )
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        if len(gpus) == 1:
+            return Device(kind="gpu", name=name, replicas=1, scope=lambda: tf.device("/GPU:0"))
+        strategy = tf.distribute.MirroredStrategy()
+        return Device(kind="gpu", name=name, replicas=len(gpus), scope=strategy.scope)
+
+    def leave_gpus(self) -> None:
+        """Keeps TensorFlow off the GPUs: it would take their memory, and Keras would place the model on one."""
+        tf.config.set_visible_devices([], "GPU")
+
+    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
+        """A training step; see `Backend.train_step`."""
+        iterator = _distributed(model, batches)
+        model.make_train_function()
+        return lambda: model.train_function(iterator)
+
+    def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
+        """A prediction; see `Backend.predict_step`."""
+        iterator = _distributed(model, batches)
+        model.make_predict_function()
+        return lambda: model.predict_function([next(iterator)])
+
+    def synchronise(self, outputs: Any) -> Any:
+        """Waits for the device; reading the loss alone would not wait for the update of the weights behind it."""
+        tf.test.experimental.sync_devices()
+        return outputs
+
+    def peak_device_bytes(self, kind: str) -> int | None:
+        """Peak memory of the first GPU; TensorFlow does not say that of a TPU."""
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] if kind == "gpu" else None
+
+    def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
+        """An endless dataset of one batch, copied to a GPU beside the step before: the step never waits for it."""
+        data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+        if kind == "gpu":
+            with tf.device("/gpu:0"):
+                data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
+        return data
+
+
+def _distributed(model: "keras.Model", batches: Iterable) -> Any:
+    """An iterator that gives each replica its share of the global batch."""
+    return iter(model.distribute_strategy.experimental_distribute_dataset(batches))
