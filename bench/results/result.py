@@ -10,6 +10,9 @@ from flowers_core.errors import InputError, one_of
 # n/a: it makes no sense, or is unavailable here. The others: it was tried and failed.
 STATUSES = ("ok", "n/a", "oom", "timeout", "crash", "error")
 
+RENAMED_PHOTOS = {"garden": "synthetic"}
+"""Folders of photos by their names in older results: the photos are the same."""
+
 Kind = TypeVar("Kind", bound="Result")
 Key = TypeVar("Key")
 
@@ -70,6 +73,8 @@ class Result:
             raise InputError(f"a {cls.__name__} of format {values['format']}; this program reads up to {cls.FORMAT}")
         keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
+        if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
+            known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
         try:
             return msgspec.convert(known, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:

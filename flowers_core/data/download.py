@@ -1,4 +1,8 @@
-"""The public flower photos: downloads and unpacks the 3,670 JPEGs the codelab trains on."""
+"""The codelab's public flower photos: downloads and unpacks the 3,670 JPEGs it trains on.
+
+Why not pooch or `keras.utils.get_file`: neither resumes a download that broke off, checks a size before it writes, or
+limits what an archive may unpack to. Both would need all of this but the comparison of the hash.
+"""
 
 import hashlib
 import http.client
@@ -9,6 +13,8 @@ import tempfile
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
 from flowers_core import errors, progress
@@ -31,9 +37,9 @@ TOTAL_BYTES_LIMIT = 4 << 30
 
 
 def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES, sha256: str = SHA256) -> Path:
-    """Downloads the archive and unpacks it; what is already there is not fetched again.
+    """Downloads the archive and unpacks it, unless the photos are there already.
 
-    A download that was cut off stays as FOLDER/flower_photos.tgz.part and is continued by the next call.
+    A download that broke off stays as FOLDER/flower_photos.tgz.part, and the next call resumes it.
 
     Args:
         folder: Where `flower_photos` will stand; made if missing.
@@ -46,7 +52,7 @@ def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES
 
     Raises:
         InputError: If the address is not http or https, or does not lead to the archive.
-        ConnectionError: If the network or the server fails; calling again continues.
+        ConnectionError: If the network or the server fails; calling again resumes.
         OSError: If the disk refuses.
     """
     folder = Path(folder)
@@ -59,8 +65,8 @@ def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES
         raise errors.InputError(f"`folder` must be a folder. Received: folder={str(folder)!r}, a file")
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{NAME}.tgz.part"
-    _download(url, part, size_bytes)
-    _verify(part, url, sha256)
+    _resume(url, part, size_bytes)
+    _check_hash(part, url, sha256)
     unpack(part, photos)
     part.unlink()
     return photos
@@ -72,7 +78,7 @@ def unpack(archive: Path, photos: Path) -> None:
     Only plain files and folders inside `photos.name` are accepted; owners and permissions are not taken over.
 
     Args:
-        archive: The .tgz; everything in it lies in a folder called as `photos` is.
+        archive: The .tgz; everything in it lies in a folder with the name of `photos`.
         photos: The folder to make.
 
     Raises:
@@ -87,21 +93,21 @@ def unpack(archive: Path, photos: Path) -> None:
         try:
             before = 0
             with tarfile.open(fileobj=file, mode="r|gz") as tar:  # one pass: seeking would decompress again
-                for member in _accepted(tar, photos.name):
+                for member in _check_members(tar, photos.name):
                     _write(tar, member, Path(unpacked))
                     advance(file.tell() - before)
                     before = file.tell()
         except (tarfile.TarError, EOFError, zlib.error) as error:
             raise errors.InputError(
-                f"`archive` must be a complete .tgz. Received: {archive} ({error}). Delete it and fetch again"
+                f"`archive` must be a complete .tgz. Received: {archive} ({error}). Delete it and download it again"
             ) from error
         if not (Path(unpacked) / photos.name).is_dir():
             raise errors.InputError(f"`archive` must hold a folder {photos.name}. Received: {archive} without")
         storage.replace_durably(Path(unpacked) / photos.name, photos)
 
 
-def _download(url: str, part: Path, size_bytes: int) -> None:
-    """Appends to `part` what is missing of `size_bytes`, or begins again where the server cannot continue."""
+def _resume(url: str, part: Path, size_bytes: int) -> None:
+    """Appends to `part` what is missing of `size_bytes`, or starts again where the server cannot resume."""
     done = part.stat().st_size if part.exists() else 0
     if done >= size_bytes:
         return  # complete: only its unpacking was cut off
@@ -110,72 +116,47 @@ def _download(url: str, part: Path, size_bytes: int) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
                 done = 0
-            _check_offer(url, response, size_bytes - done)
-            with part.open("ab" if done else "wb") as file:
-                _copy(response, file, done, size_bytes)
-    except (
-        urllib.error.URLError,
-        http.client.HTTPException,
-        ConnectionError,
-        TimeoutError,
-        ssl.SSLError,
-    ) as error:
-        if getattr(error, "code", None) == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            part.unlink()  # the server's file ends before ours: nothing to continue
-        raise ConnectionError(f"{url} could not be fetched ({error}). {_what_to_do(url, part)}") from error
-    if part.stat().st_size < size_bytes:
-        raise ConnectionError(
-            f"{url} broke off after {part.stat().st_size} of {size_bytes} bytes. {_what_to_do(url, part)}"
-        )
+            offered = response.headers.get("Content-Length")
+            if offered is not None and int(offered) != size_bytes - done:  # a page in place of the archive
+                raise errors.InputError(
+                    f"`url` must lead to the flower photos, {size_bytes - done} bytes to come. "
+                    f"Received: url={url!r}, which offers {offered} bytes"
+                )
+            with part.open("ab" if done else "wb") as file, progress.bar("downloading (bytes)", size_bytes) as advance:
+                advance(done)
+                while done <= size_bytes and (chunk := response.read(CHUNK_BYTES)):
+                    done += file.write(chunk)
+                    advance(len(chunk))
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        if getattr(error, "code", None) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.unlink()  # the server's file ends before ours: nothing to resume
+        raise ConnectionError(f"{url} could not be downloaded ({error}). {_advice(url, part)}") from error
+    if done < size_bytes:
+        raise ConnectionError(f"{url} broke off after {done} of {size_bytes} bytes. {_advice(url, part)}")
 
 
-def _check_offer(url: str, response, expected_bytes: int) -> None:
-    """Refuses a page that answers in place of the archive before a byte of it is written."""
-    offered = response.headers.get("Content-Length")
-    if offered is not None and int(offered) != expected_bytes:
-        raise errors.InputError(
-            f"`url` must lead to the flower photos, {expected_bytes} bytes to come. "
-            f"Received: url={url!r}, which offers {offered} bytes"
-        )
-
-
-def _copy(response, file, done: int, size_bytes: int) -> None:
-    """Copies until the response ends, or has given more than it may."""
-    with progress.bar("fetching (bytes)", size_bytes) as advance:
-        advance(done)
-        while done <= size_bytes and (chunk := response.read(CHUNK_BYTES)):
-            file.write(chunk)
-            done += len(chunk)
-            advance(len(chunk))
-
-
-def _verify(part: Path, url: str, sha256: str) -> None:
-    """Compares the SHA-256, and deletes what is not the archive so that the next call begins again."""
+def _check_hash(part: Path, url: str, sha256: str) -> None:
+    """Compares the SHA-256, and deletes what is not the archive, so that the next call starts again."""
     with part.open("rb") as file:
         received = hashlib.file_digest(file, "sha256").hexdigest()
     if received != sha256:
         part.unlink()
         raise errors.InputError(
             f"`url` must lead to an archive with the SHA-256 {sha256}. Received: {received} from {url}. "
-            f"It was deleted: fetch again. {_by_hand(url, part)}"
+            f"It was deleted. {_advice(url, part)}"
         )
 
 
-def _what_to_do(url: str, part: Path) -> str:
-    """The ways out when the network fails."""
-    return f"Try again: it continues where it stopped. {_by_hand(url, part)}"
-
-
-def _by_hand(url: str, part: Path) -> str:
-    """The ways out that need nothing from here."""
+def _advice(url: str, part: Path) -> str:
+    """What the user can do when a download fails."""
     return (
-        f"Or fetch {url} by hand and unpack it in {part.parent}, or draw photos without a network with "
-        f"`python -m flowers_core synthetic`"
+        f"Try again: a download that broke off resumes. Or download {url} by hand and unpack it in {part.parent}, or "
+        f"draw photos without a network with `python -m flowers_core synthetic`"
     )
 
 
-def _accepted(tar: tarfile.TarFile, root: str):
-    """Yields the members, checked one by one before anything of them is read.
+def _check_members(tar: tarfile.TarFile, root: str) -> Iterator[tarfile.TarInfo]:
+    """Yields the members, each checked before anything of it is read.
 
     Raises:
         InputError: At the first member that photographs do not need.
@@ -212,7 +193,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     target = folder / member.name
     if member.isdir():
         target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        shutil.copyfileobj(tar.extractfile(member), file)
+    elif content := tar.extractfile(member):  # a plain file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file)

@@ -89,3 +89,10 @@ def test_latest_result_of_each_key_counts(examples):
     old, new = (replace(examples[Peak], started=day, machine={"id": "a"}) for day in ("2026-11-24", "2026-11-25"))
 
     assert result.latest([new, old], lambda peak: peak.machine["id"]) == {"a": new}
+
+
+def test_result_knows_renamed_photos(measured):
+    """Photos that are called synthetic today are compared with themselves in older results."""
+    line = {**measured().to_json(), "data": {"photos": "garden", "images": 300}}
+
+    assert Measurement.from_json(line).data == {"photos": "synthetic", "images": 300}
