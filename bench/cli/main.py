@@ -89,9 +89,9 @@ def table(everything: bool, shape: str, results: Path) -> None:
 
     Example: python -m bench table --format csv > figures.csv
     """
-    from bench.results import report
+    from bench.results import summary_table
 
-    click.echo(report.table_text(results, everything=everything, shape=shape), nl=False)
+    click.echo(summary_table.text(results, everything=everything, shape=shape), nl=False)
 
 
 @cli.command()

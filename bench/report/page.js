@@ -35,7 +35,9 @@ const drawAll = () => {
 
 // Tables: a heading sorts, a field filters.
 const UNITS = { "µs": 1e-6, ms: 1e-3, s: 1, min: 60 };
-const value = (text) => {
+const value = (cell) => {
+  if ("value" in cell.dataset) return Number(cell.dataset.value);
+  const text = cell.textContent;
   const found = text.replaceAll(",", "").match(/^[+-]?\d+(\.\d+)?/);
   if (!found) return text === "" || text === "n/a" ? Infinity : text.toLowerCase();
   const unit = text.match(/^[+-]?[\d.,]+ (µs|ms|s|min)\b/);
@@ -46,7 +48,7 @@ const compare = (one, other) =>
 const sortBy = (table, column, direction) => {
   const body = table.tBodies[0];
   const sorted = [...body.rows].sort((one, other) =>
-    direction * compare(value(one.cells[column].textContent), value(other.cells[column].textContent)));
+    direction * compare(value(one.cells[column]), value(other.cells[column])));
   body.append(...sorted);
   [...table.tHead.rows[0].cells].forEach((head, number) => {
     if (number === column) head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
@@ -157,7 +159,7 @@ const csv = () => {
 document.getElementById("take-csv").addEventListener("click", () => take(csv(), "text/csv", "flowers-bench.csv"));
 document.getElementById("take-json").addEventListener("click", () => take(JSON.stringify(rows), "application/json", "flowers-bench.json"));
 
-document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("section table").forEach(makeSortable);
 const plotAgain = explore();
 drawAll();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawAll(); plotAgain?.(); });

@@ -1,38 +1,18 @@
 """What was gathered -> one HTML file: the answer, sections with charts and tables, and the data to take along."""
 
 import json
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.compare.sequential_test import WORDS
-from bench.input.stall import tables
 from bench.report import gather, key_findings, points, sections, svg
 from bench.report.gather import Gathered
-from bench.results import report, store, table
+from bench.results import store, summary_table
 from bench.results.summary import Summary
-from bench.results.table import View
 from flowers_core.errors import InputError
 
 ROOM = Path(__file__).parent
 MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
-# Columns of names, which stand to the left; figures stand to the right.
-NAMES = {
-    "model",
-    "pipeline",
-    "cell",
-    "way",
-    "state",
-    "subject",
-    "commit",
-    "between",
-    "reason",
-    "loader",
-    "from",
-    *tables.LEFT,
-}
-DECADE = 100 / 3  # percent of the full length for a factor of ten
 
 
 def render(gathered: Gathered) -> str:
@@ -57,9 +37,6 @@ def render(gathered: Gathered) -> str:
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),
         rows=_safe(rows(gathered.summaries)),
         points=_safe(points.points(gathered.shown, gathered)),
-        names=NAMES,
-        words=WORDS,
-        bars=bars,
         left_out=max(0, len(gathered.summaries) - MOST_ROWS),
         damaged=gathered.damaged,
         library=svg.library(),
@@ -67,15 +44,6 @@ def render(gathered: Gathered) -> str:
         script=(ROOM / "page.js").read_text(),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-
-
-def bars(rates: Sequence[float | None]) -> list[float | None]:
-    """Lengths of bars on a logarithmic scale, in percent: the fastest has 100, a tenth of it one third less.
-
-    One by one and cached differ a hundredfold: on a linear scale all but the fastest would vanish.
-    """
-    most = max((rate for rate in rates if rate), default=1.0)
-    return [None if rate is None else max(1.0, 100 + DECADE * math.log10(rate / most)) for rate in rates]
 
 
 def _safe(values) -> str:
@@ -86,12 +54,19 @@ def _safe(values) -> str:
 def rows(summaries: Sequence[Summary]) -> dict:
     """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once."""
     chosen = sorted(summaries, key=lambda one: one.measurement.started)[-MOST_ROWS:]
-    return json.loads(table.frame(chosen).to_json(orient="split", index=False, double_precision=6)) if chosen else {}
+    records = summary_table.facts(chosen).records()
+    data = [[_short(value) for value in record.values()] for record in records]
+    return {"columns": list(records[0]), "data": data} if records else {}
+
+
+def _short(value: object) -> object:
+    """Six significant digits: more make the page heavy."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def machines(summaries: Sequence[Summary]) -> list[str]:
     """A line for each machine, software, code and day."""
-    return list(report.by_place(list(summaries)))
+    return list(summary_table.by_origin(summaries))
 
 
 def write(results: Path) -> Path:
@@ -102,8 +77,8 @@ def write(results: Path) -> Path:
     """
     gathered = gather.gather(results)
     if gathered.summaries:
-        store.save_table("all.md", report.markdown(list(gathered.summaries)), results)
-        store.save_table("all.csv", table.csv(gathered.summaries), results)
+        store.save_table("all.md", summary_table.markdown(gathered.summaries), results)
+        store.save_table("all.csv", summary_table.facts(gathered.summaries).csv(), results)
     return store.save_page(render(gathered), results)
 
 
@@ -119,12 +94,6 @@ def markdown(results: Path) -> str:
         raise InputError(f"{results} holds nothing to show: run `make bench`")
     lines = [*(f"- {answer}" for answer in key_findings.answers(gathered)), ""]
     for section in shown:
-        lines += [f"## {section.title}", "", f"{section.words} Again: `{section.command}`", ""]
-        lines += [_table(view) for view in section.views]
+        lines += [f"## {section.title}", "", f"{section.sentence} Again: `{section.command}`", ""]
+        lines += [table.markdown() for table in section.tables]
     return "\n".join([*lines, *(f"- {machine}" for machine in machines(gathered.shown))])
-
-
-def _table(view: View) -> str:
-    """A table of any columns: names to the left, figures to the right."""
-    grid = table.grid(view.columns, view.rows, left=NAMES)
-    return "\n".join([f"### {view.title}", "", *grid, "", *(f"- {note}" for note in view.notes), ""])

@@ -1,17 +1,18 @@
-"""What was gathered -> the parts of the page: charts, tables, and the command that makes their figures again."""
+"""Sections of the page: charts, tables, and the command that makes their figures again."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from bench.input.loaders import table as race_table
-from bench.input.object_store import table as reading_table
+from bench.input.loaders import table as loaders_table
+from bench.input.object_store import table as object_store_table
 from bench.input.object_store.table import Far
+from bench.input.stall import tables as stall_tables
 from bench.report import charts, courses, key_findings, points
 from bench.report.chart import Chart
 from bench.report.gather import Compared, Gathered
-from bench.results import format, report, table
+from bench.results import summary_table
 from bench.results.summary import Summary
-from bench.results.table import View
+from bench.results.table import Column, Interval, Table, View
 from bench.run import trace_table
 from bench.training import table as accuracy_table
 
@@ -26,146 +27,143 @@ COMMANDS = {
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
 }
+LEFT = {"model", "pipeline", "cell", "way", "loader", "from", *stall_tables.LEFT}  # columns of names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
         name: For links to it.
         title: Heading.
-        words: A sentence of what it shows.
-        command: What makes its figures again.
+        sentence: What it shows.
         charts: Pictures.
-        views: Tables.
-        subjects: What each table is of, beside its title: the machine; empty where one line is enough for all.
+        tables: Tables.
+        origins: Where the figures of each table come from, beside its title; empty where the page's list is enough.
     """
 
     name: str
     title: str
-    words: str
-    command: str
+    sentence: str
     charts: Sequence[Chart] = ()
-    views: Sequence[View] = ()
-    subjects: Sequence[str] = field(default=())
+    tables: Sequence[Table] = ()
+    origins: Sequence[str] = ()
+
+    @property
+    def command(self) -> str:
+        """What makes its figures again."""
+        return COMMANDS[self.name]
 
 
 def sections(gathered: Gathered) -> list[Section]:
-    """All parts that there is something to show in, in the order of the data's way."""
-    views = {place: table.views(some) for place, some in report.by_place(list(gathered.shown)).items()}
+    """All sections that have something to show, in the order in which data flows."""
     drawn = charts.charts(points.points(key_findings.busiest(gathered.shown), gathered))
     made = [
-        _measured("input", "Input", "How fast each way of feeding is when nothing eats.", "Input pip", views, drawn),
+        _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawn),
         _loaders(gathered.race),
-        _store(gathered.far),
-        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", "Steps on", views, drawn),
-        _feeding(gathered, views, drawn),
+        _object_store(gathered.far),
+        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawn),
+        _stall(gathered, drawn),
         _traces(gathered.shown),
         _verdicts(gathered.compared),
         _history(gathered.history),
         _training(gathered),
     ]
-    return [one for one in made if one.charts or one.views]
+    return [section for section in made if section.charts or section.tables]
 
 
-def _measured(name: str, title: str, words: str, kind: str, views: dict[str, list[View]], drawn: dict) -> Section:
+def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], drawn: dict[str, list[Chart]]) -> Section:
     """A section of measurements: its tables by machine, its charts of the machine with most cells."""
-    chosen = [(place, view) for place, some in views.items() for view in some if view.title.startswith(kind)]
+    kind = "fed" if name == "feed" else name
+    origins = summary_table.by_origin(entry for entry in shown if summary_table.kind(entry.cell) == kind)
+    tables = [(origin, table) for origin, group in origins.items() for table in summary_table.tables(group)]
     return Section(
         name=name,
         title=title,
-        words=words,
-        command=COMMANDS[name],
+        sentence=sentence,
         charts=drawn.get(name, ()),
-        views=[view for _, view in chosen],
-        subjects=[place for place, _ in chosen],
+        tables=[table for _, table in tables],
+        origins=[origin for origin, _ in tables],
     )
 
 
-def _loaders(race: Sequence[race_table.Row]) -> Section:
-    """Our pipelines, those of others and the limit."""
-    views = race_table.views(race)
+def _loaders(race: Sequence[loaders_table.Row]) -> Section:
+    """Our pipelines, those of others and the decode ceiling."""
+    tables = _tables(loaders_table.views(race))
     return Section(
         name="loaders",
         title="Loaders",
-        words="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
-        command=COMMANDS["loaders"],
-        views=views,
-        subjects=[table.place_line(one.machine, one.code, one.started) for one in [race[0].result] * len(views)]
-        if race
-        else (),
+        sentence="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
+        tables=tables,
+        origins=[race[0].result.origin] * len(tables) if race else (),
     )
 
 
-def _store(far: Sequence[Far]) -> Section:
+def _object_store(far: Sequence[Far]) -> Section:
     """What latency costs, and how it is hidden."""
-    readings = [reading for one in far for reading in one.readings]
+    readings = [reading for entry in far for reading in entry.readings]
     return Section(
         name="store",
         title="Object store",
-        words="The same pipelines from a store far away, beside from the disk.",
-        command=COMMANDS["store"],
-        views=[reading_table.view(far)] if readings else (),
-        subjects=[table.place_line(one.machine, one.measurement.code, one.measurement.started) for one in readings[:1]],
+        sentence="The same pipelines from an object store with latency, and from the disk.",
+        tables=_tables([object_store_table.view(far)]) if readings else (),
+        origins=[reading.origin for reading in readings[:1]],
     )
 
 
-def _feeding(gathered: Gathered, views: dict[str, list[View]], drawn: dict) -> Section:
+def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
-    words = "Does input hold the models up? What is left of a step's speed when a pipeline feeds it."
-    fed = _measured("feed", "Feed", words, "Steps fed", views, drawn)
+    sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
+    fed = _measured("feed", "Stall", sentence, gathered.shown, drawn)
     if not gathered.feeding:
         return fed
-    last = gathered.feeding.trios[-1].measurement
-    told, place = gathered.feeding.views(), table.place_line(last.machine, last.code, last.started)
-    return replace(fed, views=[*told, *fed.views], subjects=[*[place] * len(told), *fed.subjects])
+    tables, origin = _tables(gathered.feeding.views()), gathered.feeding.trios[-1].measurement.origin
+    return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])
 
 
 def _traces(summaries: Sequence[Summary]) -> Section:
     """What XProf found in the traces of the cells that are shown."""
-    traces = trace_table.of([one.measurement for one in summaries])
+    traces = trace_table.of([entry.measurement for entry in summaries])
     rows = tuple(trace_table.rows(traces))
     notes = tuple(trace_table.notes(traces))
-    view = View(
-        title="Steps as XProf sees them", columns=trace_table.STEPS, rows=rows, rates=(None,) * len(rows), notes=notes
-    )
+    view = View(title="Steps as XProf sees them", columns=trace_table.STEPS, rows=rows, rates=(), notes=notes)
     return Section(
         name="traces",
         title="Traces",
-        words="Profiler traces of steps, taken after the timed ones.",
-        command=COMMANDS["traces"],
-        views=(view,) if rows else (),
+        sentence="Profiler traces of steps, taken after the timed ones.",
+        tables=_tables([view]) if rows else (),
     )
 
 
 def _verdicts(compared: Sequence[Compared]) -> Section:
     """The latest comparisons, a table each."""
-    marks = list(dict.fromkeys(one.comparison for one in compared))
-    views = [_comparison(mark, [one for one in compared if one.comparison == mark]) for mark in marks]
+    marks = list(dict.fromkeys(cell.comparison for cell in compared))
     return Section(
         name="verdicts",
         title="Verdicts",
-        words="Was this slower than that? Judged over pairs of fresh processes, on two clocks.",
-        command=COMMANDS["verdicts"],
-        views=views,
+        sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
+        tables=[_comparison(mark, [cell for cell in compared if cell.comparison == mark]) for mark in marks],
     )
 
 
-def _comparison(mark: str, compared: Sequence[Compared]) -> View:
-    made = []
-    for one in compared:
-        ratios = [
-            f"{estimate.ratio:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else format.ABSENT
-            for estimate in (one.verdict.estimates.get(clock) for clock in ("wall", "cpu"))
-        ]
-        made.append((one.cell, one.verdict.word, *ratios, str(one.verdict.pairs)))
+def _comparison(mark: str, compared: Sequence[Compared]) -> Table:
+    rows = []
+    for cell in compared:
+        estimates = [cell.verdict.estimates.get(clock) for clock in ("wall", "cpu")]
+        ratios = [estimate and Interval(estimate.ratio, estimate.low, estimate.high) for estimate in estimates]
+        rows.append((cell.cell, cell.verdict.word, *ratios, cell.verdict.pairs))
     day = f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]} UTC"
-    return View(
+    return Table(
         title=f"{compared[0].base} against {compared[0].candidate}, {day}",
-        columns=("cell", "verdict", "wall ratio [95 %]", "CPU ratio [95 %]", "pairs"),
-        rows=tuple(made),
-        rates=(None,) * len(made),
+        columns=(
+            Column("cell"),
+            Column("verdict", "verdict"),
+            Column("wall ratio [95 %]", "ratio"),
+            Column("CPU ratio [95 %]", "ratio"),
+            Column("pairs", "count"),
+        ),
+        rows=tuple(rows),
         notes=("ratio: candidate over base, above 1 is slower; by the rule for finding 5 %", compared[0].cpu),
     )
 
@@ -173,48 +171,49 @@ def _comparison(mark: str, compared: Sequence[Compared]) -> View:
 def _history(history: dict | None) -> Section:
     """Steps over commits."""
     changes = history["changes"] if history else []
-    made = tuple(
+    rows = tuple(
         (
-            one["state"],
-            f"{one['ratio']:.3f}",
-            (one["commit"] or "")[:8],
-            one["subject"] or "",
-            f"{one['before'][:8]}..{one['after'][:8]}",
-            one["reason"] or "",
+            change["state"],
+            change["ratio"],
+            (change["commit"] or "")[:8],
+            change["subject"] or "",
+            f"{change['before'][:8]}..{change['after'][:8]}",
+            change["reason"] or "",
         )
-        for one in changes
+        for change in changes
     )
-    columns = ("state", "ratio", "commit", "subject", "between", "reason")
-    view = View(title="Steps that were found", columns=columns, rows=made, rates=(None,) * len(made), notes=())
+    names = (Column(name) for name in ("commit", "subject", "between", "reason"))
+    columns = (Column("state", "verdict"), Column("ratio", "ratio"), *names)
     return Section(
         name="history",
         title="History",
-        words="Seconds over commits, as asv measured them; a dashed line is a step.",
-        command=COMMANDS["history"],
+        sentence="Seconds over commits, as asv measured them; a dashed line is a step.",
         charts=courses.commits(history) if history else (),
-        views=(view,) if made else (),
+        tables=(Table(title="Steps that were found", columns=columns, rows=rows),) if rows else (),
     )
 
 
 def _training(gathered: Gathered) -> Section:
     """Accuracy and the time it takes."""
-    found = gathered.outcomes
-    chart = courses.learning(found)
+    outcomes = gathered.outcomes
+    chart = courses.learning(outcomes)
     kinds = (
-        ("Accuracy", accuracy_table.ACCURACY, accuracy_table.accuracy_rows),
-        ("Epochs", accuracy_table.EPOCHS, accuracy_table.epoch_rows),
+        ("Accuracy", accuracy_table.ACCURACY, accuracy_table.accuracy_rows(outcomes), ()),
+        ("Epochs", accuracy_table.EPOCHS, accuracy_table.epoch_rows(outcomes), tuple(accuracy_table.notes(outcomes))),
     )
     views = [
-        View(title=title, columns=columns, rows=tuple(make(found)), rates=(None,) * len(found), notes=())
-        for title, columns, make in kinds
+        View(title=title, columns=columns, rows=tuple(rows), rates=(), notes=notes)
+        for title, columns, rows, notes in kinds
     ]
-    if found:
-        views[-1] = View(**{**vars(views[-1]), "notes": tuple(accuracy_table.notes(found))})
     return Section(
         name="training",
         title="Training",
-        words="How good each model becomes, and how long that takes.",
-        command=COMMANDS["training"],
+        sentence="How good each model becomes, and how long that takes.",
         charts=(chart,) if chart else (),
-        views=views if found else (),
+        tables=_tables(views) if outcomes else (),
     )
+
+
+def _tables(views: Iterable[View | Table]) -> list[Table]:
+    """Tables, whatever still gives texts."""
+    return [view.table(LEFT) if isinstance(view, View) else view for view in views]

@@ -54,6 +54,21 @@ class Result:
         if not self.format:
             object.__setattr__(self, "format", self.FORMAT)
 
+    @property
+    def origin(self) -> str:
+        """The machine, the software, the code and the day, in one line."""
+        packages = self.machine.get("packages", {})
+        parts = [
+            f"{self.machine.get('cpu', 'unknown CPU')}, {self.machine.get('usable_cores', '?')} cores",
+            f"{(self.machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
+            *(device.get("name", "") for device in self.machine.get("accelerators", [])),
+            *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
+            *(f"{name}={value}" for name, value in self.machine.get("environment", {}).items()),
+            f"commit {self.code.get('commit', '')[:8]}{' with uncommitted changes' if self.code.get('dirty') else ''}",
+            self.started[:10],
+        ]
+        return "; ".join(parts)
+
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store; `from_json` is the way back."""
         return {self.KEYS.get(name, name): value for name, value in asdict(self).items()}
@@ -73,9 +88,9 @@ class Result:
             raise InputError(f"a {cls.__name__} of format {values['format']}; this program reads up to {cls.FORMAT}")
         keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
-        if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
-            known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
         try:
+            if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
+                known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
             return msgspec.convert(known, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise InputError(f"not a {cls.__name__}: {error}") from error

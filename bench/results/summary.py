@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import comb
 from statistics import median
 
+from bench.machine import facts
 from bench.machine.facts import BUSY_SHARE
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
@@ -146,6 +147,14 @@ def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     for one in measurements:
         groups.setdefault((one.cell, setting(one)), []).append(one)
     return [summarise(group) for group in groups.values()]
+
+
+def is_current(measurement: Measurement) -> bool:
+    """Whether it was taken on this machine with the code as it is now."""
+    return (measurement.machine.get("id"), measurement.code.get("digest")) == (
+        facts.hardware_id(),
+        facts.code_digest(),
+    )
 
 
 def setting(measurement: Measurement) -> str:

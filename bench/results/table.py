@@ -1,29 +1,279 @@
-"""Summaries as tables: a tidy pandas frame, CSV, Markdown, and the terminal at 80 columns."""
+"""One table for every command: typed columns, drawn for a terminal, as Markdown, HTML, CSV and JSON."""
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import csv
+import html
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.results import format
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
-from bench.results.summary import Summary
+from bench.results.result import Result
 
-SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
-APART = ("mode", "device", "precision", "backend", "xla")  # fields that make tables of their own
-FIGURES = 4  # columns of figures, at the right of each table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
 WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
+DECADE = 100 / 3  # percent of a bar's full length for a factor of ten
+STYLES = {"slower": "bold red", "faster": "bold green", "same": "green", "inconclusive": "yellow", "confirmed": "red"}
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # escapes, and what turns text round
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
+
+
+class Interval(NamedTuple):
+    """A figure with the ends of its interval."""
+
+    centre: float
+    low: float
+    high: float
+
+
+Value = str | bool | int | float | Interval | None
+
+
+def _number(text: Callable[[float], str]) -> Callable[[float | Interval], str]:
+    """A figure as text; an interval as `1.20 [1.10, 1.30]`."""
+
+    def formatted(value: float | Interval) -> str:
+        if not isinstance(value, Interval):
+            return text(value)
+        return f"{text(value.centre)} [{text(value.low)}, {text(value.high)}]"
+
+    return formatted
+
+
+def _time(value: float | Interval) -> str:
+    return format.interval(*value) if isinstance(value, Interval) else format.duration(value)
+
+
+# Kinds of columns: what makes a text of a value that is none yet. `text` and `verdict` stand to the left.
+KINDS: Mapping[str, Callable[..., str]] = MappingProxyType(
+    {
+        "text": str,
+        "verdict": str,
+        "count": lambda value: f"{value:,}",
+        "time": _time,
+        "rate": _number(format.rate),
+        "ratio": _number("{:.3f}".format),
+        "percent": _number("{:.1%}".format),
+        "bytes": format.megabytes,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: Heading.
+        kind: What its values are, one of `KINDS`: seconds for `time`, shares of 1 for `percent`.
+        whole: Whether a terminal must not break its texts.
+        key: Name in CSV and JSON; the heading, unless given.
+        below: Name of the column under whose texts a terminal draws this one, dim, where 80 columns are too few for
+            both side by side.
+        bars: Whether HTML draws a bar for each value, on a logarithmic scale.
+    """
+
+    name: str
+    kind: str = "text"
+    whole: bool = False
+    key: str = ""
+    below: str = ""
+    bars: bool = False
+
+    @property
+    def left(self) -> bool:
+        """Whether it is set flush left."""
+        return self.kind in ("text", "verdict")
+
+    def text(self, value: Value) -> str:
+        """A value as text; a text is left as it is, nothing is `n/a`."""
+        if value is None:
+            return format.ABSENT
+        return value if isinstance(value, str) else KINDS[self.kind](value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under typed columns, with a title and notes.
+
+    Attributes:
+        columns: What the values of a row are, one for each.
+        rows: Values; a text where a figure is missing says why.
+        title: What it shows; empty where the heading above says it.
+        notes: What the columns mean, what failed, what is doubtful: a sentence each.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    def texts(self) -> list[list[str]]:
+        """Rows as texts."""
+        return [[column.text(value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
+
+    def draw(self, console: "Console") -> None:
+        """Draws table and notes on a rich console.
+
+        What is too wide for it loses its margins before a text is broken.
+        """
+        drawn = self.renderable()
+        if console.measure(drawn, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+            drawn.padding, drawn.show_edge = 0, False
+            console.print()  # the edge was a line apart, too
+        console.print(drawn)
+        for note in self.notes:
+            console.print(_terminal(note), style="dim", markup=False, highlight=False)
+
+    def renderable(self) -> "RichTable":
+        """The table for rich, without its notes."""
+        from rich import box, markup, table
+
+        title = markup.escape(_terminal(self.title)) or None
+        drawn = table.Table(
+            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        )
+        for column in self.columns:
+            if not column.below:
+                justify = "left" if column.left else "right"
+                drawn.add_column(markup.escape(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
+        for row in self.texts():
+            drawn.add_row(*self._terminal_cells(row))
+        return drawn
+
+    def _terminal_cells(self, row: Sequence[str]) -> list[object]:
+        """A row's texts for rich, those of columns `below` others under theirs."""
+        from rich.text import Text
+
+        cells = {}
+        for column, text in zip(self.columns, map(_terminal, row), strict=True):
+            if not column.below:
+                cells[column.name] = Text(text, style=STYLES.get(text, "") if column.kind == "verdict" else "")
+            elif text:
+                cells[column.below].append(f"\n  {text}" if column.left else f"\n{text}", style="dim")
+        return list(cells.values())
+
+    def markdown(self, *, level: int = 3) -> str:
+        """Markdown: the title as a heading of some level, the table, the notes as a list."""
+        heading = [f"{'#' * level} {_markdown(self.title)}", ""] if self.title else []
+        lines = [[column.name for column in self.columns], *map(self._emphasised, self.texts())]
+        head, *body = (f"| {' | '.join(map(_markdown, line))} |" for line in lines)
+        marks = f"|{'|'.join('---' if column.left else '---:' for column in self.columns)}|"
+        notes = ["", *(f"- {_markdown(note)}" for note in self.notes)] if self.notes else []
+        return "\n".join([*heading, head, marks, *body, *notes, ""])
+
+    def _emphasised(self, row: Sequence[str]) -> list[str]:
+        """A row's texts for Markdown, where a change in speed is bold."""
+        verdicts = [column.kind == "verdict" for column in self.columns]
+        return [
+            f"**{text}**" if verdict and text in ("slower", "faster") else text
+            for text, verdict in zip(row, verdicts, strict=True)
+        ]
+
+    def html(self) -> str:
+        """The `<table>` alone; each figure carries its plain value, by which a script can sort."""
+        head = "".join(f'<th scope="col"{_css(column)}>{html.escape(column.name)}</th>' for column in self.columns)
+        bars = next((number for number, column in enumerate(self.columns) if column.bars), None)
+        lengths = [] if bars is None else _bars([_plain(row[bars]) for row in self.rows])
+        if lengths:
+            head += f'<th scope="col" class="rate">{html.escape(self.columns[bars].name)}, log scale</th>'
+        body = []
+        for number, (row, texts) in enumerate(zip(self.rows, self.texts(), strict=True)):
+            cells = "".join(map(_html_cell, self.columns, row, texts))
+            body.append(f"<tr>{cells}{_html_bar(lengths[number]) if lengths else ''}</tr>")
+        return "\n".join(["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *body, "</tbody>", "</table>"])
+
+    def records(self) -> list[dict[str, str | bool | int | float | None]]:
+        """An object of plain values for each row; an interval as three, `KEY`, `KEY_low` and `KEY_high`."""
+        keys = [column.key or column.name for column in self.columns]
+        intervals = {number for row in self.rows for number, value in enumerate(row) if isinstance(value, Interval)}
+        records = []
+        for row in self.rows:
+            record = {}
+            for number, (key, value) in enumerate(zip(keys, row, strict=True)):
+                record[key] = _plain(value)
+                if number in intervals:
+                    low, high = (value.low, value.high) if isinstance(value, Interval) else (None, None)
+                    record |= {f"{key}_low": low, f"{key}_high": high}
+            records.append(record)
+        return records
+
+    def json(self) -> str:
+        """The records as a JSON list."""
+        return json.dumps(self.records(), indent=1, allow_nan=False) + "\n"
+
+    def csv(self) -> str:
+        """The records as comma-separated values under their keys."""
+        file, records = io.StringIO(), self.records()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(records[0] if records else [column.key or column.name for column in self.columns])
+        writer.writerows([_csv(value) for value in record.values()] for record in records)
+        return file.getvalue()
+
+
+def _plain(value: Value) -> str | bool | int | float | None:
+    return value.centre if isinstance(value, Interval) else value
+
+
+# Escaping, one function for each form: what files, frameworks and commits say must show as text.
+
+
+def _terminal(text: str) -> str:
+    return CONTROLS.sub("\ufffd", text)
+
+
+def _markdown(text: str) -> str:
+    """Text that makes no column, no row, no element and no link of its own."""
+    text = " ".join(_terminal(text).split("\n")).replace("|", "\\|").replace("](", "]\\(")
+    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)
+
+
+def _csv(value: str | bool | float | None) -> str | bool | float | None:
+    """A value that no spreadsheet runs as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _css(column: Column) -> str:
+    return "" if column.left else ' class="figure"'
+
+
+def _html_cell(column: Column, value: Value, text: str) -> str:
+    plain = _plain(value)
+    sort = f' data-value="{plain!r}"' if isinstance(plain, int | float) and not isinstance(plain, bool) else ""
+    verdict = f' data-verdict="{html.escape(text)}"' if column.kind == "verdict" else ""
+    return f"<td{_css(column)}{sort}{verdict}>{html.escape(text)}</td>"
+
+
+def _html_bar(length: float | None) -> str:
+    bar = "" if length is None else f'<span class="bar" style="width:{length:.1f}%"></span>'
+    return f'<td class="rate">{bar}</td>'
+
+
+def _bars(values: Iterable[Value]) -> list[float | None]:
+    """Lengths of bars on a logarithmic scale, in percent: the largest has 100, a tenth of it one third less.
+
+    One by one and cached differ a hundredfold: on a linear scale all but the fastest would vanish.
+    """
+    figures = [value if isinstance(value, int | float) and value > 0 else None for value in values]
+    most = max((figure for figure in figures if figure), default=None)
+    if most is None:
+        return []
+    return [figure and max(1.0, 100 + DECADE * math.log10(figure / most)) for figure in figures]
+
+
+# What is below goes when the last command has moved to `Table`.
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A table for people: every value a text with its unit.
-
-    Attributes:
-        title: What it shows.
-        columns: Headings.
-        rows: One text for each column.
-        rates: Images a second of each row, None where there is no figure.
-        notes: What failed or is doubtful, one sentence each.
-    """
+    """A table of texts: give a `Table` instead."""
 
     title: str
     columns: tuple[str, ...]
@@ -31,152 +281,15 @@ class View:
     rates: tuple[float | None, ...]
     notes: tuple[str, ...]
 
-
-def frame(summaries: Iterable[Summary]):
-    """A tidy table: one row for each summary, one column for each fact; pandas.DataFrame.
-
-    Columns are the fields of the cell, of the summary, and `machine_id`, `host`, `cpu`, `usable_cores`, `commit`,
-    `dirty`, `photos`, `ruler`, `started`, `command`. Seconds, bytes and images a second.
-    """
-    import pandas as pd
-
-    return pd.DataFrame([_facts(summary) for summary in summaries])
-
-
-def _facts(summary: Summary) -> dict:
-    """All that a summary says, flat."""
-    one = summary.measurement
-    said = {name: value for name, value in vars(summary).items() if name not in ("cell", "measurement", "warnings")}
-    return {
-        "cell_id": summary.cell.id,
-        **asdict(summary.cell),
-        **said,
-        "warnings": "; ".join(summary.warnings),
-        "machine_id": one.machine.get("id"),
-        "host": one.machine.get("host"),
-        "cpu": one.machine.get("cpu"),
-        "usable_cores": one.machine.get("usable_cores"),
-        "commit": one.code.get("commit"),
-        "dirty": one.code.get("dirty"),
-        "photos": one.data.get("photos"),
-        "ruler": one.ruler,
-        "started": one.started,
-        "command": summary.cell.command,
-    }
-
-
-def csv(summaries: Iterable[Summary]) -> str:
-    """The tidy table as comma-separated values."""
-    return frame(summaries).to_csv(index=False)
-
-
-def views(summaries: list[Summary]) -> list[View]:
-    """The tables that a person wants to see: pipelines alone, steps alone, and steps fed by a pipeline.
-
-    Modes, devices, precisions, backends and photos are tables of their own; model, size and batch are rows of one.
-    """
-    kinds: dict[tuple, list[Summary]] = {}
-    for one in summaries:
-        data = tuple(one.measurement.data.get(name) for name in ("photos", "images", "classes"))
-        kinds.setdefault((_kind(one.cell), *(getattr(one.cell, field) for field in APART), data), []).append(one)
-    return [_view(kind, some) for (kind, *_), some in kinds.items()]
-
-
-def _kind(cell: Cell) -> str:
-    """What a cell measures."""
-    if cell.model == NO_MODEL:
-        return "Input pipelines alone"
-    return "Steps on a resident batch" if cell.pipeline == RESIDENT else "Steps fed by a pipeline"
-
-
-def _view(title: str, summaries: list[Summary]) -> View:
-    """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
-    cell = summaries[0].cell
-    varied = {
-        field for field in ("model", "pipeline", *SIZES) if len({getattr(one.cell, field) for one in summaries}) > 1
-    }
-    names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
-    told = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: a word of the title
-    fields = [*(field for field in names if field not in told), *(field for field in SIZES if field in varied)]
-    data = summaries[0].measurement.data
-    same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
-    same += [f"{data['classes']} classes"] if "classes" in data and "images" not in data else []
-    same += [getattr(cell, field) for field in told]
-    same += [] if "image_size" in varied else [f"{cell.image_size} px"]
-    same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
-    same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
-    same += ["XLA"] * cell.xla_chosen
-    what = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
-    return View(
-        title=f"{title} ({', '.join(same)})",
-        columns=(*(SIZES.get(field, field) for field in fields), what[0], "images/s", what[1], "MB"),
-        rows=tuple((*(str(getattr(one.cell, field)) for field in fields), *_figures(one)) for one in summaries),
-        rates=tuple(one.images_per_second for one in summaries),
-        notes=_notes(summaries),
-    )
-
-
-def _figures(one: Summary) -> tuple[str, ...]:
-    """The four figures of a row."""
-    if one.status != "ok":
-        return one.status, "", "", ""
-    images = one.cell.batch_size if one.cell.model == NO_MODEL else 1
-    return (
-        format.interval(one.batch_seconds / images, one.low / images, one.high / images),
-        format.rate(one.images_per_second),
-        format.duration(one.first_step_seconds),
-        format.megabytes(one.peak_bytes),
-    )
-
-
-def _notes(summaries: list[Summary]) -> tuple[str, ...]:
-    """What the intervals are, what failed and why, and what is doubtful."""
-    notes = []
-    spreads = sorted({one.spread for one in summaries if one.spread})
-    if spreads:
-        processes = _from_to([one.processes for one in summaries if one.processes])
-        steps = _from_to([one.steps for one in summaries if one.steps])
-        notes.append(f"median [{' or '.join(spreads)}]; fresh processes a row: {processes}; timed steps: {steps}")
-    said: dict[str, list[str]] = {}
-    for one in summaries:
-        for text in one.warnings if one.status == "ok" else (f"{one.status}: {one.reason}",):
-            said.setdefault(text, []).append(_name(one.cell))
-    notes += [
-        f"{text} ({', '.join(names) if len(names) < len(summaries) else 'all rows'})" for text, names in said.items()
-    ]
-    return tuple(notes)
-
-
-def _from_to(counts: list[int]) -> str:
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-
-
-def _name(cell: Cell) -> str:
-    """A cell among others of its table."""
-    name = cell.pipeline if cell.model == NO_MODEL else cell.model
-    return f"{name} {cell.batch_size}"
-
-
-def machine_line(summary: Summary) -> str:
-    """The machine, the software, the code and the day of a figure, in one line."""
-    one = summary.measurement
-    return place_line(one.machine, one.code, one.started)
+    def table(self, left: Container[str]) -> Table:
+        """The same as a `Table`: the columns named in `left` to the left."""
+        columns = tuple(Column(name, "text" if name in left else "rate") for name in self.columns)
+        return Table(title=self.title, columns=columns, rows=self.rows, notes=self.notes)
 
 
 def place_line(machine: dict, code: dict, started: str) -> str:
-    """The same of what a measurement, a unit or a training keeps of them."""
-    packages = machine.get("packages", {})
-    devices = [device.get("name", "") for device in machine.get("accelerators", [])]
-    parts = [
-        f"{machine.get('cpu', 'unknown CPU')}, {machine.get('usable_cores', '?')} cores",
-        f"{(machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
-        *devices,
-        *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
-        *(f"{name}={value}" for name, value in machine.get("environment", {}).items()),
-        f"commit {code.get('commit', '')[:8]}{' with uncommitted changes' if code.get('dirty') else ''}",
-        started[:10],
-    ]
-    return "; ".join(parts)
+    """Where figures came from: ask a result's `origin` instead."""
+    return Result(machine=machine, code=code, started=started).origin
 
 
 def markdown(view: View) -> str:
@@ -184,7 +297,7 @@ def markdown(view: View) -> str:
     return "\n".join(
         [
             *(f"### {view.title}", ""),
-            *grid(view.columns, view.rows, left=view.columns[:-FIGURES]),
+            *grid(view.columns, view.rows, left=view.columns[:-4]),
             *("", *(f"- {note}" for note in view.notes), ""),
         ]
     )
@@ -199,7 +312,7 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Contain
 
 def show(view: View, console) -> None:
     """Draws a view on a rich console; fits 80 columns."""
-    draw(view.title, view.columns, view.rows, console, left=view.columns[:-FIGURES])
+    draw(view.title, view.columns, view.rows, console, left=view.columns[:-4])
     say(view.notes, console)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from bench.results import format, report, store, summary
+from bench.results import format, store, summary, summary_table
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import sweep, trace_table
@@ -64,7 +64,7 @@ def run(
 
 def _show(measurements: list[Measurement], console) -> None:
     """Draws the tables of a sweep, that of its traces last."""
-    report.draw(summary.by_cell(measurements), console)
+    summary_table.draw(summary.by_cell(measurements), console)
     traces = trace_table.of(measurements)
     if traces:
         trace_table.show(traces, console)

@@ -9,7 +9,7 @@ from bench.input.stall import emulate, tables, three_runs
 from bench.input.stall.emulate import Consumer, Emulated
 from bench.input.stall.tables import Account
 from bench.machine import facts
-from bench.results import report, store, table
+from bench.results import store, summary, table
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import sweep, sweep_progress
@@ -116,7 +116,7 @@ def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tupl
         code = entry.INTERRUPTED
         tell("interrupted: what has ended is kept and shown; `python -m bench stall --show-last` shows it again")
     mark = planned.sweep.id
-    ours = [one for one in store.load(Measurement, results).results if report.is_ours(one)]
+    ours = [one for one in store.load(Measurement, results).results if summary.is_current(one)]
     measured = [one for one in ours if one.sweep == mark]
     emulations = [one for one in store.load(Emulated, results).results if one.campaign == mark]
     consumers = dict.fromkeys(consumer for consumer, _ in planned.emulations)
@@ -160,7 +160,7 @@ def stored(results: Path) -> Account:
     Raises:
         InputError: If that is nothing.
     """
-    measured = [one for one in store.load(Measurement, results).results if report.is_ours(one)]
+    measured = [one for one in store.load(Measurement, results).results if summary.is_current(one)]
     trios, emulations = tables.last(results, measured)
     if not trios:
         raise InputError(

@@ -38,7 +38,7 @@ def test_units_that_died_decide_nothing(paired):
     """A comparison of dead pairs is inconclusive."""
     (one,) = gather.compared([paired(status="error", reason="killed")])
 
-    assert (one.verdict.word, one.verdict.units) == ("inconclusive", 0)
+    assert (one.verdict.word, one.verdict.pairs) == ("inconclusive", 0)
 
 
 def test_an_accelerator_is_judged_by_the_wall_clock(paired):

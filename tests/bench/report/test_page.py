@@ -234,11 +234,6 @@ def test_twenty_thousand_measurements_make_a_page(tmp_path, measured):
     assert "17000 older ones" in text
 
 
-def test_bars_are_logarithmic():
-    """The fastest has the full length, a tenth of it a third less, and what has no figure no bar."""
-    assert page.bars((1000.0, 100.0, None)) == [100, pytest.approx(100 - 100 / 3), None]
-
-
 def test_tables_are_written_beside_the_page(tmp_path, measured):
     """Markdown and CSV of the same figures."""
     store.append(measured(), tmp_path)
@@ -254,7 +249,16 @@ def test_a_pull_request_gets_answers_and_tables(filled):
 
     assert text.startswith("- Parallel TFRecords deliver")
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        *("## Input", "## Loaders", "## Object store", "## Steps", "## Feed", "## Traces", "## Verdicts", "## History"),
+        *(
+            "## Input",
+            "## Loaders",
+            "## Object store",
+            "## Steps",
+            "## Stall",
+            "## Traces",
+            "## Verdicts",
+            "## History",
+        ),
         "## Training",
     ]
     assert "| dense |" in text

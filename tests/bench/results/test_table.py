@@ -1,114 +1,134 @@
-"""Summaries as tables."""
+"""A table: each form of it, and that nothing in it is taken for markup, a formula or a command."""
 
 import csv
 import io
+import json
 
+import pytest
 from rich.console import Console
 
-from bench.results import summary, table
+from bench.results.table import Column, Interval, Table
+
+COLUMNS = (
+    Column("cell", key="cell_id"),
+    Column("time", "time"),
+    Column("images/s", "rate", bars=True),
+    Column("ratio", "ratio"),
+    Column("verdict", "verdict"),
+)
+TABLE = Table(
+    title="Title",
+    columns=COLUMNS,
+    rows=(
+        ("dense", Interval(0.0213, 0.0209, 0.022), 1000.0, Interval(1.05, 1.04, 1.06), "slower"),
+        ("convnet", 0.213, 100.0, 1.0, "same"),
+        ("vgg16", "oom", None, "", ""),
+    ),
+    notes=("A note.",),
+)
+HOSTILE = "<img src=x onerror=alert(1)>|\n[a](http://b) \x1b[31m[bold]"
 
 
-def summaries(*measurements):
-    return summary.by_cell(measurements)
-
-
-def test_what_is_the_same_goes_into_the_title(measured):
-    """A column that would say the same in every row is a word of the title instead."""
-    (view,) = table.views(summaries(measured(), measured(model="convnet")))
-
-    assert "batch 32" in view.title
-    assert view.columns == ("model", "time a step", "images/s", "compile", "MB")
-
-
-def test_what_differs_is_a_column(measured):
-    """Rows that differ in a setting show it."""
-    (view,) = table.views(summaries(measured(), measured(batch_size=8)))
-
-    assert "batch" in view.columns
-    assert [row[1] for row in view.rows] == ["32", "8"]
-
-
-def test_three_kinds_of_cells_are_three_tables(measured):
-    """Pipelines, steps, and both together are not mixed: their figures mean different things."""
-    views = table.views(
-        summaries(
-            measured(model="none", pipeline="records_cached"),
-            measured(),
-            measured(model="dense", pipeline="records_cached"),
-        )
-    )
-
-    assert [view.title.split(" (")[0] for view in views] == [
-        "Input pipelines alone", "Steps on a resident batch", "Steps fed by a pipeline",
-    ]  # fmt: skip
-
-
-def test_a_failure_is_a_row_and_a_note(measured):
-    """A cell without a figure is not hidden."""
-    (view,) = table.views(summaries(measured(), measured(model="convnet", status="n/a", reason="no such thing")))
-
-    assert view.rows[1][1] == "n/a"
-    assert any("no such thing" in note for note in view.notes)
-
-
-def test_the_tidy_table_has_a_row_a_summary_and_plain_columns(measured):
-    """Every fact is a column of its own, in SI units."""
-    frame = table.frame(summaries(measured(seconds=(0.5,) * 3), measured(model="convnet")))
-
-    assert list(frame["model"]) == ["dense", "convnet"]
-    assert frame["images_per_second"][0] == 64
-    assert not {"cell", "measurement"} & set(frame.columns)
-
-
-def test_csv_can_be_read_by_others(measured):
-    """Reasons with commas and quotes do not break a row."""
-    text = table.csv(summaries(measured(status="error", reason='a, "b"\nc')))
-
-    assert [row["reason"] for row in csv.DictReader(io.StringIO(text))] == ['a, "b"\nc']
-
-
-def test_markdown_survives_a_bar():
-    """A bar in a text does not make a column."""
-    view = table.View(
-        title="t", columns=("a", "b", "c", "d", "e"), rows=(("x|y", "", "", "", ""),), rates=(None,), notes=("n",)
-    )
-
-    assert r"| x\|y |" in table.markdown(view)
-
-
-def test_the_terminal_table_fits_80_columns(measured):
-    """The widest names of the matrix fit a terminal of 80 columns without breaking a figure."""
-    some = [
-        measured(model="convnet_unpooled", batch_size=size, image_size=pixels, seconds=(0.1234,) * 3)
-        for size in (8, 128) for pixels in (192, 331)
-    ]  # fmt: skip
-    console = Console(width=80, record=True, file=io.StringIO())
-    for view in table.views(summaries(*some)):
-        table.show(view, console)
-    lines = console.export_text().splitlines()
-
-    assert max(map(len, lines)) <= 80
-    assert any("123 ms [123, 123]" in line for line in lines)
-    assert any("convnet_unpooled" in line for line in lines)
-
-
-def drawn(columns: int) -> list[str]:
-    """Lines of a table of two rows of words and figures, on a terminal of so many columns."""
+def drawn(table: Table, columns: int) -> list[str]:
+    """Lines of a table on a terminal of so many columns."""
     console = Console(width=columns, record=True, file=io.StringIO())
-    table.draw("Title", ("model", "a", "b"), [("one b8", "1.00", "2.00")] * 2, console, left=("model",), whole=("a",))
-    return console.export_text().splitlines()
+    table.draw(console)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_values_become_texts_by_kind():
+    """Figures have units and intervals, a text stays as it is, and what is missing is n/a."""
+    assert TABLE.texts() == [
+        ["dense", "21.3 ms [20.9, 22.0]", "1,000", "1.050 [1.040, 1.060]", "slower"],
+        ["convnet", "213 ms", "100", "1.000", "same"],
+        ["vgg16", "oom", "n/a", "", ""],
+    ]
+    texts = [Column("x", kind).text(value) for kind, value in (("percent", 0.125), ("bytes", 1e9), ("count", 4096))]
+    assert texts == ["12.5%", "1,000", "4,096"]
+
+
+def test_markdown_aligns_figures_and_marks_changes():
+    """Names stand to the left, figures to the right; slower is bold, same is not."""
+    assert TABLE.markdown(level=2) == (
+        "## Title\n\n"
+        "| cell | time | images/s | ratio | verdict |\n"
+        "|---|---:|---:|---:|---|\n"
+        "| dense | 21.3 ms [20.9, 22.0] | 1,000 | 1.050 [1.040, 1.060] | **slower** |\n"
+        "| convnet | 213 ms | 100 | 1.000 | same |\n"
+        "| vgg16 | oom | n/a |  |  |\n"
+        "\n- A note.\n"
+    )
+
+
+def test_html_carries_values_and_bars():
+    """A script sorts by plain values; the fastest has the full bar, a tenth of it a third less, no figure none."""
+    shown = TABLE.html()
+
+    assert '<td class="figure" data-value="0.0213">21.3 ms [20.9, 22.0]</td>' in shown
+    assert '<td data-verdict="slower">slower</td>' in shown
+    assert [width.split("%")[0] for width in shown.split("width:")[1:]] == ["100.0", "66.7"]
+    assert shown.count('<td class="rate">') == 3
+
+
+def test_csv_and_json_hold_plain_values():
+    """An interval is three columns; keys stand for headings where they are given."""
+    (row, *_) = csv.DictReader(io.StringIO(TABLE.csv()))
+
+    assert (row["cell_id"], row["time"], row["time_low"], row["time_high"]) == ("dense", "0.0213", "0.0209", "0.022")
+    assert json.loads(TABLE.json())[2] == {
+        "cell_id": "vgg16", "time": "oom", "time_low": None, "time_high": None, "images/s": None,
+        "ratio": "", "ratio_low": None, "ratio_high": None, "verdict": "",
+    }  # fmt: skip
+
+
+def test_markdown_is_not_fooled():
+    """A bar makes no column, a line feed no row, an element and a link show as text."""
+    table = Table(columns=(Column("a"),), rows=((HOSTILE,),), notes=(HOSTILE,))
+
+    assert table.markdown().splitlines() == [
+        "| a |", "|---|",
+        "| &lt;img src=x onerror=alert(1)>\\| [a]\\(http://b) \ufffd[31m[bold] |", "",
+        "- &lt;img src=x onerror=alert(1)>\\| [a]\\(http://b) \ufffd[31m[bold]",
+    ]  # fmt: skip
+
+
+def test_html_is_not_fooled():
+    """Headings, texts and verdicts are escaped."""
+    table = Table(columns=(Column(HOSTILE), Column("verdict", "verdict")), rows=((HOSTILE, '"><script>'),))
+
+    assert "<img" not in table.html()
+    assert "<script" not in table.html()
+
+
+def test_terminal_is_not_fooled():
+    """Neither rich's markup nor an escape sequence is obeyed, in title, cell or note."""
+    text = "[bold]x[/bold] \x1b[31m"
+    shown = drawn(Table(title=text, columns=(Column("a"),), rows=((text,),), notes=(text,)), 80)
+
+    assert sum("[bold]x[/bold] \ufffd[31m" in line for line in shown) == 3
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_spreadsheet_is_not_fooled(text):
+    """A text that a spreadsheet would run is quoted; a negative number stays a number."""
+    table = Table(columns=(Column("a"), Column("b", "ratio")), rows=((text, -1.5),))
+
+    assert list(csv.reader(io.StringIO(table.csv())))[1] == [f"'{text}", "-1.5"]
 
 
 def test_margins_go_before_a_text_is_broken():
     """A table that is too wide with its margins, and not without them, is whole."""
-    assert any(" one b8  1.00  2.00" in line for line in drawn(80))
-    assert "one b8 1.00 2.00" in [line.rstrip() for line in drawn(17)]
+    columns = (Column("model"), Column("a", "rate", whole=True), Column("b", "rate"))
+    table = Table(title="Title", columns=columns, rows=(("one b8", "1.00", "2.00"),) * 2)
+
+    assert any(" one b8  1.00  2.00" in line for line in drawn(table, 80))
+    assert "one b8 1.00 2.00" in drawn(table, 17)
 
 
-def test_the_machine_is_named_in_one_line(measured):
-    """CPU, cores, memory, versions, commit and day stand beside the figures."""
-    (one,) = summaries(measured())
+def test_column_below_another_saves_width():
+    """A terminal shows it under the other's text; Markdown shows both side by side."""
+    columns = (Column("cell"), Column("step", below="cell"), Column("ratio", "ratio"))
+    table = Table(columns=columns, rows=(("a", "b", 1.0),))
 
-    assert table.machine_line(one) == (
-        "Test CPU, 2 cores; 8 GiB; tensorflow 2.21.0; keras 3.15.1; commit c0ffee00; 2026-11-23"
-    )
+    assert [line.split() for line in drawn(table, 80) if line.strip()][-2:] == [["a", "1.000"], ["b"]]
+    assert "| cell | step | ratio |" in table.markdown()

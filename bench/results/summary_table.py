@@ -1,0 +1,203 @@
+"""Summaries as tables: pipelines alone, steps alone and steps fed by a pipeline; and every fact of each, tidy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bench.results import store, summary
+from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.measurement import Measurement
+from bench.results.summary import Summary
+from bench.results.table import Column, Interval, Table, Value
+from flowers_core.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
+APART = ("mode", "device", "precision", "backend", "xla")  # fields that make tables of their own
+
+# What a cell measures, and the title of its tables.
+KINDS: Mapping[str, str] = MappingProxyType(
+    {"input": "Input pipelines alone", "steps": "Steps on a resident batch", "fed": "Steps fed by a pipeline"}
+)
+
+
+def kind(cell: Cell) -> str:
+    """What a cell measures, one of `KINDS`."""
+    if cell.model == NO_MODEL:
+        return "input"
+    return "steps" if cell.pipeline == RESIDENT else "fed"
+
+
+def tables(summaries: Iterable[Summary]) -> list[Table]:
+    """The tables that a person wants to see.
+
+    Kinds, modes, devices, precisions, backends and photos are tables of their own; model, size and batch are rows.
+    """
+    groups: dict[tuple, list[Summary]] = {}
+    for entry in summaries:
+        key = (kind(entry.cell), *(getattr(entry.cell, field) for field in APART), _data(entry))
+        groups.setdefault(key, []).append(entry)
+    return [_table(group) for group in groups.values()]
+
+
+def _data(entry: Summary) -> tuple:
+    return tuple(entry.measurement.data.get(name) for name in ("photos", "images", "classes"))
+
+
+def _table(summaries: list[Summary]) -> Table:
+    """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
+    cell = summaries[0].cell
+    varied = {
+        field for field in ("model", "pipeline", *SIZES) if len({getattr(entry.cell, field) for entry in summaries}) > 1
+    }
+    names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
+    titled = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: part of the title
+    fields = [*(field for field in names if field not in titled), *(field for field in SIZES if field in varied)]
+    data = summaries[0].measurement.data
+    same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
+    same += [f"{data['classes']} classes"] if "classes" in data and "images" not in data else []
+    same += [getattr(cell, field) for field in titled]
+    same += [] if "image_size" in varied else [f"{cell.image_size} px"]
+    same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
+    same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
+    same += ["XLA"] * cell.xla_chosen
+    time, first = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
+    return Table(
+        title=f"{KINDS[kind(cell)]} ({', '.join(same)})",
+        columns=(
+            *(Column(SIZES[field], "count") if field in SIZES else Column(field) for field in fields),
+            Column(time, "time"),
+            Column("images/s", "rate", bars=True),
+            Column(first, "time"),
+            Column("MB", "bytes"),
+        ),
+        rows=tuple((*(getattr(entry.cell, field) for field in fields), *_figures(entry)) for entry in summaries),
+        notes=_notes(summaries),
+    )
+
+
+def _figures(entry: Summary) -> tuple[Value, ...]:
+    """The four figures of a row."""
+    if entry.status != "ok":
+        return entry.status, "", "", ""
+    images = entry.cell.batch_size if entry.cell.model == NO_MODEL else 1
+    time = Interval(entry.batch_seconds / images, entry.low / images, entry.high / images)
+    return time, entry.images_per_second, entry.first_step_seconds, entry.peak_bytes
+
+
+def _notes(summaries: list[Summary]) -> tuple[str, ...]:
+    """What the intervals are, what failed and why, and what is doubtful."""
+    notes = []
+    spreads = sorted({entry.spread for entry in summaries if entry.spread})
+    if spreads:
+        processes = _from_to([entry.processes for entry in summaries if entry.processes])
+        steps = _from_to([entry.steps for entry in summaries if entry.steps])
+        notes.append(f"median [{' or '.join(spreads)}]; fresh processes a row: {processes}; timed steps: {steps}")
+    doubts: dict[str, list[str]] = {}
+    for entry in summaries:
+        for text in entry.warnings if entry.status == "ok" else (f"{entry.status}: {entry.reason}",):
+            doubts.setdefault(text, []).append(_name(entry.cell))
+    notes += [
+        f"{text} ({', '.join(names) if len(names) < len(summaries) else 'all rows'})" for text, names in doubts.items()
+    ]
+    return tuple(notes)
+
+
+def _from_to(counts: list[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def _name(cell: Cell) -> str:
+    """A cell among others of its table."""
+    name = cell.pipeline if cell.model == NO_MODEL else cell.model
+    return f"{name} {cell.batch_size}"
+
+
+def facts(summaries: Iterable[Summary]) -> Table:
+    """The tidy table: a row for each summary, a column for each fact; seconds, bytes and images a second."""
+    rows = [_facts(entry) for entry in summaries]
+    columns = tuple(map(Column, rows[0])) if rows else ()
+    return Table(columns=columns, rows=tuple(tuple(row.values()) for row in rows))
+
+
+def _facts(entry: Summary) -> dict[str, Value]:
+    """All that a summary says, flat."""
+    last = entry.measurement
+    figures = {name: value for name, value in vars(entry).items() if name not in ("cell", "measurement", "warnings")}
+    return {
+        "cell_id": entry.cell.id,
+        **asdict(entry.cell),
+        **figures,
+        "warnings": "; ".join(entry.warnings),
+        "machine_id": last.machine.get("id"),
+        "host": last.machine.get("host"),
+        "cpu": last.machine.get("cpu"),
+        "usable_cores": last.machine.get("usable_cores"),
+        "commit": last.code.get("commit"),
+        "dirty": last.code.get("dirty"),
+        "photos": last.data.get("photos"),
+        "ruler": last.ruler,
+        "started": last.started,
+        "command": entry.cell.command,
+    }
+
+
+def by_origin(summaries: Iterable[Summary]) -> dict[str, list[Summary]]:
+    """Summaries by machine, code and day, as `Result.origin` words them; the latest first."""
+    origins: dict[str, list[Summary]] = {}
+    for entry in sorted(summaries, key=lambda entry: entry.measurement.started[:10], reverse=True):
+        origins.setdefault(entry.measurement.origin, []).append(entry)
+    return origins
+
+
+def draw(summaries: Sequence[Summary], console: "Console") -> None:
+    """Draws tables on a rich console, each machine's name below its own."""
+    for origin, group in by_origin(summaries).items():
+        for table in tables(group):
+            table.draw(console)
+        console.print(origin, style="dim", highlight=False, markup=False)
+
+
+def markdown(summaries: Sequence[Summary]) -> str:
+    """Tables for a pull request or a README, under a line that names the machine."""
+    parts = []
+    for origin, group in by_origin(summaries).items():
+        parts += [f"{origin}\n", *(table.markdown() for table in tables(group))]
+    return "\n".join(parts)
+
+
+def text(results: Path, *, everything: bool = False, shape: str = "terminal") -> str:
+    """The measurements of a store as a text.
+
+    Args:
+        results: The store.
+        everything: Of all machines and all code, not only of this machine and the code as it is now.
+        shape: `terminal`, `markdown`, `csv` or `json`.
+
+    Raises:
+        InputError: If there is nothing to show.
+    """
+    measurements = store.load(Measurement, results).results
+    chosen = [measurement for measurement in measurements if everything or summary.is_current(measurement)]
+    if not chosen:
+        hint = "; `--all` shows other machines and code" if measurements else ""
+        raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")
+    summaries = summary.by_cell(chosen)
+    if shape == "terminal":
+        return _terminal(summaries)
+    shapes = {"markdown": lambda: markdown(summaries), "csv": facts(summaries).csv, "json": facts(summaries).json}
+    return shapes[shape]()
+
+
+def _terminal(summaries: Sequence[Summary]) -> str:
+    """Tables for a terminal, as wide as it is."""
+    from rich.console import Console
+
+    console = Console()
+    with console.capture() as captured:
+        draw(summaries, console)
+    return captured.get()
