@@ -4,13 +4,8 @@ What disturbs the machine for seconds disturbs both; what differs from process t
 threads fall) is drawn anew with each pair. So units are independent, which steps of one process never are.
 """
 
-import json
-import os
 import random
-import select
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,58 +23,33 @@ LONG_TURNS = 3  # the untimed first turn, so many times as long
 ANSWER_SECONDS = 300.0
 
 
-class Died(RuntimeError):
-    """A process of the pair ended, or did not answer; the message says how."""
-
-
 class Worker:
     """The parent's end of one process of a pair."""
 
     def __init__(self, side: Variant, *, planted: bool, folder: Path):
-        self.side = side
-        self._words = folder / "stderr"
         env = {**process.environment(side.cell, path=side.path), **side.environment}
         command = [side.python, "-P", "-m", "bench.compare.pair_worker"]
-        self.process, self._answers = process.begin(command, folder, self._words, env=env)
+        self.process = process.ChildProcess(command, folder, name=side.name, env=env)
         job = {"cell": side.cell.to_json(), "source": asdict(side.source), "classes": side.classes}
-        self._tell({**job, "planted": planted, "parent": os.getpid()})
-
-    def _tell(self, order: dict) -> None:
-        with suppress(BrokenPipeError):  # it has died, which the answer will say
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
-            self.process.stdin.flush()
+        self.process.tell({**job, "planted": planted})
 
     def answer(self) -> dict:
-        """Its next answer.
+        """Its next answer; it is held still then.
 
         Raises:
             Died: If it ends, says that it cannot, or is silent for too long.
         """
-        ready, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
-        if not ready:
-            raise Died(f"{self.side.name}: no answer within {ANSWER_SECONDS:.0f} s")
-        line = self._answers.readline()
-        if not line:
-            _, reason = process.how_it_died(self.process.wait(), 0, 1, self._words)
-            raise Died(f"{self.side.name}: {reason}")
-        answer = json.loads(line)
+        answer = self.process.answer(timeout=ANSWER_SECONDS)
         if "error" in answer:
-            raise Died(f"{self.side.name}: {answer['error']}")
+            raise process.Died(self.process.name, "error", answer["error"])
+        self.process.hold()
         return answer
 
     def do(self, order: str, **details) -> dict:
         """Lets it go on, gives an order, and holds it still when it has answered."""
-        process.release(self.process)
-        self._tell({"do": order, **details})
-        answer = self.answer()
-        process.hold(self.process)
-        return answer
-
-    def end(self) -> None:
-        """Ends the process and whatever it started."""
-        process.end(self.process)
-        self.process.stdin.close()
-        self._answers.close()
+        self.process.release()
+        self.process.tell({"do": order, **details})
+        return self.answer()
 
 
 def record(
@@ -116,12 +86,11 @@ def record(
         "load": load,
         "machine": facts.fingerprint(),
     }
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        workers = _start(base, candidate, planted=bool(injections), folder=Path(folder), draw=draw)
+    with process.scratch() as folder:
+        workers = _start(base, candidate, planted=bool(injections), folder=folder, draw=draw)
         try:
             for worker in workers:
                 worker.answer()
-                process.hold(worker.process)
             steps = [_steps(worker) for worker in workers]
             units = []
             for planted in draw.sample(injections, len(injections)) or [inject.NONE]:
@@ -132,13 +101,13 @@ def record(
                 seconds = perf_counter() - (begun_unit if units else start)
                 units.append(PairResult(**common, **taken, injection=vars(planted), started=begun, seconds=seconds))
             return units
-        except Died as died:
+        except process.Died as died:
             return [
                 PairResult(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)
             ]
         finally:
             for worker in workers:
-                worker.end()
+                worker.process.end()
 
 
 def _start(base: Variant, candidate: Variant, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:

@@ -1,16 +1,14 @@
 """One process of a pair: prepares a cell, then takes a turn each time it is told to.
 
-`python -m bench.compare.pair_worker` reads JSON lines from standard input, a job and then orders, and answers each
-with a line on the descriptor that the job names: nothing that a framework prints can get into it.
+`python -m bench.compare.pair_worker` follows a job and then orders, see `bench.run.child`.
 """
 
-import json
 from pathlib import Path
 from time import perf_counter
 
 from bench.compare import block, inject
 from bench.results.cell import NO_MODEL, Cell
-from bench.run import measure, step_under_test
+from bench.run import child, step_under_test
 from bench.run.data_source import CLASSES, Source
 
 CALIBRATION_SECONDS = 0.5
@@ -84,8 +82,7 @@ def step_seconds(step) -> float:
 
 def serve(orders, answer) -> None:
     """Follows orders until there are no more."""
-    job = json.loads(next(orders))
-    measure.die_with_parent(job["parent"])
+    job = next(orders)
     try:
         cell = Cell(**job["cell"])
         step = prepare(cell, Source(**job["source"]), planted=job["planted"], classes=job["classes"])
@@ -93,8 +90,7 @@ def serve(orders, answer) -> None:
         answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
         return
     answer({"ready": True})
-    for line in orders:
-        order = json.loads(line)
+    for order in orders:
         if order["do"] == "inject":
             step.inject(inject.Injection(**order["injection"]))
             block.take(step, 1)
@@ -112,8 +108,8 @@ def serve(orders, answer) -> None:
 
 
 def main() -> None:
-    """Serves standard input."""
-    measure.follow(serve)
+    """Serves the parent."""
+    serve(*child.connect())
 
 
 if __name__ == "__main__":

@@ -1,78 +1,42 @@
-"""A fresh process that answers in JSON lines, one for each thing that it has done: what has ended is never lost."""
+"""The child's end of `bench.run.process.ChildProcess`: orders come on standard input, answers go to a descriptor.
 
+Nothing that a framework prints can get between the answers. Run as a program, it ends the command that follows its
+arguments together with the parent. Only the standard library is imported: the interpreter may have nothing else.
+"""
+
+import ctypes
 import json
 import os
-import subprocess
+import signal
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
-from threading import Timer
-
-from bench.results.cell import Cell
-from bench.run import measure, process
-from bench.run.failures import RunFailed
 
 
-def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
-    """Runs a module of the house in a fresh process that sees no accelerator; gives each answer as it comes.
+def connect() -> tuple[Iterator[dict], Callable[[dict], None]]:
+    """Gives the orders of the parent, the job first, and a function that answers at once with one JSON line."""
+    answers = open(int(sys.argv[1]), "w", closefd=False)  # noqa: SIM115 - for as long as this process lives
 
-    Args:
-        module: With a `__main__` part that calls `work`.
-        job: Plain values.
-        timeout: Seconds after which it is ended.
+    def answer(values: dict) -> None:
+        answers.write(json.dumps(values, allow_nan=False) + "\n")
+        answers.flush()
 
-    Raises:
-        RunFailed: If it dies or takes too long; the message says how.
+    return map(json.loads, iter(sys.stdin.readline, "")), answer
+
+
+def die_with_parent(parent: int) -> None:
+    """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next.
+
+    Why not a thread that watches the parent, or a pipe that closes with it: a process that is held still, or that
+    waits inside a framework, runs neither. The kernel's signal survives `exec` and needs nobody's help.
     """
-    receive, send = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        words = Path(folder) / "stderr"
-        with words.open("wb") as stderr:
-            child = subprocess.Popen(
-                [sys.executable, "-m", module],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                pass_fds=(send,),
-                env=process.environment(Cell(model="dense")),
-                cwd=folder,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
-            )
-        os.close(send)
-        limit = Timer(timeout, child.kill)
-        limit.start()
-        try:
-            with os.fdopen(receive, "rb") as lines:
-                with suppress(BrokenPipeError):  # it has died already, and will be told how
-                    child.stdin.write(json.dumps({**job, "answers": send, "parent": os.getpid()}).encode())
-                    child.stdin.close()
-                for line in lines:
-                    yield json.loads(line)
-            if child.wait():
-                late = not limit.is_alive()
-                how = f"ended after {timeout:.0f} s" if late else process.how_it_died(child.returncode, 0, 1, words)[1]
-                raise RunFailed(f"The process that was to measure ({module}) gave no more answers: {how}")
-        finally:
-            limit.cancel()
-            process.end(child)
+    with suppress(OSError, AttributeError):
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before the kernel was asked
+        sys.exit(1)
 
 
-def work() -> tuple[dict, "Answering"]:
-    """In the child: the job, and what answers."""
-    job = json.load(sys.stdin)
-    measure.die_with_parent(job["parent"])
-    return job, Answering(job["answers"])
-
-
-class Answering:
-    """Writes answers to the parent, a line each; nothing that a framework prints gets in between."""
-
-    def __init__(self, descriptor: int):
-        self._file = os.fdopen(descriptor, "w")
-
-    def __call__(self, answer: dict) -> None:
-        """Sends one answer at once."""
-        self._file.write(json.dumps(answer, allow_nan=False) + "\n")
-        self._file.flush()
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])

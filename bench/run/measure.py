@@ -1,16 +1,11 @@
-"""Cell -> Measurement, in this process, which should be fresh; run as a program it is the child of `spawn`.
+"""Cell -> Measurement, in this process, which should be fresh.
 
-`python -m bench.run.measure` reads a job as one JSON object from standard input and writes the measurement to the
-file that the job names: nothing that a framework prints can get into it.
+`python -m bench.run.measure` is a child of `process.spawn`, see `bench.run.child`.
 """
 
-import ctypes
-import json
 import math
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +17,7 @@ from time import perf_counter, time
 from bench.machine import cpu_time, facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
-from bench.run import corrupt_input, input_wait, profiler_trace, step_under_test
+from bench.run import child, corrupt_input, input_wait, profiler_trace, step_under_test
 from bench.run import timing as clock
 from bench.run.data_source import CLASSES, Source
 from bench.run.failures import ReportedError
@@ -214,32 +209,10 @@ def _loss(logs: dict) -> dict:
     return {"loss": loss if finite else None, "loss_finite": finite}
 
 
-def die_with_parent(parent: int) -> None:
-    """Lets the kernel end this process when its parent is killed: an orphan would disturb what is measured next."""
-    with suppress(OSError, AttributeError):
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() != parent:  # it was killed before the kernel was asked
-        sys.exit(1)
-
-
-def follow(serve: Callable[[Iterator[str], Callable[[dict], None]], None]) -> None:
-    """Lets `serve` follow the orders of the parent: lines of standard input, answered on the descriptor it named."""
-    with os.fdopen(int(sys.argv[1]), "w") as answers:
-
-        def answer(values: dict) -> None:
-            answers.write(json.dumps(values) + "\n")
-            answers.flush()
-
-        serve(iter(sys.stdin.readline, ""), answer)
-
-
 def main() -> None:
-    """Measures the job on standard input."""
-    job = json.load(sys.stdin)
-    die_with_parent(job["parent"])
-    done = measure(job_from_json(job))
-    Path(job["answer"]).write_text(json.dumps(done.to_json(), allow_nan=False))
+    """Measures the job that the parent gives."""
+    orders, answer = child.connect()
+    answer(measure(job_from_json(next(orders))).to_json())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """What this machine could do at most, measured: matrix products in each precision, and copies of memory.
 
-`python -m bench.run.peak` measures in its own, fresh process and prints one JSON object. A model's arithmetic is held
-against the product of large square matrices, the fastest arithmetic that a framework has.
+`python -m bench.run.peak` measures in its own, fresh process and answers with one JSON object. A model's arithmetic is
+held against the product of large square matrices, the fastest arithmetic that a framework has.
 """
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,10 +11,8 @@ from statistics import median
 from time import perf_counter
 
 from bench.machine import facts
-from bench.results.cell import Cell
 from bench.results.result import Result
-from bench.run import process
-from bench.run.failures import RunFailed
+from bench.run import child, process
 
 SIZE = 4096  # of the matrices: 64 MB each in float32, larger than caches
 COPIED_BYTES = 512 * 2**20
@@ -59,12 +55,7 @@ def measure(*, timeout: float = 300.0) -> Peak:
         RunFailed: If the process dies or takes too long; the message says how.
     """
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), facts.ForeignLoad()
-    with process.room() as folder:
-        command, env = [sys.executable, "-m", "bench.run.peak"], process.environment(Cell(model="dense"))
-        done = process.run(command, folder, env=env, timeout=timeout, what="all of them: is the machine busy?")
-    if done.status != "ok":
-        raise RunFailed(f"The limits were not measured: {done.reason}")
-    found = json.loads(done.printed)
+    found = process.ask("bench.run.peak", {}, timeout=timeout)
     return Peak(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
 
 
@@ -106,4 +97,4 @@ def _limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: asdict(limit) for name, limit in here().items()}))  # noqa: T201 - what the parent reads
+    child.connect()[1]({name: asdict(limit) for name, limit in here().items()})

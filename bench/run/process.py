@@ -1,139 +1,268 @@
-"""Fresh processes with limits on time and memory, one for a cell; the only place that makes measuring processes.
+"""Fresh processes with limits on time and memory; the only place that makes measuring processes.
 
 It also chooses their environment: backend, visible devices, what the frameworks print.
 """
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 from types import MappingProxyType
-from typing import TextIO
 
 from bench.machine import facts
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.run import child
 from bench.run.measure import Job
 from flowers_core.data import storage
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
-COMMAND = (sys.executable, "-m", "bench.run.measure")
+MEASURE = (sys.executable, "-m", "bench.run.measure")
 
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
-MEMORY_SHARE = 0.9  # of what the machine has free when the cell starts
+MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 
 # The kernel's out-of-memory killer sends SIGKILL. TensorFlow dies by SIGSEGV or SIGABRT when an allocation fails,
 # without a word; near the limit that is what it was.
 NEAR_LIMIT = 0.7
 
 
-def environment(cell: Cell, *, path: str = str(facts.PROJECT_ROOT)) -> dict[str, str]:
-    """Variables for a process that measures a cell, with the ruler from `path`."""
-    chosen = {**os.environ, "KERAS_BACKEND": cell.backend, "PYTHONPATH": path}
+def environment(cell: Cell | None = None, *, path: str = str(facts.PROJECT_ROOT)) -> dict[str, str]:
+    """Variables for a process that measures a cell, or runs TensorFlow on the CPU, with the harness from `path`."""
+    chosen = {**os.environ, "KERAS_BACKEND": cell.backend if cell else "tensorflow", "PYTHONPATH": path}
     storage.configure_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
-    if cell.device == "cpu":
+    if cell is None or cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"
         chosen["CUDA_VISIBLE_DEVICES"] = "-1"
     return chosen
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a process ended.
+class Died(RunFailed):
+    """A process ended without what was asked of it, or was ended at a limit.
 
     Attributes:
-        status: `ok` for exit code 0, else one of `measurement.STATUSES`.
-        reason: Why, where the status is not `ok`.
-        printed: What it wrote to standard output.
-        peak_bytes: The largest resident set that was seen.
+        status: One of `measurement.STATUSES`: `timeout`, `oom` or `crash`.
+        reason: Why; the error's message begins with the name of the process.
     """
 
-    status: str
-    reason: str
-    printed: bytes
-    peak_bytes: int
+    def __init__(self, name: str, status: str, reason: str):
+        super().__init__(f"{name}: {reason}")
+        self.status, self.reason = status, reason
 
 
-def run(command: Sequence[str], folder: Path, *, env: dict[str, str], given: bytes = b"", **limits) -> Ended:
-    """Runs a process in a folder until it ends or reaches a limit; nothing of it is left then, even after Ctrl-C.
+class ChildProcess:
+    """A process that answers in JSON lines, with all that it starts; it ends with this process, however that ends.
+
+    Ctrl-C reaches the parent alone, which then ends the child. The kernel ends the child with the *thread* that started
+    it: start it in one that lives as long.
+
+    Attributes:
+        name: What it is, for messages.
+        pid: Its process id, that of its process group as well.
+        peak_bytes: The largest resident set that was seen while its memory was limited.
+    """
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, *, name: str, env: Mapping[str, str], answers: bool = True
+    ):
+        """Starts it.
+
+        Args:
+            command: What to run; the descriptor on which it answers is added as the last argument, see `child.connect`.
+            folder: Where it runs, and where `stderr` is kept, and `stdout` if it gives no answers.
+            name: What it is, for messages.
+            env: Its variables.
+            answers: Whether it answers at all.
+        """
+        self.name, self.peak_bytes = name, 0
+        self._words, self._unread, self._limit = folder / "stderr", b"", 1
+        self._answers, write = os.pipe()
+        with self._words.open("wb") as stderr, (Path(os.devnull) if answers else folder / "stdout").open("wb") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-IS", child.__file__, str(os.getpid()), *command, *([str(write)] if answers else [])],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=stderr,
+                env=env,
+                cwd=folder,
+                pass_fds=(write,),
+                start_new_session=True,
+            )
+        os.close(write)
+        self.pid = self._process.pid
+
+    def __enter__(self) -> "ChildProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def tell(self, order: dict) -> None:
+        """Gives an order and does not wait for the answer."""
+        with suppress(BrokenPipeError):  # it has died, which `answer` will say
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def answer(self, *, timeout: float, memory_bytes: int | None = None) -> dict:
+        """Waits for its next answer.
+
+        Args:
+            timeout: Seconds to wait.
+            memory_bytes: Resident set at which it is ended; None watches nothing, lest looking disturb what it does.
+
+        Raises:
+            Died: If it ended without one, or reached a limit.
+        """
+        answer = self.answer_or_end(timeout=timeout, memory_bytes=memory_bytes)
+        if answer is None:
+            raise Died(self.name, "crash", f"the process ended without an answer{self._last_words()}")
+        return answer
+
+    def answer_or_end(self, *, timeout: float, memory_bytes: int | None = None) -> dict | None:
+        """The same of a process that may be done: None if it ended well."""
+        deadline = perf_counter() + timeout
+        while b"\n" not in self._unread:
+            left = max(0.0, deadline - perf_counter())
+            ready, _, _ = select.select([self._answers], [], [], min(left, LOOK_SECONDS) if memory_bytes else left)
+            received = os.read(self._answers, 2**16) if ready else b""
+            self._unread += received
+            if not received and (ready or not self.is_alive):
+                self.wait(timeout=left, memory_bytes=memory_bytes)
+                return None
+            if not ready:
+                self._check(deadline, f"no answer within {timeout:.0f} s", memory_bytes)
+        line, self._unread = self._unread.split(b"\n", 1)
+        return json.loads(line)
+
+    def ask(self, order: dict, *, timeout: float, memory_bytes: int | None = None) -> dict:
+        """Gives an order and waits for the answer.
+
+        Raises:
+            Died: If it ended without one, or reached a limit.
+        """
+        self.tell(order)
+        return self.answer(timeout=timeout, memory_bytes=memory_bytes)
+
+    def wait(self, *, timeout: float, memory_bytes: int | None = None) -> None:
+        """Waits until it has ended.
+
+        Raises:
+            Died: If it did not end with exit code 0, or reached a limit.
+        """
+        deadline = perf_counter() + timeout
+        while self.is_alive:
+            self._check(deadline, f"it did not end within {timeout:.0f} s", memory_bytes)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LOOK_SECONDS)
+        if self._process.returncode:
+            raise Died(self.name, *self._how_it_died(self._process.returncode))
+
+    def hold(self) -> None:
+        """Holds it and all that it started still, until `release`.
+
+        Waiting for an order is not enough: pipelines would go on filling their buffers beside whoever is measured.
+        """
+        os.killpg(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def release(self) -> None:
+        """Lets them go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """Ends it and whatever it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._answers is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+            os.close(self._answers)
+            self._answers = None
+
+    def _check(self, deadline: float, late: str, memory_bytes: int | None) -> None:
+        """Looks at the limits."""
+        if perf_counter() > deadline:
+            raise Died(self.name, "timeout", late)
+        if memory_bytes is None:
+            return
+        import psutil
+
+        self._limit = memory_bytes
+        with suppress(psutil.Error):  # it has just ended
+            self.peak_bytes = max(self.peak_bytes, psutil.Process(self.pid).memory_info().rss)
+        if self.peak_bytes > memory_bytes:
+            raise Died(self.name, "oom", f"ended at its memory limit of {memory_bytes:,} bytes (`--memory`)")
+
+    def _how_it_died(self, code: int) -> tuple[str, str]:
+        """Status and reason of a process that ended with an exit code other than 0."""
+        number = -code if code < 0 else code - 128 if code > 128 else 0  # beyond 128: as a shell reports signals
+        if not number:
+            return "crash", f"exit code {code}{self._last_words()}"
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if number == signal.SIGKILL or self.peak_bytes > NEAR_LIMIT * self._limit:
+            held = f" holding {self.peak_bytes:,} bytes" if self.peak_bytes else ""
+            return "oom", f"killed by {name}{held}, most likely for want of memory{self._last_words()}"
+        return "crash", f"memory or crash: ended by {name}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        said = [line for line in self._words.read_text(errors="replace").splitlines() if line.strip()]
+        return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
+
+
+def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
+    """Runs a module of the harness in a fresh process that sees no accelerator; gives each answer as it comes.
 
     Args:
-        command: What to run.
-        folder: Where it runs, and where what it prints is kept.
-        env: Its variables.
-        given: What it reads from standard input.
-        limits: `timeout` in seconds, `memory_bytes` of its resident set, and `what` is limited, for the reason.
+        module: Its `__main__` part calls `child.connect`.
+        job: Plain values.
+        timeout: Seconds for all answers, after which it is ended.
+
+    Raises:
+        Died: If it dies, takes too long or takes nearly all memory.
     """
-    printed, words = folder / "stdout", folder / "stderr"
-    with printed.open("wb") as stdout, words.open("wb") as stderr:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            stderr=stderr,
-            env=env,
-            cwd=folder,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
-        )
-    try:
-        with suppress(BrokenPipeError):  # it has died already, and will be told how
-            child.stdin.write(given)
-            child.stdin.close()
-        status, reason, peak = _watch(child, words, **limits)
-    finally:
-        end(child)
-    return Ended(status=status, reason=reason, printed=printed.read_bytes(), peak_bytes=peak)
+    limits = _Limits(timeout)
+    command, name = [sys.executable, "-m", module], f"The process that measures ({module})"
+    with scratch() as folder, ChildProcess(command, folder, name=name, env=environment()) as process:
+        process.tell(job)
+        while (answer := process.answer_or_end(**limits.left())) is not None:
+            yield answer
 
 
-def begin(command: Sequence[str], folder: Path, words: Path, *, env: dict[str, str]) -> tuple[subprocess.Popen, TextIO]:
-    """Starts a process that takes orders on its standard input and goes on until it is ended.
+def ask(module: str, job: dict, *, timeout: float) -> dict:
+    """The first answer of `answers`; whatever the process does then is ended.
 
-    Args:
-        command: What to run; the descriptor on which it has to answer is added as the last argument.
-        folder: Where it runs.
-        words: What it says on standard error.
-        env: Its variables.
-
-    Returns:
-        The process and its answers.
+    Raises:
+        Died: If it gives none.
     """
-    read, write = os.pipe()
-    with words.open("wb") as stderr:
-        child = subprocess.Popen(
-            [*command, str(write)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            env=env,
-            cwd=folder,
-            pass_fds=(write,),
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
-        )
-    os.close(write)
-    return child, os.fdopen(read, "r")
+    command, name = [sys.executable, "-m", module], f"The process that measures ({module})"
+    with scratch() as folder, ChildProcess(command, folder, name=name, env=environment()) as process:
+        return process.ask(job, **_Limits(timeout).left())
 
 
-def hold(child: subprocess.Popen) -> None:
-    """Holds a process and all that it started still, until `release`.
+def printed_by(command: Sequence[str], folder: Path, *, name: str, timeout: float) -> bytes:
+    """Runs a command that is not of the harness in a folder, until it has ended well; gives what it printed.
 
-    Waiting for an order is not enough: pipelines would go on filling their buffers beside whoever is measured.
+    Raises:
+        Died: If it dies, takes too long or takes nearly all memory.
     """
-    os.killpg(child.pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-
-
-def release(child: subprocess.Popen) -> None:
-    """Lets them go on."""
-    os.killpg(child.pid, signal.SIGCONT)
+    with ChildProcess(command, folder, name=name, env=environment(), answers=False) as process:
+        process.wait(**_Limits(timeout).left())
+    return (folder / "stdout").read_bytes()
 
 
 def spawn(
@@ -141,7 +270,7 @@ def spawn(
     *,
     timeout: float = 600.0,
     memory_bytes: int | None = None,
-    command: Sequence[str] = COMMAND,
+    command: Sequence[str] = MEASURE,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurement:
     """Measures a job in a fresh process.
@@ -152,28 +281,21 @@ def spawn(
         memory_bytes: Resident set at which it is ended: status `oom`. 90 % of what is free, unless given.
         command: What to run; it reads the job from standard input.
         variables: Of its environment, beside those of `environment`.
-
-    Returns:
-        The process's own measurement, or, if it gave none, one that says how it died.
     """
     started, start = datetime.now(UTC), perf_counter()
-    with room() as folder:
-        answer = folder / "measurement.json"
-        given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
-        limits = {"timeout": timeout, "memory_bytes": memory_bytes, "what": "one cell (`--timeout`)"}
-        ended = run(command, folder, env={**environment(job.cell), **variables}, given=given, **limits)
-        if ended.status == "ok" and answer.exists():
-            return Measurement.from_json(json.loads(answer.read_text()))
-        status, reason = ended.status, ended.reason
-        if status == "ok":
-            status, reason = how_it_died(0, 0, 1, folder / "stderr")
+    env, limits = {**environment(job.cell), **variables}, _Limits(timeout, memory_bytes)
+    with scratch() as folder, ChildProcess(command, folder, name=job.cell.id, env=env) as process:
+        try:
+            return Measurement.from_json(process.ask(job.to_json(), **limits.left()))
+        except Died as error:
+            died = error
     return Measurement(
         cell=job.cell,
-        status=status,
-        reason=reason,
+        status=died.status,
+        reason=f"{died.reason} (`--timeout`)" if died.status == "timeout" else died.reason,
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
-        peak_bytes=ended.peak_bytes or None,
+        peak_bytes=process.peak_bytes or None,
         data=_described(job),
         machine=facts.fingerprint(),
         code=facts.code(),
@@ -181,10 +303,24 @@ def spawn(
 
 
 @contextmanager
-def room() -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
     """An empty folder for a process, while the block runs."""
     with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
         yield Path(folder)
+
+
+class _Limits:
+    """What a whole process may take: seconds from now on, and 90 % of the free memory unless another limit is given."""
+
+    def __init__(self, timeout: float, memory_bytes: int | None = None):
+        import psutil
+
+        self._end = perf_counter() + timeout
+        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
+
+    def left(self) -> dict:
+        """Arguments of `ChildProcess.answer` and `wait`."""
+        return {"timeout": self._end - perf_counter(), "memory_bytes": self._memory_bytes}
 
 
 def _described(job: Job) -> dict:
@@ -195,51 +331,3 @@ def _described(job: Job) -> dict:
         return job.describe()
     except (InputError, OSError):
         return {}
-
-
-def _free_bytes() -> int:
-    import psutil
-
-    return psutil.virtual_memory().available
-
-
-def _watch(
-    child: subprocess.Popen, words: Path, *, timeout: float, memory_bytes: int | None = None, what: str
-) -> tuple[str, str, int]:
-    """Waits for the child's end, or ends it at a limit; gives status, reason and the largest resident set seen."""
-    import psutil
-
-    deadline, limit, peak = perf_counter() + timeout, memory_bytes or int(MEMORY_SHARE * _free_bytes()), 0
-    while child.poll() is None:
-        if perf_counter() > deadline:
-            return "timeout", f"ended after {timeout:.0f} s, the limit for {what}", peak
-        try:
-            peak = max(peak, psutil.Process(child.pid).memory_info().rss)
-        except psutil.Error:  # it has just ended
-            continue
-        if peak > limit:
-            return "oom", f"ended at its memory limit of {limit:,} bytes (`--memory`)", peak
-        sleep(LOOK_SECONDS)
-    return *(("ok", "") if child.returncode == 0 else how_it_died(child.returncode, peak, limit, words)), peak
-
-
-def end(child: subprocess.Popen) -> None:
-    """Ends the child and whatever it started, if it still lives."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def how_it_died(code: int, peak: int, limit: int, words: Path) -> tuple[str, str]:
-    """Status and reason of a process that ended without an answer."""
-    said = [line for line in words.read_text(errors="replace").splitlines() if line.strip()]
-    last = f"; it said: {said[-1][:300]}" if said else "; it said nothing"
-    if code == 0:
-        return "crash", f"the process ended without an answer{last}"
-    number = -code if code < 0 else code - 128 if code > 128 else 0  # beyond 128: as a shell reports signals
-    if not number:
-        return "crash", f"exit code {code}{last}"
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    if number == signal.SIGKILL or peak > NEAR_LIMIT * limit:
-        return "oom", f"killed by {name} holding {peak:,} bytes, most likely for want of memory{last}"
-    return "crash", f"memory or crash: ended by {name}{last}"

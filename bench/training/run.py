@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.machine import facts
-from bench.results.cell import Cell
 from bench.results.measurement import RULER
 from bench.results.result import Result
 from bench.run import process
@@ -105,17 +104,20 @@ class TrainingRun(Result):
 def train(job: Job, *, timeout: float) -> TrainingRun:
     """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
     started, start, load = datetime.now(UTC), perf_counter(), facts.ForeignLoad()
-    with process.room() as folder:
-        output, env = folder / "training", process.environment(Cell(model=job.model))
-        done = process.run(job.command(output), folder, env=env, timeout=timeout, what="one training")
-        said = _said(json.loads(done.printed), output) if done.status == "ok" else _asked(job)
+    with process.scratch() as folder:
+        output, status, reason = folder / "training", "ok", ""
+        try:
+            printed = process.printed_by(job.command(output), folder, name="The training", timeout=timeout)
+            said = _said(json.loads(printed), output)
+        except process.Died as died:
+            status, reason, said = died.status, died.reason, _asked(job)
     return TrainingRun(
         model=job.model,
         way=job.way,
         seed=job.seed,
         campaign=job.campaign,
-        status=done.status,
-        reason=done.reason,
+        status=status,
+        reason=reason,
         **said,
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,

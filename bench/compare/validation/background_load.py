@@ -1,7 +1,6 @@
 """A background load on purpose: another user of the machine, who takes a stated share of one core in bursts."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from bench.run import process
 BURST_SECONDS = 0.2  # mean length of a burst and, for half a core, of a pause: what guests of a shared machine do
 
 CODE = """
-import os, random, sys, time
-share, burst, parent, draw = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), random.Random(0)
-while os.getppid() == parent:
+import random, sys, time
+share, burst, draw = float(sys.argv[1]), float(sys.argv[2]), random.Random(0)
+while True:
     end = time.perf_counter() + draw.expovariate(1 / burst)
     while time.perf_counter() < end:
         sum(range(1000))
@@ -27,9 +26,9 @@ def load(share: float) -> Iterator[None]:
     if not share:
         yield
         return
-    command = [sys.executable, "-c", CODE, str(share), str(BURST_SECONDS), str(os.getpid())]
-    child = subprocess.Popen(command, start_new_session=True)
-    try:
+    command = [sys.executable, "-c", CODE, str(share), str(BURST_SECONDS)]
+    with (
+        process.scratch() as folder,
+        process.ChildProcess(command, folder, name="The load beside", env=os.environ, answers=False),
+    ):
         yield
-    finally:
-        process.end(child)

@@ -1,8 +1,5 @@
 """A dispatcher and its workers as processes of this machine."""
 
-import json
-import os
-import select
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +7,6 @@ from pathlib import Path
 
 from bench.input.data_service import bind
 from bench.input.data_service.server import LOCAL
-from bench.results.cell import Cell
 from bench.run import process
 from bench.run.failures import RunFailed
 
@@ -22,15 +18,12 @@ class Server:
 
     def __init__(self, role: str, folder: Path, **details):
         self.role, self.address = role, f"{LOCAL}:{bind.free_port(LOCAL)}"
-        self._words = folder / f"{self.address}.stderr"
-        command, env = (
-            [sys.executable, "-m", "bench.input.data_service.server"],
-            process.environment(Cell(model="dense")),
-        )
-        self.process, self._answers = process.begin(command, folder, self._words, env=env)
-        asked = {"role": role, "bind": self.address, "parent": os.getpid(), **details}
-        self.process.stdin.write(json.dumps(asked).encode())
-        self.process.stdin.close()
+        self._details = details
+        command, env = [sys.executable, "-m", "bench.input.data_service.server"], process.environment()
+        folder = folder / self.address.replace(":", "-")
+        folder.mkdir()
+        name = f"The {role} at {self.address} did not start"
+        self.process = process.ChildProcess(command, folder, name=name, env=env)
 
     def wait(self) -> None:
         """Waits until it serves.
@@ -38,19 +31,14 @@ class Server:
         Raises:
             RunFailed: If it does not.
         """
-        with self._answers:
-            ready, _, _ = select.select([self._answers], [], [], READY_SECONDS)
-            line = self._answers.readline() if ready else ""
-        if not line:
-            died = process.how_it_died(self.process.wait(), 0, 1, self._words)[1] if ready else "no answer"
-            raise RunFailed(f"The {self.role} at {self.address} did not start within {READY_SECONDS:g} s: {died}")
-        answer = json.loads(line)
+        asked = {"role": self.role, "bind": self.address, **self._details}
+        answer = self.process.ask(asked, timeout=READY_SECONDS)
         if "error" in answer:
             raise RunFailed(answer["error"])
 
     def end(self) -> None:
         """Ends it."""
-        process.end(self.process)
+        self.process.end()
 
 
 class Cluster:
@@ -74,7 +62,7 @@ def cluster(workers: int) -> Iterator[Cluster]:
     Raises:
         RunFailed: If a server does not start.
     """
-    with process.room() as folder, ExitStack() as stack:
+    with process.scratch() as folder, ExitStack() as stack:
         # The workers' addresses are promised to the dispatcher before they are known: any port of this machine.
         dispatcher = Server("dispatcher", folder, workers=[f"{LOCAL}:%port%"] * workers)
         stack.callback(dispatcher.end)

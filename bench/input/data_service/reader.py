@@ -1,21 +1,17 @@
 """Reads pipelines in this process, locally or over a tf.data service: how fast, or exactly what an epoch holds.
 
-`python -m bench.input.data_service.reader` reads a job as one JSON object from standard input and writes what each of
-its tasks gave to the file that the job names.
+`python -m bench.input.data_service.reader` draws the job that its parent gives, see `bench.run.child`.
 """
 
 import hashlib
-import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from time import perf_counter
 
 from bench.machine import facts
-from bench.run import measure, step_under_test
+from bench.run import child, step_under_test
 from bench.run.failures import ReportedError
 from flowers_core.input import data_service
 
@@ -156,13 +152,10 @@ def _identities(batches: Iterator) -> Iterator[tuple[str, int]]:
 
 
 def main() -> None:
-    """Reads the job on standard input."""
-    asked = json.load(sys.stdin)
-    measure.die_with_parent(asked["parent"])
-    job = job_from_json(asked)
-    Path(asked["answer"]).write_text(json.dumps([read(job, task) for task in job.tasks]))
-    sys.stdout.flush()
-    os._exit(0)  # a thread that waits in TensorFlow's code for what never comes must not hold the process
+    """Reads the job of the parent, which ends this process then: a thread may wait for what never comes."""
+    orders, answer = child.connect()
+    job = job_from_json(next(orders))
+    answer({"tasks": [read(job, task) for task in job.tasks]})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 """What one process read of a pipeline, locally or over a tf.data service: the result, and how it is measured."""
 
-import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +8,6 @@ from statistics import median
 
 from bench.input.data_service.reader import Job, Task
 from bench.machine import facts as machine
-from bench.results.cell import Cell
 from bench.results.measurement import RULER
 from bench.results.result import Result
 from bench.run import process
@@ -78,18 +74,10 @@ def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> 
         facts: Fields of the result that the caller knows: `campaign`, `workers`, `round`.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with process.room() as folder:
-        answer = folder / "answer.json"
-        command, env = (
-            [sys.executable, "-m", "bench.input.data_service.reader"],
-            process.environment(Cell(model="dense")),
-        )
-        given = json.dumps({**job.to_json(), "answer": str(answer), "parent": os.getpid()}).encode()
-        ended = process.run(command, folder, env=env, given=given, timeout=timeout, what="a process that reads")
-        if ended.status == "ok":
-            answers = json.loads(answer.read_text())
-        else:
-            answers = [{"status": ended.status, "reason": ended.reason}] * len(job.tasks)
+    try:
+        answers = process.ask("bench.input.data_service.reader", job.to_json(), timeout=timeout)["tasks"]
+    except process.Died as died:
+        answers = [{"status": died.status, "reason": died.reason} for _ in job.tasks]
     facts |= {"started": started, "data": Source(records=job.records).describe("records")}
     facts |= {"machine": machine.fingerprint(), "code": machine.code()}
     return [_result(task, fields, expected, facts) for task, fields in zip(job.tasks, answers, strict=True)]

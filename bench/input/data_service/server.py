@@ -1,17 +1,14 @@
 """A dispatcher or a worker of tf.data service in this process, which answers at one address alone.
 
-`python -m bench.input.data_service.server` reads what to be as one JSON object from standard input, and tells its
-parent on the descriptor that its argument names that it is ready, or why not.
+`python -m bench.input.data_service.server` is told what to be, and answers that it is ready, or why not: see
+`bench.run.child`.
 """
 
-import json
-import os
-import sys
 from collections.abc import Sequence
 from time import sleep
 
 from bench.input.data_service import bind as listening
-from bench.run import measure
+from bench.run import child
 from bench.run.failures import ReportedError, RunFailed
 from flowers_core.errors import one_of
 from flowers_core.input import data_service
@@ -72,15 +69,13 @@ def wait(server) -> None:
 
 def main() -> None:
     """Serves until the parent ends it."""
-    asked = json.load(sys.stdin)
-    measure.die_with_parent(asked.pop("parent"))
-    with os.fdopen(int(sys.argv[1]), "w") as answers:
-        try:
-            server = start(**asked)
-        except ReportedError as error:
-            answers.write(json.dumps({"error": str(error)}) + "\n")
-            return
-        answers.write(json.dumps({"ready": True}) + "\n")
+    orders, answer = child.connect()
+    try:
+        server = start(**next(orders))
+    except ReportedError as error:
+        answer({"error": str(error)})
+        return
+    answer({"ready": True})
     wait(server)
 
 

@@ -11,8 +11,8 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from bench.input.loaders.task import Task
+from bench.run.child import die_with_parent
 from bench.run.failures import RunFailed
-from bench.run.measure import die_with_parent
 
 LOOK_SECONDS = 0.5  # how often a wait for a batch looks whether the processes live
 

@@ -4,13 +4,9 @@ All loaders are started several times over, for some of the rounds each: process
 the blocks of one process do.
 """
 
-import json
 import os
 import random
-import select
-import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +18,6 @@ from bench.input.loaders.registry import Loader
 from bench.input.loaders.result import LoaderResult
 from bench.input.loaders.task import Task
 from bench.machine import facts
-from bench.results.cell import Cell
 from bench.run import process
 from bench.run.data_source import Source
 
@@ -62,46 +57,33 @@ class Runner:
     def __init__(self, loader: Loader, task: Task, *, python: str):
         self.loader, self.rates, self.cpu_seconds = loader, [], []
         self.status, self.reason = "ok", ""
-        self._words = Path(task.scratch) / "stderr"
-        command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment(Cell(model="dense"))
-        self._process, self._answers = process.begin(command, Path(task.scratch), self._words, env=env)
+        command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment()
+        self._process = process.ChildProcess(command, Path(task.scratch), name=loader.id, env=env)
         try:
-            self._tell({"task": asdict(task), "module": loader.module, "parent": os.getpid()})
-            self._heard(self._answer())
+            self._ask({"task": asdict(task), "module": loader.module})
         except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
             self.end()
             raise
 
-    def _tell(self, order: dict) -> None:
-        with suppress(BrokenPipeError):  # it has died, which the answer will say
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-
-    def _answer(self) -> dict:
-        ready, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
-        line = self._answers.readline() if ready else None
-        if line:
-            return json.loads(line)
-        if line is None:
-            return {"error": f"no answer within {ANSWER_SECONDS:.0f} s"}
-        return {"error": process.how_it_died(self._process.wait(), 0, 1, self._words)[1]}
-
-    def _heard(self, answer: dict) -> dict:
+    def _ask(self, order: dict) -> dict:
+        try:
+            answer = self._process.ask(order, timeout=ANSWER_SECONDS)
+        except process.Died as died:
+            answer = {"error": died.reason}
         if reason := answer.get("absent") or answer.get("error"):
             self.status, self.reason = "n/a" if "absent" in answer else "error", reason
-            process.end(self._process)
+            self._process.end()
         else:
-            process.hold(self._process)
+            self._process.hold()
         return answer
 
     def measure_block(self, seconds: float, *, counts: bool = True) -> None:
         """Lets its processes go on, and holds them still again when batches have been drawn for so long."""
         if self.status != "ok":
             return
-        process.release(self._process)
+        self._process.release()
         before = self._cpu()
-        self._tell({"seconds": seconds})
-        answer = self._heard(self._answer())
+        answer = self._ask({"seconds": seconds})
         if counts and self.status == "ok":
             self.rates.append(answer["images"] / answer["seconds"])
             self.cpu_seconds.append((self._cpu() - before) / answer["images"])
@@ -132,11 +114,7 @@ class Runner:
 
     def end(self) -> None:
         """Ends the loader and whatever it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process.stdin.close()
-        self._answers.close()
+        self._process.end()
 
 
 def run(
@@ -171,8 +149,8 @@ def run(
         "code": facts.code(),
     }
     results = {loader.id: LoaderResult(loader=loader.id, processes=0, **common) for loader in loaders}
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as scratch:
-        files = {"photos": source.photos, "records": str(_unpack(source, Path(scratch) / "files"))}
+    with process.scratch() as scratch:
+        files = {"photos": source.photos, "records": str(_unpack(source, scratch / "files"))}
 
         def start(loader: Loader, folder: Path) -> Runner:
             folder.mkdir(parents=True)
@@ -186,8 +164,7 @@ def run(
                 able = [loader for loader in loaders if results[loader.id].status == "ok"]
                 advance((len(loaders) - len(able)) * (rounds + 2))
                 starts = [
-                    partial(start, loader, Path(scratch) / f"{process_number}-{number}")
-                    for number, loader in enumerate(able)
+                    partial(start, loader, scratch / f"{process_number}-{number}") for number, loader in enumerate(able)
                 ]
                 _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
         finally:

@@ -1,17 +1,15 @@
 """A loader in a process of its own: opens it, then draws batches for a block of time whenever it is told to.
 
-`python -m bench.input.loaders.worker FD` reads JSON lines from standard input, a task and then the seconds of each
-block, and answers on the descriptor FD. It may run in an interpreter that has the loader and click, but nothing else
-of ours.
+`python -m bench.input.loaders.worker` follows a task and then the seconds of each block, see `bench.run.child`. It may
+run in an interpreter that has the loader and click, but nothing else of ours.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from time import perf_counter
 
 from bench.input.loaders.task import Task
-from bench.run.measure import die_with_parent, follow
+from bench.run import child
 
 
 def measure_block(batches: Iterator[int], seconds: float, *, now: Callable[[], float] = perf_counter) -> dict:
@@ -22,10 +20,9 @@ def measure_block(batches: Iterator[int], seconds: float, *, now: Callable[[], f
     return {"images": images, "seconds": passed}
 
 
-def serve(orders: Iterator[str], answer: Callable[[dict], None]) -> None:
+def serve(orders: Iterator[dict], answer: Callable[[dict], None]) -> None:
     """Follows orders until there are no more."""
-    job = json.loads(next(orders))
-    die_with_parent(job["parent"])
+    job = next(orders)
     try:
         batches = import_module(f"bench.input.loaders.{job['module']}").load(Task(**job["task"]))
         next(batches)
@@ -36,13 +33,13 @@ def serve(orders: Iterator[str], answer: Callable[[dict], None]) -> None:
         answer({"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]})
         return
     answer({"ready": True})
-    for line in orders:
-        answer(measure_block(batches, json.loads(line)["seconds"]))
+    for order in orders:
+        answer(measure_block(batches, order["seconds"]))
 
 
 def main() -> None:
-    """Serves standard input."""
-    follow(serve)
+    """Serves the parent."""
+    serve(*child.connect())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from time import perf_counter, sleep
 from bench.machine import facts
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
-from bench.run import child, corrupt_input, step_under_test
+from bench.run import child, corrupt_input, process, step_under_test
 from bench.run.data_source import Source
 from bench.run.failures import InputError, ReportedError, RunFailed
 from flowers_core.errors import one_of
@@ -109,7 +109,7 @@ def run(
     asked = [{"consumer": asdict(consumer), "pipeline": pipeline} for consumer, pipeline in jobs]
     place = {"machine": facts.fingerprint(), "code": facts.code(), "campaign": campaign}
     job = {"jobs": asked, "source": asdict(source), "seconds": seconds}
-    for answer in child.answers("bench.input.stall.emulate", job, timeout=timeout):
+    for answer in process.answers("bench.input.stall.emulate", job, timeout=timeout):
         yield Emulated.from_json({**answer, **place})
 
 
@@ -184,8 +184,9 @@ def consume(
 
 
 def main() -> None:
-    """Emulates the jobs on standard input."""
-    job, answer = child.work()
+    """Emulates the jobs that the parent gives."""
+    orders, answer = child.connect()
+    job = next(orders)
     source = Source(**job["source"])
     for one in job["jobs"]:
         consumer = Consumer(**{**one["consumer"], "step_seconds": tuple(one["consumer"]["step_seconds"])})

@@ -12,7 +12,7 @@ from time import perf_counter, process_time
 from bench.input.stall import autotune, page_cache
 from bench.machine import facts
 from bench.results.result import Result
-from bench.run import child
+from bench.run import child, process
 from bench.run.data_source import Source
 from flowers_core.data import manifest
 from flowers_core.errors import InputError, one_of
@@ -87,7 +87,7 @@ def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float)
     """
     place = {"machine": facts.fingerprint(), "code": facts.code()}
     job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}
-    for answer in child.answers("bench.input.stall.stages", job, timeout=timeout):
+    for answer in process.answers("bench.input.stall.stages", job, timeout=timeout):
         yield Stages.from_json({**answer, **place})
 
 
@@ -260,8 +260,9 @@ def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
 
 
 def main() -> None:
-    """Measures the kinds on standard input."""
-    job, answer = child.work()
+    """Measures the kinds that the parent gives."""
+    orders, answer = child.connect()
+    job = next(orders)
     for kind in job["kinds"]:
         answer(measure(kind, Source(**job["source"]), seconds=job["seconds"]).to_json())
 

@@ -124,11 +124,11 @@ def test_a_pair_is_of_one_model(twelve_classes):
 )
 def test_a_process_that_dies_is_told(tmp_path, code, said):
     """A death is a unit with status error, not an exception."""
-    package = tmp_path / "bench" / "lab"
+    package = tmp_path / "bench" / "compare"
     package.mkdir(parents=True)
     for folder in (package, package.parent):
         (folder / "__init__.py").touch()
-    (package / "worker.py").write_text(textwrap.dedent(code))
+    (package / "pair_worker.py").write_text(textwrap.dedent(code))
     (unit,) = pair.record(BASE, dataclasses.replace(CANDIDATE, path=str(tmp_path), python=sys.executable))
 
     assert unit.status == "error"

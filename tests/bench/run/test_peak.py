@@ -1,9 +1,6 @@
 """What a machine could do at most."""
 
-import pytest
-
 from bench.run import peak
-from flowers_core.errors import RunFailed
 
 
 def test_products_and_copies_have_a_rate():
@@ -23,10 +20,3 @@ def test_the_rate_is_amount_by_time(monkeypatch):
     assert peak._limit(lambda: None, 10.0, "GFLOP/s") == peak.Limit(
         value=5.0, low=5.0, high=5.0, rounds=peak.ROUNDS, unit="GFLOP/s"
     )
-
-
-def test_a_process_that_dies_is_told(monkeypatch):
-    """With what it said last."""
-    monkeypatch.setattr(peak.sys, "executable", "false")
-    with pytest.raises(RunFailed, match="exit code 1"):
-        peak.measure()

@@ -16,6 +16,7 @@ from bench.run import process
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.timing import Effort
+from flowers_core.errors import RunFailed
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
 JOB = Job(cell=CELL, effort=Effort(seconds=0.2, least_steps=3))
@@ -23,7 +24,29 @@ JOB = Job(cell=CELL, effort=Effort(seconds=0.2, least_steps=3))
 
 def child(code):
     """A measuring process that does something else."""
-    return (sys.executable, "-c", "import json, os, sys, time\njob = json.load(sys.stdin)\n" + textwrap.dedent(code))
+    return (
+        sys.executable,
+        "-c",
+        "import json, os, sys, time\njob = json.loads(input())\n" + textwrap.dedent(code),
+    )
+
+
+CONNECTED = (
+    "import subprocess, sys, time\nfrom bench.run import child\norders, answer = child.connect()\njob = next(orders)\n"
+)
+
+
+def following(code, folder):
+    """A process that runs code when it knows its job."""
+    command = [sys.executable, "-c", CONNECTED + code]
+    return process.ChildProcess(command, folder, name="test", env=process.environment())
+
+
+def module(folder, monkeypatch, code):
+    """The same code as a module that fresh processes find."""
+    (folder / "module_of_a_test.py").write_text(CONNECTED + code)
+    env = process.environment()
+    monkeypatch.setattr(process, "environment", lambda: {**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{folder}"})
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +142,7 @@ def test_death_near_the_limit_is_want_of_memory():
 def test_an_answer_cannot_be_spoilt_by_prints():
     """What a framework prints does not get into the measurement."""
     answer = json.dumps({**process.Measurement(cell=CELL, status="ok").to_json()})
-    code = f"print('{{noise' * 999); sys.stderr.write('noise'); open(job['answer'], 'w').write({answer!r})"
+    code = f"print('{{noise' * 999); sys.stderr.write('noise'); print({answer!r}, file=open(int(sys.argv[1]), 'w'))"
 
     assert process.spawn(JOB, command=child(code)).status == "ok"
 
@@ -165,23 +188,49 @@ def test_the_environment_is_chosen_here():
 
 def test_a_process_that_is_held_takes_all_that_it_started_with_it(tmp_path):
     """Processes that make batches stand still, too, and go on when it does."""
-    starts = (
-        "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); print('', file=open(int(sys.argv[1]), 'w'))"
-    )
-    child, answers = process.begin(
-        [sys.executable, "-c", f"{starts}; time.sleep(60)"], tmp_path, tmp_path / "words", env=dict(os.environ)
-    )
-    answers.read(1)
-    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
-
-    process.hold(child)
-    held = [one.status() for one in family]
-    process.release(child)
-    released = [one.status() for one in family]
-    process.end(child)
-    child.stdin.close()
-    answers.close()
+    code = "subprocess.Popen(['sleep', '60'])\nanswer({'ready': job['number']})\ntime.sleep(60)"
+    with following(code, tmp_path) as process:
+        assert process.ask({"number": 7}, timeout=60) == {"ready": 7}
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+        process.hold()
+        held = [member.status() for member in family]
+        process.release()
+        released = [member.status() for member in family]
+    _, alive = psutil.wait_procs(family, timeout=30)
 
     assert held == [psutil.STATUS_STOPPED] * 2
     assert psutil.STATUS_STOPPED not in released
-    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family)
+    assert alive == []
+
+
+def test_answers_come_as_they_are_made(tmp_path, monkeypatch):
+    """The first arrives before the process has ended; how it died then is said, with its last words."""
+    module(tmp_path, monkeypatch, "print('noise')\nanswer({'got': job['number']})\nsys.exit('out of luck')")
+    answers = process.answers("module_of_a_test", {"number": 7}, timeout=60)
+
+    assert next(answers) == {"got": 7}
+    with pytest.raises(RunFailed, match=r"module_of_a_test.*out of luck"):
+        next(answers)
+
+
+def test_answers_end_with_their_process(tmp_path, monkeypatch):
+    """One that is done is no failure, unless an answer was expected."""
+    module(tmp_path, monkeypatch, "for number in range(2): answer({'got': number})")
+    assert list(process.answers("module_of_a_test", {}, timeout=60)) == [{"got": 0}, {"got": 1}]
+
+    module(tmp_path, monkeypatch, "")
+    with pytest.raises(RunFailed, match="without an answer"):
+        process.ask("module_of_a_test", {}, timeout=60)
+
+
+def test_silence_has_a_limit(tmp_path):
+    """A process that hangs is not waited for, also where its memory is not watched."""
+    with following("time.sleep(60)", tmp_path) as process, pytest.raises(RunFailed, match="no answer within 0 s"):
+        process.ask({}, timeout=0.1)
+
+
+def test_a_command_gives_what_it_printed(tmp_path):
+    """One that knows nothing of the harness prints, and fails with its exit code."""
+    assert process.printed_by(["echo", "said"], tmp_path, name="echo", timeout=60) == b"said\n"
+    with pytest.raises(RunFailed, match="false: exit code 1"):
+        process.printed_by(["false"], tmp_path, name="false", timeout=60)

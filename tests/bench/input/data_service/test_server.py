@@ -4,6 +4,7 @@ import io
 import json
 import os
 import socket
+import sys
 
 import pytest
 
@@ -38,12 +39,12 @@ def test_wrong_use_is_told(role, bind, said):
 
 def test_a_child_tells_its_parent_why_it_cannot(monkeypatch, free):
     """The mistake comes as one line on the descriptor, not as a traceback."""
-    asked = {"role": "worker", "bind": free, "dispatcher": "127.0.0.1:1", "parent": os.getppid()}
+    asked = {"role": "worker", "bind": free, "dispatcher": "127.0.0.1:1"}
     read, write = os.pipe()
-    monkeypatch.setattr(server.sys, "stdin", io.StringIO(json.dumps(asked)))
-    monkeypatch.setattr(server.sys, "argv", ["server", str(write)])
-    monkeypatch.setattr(server.measure, "die_with_parent", lambda _: None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asked)))
+    monkeypatch.setattr(sys, "argv", ["server", str(write)])
     server.main()
+    os.close(write)
 
     with os.fdopen(read) as answers:
         assert "Connection refused" in json.loads(answers.readline())["error"]
