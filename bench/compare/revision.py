@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare import venvs
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import PROJECT_ROOT, WORK_DIR
 from bench.results.durable import replace_durably
 from bench.run.failures import InputError, ReportedError, RunFailed
 
 WORKTREE = "WORKTREE"  # stands for the work as it lies in the tree, committed or not
-CACHE = PROJECT_ROOT / ".asv"
+CACHE = WORK_DIR / ".asv"
 
 PACKAGE, CONSTRAINTS = "flowers_core", "constraints.txt"
 README = "README.md"  # a wheel does not build without it, and runs the same whatever it says
@@ -67,7 +67,7 @@ class Built:
     path: str
 
 
-def resolve(name: str, *, repo: Path = PROJECT_ROOT) -> Revision:
+def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
     """Finds a revision.
 
     Args:
@@ -89,7 +89,7 @@ def resolve(name: str, *, repo: Path = PROJECT_ROOT) -> Revision:
     return Revision(name=name, commit=commit, digest=_digest(blobs), dirty=_digest(blobs) != _digest(committed))
 
 
-def subject(commit: str, *, repo: Path = PROJECT_ROOT) -> str:
+def subject(commit: str, *, repo: Path = WORK_DIR) -> str:
     """The title of a commit; empty where git does not know it."""
     try:
         return _git(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
@@ -106,7 +106,7 @@ def build(
     revision: Revision,
     *,
     extras: Sequence[str] = (),
-    repo: Path = PROJECT_ROOT,
+    repo: Path = WORK_DIR,
     cache: Path = CACHE,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Built:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.run.failures import InputError, RunFailed
 
-CACHE = PROJECT_ROOT / ".asv" / "environments"
+CACHE = WORK_DIR / ".asv" / "environments"
 
 FINISHED = "finished"  # the file in an environment that is written last
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # one folder's name; no dot in front, there stand the locks

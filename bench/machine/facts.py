@@ -15,7 +15,9 @@ from pathlib import Path
 
 from bench.machine.cpu_time import worker_ids
 
-PROJECT_ROOT = Path(__file__).parents[2]
+PROJECT_ROOT = Path(__file__).parents[2]  # the folder that holds this harness: a checkout, or site-packages
+IN_CHECKOUT = (PROJECT_ROOT / "asv.conf.json").is_file()
+WORK_DIR = PROJECT_ROOT if IN_CHECKOUT else Path.cwd()  # where results, data and caches lie unless options say
 
 BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than this deserves a mark
 
@@ -169,7 +171,22 @@ def code_digest() -> str:
 
 def is_installed_from_checkout() -> bool:
     """Whether `flowers_core` is the working tree's own, not a wheel of some commit."""
-    return _package_folder().resolve().parent == PROJECT_ROOT
+    return IN_CHECKOUT and _package_folder().resolve().parent == PROJECT_ROOT
+
+
+def harness_folder() -> Path:
+    """The folder to put on PYTHONPATH of a measured process: it finds this harness there, and its own `flowers_core`.
+
+    Under asv the harness is the checkout's and `flowers_core` a wheel of some commit: the checkout's own package must
+    not come before that one, so that a folder with nothing but a link to the harness stands in for the checkout.
+    """
+    if _package_folder().resolve().parent == PROJECT_ROOT.resolve():
+        return PROJECT_ROOT
+    folder = WORK_DIR / ".asv" / "harness"
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / "bench").symlink_to(PROJECT_ROOT / "bench")
+    return folder
 
 
 def uncommitted_files() -> list[str]:

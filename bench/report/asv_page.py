@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.run.failures import InputError, RunFailed
 
 # What asv's page loads, by the end of its address: the npm package and the file in it. Where the page says which bytes
@@ -45,7 +45,7 @@ def publish(results: Path) -> Path:
         InputError: If npm is not installed.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "asv", "publish"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "asv", "publish"], cwd=WORK_DIR, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RunFailed(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")

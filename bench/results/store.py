@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Generic
 
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.results import durable
 from bench.results.result import Kind, Result
 from flowers_core.errors import InputError
 
-RESULTS = PROJECT_ROOT / "results"
+RESULTS = WORK_DIR / "results"
 TRACES_BYTES, TRACES_DAYS = 500_000_000, 90  # what traces may take of the disk, and how long they are kept
 
 # What older programs called the folder of a kind; its lines are still read.

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.results.cell import NO_MODEL, Cell
 from flowers_core.data import manifest as manifests
 from flowers_core.data import photos as photo_folders
 from flowers_core.data import storage
 from flowers_core.errors import InputError
 
-DATA = PROJECT_ROOT / "data"
+DATA = WORK_DIR / "data"
 CLASSES = len(photo_folders.CLASSES)  # of a model that is measured where there is no data
 FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 

@@ -35,9 +35,10 @@ MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 NEAR_LIMIT = 0.7
 
 
-def environment(cell: Cell | None = None, *, path: str = str(facts.PROJECT_ROOT)) -> dict[str, str]:
+def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
     """Variables for a process that measures a cell, or runs TensorFlow on the CPU, with the harness from `path`."""
-    chosen = {**os.environ, "KERAS_BACKEND": cell.backend if cell else "tensorflow", "PYTHONPATH": path}
+    chosen = {**os.environ, "KERAS_BACKEND": cell.backend if cell else "tensorflow"}
+    chosen["PYTHONPATH"] = path or str(facts.harness_folder())
     storage.configure_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell is None or cell.device == "cpu":

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.results import store
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
@@ -76,7 +76,7 @@ class Series:
         return ", ".join(map(str, self.params))
 
 
-def branch_commits(repository: Path = PROJECT_ROOT, *, branch: str = "HEAD") -> dict[str, str]:
+def branch_commits(repository: Path = WORK_DIR, *, branch: str = "HEAD") -> dict[str, str]:
     """Lists the first-parent line of a branch: what it pointed at, one after the other; the oldest first.
 
     Commits of merged branches are no part of it: between two of them the code does not change step by step.

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.compare.history import asv_series, bisect, change_points
 from bench.compare.history.asv_series import Series
 from bench.compare.history.change_points import Candidate, TooShort
-from bench.machine.facts import PROJECT_ROOT
+from bench.machine.facts import WORK_DIR
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
@@ -79,7 +79,7 @@ class History:
 def find(
     results: Path = asv_series.ASV,
     *,
-    repository: Path = PROJECT_ROOT,
+    repository: Path = WORK_DIR,
     branch: str = "HEAD",
     detect: change_points.Detect = change_points.detect,
 ) -> History:

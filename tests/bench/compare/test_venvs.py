@@ -127,7 +127,7 @@ def test_a_kill_leaves_no_half_environment(cache, wheel, tmp_path):
         "import pathlib, sys\nfrom bench.compare import venvs as environments\n"
         "environments.ensure('a', [sys.argv[1]], cache=pathlib.Path(sys.argv[2]))"
     )
-    first = subprocess.Popen([sys.executable, "-c", code, str(slow), str(cache)], cwd=venvs.PROJECT_ROOT)
+    first = subprocess.Popen([sys.executable, "-c", code, str(slow), str(cache)], cwd=venvs.WORK_DIR)
     try:
         deadline = time.monotonic() + 60
         while not started.exists() and time.monotonic() < deadline:

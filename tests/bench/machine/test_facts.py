@@ -113,3 +113,15 @@ def test_fingerprint_keeps_all_versions():
     assert re.fullmatch(r"\d+\.\d+[\w.]*", fingerprint["libraries"]["simplejpeg's libjpeg-turbo"])
     assert len(json.dumps([fingerprint["distributions"], fingerprint["libraries"]])) < 8192
     assert set(fingerprint["packages"]) <= set(facts.PACKAGES)
+
+
+def test_harness_folder_hides_the_package_beside_it(tmp_path, monkeypatch):
+    """Where a wheel of some commit is measured, a folder holds a link to the harness and nothing else."""
+    monkeypatch.setattr(facts, "WORK_DIR", tmp_path)
+    assert facts.harness_folder() == facts.PROJECT_ROOT
+
+    monkeypatch.setattr(facts, "_package_folder", lambda: tmp_path / "site" / "flowers_core")
+    folder = facts.harness_folder()
+    assert [path.name for path in folder.iterdir()] == ["bench"]
+    assert (folder / "bench" / "machine" / "facts.py").is_file()
+    assert facts.harness_folder() == folder
