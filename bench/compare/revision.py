@@ -1,7 +1,7 @@
-"""A revision of the code: which files it is made of, and an environment that holds its wheel.
+"""Finds a revision of the code, and gives an environment in which its wheel is installed.
 
-The ruler that measures it does not come from the revision: it is a snapshot of `bench/` as it lies here, the same for
-all revisions.
+The harness that measures it does not come from the revision: it is a snapshot of `bench/` in the working tree, the
+same for all revisions.
 """
 
 import functools
@@ -22,17 +22,16 @@ from bench.machine.facts import PROJECT_ROOT, WORK_DIR
 from bench.results.durable import replace_durably
 from bench.run.failures import InputError, ReportedError, RunFailed
 
-WORKTREE = "WORKTREE"  # stands for the work as it lies in the tree, committed or not
+WORKTREE = "WORKTREE"  # stands for the working tree, committed or not
 CACHE = WORK_DIR / ".asv"
 
 PACKAGE, CONSTRAINTS = "flowers_core", "constraints.txt"
 README = "README.md"  # a wheel does not build without it, and runs the same whatever it says
 PARTS = (PACKAGE, "pyproject.toml", README, CONSTRAINTS)  # all that a wheel and its environment are made of
 
-RULER_SUFFIXES = {".py", ".html"}  # the template of the page is a file, too
-RULER_NEEDS = ("psutil",)  # what the ruler imports in a measuring process, and no wheel asks for
+HARNESS_NEEDS = ("psutil",)  # what the harness imports in a measured process, and no wheel asks for
 
-HOOKED = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+HOOK_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
 
 DIGITS = 12  # of a digest, as many as of all digests here
 
@@ -43,9 +42,9 @@ class Revision:
 
     Attributes:
         name: As the user wrote it.
-        commit: 40 digits; for the work in the tree that of HEAD.
+        commit: 40 digits; for the working tree that of HEAD.
         digest: Of all that its environment is made of: equal for commits that differ in nothing of this.
-        dirty: Whether it differs in this from its commit, which only the work in the tree can.
+        dirty: Whether it differs in this from its commit, which only the working tree can.
     """
 
     name: str
@@ -55,12 +54,12 @@ class Revision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class Environment:
     """What a process that measures a revision is started with.
 
     Attributes:
         python: The interpreter of the environment; its site-packages hold the wheel.
-        path: The only entry of PYTHONPATH: the folder of the ruler, in which there is no `flowers_core`.
+        path: The only entry of PYTHONPATH: the folder of the harness, in which there is no `flowers_core`.
     """
 
     python: str
@@ -80,7 +79,7 @@ def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
     _git(repo, "rev-parse", "--git-dir")
     commit = _commit("HEAD" if name == WORKTREE else name, repo)
     committed = _committed(commit, repo)
-    blobs = _lying(repo) if name == WORKTREE else committed
+    blobs = _worktree_blobs(repo) if name == WORKTREE else committed
     if not any(path.startswith(f"{PACKAGE}/") for path in blobs):
         raise InputError(
             f"`revision` must hold `{PACKAGE}`, the code that is measured. Received: {name!r}, which holds none. "
@@ -109,15 +108,15 @@ def build(
     repo: Path = WORK_DIR,
     cache: Path = CACHE,
     tell: Callable[[str], object] = lambda _: None,
-) -> Built:
+) -> Environment:
     """Gives the environment of a revision; it is made if missing, and found at once the next time.
 
     Args:
         revision: What `resolve` gave.
         extras: Optional dependencies of its wheel, such as `jax` or `gpu`.
         repo: The folder that holds `flowers_core`.
-        cache: Folder of environments and rulers.
-        tell: Hears what is going on, a line at a time.
+        cache: Folder of environments and of snapshots of the harness.
+        tell: Reports progress, a line at a time.
 
     Raises:
         RunFailed: If its wheel cannot be built or installed, or the files change meanwhile; it names the revision.
@@ -125,9 +124,9 @@ def build(
     """
     # The name says all that decides what is in it. Python to the last digit: an environment of the one before would
     # make two revisions differ that do not.
-    key = "-".join([revision.digest, f"python{platform.python_version()}", *RULER_NEEDS, *sorted(extras)])
-    room = cache / "environments"
-    python = venvs.find(key, cache=room)
+    key = "-".join([revision.digest, f"python{platform.python_version()}", *HARNESS_NEEDS, *sorted(extras)])
+    environments = cache / "environments"
+    python = venvs.find(key, cache=environments)
     if not python:
         with tempfile.TemporaryDirectory(prefix="flowers-revision-") as folder:
             tell(f"builds the wheel of {revision.name}")
@@ -136,29 +135,29 @@ def build(
                 wheel = _wheel(source, Path(folder) / "wheel")
                 pins = ["--constraint", str(source / CONSTRAINTS)] if (source / CONSTRAINTS).exists() else []
                 wanted = f"{wheel}[{','.join(sorted(extras))}]" if extras else str(wheel)
-                python = venvs.ensure(key, [*pins, *RULER_NEEDS, wanted], cache=room, tell=tell)
+                python = venvs.ensure(key, [*pins, *HARNESS_NEEDS, wanted], cache=environments, tell=tell)
             except ReportedError as error:
                 raise type(error)(f"Revision {revision.name!r} cannot be built and installed. {error}") from error
-    return Built(python=str(python), path=str(ruler(cache=cache)))
+    return Environment(python=str(python), path=str(harness_snapshot(cache=cache)))
 
 
 @functools.cache
-def ruler(*, house: Path = PROJECT_ROOT, cache: Path = CACHE) -> Path:
-    """A snapshot of the laboratory as it lies here, which later edits do not change.
+def harness_snapshot(*, project: Path = PROJECT_ROOT, cache: Path = CACHE) -> Path:
+    """A copy of the harness in the working tree, which later edits do not change.
 
-    One process takes it once: both sides of a comparison get the same, though the second is built minutes later.
+    A process copies it once: both variants of a comparison get the same, though the second is built minutes later.
 
     Returns:
         The folder that holds `bench/` and nothing else, to stand on PYTHONPATH.
     """
-    paths = sorted(path for path in (house / "bench").rglob("*") if path.suffix in RULER_SUFFIXES and path.is_file())
-    contents = {str(path.relative_to(house)): path.read_bytes() for path in paths}
-    rulers = cache.absolute() / "rulers"
-    folder = rulers / _digest({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
+    paths = sorted((project / "bench").rglob("*.py"))
+    contents = {str(path.relative_to(project)): path.read_bytes() for path in paths}
+    snapshots = cache.absolute() / "harness"
+    folder = snapshots / _digest({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
     if folder.exists():
         return folder
-    rulers.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=rulers, prefix=".unfinished-") as unfinished:
+    snapshots.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=snapshots, prefix=".unfinished-") as unfinished:
         snapshot = Path(unfinished) / folder.name
         for name, content in contents.items():
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
@@ -178,18 +177,19 @@ def _git(repo: Path, *words: str) -> str:
         InputError: If it is missing or fails; with its last line.
     """
     # A hook of git's sets variables that mean its own repository, whatever folder is named.
-    variables = {name: value for name, value in os.environ.items() if name not in HOOKED}
+    variables = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
     try:
-        done = subprocess.run(["git", "-C", str(repo), *words], env=variables, capture_output=True, check=False)
+        command = ["git", "-C", str(repo), *words]
+        process = subprocess.run(command, env=variables, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise InputError("`git` must be installed to find revisions. Received: no such command. Install it") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+    if process.returncode:
+        errors = process.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
         raise InputError(
-            f"`git {words[0]}` must succeed in {repo}: revisions are found in a git checkout. Received: {said[-1]}. "
+            f"`git {words[0]}` must succeed in {repo}: revisions are found in a git checkout. Received: {errors[-1]}. "
             f"Use a clone, not an unpacked archive"
         )
-    return os.fsdecode(done.stdout)
+    return os.fsdecode(process.stdout)
 
 
 def _commit(name: str, repo: Path) -> str:
@@ -214,8 +214,8 @@ def _committed(commit: str, repo: Path) -> dict[str, str]:
     return blobs
 
 
-def _lying(repo: Path) -> dict[str, str]:
-    """The same of files as they lie in the tree, new ones that git does not ignore among them."""
+def _worktree_blobs(repo: Path) -> dict[str, str]:
+    """The same of files in the working tree, new ones that git does not ignore among them."""
     listed = _git(repo, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS).split("\0")[:-1]
     paths = sorted({path for path in listed if (repo / path).is_file()})  # some may have been deleted
     return dict(zip(paths, _git(repo, "hash-object", "--", *paths).split(), strict=True)) if paths else {}
@@ -231,7 +231,7 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
     """Writes the files of a revision into a folder.
 
     Raises:
-        RunFailed: If files in the tree are no longer those that `resolve` saw.
+        RunFailed: If files in the working tree are no longer those that `resolve` saw.
     """
     folder.mkdir()
     if revision.name != WORKTREE:
@@ -241,10 +241,10 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
         with zipfile.ZipFile(archive) as zipped:
             zipped.extractall(folder)
         return folder
-    for path in _lying(repo):
+    for path in _worktree_blobs(repo):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(repo / path, folder / path)
-    if _digest(_lying(repo)) != revision.digest:
+    if _digest(_worktree_blobs(repo)) != revision.digest:
         raise RunFailed(
             f"The files of {repo} must stay as they are until they are copied. Received: an edit. Try again"
         )

@@ -1,4 +1,4 @@
-"""Cached virtual environments, made by uv: whole or not at all."""
+"""Makes and caches virtual environments by uv: whole or not at all."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ CACHE = WORK_DIR / ".asv" / "environments"
 
 FINISHED = "finished"  # the file in an environment that is written last
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # one folder's name; no dot in front, there stand the locks
-LAST_LINES = 6  # of what uv says: its reasons stand at the end, in a tree of a few lines
+LAST_LINES = 6  # that uv prints: its reasons stand at the end, in a tree of a few lines
 
 
 def ensure(
@@ -26,27 +26,27 @@ def ensure(
 ) -> Path:
     """The python of an environment in which everything of `install` has been installed; made if it is missing.
 
-    What was left by a process that was killed is removed and done anew. Two processes that ask for the same key take
-    turns, and the second finds what the first has made.
+    What a killed process has left is removed and made anew. Two processes that ask for the same key take turns, and
+    the second finds what the first has made.
 
     Args:
-        key: Name of the environment. Who asks twice for one key gets what was installed first.
+        key: Name of the environment. A second call with the same key gets what was installed first.
         install: What follows `uv pip install`: requirements, wheels, options.
         cache: Folder of all environments.
-        tell: Hears what is going on, a line at a time.
+        tell: Reports progress, a line at a time.
 
     Raises:
         InputError: If `key` cannot be the name of a folder.
-        RunFailed: If it cannot be made, with the last lines of what uv said; nothing is left of it then.
+        RunFailed: If it cannot be made, with the last lines that uv printed; nothing is left of it then.
     """
-    found = find(key, cache=cache)
-    if found:
-        return found
+    python = find(key, cache=cache)
+    if python:
+        return python
     folder = cache.absolute() / key
-    with _turn(key, cache=cache, tell=tell) as lock:
-        found = find(key, cache=cache)  # another may have made it while this one waited
-        if found:
-            return found
+    with _lock(key, cache=cache, tell=tell) as lock:
+        python = find(key, cache=cache)  # another may have made it while this one waited
+        if python:
+            return python
         _remove(folder)
         tell(f"installs environment {key}")
         start = perf_counter()
@@ -80,14 +80,14 @@ def uv(*words: str | Path, hold: Sequence[int] = ()) -> None:
         hold: Open files that it keeps open for as long as it lives.
 
     Raises:
-        RunFailed: If it fails; the message ends with the last lines of what it said.
+        RunFailed: If it fails; the message ends with the last lines that it printed.
     """
     command = [sys.executable, "-m", "uv", *map(str, words)]
-    done = subprocess.run(command, pass_fds=hold, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode:
-        said = [line.rstrip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        last = "\n".join(said[-LAST_LINES:]) or f"nothing; exit code {done.returncode}"
-        raise RunFailed(f"`uv {words[0]}` must succeed. Mend what it said, and try again. It said:\n{last}")
+    process = subprocess.run(command, pass_fds=hold, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if process.returncode:
+        errors = [line.rstrip() for line in process.stderr.decode(errors="replace").splitlines() if line.strip()]
+        last = "\n".join(errors[-LAST_LINES:]) or f"nothing; exit code {process.returncode}"
+        raise RunFailed(f"`uv {words[0]}` must succeed. Mend what it reports, and try again. It printed:\n{last}")
 
 
 def _make(folder: Path, install: Sequence[str], *, lock: int) -> None:
@@ -111,7 +111,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _turn(key: str, *, cache: Path, tell: Callable[[str], object]) -> Iterator[int]:
+def _lock(key: str, *, cache: Path, tell: Callable[[str], object]) -> Iterator[int]:
     """Waits until no other process makes the environment; yields the lock, which is released when it is closed."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f".{key}.lock").open("w") as lock:

@@ -30,10 +30,10 @@ PIN = next(line for line in (revision.PROJECT_ROOT / "constraints.txt").read_tex
 
 def git(repo, *words):
     who = ["-c", "user.name=Flora", "-c", "user.email=flora@example.org", "-c", "commit.gpgsign=false"]
-    variables = {name: value for name, value in os.environ.items() if name not in revision.HOOKED}
+    variables = {name: value for name, value in os.environ.items() if name not in revision.HOOK_VARIABLES}
     command = ["git", "-C", str(repo), *who, *words]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    return process.stdout.strip()
 
 
 def write(repo, files):
@@ -50,7 +50,7 @@ def commit(repo, files):
     return git(repo, "rev-parse", "HEAD")
 
 
-def grown(repo, *, needs=""):
+def made_up(repo, *, needs=""):
     """A repository of one commit, on the branch main."""
     repo.mkdir()
     git(repo, "init", "--quiet", "--initial-branch=main")
@@ -71,11 +71,11 @@ def grown(repo, *, needs=""):
 
 @pytest.fixture
 def repo(tmp_path):
-    return grown(tmp_path / "house")
+    return made_up(tmp_path / "project")
 
 
 @pytest.fixture
-def nothing_is_made(monkeypatch):
+def no_uv(monkeypatch):
     """From here on uv must not be asked for anything."""
 
     def refuse(*words, **more):
@@ -86,24 +86,24 @@ def nothing_is_made(monkeypatch):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """A repository, the revisions `main~1` and WORKTREE of it, what each was built into, and what was said."""
-    repo = grown(tmp_path_factory.mktemp("two") / "house")
+    """A repository, the revisions `main~1` and WORKTREE of it, what each was built into, and what was reported."""
+    repo = made_up(tmp_path_factory.mktemp("two") / "project")
     commit(repo, {"flowers_core/__init__.py": "PETALS = 6\n"})
     write(repo, {"flowers_core/__init__.py": "PETALS = 7\n", "flowers_core/new.py": "", "flowers_core/a.log": ""})
     revisions, heard = [revision.resolve(name, repo=repo) for name in ("main~1", WORKTREE)], []
-    built = [revision.build(each, repo=repo, cache=repo / ".asv", tell=heard.append) for each in revisions]
+    built = [revision.build(found, repo=repo, cache=repo / ".asv", tell=heard.append) for found in revisions]
     return repo, revisions, built, heard
 
 
 def runs(built, code):
     """What a program prints in a built environment."""
     command, variables = [built.python, "-P", "-c", code], {"PYTHONPATH": built.path}
-    done = subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    process = subprocess.run(command, cwd="/", env=variables, capture_output=True, text=True, check=True)
+    return process.stdout.split()
 
 
 @pytest.mark.parametrize("name", ["main", "HEAD", "v1", "short"])
-def test_a_commit_has_many_names(repo, name):
+def test_resolve_takes_any_name_of_a_commit(repo, name):
     """Branches, tags and the first digits of a commit lead to it, and the name stays as it was written."""
     git(repo, "tag", "v1")
     digits = git(repo, "rev-parse", "HEAD")
@@ -114,9 +114,9 @@ def test_a_commit_has_many_names(repo, name):
     assert re.fullmatch(r"[0-9a-f]{12}", found.digest)
 
 
-def test_only_what_is_built_tells_revisions_apart(repo):
+def test_same_looks_at_what_is_built(repo):
     """A commit that touches tests alone holds the same code; one that touches code, pins or pyproject.toml another."""
-    commit(repo, {"tests/test_flowers.py": "", "bench/__init__.py": "RULER = 2"})
+    commit(repo, {"tests/test_flowers.py": "", "bench/__init__.py": "HARNESS = 2"})
     commit(repo, {"flowers_core/__init__.py": "PETALS = 6"})
     commit(repo, {"constraints.txt": ""})
     first, tests, code, pins = (revision.resolve(f"HEAD~{back}", repo=repo) for back in (3, 2, 1, 0))
@@ -126,17 +126,17 @@ def test_only_what_is_built_tells_revisions_apart(repo):
     assert len({first.digest, code.digest, pins.digest}) == 3
 
 
-def test_work_that_is_committed_is_the_commit(repo):
+def test_resolve_takes_an_unchanged_tree_as_its_commit(repo):
     """WORKTREE with nothing changed holds the code of HEAD and is not dirty; ignored files are no change."""
     write(repo, {"flowers_core/a.log": "", "notes.txt": ""})
-    lying = revision.resolve(WORKTREE, repo=repo)
+    work = revision.resolve(WORKTREE, repo=repo)
 
-    assert revision.same(lying, revision.resolve("HEAD", repo=repo))
-    assert (lying.commit, lying.dirty) == (git(repo, "rev-parse", "HEAD"), False)
+    assert revision.same(work, revision.resolve("HEAD", repo=repo))
+    assert (work.commit, work.dirty) == (git(repo, "rev-parse", "HEAD"), False)
 
 
 @pytest.mark.parametrize("change", ["edited", "staged", "new", "deleted"])
-def test_work_in_the_tree_is_dirty(repo, change):
+def test_resolve_takes_a_changed_tree_as_dirty(repo, change):
     """Whatever differs from HEAD, staged or not, new or gone, is another state of the code."""
     commit(repo, {"flowers_core/petals.py": ""})
     if change == "deleted":
@@ -145,22 +145,22 @@ def test_work_in_the_tree_is_dirty(repo, change):
         write(repo, {f"flowers_core/{'stems' if change == 'new' else 'petals'}.py": "LONG = True\n"})
     if change == "staged":
         git(repo, "add", "--all")
-    lying = revision.resolve(WORKTREE, repo=repo)
+    work = revision.resolve(WORKTREE, repo=repo)
 
-    assert lying.dirty
-    assert not revision.same(lying, revision.resolve("HEAD", repo=repo))
+    assert work.dirty
+    assert not revision.same(work, revision.resolve("HEAD", repo=repo))
 
 
 @pytest.mark.parametrize("name", ["nope", "", "--all", "main..main", "main:README.md", "deadbeef"])
-def test_an_unknown_revision_is_explained(repo, name):
+def test_resolve_explains_an_unknown_revision(repo, name):
     """What git does not know as one commit is named, with what was expected and how to find one."""
-    with pytest.raises(InputError, match=r"must be WORKTREE, or a branch, a tag .*git log --oneline") as told:
+    with pytest.raises(InputError, match=r"must be WORKTREE, or a branch, a tag .*git log --oneline") as error:
         revision.resolve(name, repo=repo)
 
-    assert f"Received: {name!r}" in str(told.value)
+    assert f"Received: {name!r}" in str(error.value)
 
 
-def test_a_shallow_clone_says_so(repo, tmp_path):
+def test_resolve_explains_a_shallow_clone(repo, tmp_path):
     """Where the history was cut off, the error says how to get the rest."""
     commit(repo, {})
     git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repo}", "shallow")
@@ -169,7 +169,7 @@ def test_a_shallow_clone_says_so(repo, tmp_path):
         revision.resolve("HEAD~1", repo=tmp_path / "shallow")
 
 
-def test_a_revision_without_the_package_is_explained(repo):
+def test_resolve_explains_a_revision_without_the_package(repo):
     """A commit from before there was any flowers_core cannot be measured."""
     git(repo, "rm", "-r", "--quiet", "flowers_core")
     commit(repo, {})
@@ -179,13 +179,13 @@ def test_a_revision_without_the_package_is_explained(repo):
             revision.resolve(name, repo=repo)
 
 
-def test_outside_git_there_are_no_revisions(tmp_path):
+def test_resolve_needs_a_git_checkout(tmp_path):
     """An unpacked archive has no history, and the error says so."""
     with pytest.raises(InputError, match=r"git checkout.*Received: fatal"):
         revision.resolve("HEAD", repo=tmp_path)
 
 
-def test_without_git_there_are_no_revisions(repo, monkeypatch):
+def test_resolve_needs_git(repo, monkeypatch):
     """A machine without git is told what is missing."""
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -193,20 +193,20 @@ def test_without_git_there_are_no_revisions(repo, monkeypatch):
         revision.resolve("HEAD", repo=repo)
 
 
-def test_variables_of_a_hook_do_not_mislead(repo, tmp_path, monkeypatch):
+def test_resolve_ignores_variables_of_a_hook(repo, tmp_path, monkeypatch):
     """Inside a hook of another repository this one is read all the same."""
-    other = grown(tmp_path / "other")
+    other = made_up(tmp_path / "other")
     digits = commit(repo, {"flowers_core/__init__.py": "PETALS = 8"})
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
 
     assert revision.resolve("HEAD", repo=repo).commit == digits
 
 
-def test_the_code_comes_from_the_revision(two):
+def test_build_installs_the_code_of_the_revision(two):
     """Each environment imports its own revision's package, of its site-packages; new files are in, ignored ones out."""
     repo, _, built, _ = two
     code = "import flowers_core; print(flowers_core.PETALS, flowers_core.__path__[0])"
-    (old, old_path), (new, new_path) = (runs(each, code) for each in built)
+    (old, old_path), (new, new_path) = (runs(environment, code) for environment in built)
     files = {path.name for path in (repo / ".asv").rglob("site-packages/flowers_core/*.*")}
 
     assert (old, new) == ("5", "7")
@@ -216,10 +216,12 @@ def test_the_code_comes_from_the_revision(two):
     assert "a.log" not in files
 
 
-def test_the_ruler_is_the_same_for_all(two):
-    """Both sides are measured by one snapshot of bench, which can import what it needs."""
+def test_build_gives_all_the_same_harness(two):
+    """Both revisions are measured by one snapshot of bench, which can import what it needs."""
     _, _, built, _ = two
-    old, new = (runs(each, "import bench, psutil; print(bench.__file__, psutil.__version__)") for each in built)
+    old, new = (
+        runs(environment, "import bench, psutil; print(bench.__file__, psutil.__version__)") for environment in built
+    )
 
     assert built[0].path == built[1].path
     assert old == new
@@ -227,13 +229,13 @@ def test_the_ruler_is_the_same_for_all(two):
     assert PIN.split("==")[1].startswith(old[1])
 
 
-@pytest.mark.usefixtures("nothing_is_made")
-def test_the_second_time_it_is_found(two):
+@pytest.mark.usefixtures("no_uv")
+def test_build_finds_what_it_has_built(two):
     """What has been built is given again without export, build or installation, and without a word."""
     repo, revisions, built, heard = two
     before = len(heard)
 
-    assert [revision.build(each, repo=repo, cache=repo / ".asv", tell=heard.append) for each in revisions] == built
+    assert [revision.build(found, repo=repo, cache=repo / ".asv", tell=heard.append) for found in revisions] == built
     assert len(heard) == before
     assert [line for line in heard if "wheel" in line] == [
         "builds the wheel of main~1",
@@ -241,9 +243,9 @@ def test_the_second_time_it_is_found(two):
     ]
 
 
-def test_extras_make_an_environment_of_their_own(tmp_path):
+def test_build_makes_an_environment_for_extras(tmp_path):
     """What an extra wants is installed, beside the environment without it."""
-    repo = grown(tmp_path / "house")
+    repo = made_up(tmp_path / "project")
     found = revision.resolve("HEAD", repo=repo)
     built = revision.build(found, extras=["more"], repo=repo, cache=tmp_path / "asv")
 
@@ -252,7 +254,7 @@ def test_extras_make_an_environment_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("files", "said", "kind"),
+    ("files", "reason", "kind"),
     [
         ({"pyproject.toml": PYPROJECT.format(needs="'psutil<1'")}, "made-up-flowers", RunFailed),
         ({"constraints.txt": "psutil==0.0.0.0.1"}, "psutil", RunFailed),
@@ -265,36 +267,36 @@ def test_extras_make_an_environment_of_their_own(tmp_path):
     ],
     ids=["requirement", "pin", "pyproject", "package"],
 )
-def test_what_cannot_be_built_is_explained(repo, files, said, kind):
+def test_build_explains_what_cannot_be_built(repo, files, reason, kind):
     """The error names the revision and keeps the reason; no environment is left."""
     commit(repo, files)
     found = revision.resolve("HEAD", repo=repo)
 
-    with pytest.raises(kind, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{said}"):
+    with pytest.raises(kind, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{reason}"):
         revision.build(found, repo=repo, cache=repo / ".asv")
     assert list((repo / ".asv").rglob("pyvenv.cfg")) == []
 
 
-@pytest.mark.usefixtures("nothing_is_made")
-def test_an_edit_meanwhile_is_noticed(repo):
+@pytest.mark.usefixtures("no_uv")
+def test_build_notices_an_edit_meanwhile(repo):
     """Work that is no longer what was asked for is not built under its name."""
     write(repo, {"flowers_core/__init__.py": "PETALS = 7\n"})
-    lying = revision.resolve(WORKTREE, repo=repo)
+    work = revision.resolve(WORKTREE, repo=repo)
     write(repo, {"flowers_core/__init__.py": "PETALS = 8\n"})
 
     with pytest.raises(RunFailed, match="must stay as they are"):
-        revision.build(lying, repo=repo, cache=repo / ".asv")
+        revision.build(work, repo=repo, cache=repo / ".asv")
 
 
-def test_the_ruler_is_a_snapshot(repo):
-    """An edit of bench makes another ruler and leaves the first as it was; a process takes but one."""
-    first = revision.ruler(house=repo, cache=repo / ".asv")
+def test_harness_snapshot_is_not_edited(repo):
+    """An edit of bench makes another snapshot and leaves the first as it was; a process takes but one."""
+    first = revision.harness_snapshot(project=repo, cache=repo / ".asv")
     write(repo, {"bench/__init__.py": "EDITED = True"})
-    again = revision.ruler(house=repo, cache=repo / ".asv")
-    revision.ruler.cache_clear()  # as in another process
-    second = revision.ruler(house=repo, cache=repo / ".asv")
+    again = revision.harness_snapshot(project=repo, cache=repo / ".asv")
+    revision.harness_snapshot.cache_clear()  # as in another process
+    second = revision.harness_snapshot(project=repo, cache=repo / ".asv")
 
     assert first == again != second
     assert (first / "bench" / "__init__.py").read_text() == ""
-    assert {path.name for path in first.rglob("*")} == {"bench", "__init__.py", "page.html"}
+    assert {path.name for path in first.rglob("*")} == {"bench", "__init__.py"}
     assert {path.name for path in first.parent.iterdir()} == {first.name, second.name}

@@ -89,7 +89,7 @@ def test_a_pipeline_alone_has_no_model_to_feed():
 def built(monkeypatch):
     """Revisions that need no building."""
     monkeypatch.setattr(
-        revision, "build", lambda one, **_: revision.Built(python=f"/{one.digest}/python", path="/ruler")
+        revision, "build", lambda one, **_: revision.Environment(python=f"/{one.digest}/python", path="/harness")
     )
 
 
@@ -104,7 +104,7 @@ def test_revisions_run_their_own_code_under_one_ruler(built, monkeypatch):  # no
     (match, _) = variants.of_revisions(CELLS, "main", "topic", Source(), tell=told.append)
 
     assert (match.base.python, match.candidate.python) == ("/d1/python", "/d2/python")
-    assert match.base.path == match.candidate.path == "/ruler"
+    assert match.base.path == match.candidate.path == "/harness"
     assert match.candidate.code == {"commit": 40 * "a", "dirty": False, "digest": "d2"}
     assert told == []
 

@@ -1,4 +1,4 @@
-"""Cached environments: whole or not at all, whoever is killed meanwhile."""
+"""Cached environments: whole or not at all, whatever is killed meanwhile."""
 
 import os
 import signal
@@ -23,8 +23,8 @@ def build_wheel(*args, **more): raise SystemExit("this never becomes a wheel")
 
 def runs(python, code):
     """What a program prints in an environment."""
-    done = subprocess.run([python, "-c", code], cwd="/", env={}, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    process = subprocess.run([python, "-c", code], cwd="/", env={}, capture_output=True, text=True, check=True)
+    return process.stdout.strip()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def cache(tmp_path):
     return tmp_path / "environments"
 
 
-def test_an_environment_holds_what_was_asked_for(cache, wheel):
+def test_ensure_installs_what_was_asked_for(cache, wheel):
     """It is of its own, of this python's version, and what is installed is compiled."""
     python = venvs.ensure("a", [wheel], cache=cache)
 
@@ -54,18 +54,18 @@ def test_an_environment_holds_what_was_asked_for(cache, wheel):
     assert list((cache / "a").rglob("tiny.cpython-*.pyc"))
 
 
-def test_the_second_time_it_is_found(cache, wheel):
-    """A finished environment is given at once: nothing is installed, nothing is said."""
+def test_ensure_finds_what_it_has_made(cache, wheel):
+    """A finished environment is given at once: nothing is installed, nothing is reported."""
     heard = []
     first = venvs.ensure("a", [wheel], cache=cache, tell=heard.append)
-    said, heard[:] = list(heard), []
+    before, heard[:] = list(heard), []
 
     assert venvs.ensure("a", ["/no/such.whl"], cache=cache, tell=heard.append) == first
-    assert [line.split(" in ")[0] for line in said] == ["installs environment a", "installed environment a"]
+    assert [line.split(" in ")[0] for line in before] == ["installs environment a", "installed environment a"]
     assert heard == []
 
 
-def test_what_is_unfinished_is_done_anew(cache, wheel):
+def test_ensure_makes_the_unfinished_anew(cache, wheel):
     """An environment without its marker is no environment, and nothing of it stays."""
     python = venvs.ensure("a", [wheel], cache=cache)
     (cache / "a" / venvs.FINISHED).unlink()
@@ -76,7 +76,7 @@ def test_what_is_unfinished_is_done_anew(cache, wheel):
     assert not (cache / "a" / "left").exists()
 
 
-def test_an_interpreter_that_has_gone_is_made_anew(cache, wheel):
+def test_ensure_makes_a_lost_interpreter_anew(cache, wheel):
     """An environment whose python leads nowhere, after an upgrade of the system, is no environment."""
     python = venvs.ensure("a", [wheel], cache=cache)
     python.unlink()
@@ -86,8 +86,8 @@ def test_an_interpreter_that_has_gone_is_made_anew(cache, wheel):
     assert runs(venvs.ensure("a", [wheel], cache=cache), "import tiny; print(tiny.ANSWER)") == "42"
 
 
-def test_failure_keeps_its_reason_and_leaves_nothing(cache, wheel):
-    """What uv said last is in the error; half an environment is not left, and the next attempt may succeed."""
+def test_ensure_leaves_nothing_of_a_failure(cache, wheel):
+    """What uv printed last is in the error; half an environment is not left, and the next attempt may succeed."""
     with pytest.raises(RunFailed, match=r"(?s)`uv pip` must succeed.*such\.whl"):
         venvs.ensure("a", ["/no/such.whl"], cache=cache)
 
@@ -97,24 +97,24 @@ def test_failure_keeps_its_reason_and_leaves_nothing(cache, wheel):
 
 
 @pytest.mark.parametrize("key", ["", "..", ".hidden", "a/b", "a b"])
-def test_a_key_is_the_name_of_a_folder(cache, key):
+def test_ensure_takes_the_name_of_a_folder(cache, key):
     """Nothing outside the cache can be made or removed."""
     with pytest.raises(InputError, match="`key` must be a name"):
         venvs.ensure(key, [], cache=cache)
 
 
-def test_two_take_turns(cache, wheel):
+def test_ensure_lets_two_callers_take_turns(cache, wheel):
     """Of two that ask for the same at the same moment one installs, and both get it."""
     heard = []
     with ThreadPoolExecutor(2) as both:
-        ask = [both.submit(venvs.ensure, "a", [wheel], cache=cache, tell=heard.append) for _ in range(2)]
-        pythons = {one.result() for one in ask}
+        requests = [both.submit(venvs.ensure, "a", [wheel], cache=cache, tell=heard.append) for _ in range(2)]
+        pythons = {request.result() for request in requests}
 
     assert pythons == {cache / "a" / "bin" / "python"}
     assert heard.count("installs environment a") == 1
 
 
-def test_a_kill_leaves_no_half_environment(cache, wheel, tmp_path):
+def test_ensure_survives_a_kill(cache, wheel, tmp_path):
     """After a kill -9 the next waits until the uv that was left behind has ended, and then does it anew."""
     slow, started = tmp_path / "slow", tmp_path / "started"
     slow.mkdir()
@@ -124,8 +124,8 @@ def test_a_kill_leaves_no_half_environment(cache, wheel, tmp_path):
     )
     (slow / "slow.py").write_text(SLOW.format(started=str(started)))
     code = (
-        "import pathlib, sys\nfrom bench.compare import venvs as environments\n"
-        "environments.ensure('a', [sys.argv[1]], cache=pathlib.Path(sys.argv[2]))"
+        "import pathlib, sys\nfrom bench.compare import venvs\n"
+        "venvs.ensure('a', [sys.argv[1]], cache=pathlib.Path(sys.argv[2]))"
     )
     first = subprocess.Popen([sys.executable, "-c", code, str(slow), str(cache)], cwd=venvs.WORK_DIR)
     try:
