@@ -11,26 +11,13 @@ from bench.compare import pair, revision, sequential_test
 from bench.compare.comparison_result import CellVerdict, Comparison
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
-from bench.compare.variant import Variant, cell_id
+from bench.compare.variant import Variant, VariantPair
 from bench.results import store
 from flowers_core.errors import InputError
 
 UNKNOWN_SECONDS = 20.0  # a pair, until the first has run: two imports of TensorFlow, warm-up, 32 blocks
 TYPICAL_PAIRS = 6
 MAX_FAILURES_IN_A_ROW = 3  # then the cell is given up
-
-
-@dataclass(frozen=True)
-class VariantPair:
-    """One cell of a comparison: its base and its candidate."""
-
-    base: Variant
-    candidate: Variant
-
-    @property
-    def cell(self) -> str:
-        """Names it in the store."""
-        return cell_id(self.base, self.candidate)
 
 
 @dataclass

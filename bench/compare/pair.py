@@ -13,7 +13,7 @@ from time import perf_counter
 
 from bench.compare import inject
 from bench.compare.pair_result import PairResult, Sample
-from bench.compare.variant import Variant, cell_id
+from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts
 from bench.run import process
 
@@ -80,7 +80,7 @@ def record(
     common = {
         "comparison": comparison,
         "pair": begun,
-        "cell": cell_id(base, candidate),
+        "cell": VariantPair(base, candidate).cell,
         "base": base.facts(),
         "candidate": candidate.facts(),
         "load": load,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.compare import comparison, table
-from bench.compare.comparison import Trial, VariantPair
+from bench.compare.comparison import Trial
 from bench.compare.sequential_test import Rule
+from bench.compare.variant import VariantPair
 from bench.results import format
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One side of a comparison: which cell runs, of which code, in which environment."""
+"""What a comparison is between: a variant is a cell, of some code, in an environment."""
 
 import sys
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class Variant:
         cell: What is measured.
         source: Where photos and records lie.
         python: The interpreter, of an environment that holds the code under test.
-        path: The folder from which `bench`, the ruler, is imported.
+        path: The folder from which `bench`, the harness, is imported.
         code: `commit`, `dirty` and `digest` of the code under test.
-        environment: Variables that only this side has.
+        environment: Variables that only this variant has.
         classes: How many a model tells apart on a resident batch.
     """
 
@@ -33,20 +33,28 @@ class Variant:
     classes: int = CLASSES
 
     def facts(self) -> dict:
-        """What a unit keeps of it; the classes of a resident batch only where they are not the usual ones."""
+        """What a pair result keeps of it; the classes of a resident batch only where they are not the usual ones."""
         unusual = self.cell.pipeline == RESIDENT and self.classes != CLASSES
         data = {"classes": self.classes} if unusual else {}
         return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **data, **self.code}
 
 
-def cell_id(base: Variant, candidate: Variant) -> str:
-    """Names what two sides run, in the store: the cell, or both where they differ.
+@dataclass(frozen=True)
+class VariantPair:
+    """One cell of a comparison: its base and its candidate."""
 
-    A resident batch of unusual classes is named apart, or its units would be counted with those of another model.
-    """
-    return " v ".join(dict.fromkeys(map(_id, (base, candidate))))
+    base: Variant
+    candidate: Variant
+
+    @property
+    def cell(self) -> str:
+        """Names it in the store: the cell, or both where they differ.
+
+        A resident batch of unusual classes is named apart, or its results would be counted with those of another model.
+        """
+        return " v ".join(dict.fromkeys(map(_id, (self.base, self.candidate))))
 
 
-def _id(side: Variant) -> str:
-    classes = side.facts().get("classes")
-    return f"{side.cell.id}-{classes}-classes" if classes else side.cell.id
+def _id(variant: Variant) -> str:
+    classes = variant.facts().get("classes")
+    return f"{variant.cell.id}-{classes}-classes" if classes else variant.cell.id

@@ -1,12 +1,11 @@
-"""What a comparison is between: two revisions, or two values of one axis; each cell becomes a base and a candidate."""
+"""Makes the variants of a comparison: two revisions, or two values of one axis, of each cell."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from bench.compare import revision
-from bench.compare.comparison import VariantPair
-from bench.compare.variant import Variant
+from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
@@ -21,14 +20,14 @@ SWITCH = {"off": False, "on": True, "false": False, "true": True}
 def of_revisions(
     cells: Sequence[Cell], base: str, candidate: str, source: Source, *, tell: Callable[[str], object]
 ) -> list[VariantPair]:
-    """Matches of two git revisions, built as wheels into cached environments; the same ruler measures both.
+    """Pairs of two git revisions, built as wheels into cached environments; the same harness measures both.
 
     Args:
         cells: What is measured.
-        base: A revision, or WORKTREE for the uncommitted work.
+        base: A revision, or WORKTREE for the working tree.
         candidate: Another.
         source: What the cells read.
-        tell: Hears, a sentence each, what a user should know: a dirty tree, two names for the same code.
+        tell: Reports, a sentence each, what a user should know: a dirty tree, two names for the same code.
 
     Raises:
         InputError: If there is no such revision.
@@ -38,25 +37,23 @@ def of_revisions(
     if revision.same(*revisions):
         tell(f"{base} and {candidate} hold the same code: whatever differs is noise, and the verdict should be `same`")
     if facts.uncommitted_files() and revision.WORKTREE not in (base, candidate):
-        tell(
-            f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the tree as it lies"
-        )
+        tell(f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the working tree")
     extras = tuple(sorted({extra for cell in cells for extra in BACKENDS[cell.backend].extras}))
     classes = source.classes(cells)
-    built = [revision.build(one, extras=extras, tell=tell) for one in revisions]
+    environments = [revision.build(code, extras=extras, tell=tell) for code in revisions]
     return [
         VariantPair(
             *(
                 Variant(
-                    name=one.name,
+                    name=code.name,
                     cell=cell,
                     source=source,
-                    python=made.python,
-                    path=made.path,
-                    code={"commit": one.commit, "dirty": one.dirty, "digest": one.digest},
+                    python=environment.python,
+                    path=environment.path,
+                    code={"commit": code.commit, "dirty": code.dirty, "digest": code.digest},
                     classes=classes,
                 )
-                for one, made in zip(revisions, built, strict=True)
+                for code, environment in zip(revisions, environments, strict=True)
             )
         )
         for cell in cells
@@ -64,7 +61,7 @@ def of_revisions(
 
 
 def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPair]:
-    """Matches of two values of one axis, with the code as it lies in the tree.
+    """Pairs of two values of one axis, with the code of the working tree.
 
     Args:
         cells: What is measured; what they hold for the axis itself does not count.
@@ -74,24 +71,27 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPai
     Raises:
         InputError: If the axis is no field of a cell and no variable, or its values are not two that differ.
     """
-    name, _, values = axis.partition("=")
-    pair = values.split(",")
-    if len(pair) != 2 or pair[0] == pair[1]:
+    name, _, listed = axis.partition("=")
+    values = listed.split(",")
+    if len(values) != 2 or values[0] == values[1]:
         raise InputError(f"`--axis` must name two values that differ, NAME=BASE,CANDIDATE. Received: {axis!r}")
-    code = facts.code()
     variable = VARIABLE.fullmatch(name)
-    if variable:
-        common = {"source": source, "code": code, "classes": source.classes(cells)}
-        return [
-            VariantPair(*(Variant(name=value, cell=cell, environment={variable[1]: value}, **common) for value in pair))
-            for cell in cells
-        ]
-    one_of("axis", name, (*AXES, "env:NAME"))
-    both = [(_along(cell, name, pair[0]), _along(cell, name, pair[1])) for cell in cells]
-    common = {"source": source, "code": code, "classes": source.classes(cell for sides in both for cell in sides)}
+    if not variable:
+        one_of("axis", name, (*AXES, "env:NAME"))
+    both = [(cell, cell) if variable else tuple(_along(cell, name, value) for value in values) for cell in cells]
+    common = {
+        "source": source,
+        "code": facts.code(),
+        "classes": source.classes(cell for pair in both for cell in pair),
+    }
     return [
-        VariantPair(*(Variant(name=value, cell=cell, **common) for value, cell in zip(pair, sides, strict=True)))
-        for sides in dict.fromkeys(both)  # cells that differ in the axis alone are one match
+        VariantPair(
+            *(
+                Variant(name=value, cell=cell, environment={variable[1]: value} if variable else {}, **common)
+                for value, cell in zip(values, pair, strict=True)
+            )
+        )
+        for pair in dict.fromkeys(both)  # cells that differ in the axis alone are one pair
     ]
 
 

@@ -6,11 +6,10 @@ import random
 import pytest
 
 from bench.compare import comparison
-from bench.compare.comparison import VariantPair
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Rule
-from bench.compare.variant import Variant
+from bench.compare.variant import Variant, VariantPair
 from bench.results import store
 from bench.results.cell import Cell
 from flowers_core.errors import InputError

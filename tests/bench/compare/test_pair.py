@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from bench.compare import inject, pair, pair_worker, variants
-from bench.compare.variant import Variant, cell_id
+from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import Cell
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
@@ -102,8 +102,8 @@ def test_other_classes_have_another_name():
     twelve = [dataclasses.replace(side, classes=12) for side in (BASE, CANDIDATE)]
     fed = dataclasses.replace(twelve[0], cell=dataclasses.replace(CELL, pipeline="records_parallel"))
 
-    assert cell_id(BASE, CANDIDATE) == CELL.id
-    assert cell_id(*twelve) == f"{CELL.id}-12-classes"
+    assert VariantPair(BASE, CANDIDATE).cell == CELL.id
+    assert VariantPair(*twelve).cell == f"{CELL.id}-12-classes"
     assert "classes" not in {**BASE.facts(), **fed.facts()}
     assert twelve[0].facts()["classes"] == 12
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from bench.compare import comparison, progress, table
-from bench.compare.comparison import Trial, VariantPair
+from bench.compare.comparison import Trial
 from bench.compare.sequential_test import Rule
-from bench.compare.variant import Variant
+from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import NO_MODEL, Cell
 
 CELLS = (

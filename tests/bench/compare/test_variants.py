@@ -1,4 +1,4 @@
-"""What a comparison is between: axes that name two values, revisions that are built and hold the same ruler."""
+"""What a comparison is between: axes that name two values, revisions that one harness measures."""
 
 import dataclasses
 
@@ -24,34 +24,34 @@ CELLS = [Cell(model="dense", batch_size=8), Cell(model="squeezenet", batch_size=
         ("pipeline=records_parallel,records_uint8", "pipeline", ("records_parallel", "records_uint8")),
     ],
 )
-def test_an_axis_makes_two_cells_of_one(axis, field, values):
+def test_of_axis_makes_two_cells_of_one(axis, field, values):
     """Base and candidate differ in the field alone, and are called by its values."""
     found = variants.of_axis(CELLS, axis, Source())
 
     assert len(found) == 2
-    for match, cell in zip(found, CELLS, strict=True):
-        assert (getattr(match.base.cell, field), getattr(match.candidate.cell, field)) == values
-        assert (match.base.name, match.candidate.name) == tuple(axis.partition("=")[2].split(","))
-        assert match.base.cell.model == match.candidate.cell.model == cell.model
-        assert match.base.code == match.candidate.code
+    for pair, cell in zip(found, CELLS, strict=True):
+        assert (getattr(pair.base.cell, field), getattr(pair.candidate.cell, field)) == values
+        assert (pair.base.name, pair.candidate.name) == tuple(axis.partition("=")[2].split(","))
+        assert pair.base.cell.model == pair.candidate.cell.model == cell.model
+        assert pair.base.code == pair.candidate.code
 
 
-def test_on_jax_the_step_is_compiled():
-    """The JAX side of the backend axis is a cell that JAX can run."""
-    (match, _) = variants.of_axis(CELLS, "backend=tensorflow,jax", Source())
+def test_of_axis_compiles_the_step_on_jax():
+    """The JAX variant of the backend axis is a cell that JAX can run."""
+    (pair, _) = variants.of_axis(CELLS, "backend=tensorflow,jax", Source())
 
-    assert (match.base.cell.xla, match.candidate.cell.xla) == (False, True)
-
-
-def test_a_variable_is_an_axis():
-    """The sides run the same cell with another environment."""
-    (match, _) = variants.of_axis(CELLS, "env:TF_ENABLE_ONEDNN_OPTS=0,1", Source())
-
-    assert match.base.cell == match.candidate.cell
-    assert match.candidate.environment == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    assert (pair.base.cell.xla, pair.candidate.cell.xla) == (False, True)
 
 
-def test_cells_that_differ_in_the_axis_alone_are_one_match():
+def test_of_axis_takes_a_variable():
+    """The variants run the same cell with another environment."""
+    (pair, _) = variants.of_axis(CELLS, "env:TF_ENABLE_ONEDNN_OPTS=0,1", Source())
+
+    assert pair.base.cell == pair.candidate.cell
+    assert pair.candidate.environment == {"TF_ENABLE_ONEDNN_OPTS": "1"}
+
+
+def test_of_axis_asks_for_a_pair_once():
     """A profile that holds both values asks for the pair once."""
     both = [CELLS[0], dataclasses.replace(CELLS[0], precision="mixed_bfloat16")]
 
@@ -59,7 +59,7 @@ def test_cells_that_differ_in_the_axis_alone_are_one_match():
 
 
 @pytest.mark.parametrize(
-    ("axis", "said"),
+    ("axis", "message"),
     [
         ("precision", "two values"),
         ("precision=float32", "two values"),
@@ -71,13 +71,13 @@ def test_cells_that_differ_in_the_axis_alone_are_one_match():
         ("env:=0,1", "env:NAME"),
     ],
 )
-def test_an_axis_that_is_none_is_told(axis, said):
+def test_of_axis_explains_what_is_no_axis(axis, message):
     """What was expected is listed."""
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         variants.of_axis(CELLS, axis, Source())
 
 
-def test_a_pipeline_alone_has_no_model_to_feed():
+def test_of_axis_refuses_the_resident_batch_alone():
     """The resident batch is no pipeline that could be compared alone."""
     with pytest.raises(InputError, match="--model"):
         variants.of_axis(
@@ -89,32 +89,32 @@ def test_a_pipeline_alone_has_no_model_to_feed():
 def built(monkeypatch):
     """Revisions that need no building."""
     monkeypatch.setattr(
-        revision, "build", lambda one, **_: revision.Environment(python=f"/{one.digest}/python", path="/harness")
+        revision, "build", lambda code, **_: revision.Environment(python=f"/{code.digest}/python", path="/harness")
     )
 
 
-def test_revisions_run_their_own_code_under_one_ruler(built, monkeypatch):  # noqa: ARG001
-    """Each side has the interpreter of its environment; both have the same ruler; the code is named."""
+def test_of_revisions_run_their_own_code_under_one_harness(built, monkeypatch):  # noqa: ARG001
+    """Each variant has the interpreter of its environment; both have the same harness; the code is named."""
     found = {"main": "d1", "topic": "d2"}
     monkeypatch.setattr(
         revision, "resolve", lambda name: revision.Revision(name=name, commit=40 * "a", digest=found[name])
     )
     monkeypatch.setattr(facts, "uncommitted_files", list)
-    told = []
-    (match, _) = variants.of_revisions(CELLS, "main", "topic", Source(), tell=told.append)
+    notes = []
+    (pair, _) = variants.of_revisions(CELLS, "main", "topic", Source(), tell=notes.append)
 
-    assert (match.base.python, match.candidate.python) == ("/d1/python", "/d2/python")
-    assert match.base.path == match.candidate.path == "/harness"
-    assert match.candidate.code == {"commit": 40 * "a", "dirty": False, "digest": "d2"}
-    assert told == []
+    assert (pair.base.python, pair.candidate.python) == ("/d1/python", "/d2/python")
+    assert pair.base.path == pair.candidate.path == "/harness"
+    assert pair.candidate.code == {"commit": 40 * "a", "dirty": False, "digest": "d2"}
+    assert notes == []
 
 
-def test_the_same_code_twice_and_a_dirty_tree_are_told(built, monkeypatch):  # noqa: ARG001
+def test_of_revisions_report_the_same_code_and_a_dirty_tree(built, monkeypatch):  # noqa: ARG001
     """Both are allowed, and neither in silence."""
     monkeypatch.setattr(revision, "resolve", lambda name: revision.Revision(name=name, commit="c", digest="same"))
     monkeypatch.setattr(facts, "uncommitted_files", lambda: ["flowers_core/images.py"])
-    told = []
-    variants.of_revisions(CELLS, "HEAD", "HEAD", Source(), tell=told.append)
+    notes = []
+    variants.of_revisions(CELLS, "HEAD", "HEAD", Source(), tell=notes.append)
 
-    assert "the same code" in told[0]
-    assert "WORKTREE" in told[1]
+    assert "the same code" in notes[0]
+    assert "WORKTREE" in notes[1]

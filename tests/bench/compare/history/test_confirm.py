@@ -5,9 +5,8 @@ import json
 import pytest
 
 from bench.compare import comparison, variants
-from bench.compare.comparison import VariantPair
 from bench.compare.history import confirm
-from bench.compare.variant import Variant
+from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import Cell
 from bench.run.data_source import Source
 from flowers_core.errors import RunFailed
