@@ -64,7 +64,8 @@ def asv(pairs: Comparison, *, factor: float = FACTOR) -> str:
     Ten samples a variant: the first 5 blocks of the first 2 processes, seconds a step. A change is flagged if the
     medians differ by more than the factor and asv's Mann-Whitney test gives p < 0.002.
     """
-    return _asv(*([*chain(*(pair[number][:BLOCKS] for pair in pairs[:PROCESSES]))] for number in (0, 1)), factor)
+    base, candidate = ([*chain(*(pair[number][:BLOCKS] for pair in pairs[:PROCESSES]))] for number in (0, 1))
+    return _asv(base, candidate, factor)
 
 
 def asv_suite(pairs: Comparison) -> str:
@@ -72,7 +73,8 @@ def asv_suite(pairs: Comparison) -> str:
 
     With so few samples asv asks, in place of its test, that the 99 % intervals of the medians do not overlap.
     """
-    return _asv(*([median(pair[number]) for pair in pairs[:SUITE_PROCESSES]] for number in (0, 1)), FACTOR)
+    base, candidate = ([median(pair[number]) for pair in pairs[:SUITE_PROCESSES]] for number in (0, 1))
+    return _asv(base, candidate, FACTOR)
 
 
 def _asv(base: list[float], candidate: list[float], factor: float) -> str:

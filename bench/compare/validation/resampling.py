@@ -23,7 +23,7 @@ class Series:
         seconds: How long each would have taken on its own, start of both processes included.
     """
 
-    values: dict[str, tuple[float, ...]]
+    values: dict[str, Sequence[float]]
     step_seconds: tuple[StepSeconds, ...]
     seconds: tuple[float, ...]
 

@@ -221,7 +221,7 @@ def origin_lines(validation: Validation) -> list[str]:
         f"{len(validation.pairs) - len(recorded)} of live comparisons; {hours:.1f} hours of measuring. The results of "
         "a pair have different injections, so those of a row are all of different pairs",
     ]
-    warnings = Counter(rates.warning for rates in validation.cells if rates.warning)
+    warnings = Counter(rates.warning for rates in validation.cells if rates.warning and not rates.verdicts)
     lines += [f"{warning} (rows: {rows})" for warning, rows in warnings.items()]
     lines += [f"{validation.died} pairs gave no figure: a process died"] * bool(validation.died)
     left_out = f"{validation.left_out} pair results of another machine or another harness version are left out"
