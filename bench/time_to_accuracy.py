@@ -26,10 +26,10 @@ class TimeToAccuracy:
         """Building, compilation, validation and saving included; n/a if the target is never reached."""
         from bench.results import store
 
-        job = run.Job(model=model, way="ours", seed=random.randrange(2**31), records=data_source.find().records)
+        job = run.Job(model=model, variant="ours", seed=random.randrange(2**31), records=data_source.find().records)
         done = run.train(job, timeout=self.timeout)
         store.append(done)
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.reason}")
-        reached = outcome.first_at(done, outcome.target_of(done))
-        return suite.sample(reached and reached[0]["elapsed_seconds"])
+        reached = outcome.first_reaching(done, outcome.target_of(done))
+        return suite.sample(reached and reached["elapsed_seconds"])

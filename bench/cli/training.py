@@ -9,7 +9,7 @@ import click
 
 from bench.cli import options
 from bench.cli.options import Data, Output
-from bench.training.run import WAYS
+from bench.training.run import VARIANTS
 from flowers_core import models
 from flowers_core.errors import InputError, one_of
 
@@ -67,7 +67,7 @@ TRAININGS = options.group(
     "trainings",
     Trainings,
     click.option("--model", multiple=True, metavar="NAME", help=f"May be given again. [{', '.join(FEW)}]"),
-    click.option("--variant", multiple=True, type=click.Choice(list(WAYS)), help="May be given again. [ours, plain]"),
+    click.option("--variant", multiple=True, type=click.Choice(list(VARIANTS)), help="May be given again. [ours, plain]"),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
     click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),
     click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again."),
@@ -96,9 +96,9 @@ def accuracy(
     from bench.training import campaign
 
     if show_last:
-        options.leave(_show(campaign.latest(output.results), target, output))
+        options.leave(_show(campaign.load_latest(output.results), target, output))
     jobs = trainings.plan(data)
-    ended, code = options.collect(campaign.run(jobs, output.results, timeout=timeout), "trainings", len(jobs))
+    ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), "trainings", len(jobs))
     shown = _show(ended, target, output) if ended else 0
     options.leave(code or shown)
 
@@ -110,7 +110,7 @@ def _show(trainings: "Sequence[TrainingRun]", target: float | None, output: Outp
 
     if not trainings:
         raise InputError(f"There is no training in {output.results}. Leave out --show-last to run some")
-    outcomes = outcome.outcomes(trainings, target=target)
+    outcomes = outcome.summarize(trainings, target=target)
     store.save_table("training.md", table.markdown(outcomes), output.results)
     output.show(table.plain(outcomes), table.show, outcomes)
     return int(any(group.failed for group in outcomes))

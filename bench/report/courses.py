@@ -10,7 +10,7 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
     """Validation accuracy against seconds, a line a training."""
     rows = [
         {
-            "training": f"{one.model}, {one.way}",
+            "training": f"{one.model}, {one.variant}",
             "seed": training.seed,
             "seconds": rounded(row["elapsed_seconds"]),
             "accuracy": rounded(row["val_accuracy"]),

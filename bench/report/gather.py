@@ -101,7 +101,7 @@ def gather(results: Path) -> Gathered:
             for name, limit in one.limits.items()
         },
         compared=tuple(compared(store.load(PairResult, results).results)),
-        outcomes=tuple(outcome.outcomes(campaign.latest(results))),
+        outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
         feeding=_feeding(results, loaded.results),
         race=tuple(race_table.rows(store.load(LoaderResult, results).results)),
         far=tuple(table.far(table.latest(store.load(Reading, results).results))),

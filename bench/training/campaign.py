@@ -1,25 +1,30 @@
-"""Many trainings, a fresh process each, ways in turns; each is stored as it ends."""
+"""Many trainings, a fresh process each, with the variants alternating; each is stored as it ends."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.results import store
-from bench.training import outcome
-from bench.training import run as trained
+from bench.training import outcome, run
 from bench.training.run import Job, TrainingRun
 
 
 def plan(
-    models: Sequence[str], ways: Sequence[str], seeds: int, *, records: str, epochs: int | None, weights: dict[str, str]
+    models: Sequence[str],
+    variants: Sequence[str],
+    seeds: int,
+    *,
+    records: str,
+    epochs: int | None,
+    weights: Mapping[str, str],
 ) -> list[Job]:
-    """What to train, seed after seed: of each model all ways one after another, the order turned round each time.
+    """What to train, seed after seed: all variants of each model one after another, in an order that alternates.
 
-    What disturbs the machine for minutes then falls on all ways alike.
+    What disturbs the machine for minutes then affects all variants alike.
 
     Args:
         models: Names.
-        ways: Names.
+        variants: Names.
         seeds: How many: 1, 2, 3 …
         records: Folder of the records, as every process finds it, or bucket.
         epochs: None for the codelab's.
@@ -29,7 +34,7 @@ def plan(
     return [
         Job(
             model=model,
-            way=way,
+            variant=variant,
             seed=seed,
             records=records,
             epochs=epochs,
@@ -38,40 +43,27 @@ def plan(
         )
         for seed in range(1, seeds + 1)
         for model in models
-        for way in (ways if seed % 2 else reversed(ways))
+        for variant in (variants if seed % 2 else reversed(variants))
     ]
 
 
-def run(
-    jobs: Iterable[Job],
-    results: Path,
-    *,
-    timeout: float,
-    train: Callable[..., TrainingRun] = trained.train,
-) -> Iterator[TrainingRun]:
-    """Trains one after another; gives each when it is stored.
-
-    Args:
-        jobs: What to train.
-        results: The store.
-        timeout: Seconds for one training.
-        train: What trains.
-    """
+def run_all(jobs: Iterable[Job], results: Path, *, timeout: float) -> Iterator[TrainingRun]:
+    """Trains one after another, each for `timeout` seconds at most; yields each when it is stored."""
     for job in jobs:
-        done = train(job, timeout=timeout)
-        store.append(done, results)
-        yield done
+        training = run.train(job, timeout=timeout)
+        store.append(training, results)
+        yield training
 
 
-def stored(results: Path, campaign: str) -> list[TrainingRun]:
+def load(results: Path, campaign: str) -> list[TrainingRun]:
     """The trainings of a campaign that have ended."""
-    return [one for one in store.load(TrainingRun, results).results if one.campaign == campaign]
+    return [training for training in store.load(TrainingRun, results).results if training.campaign == campaign]
 
 
-def latest(results: Path) -> list[TrainingRun]:
-    """Those of the machine that trained last: of each kind those of the code that trained it last, one a seed."""
-    kept = sorted(store.load(TrainingRun, results).results, key=lambda one: one.started)
-    here = [one for one in kept if one.machine.get("id") == kept[-1].machine.get("id")]  # of nothing, nothing
-    newest = {outcome.kind(one): one.code.get("digest") for one in here}
-    last = {(outcome.kind(one), one.seed): one for one in here if one.code.get("digest") == newest[outcome.kind(one)]}
-    return [one for one in here if one is last.get((outcome.kind(one), one.seed))]
+def load_latest(results: Path) -> list[TrainingRun]:
+    """Trainings of the machine that trained last: of each group those of its latest code, one a seed."""
+    trainings = sorted(store.load(TrainingRun, results).results, key=lambda training: training.started)
+    here = [training for training in trainings if training.machine.get("id") == trainings[-1].machine.get("id")]
+    code = {outcome.group(training): training.code.get("digest") for training in here}
+    of_latest_code = [training for training in here if training.code.get("digest") == code[outcome.group(training)]]
+    return list({(outcome.group(training), training.seed): training for training in of_latest_code}.values())

@@ -1,9 +1,9 @@
-"""Trainings -> how good each model becomes, how long that takes, and how much faster one way is than another."""
+"""Trainings -> how good each model becomes, how long that takes, and how much faster one variant is than another."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, fsum, log
+from math import fsum
 from statistics import median
 
 from bench.training.run import TrainingRun
@@ -15,7 +15,7 @@ SYNTHETIC_TARGETS = {"squeezenet_small": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Middle:
+class MedianRange:
     """Median with lowest and highest: of few seeds no narrower interval would be honest."""
 
     value: float
@@ -23,19 +23,19 @@ class Middle:
     high: float
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> "Middle | None":
-        """None of nothing."""
+    def of(cls, values: Iterable[float]) -> "MedianRange | None":
+        """None where there are no values."""
         ordered = sorted(values)
         return cls(value=median(ordered), low=ordered[0], high=ordered[-1]) if ordered else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the trainings of one model, in one way, came to.
+    """What the trainings of one model, in one variant, came to.
 
     Attributes:
         model: One of `models.MODELS`.
-        way: One of `bench.training.run.WAYS`.
+        variant: One of `bench.training.run.VARIANTS`.
         epochs: How many a training was to have.
         weights: With which it began; empty for random ones.
         trainings: Those that ended well.
@@ -54,143 +54,143 @@ class Outcome:
     """
 
     model: str
-    way: str
+    variant: str
     epochs: int
     weights: str
     trainings: tuple[TrainingRun, ...]
     failed: tuple[str, ...]
-    accuracy: Middle | None
+    accuracy: MedianRange | None
     best: float | None
-    seconds: Middle | None
+    seconds: MedianRange | None
     target: float | None
     reached: int
-    target_seconds: Middle | None
-    target_images: Middle | None
-    first_epoch_seconds: Middle | None
-    epoch_seconds: Middle | None
-    images_per_second: Middle | None
+    target_seconds: MedianRange | None
+    target_images: MedianRange | None
+    first_epoch_seconds: MedianRange | None
+    epoch_seconds: MedianRange | None
+    images_per_second: MedianRange | None
 
 
-def outcomes(trainings: Iterable[TrainingRun], *, target: float | None = None) -> list[Outcome]:
-    """One for each kind of training, in the order in which they first came: see `kind`.
+def summarize(trainings: Iterable[TrainingRun], *, target: float | None = None) -> list[Outcome]:
+    """One outcome for each group of trainings, in the order in which the groups first came: see `group`.
 
     Args:
         trainings: Of one machine and one state of the code.
         target: Validation accuracy to be reached; see `target_of`, unless given.
     """
-    kinds: dict[tuple, list[TrainingRun]] = {}
-    for one in trainings:
-        kinds.setdefault(kind(one), []).append(one)
-    return [_outcome(some, target) for some in kinds.values()]
+    groups: dict[tuple, list[TrainingRun]] = {}
+    for training in trainings:
+        groups.setdefault(group(training), []).append(training)
+    return [_outcome(seeds, target) for seeds in groups.values()]
 
 
-def kind(one: TrainingRun) -> tuple:
-    """What trainings must have in common to be seeds of one another: model, way, epochs, weights, photos and size."""
-    settings, data = one.settings, one.data
+def group(training: TrainingRun) -> tuple:
+    """What seeds of one experiment have in common: model, variant, epochs, weights, photos and image size."""
+    settings, data = training.settings, training.data
+    epochs = settings.get("epochs", models.spec(training.model).recipe.epochs)
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
-    return one.model, one.way, settings.get("epochs", models.spec(one.model).recipe.epochs), *given
+    return training.model, training.variant, epochs, *given
 
 
 def _outcome(trainings: Sequence[TrainingRun], target: float | None) -> Outcome:
-    model, way, epochs, weights, *_ = kind(trainings[0])
-    good = tuple(one for one in trainings if one.status == "ok" and one.history)
+    model, variant, epochs, weights, *_ = group(trainings[0])
+    good = tuple(training for training in trainings if training.status == "ok" and training.history)
+    longer = [training for training in good if len(training.history) > 1]
     target = target if target is not None else target_of(trainings[0])
-    reached = [row for row in (first_at(one, target) for one in good) if row]
+    reached = [(row, training.images) for training in good if (row := first_reaching(training, target))]
     return Outcome(
         model=model,
-        way=way,
+        variant=variant,
         epochs=epochs,
         weights=weights,
         trainings=good,
-        failed=tuple(f"{one.status}: {one.reason}" for one in trainings if one not in good),
-        accuracy=Middle.of(one.history[-1]["val_accuracy"] for one in good),
-        best=max((row["val_accuracy"] for one in good for row in one.history), default=None),
-        seconds=Middle.of(one.history[-1]["elapsed_seconds"] for one in good),
+        failed=tuple(f"{training.status}: {training.reason}" for training in trainings if training not in good),
+        accuracy=MedianRange.of(training.history[-1]["val_accuracy"] for training in good),
+        best=max((row["val_accuracy"] for training in good for row in training.history), default=None),
+        seconds=MedianRange.of(training.history[-1]["elapsed_seconds"] for training in good),
         target=target,
         reached=len(reached),
-        target_seconds=Middle.of(row["elapsed_seconds"] for row, _ in reached),
-        target_images=Middle.of(row["epoch"] * images for row, images in reached),
-        first_epoch_seconds=Middle.of(one.history[0]["elapsed_seconds"] for one in good),
-        epoch_seconds=Middle.of(later_epoch(one) for one in good if len(one.history) > 1),
-        images_per_second=Middle.of(
-            median(row["images_per_second"] for row in one.history[1:]) for one in good if len(one.history) > 1
+        target_seconds=MedianRange.of(row["elapsed_seconds"] for row, _ in reached),
+        target_images=MedianRange.of(row["epoch"] * images for row, images in reached),
+        first_epoch_seconds=MedianRange.of(training.history[0]["elapsed_seconds"] for training in good),
+        epoch_seconds=MedianRange.of(map(later_epoch_seconds, longer)),
+        images_per_second=MedianRange.of(
+            median(row["images_per_second"] for row in training.history[1:]) for training in longer
         ),
     )
 
 
-def target_of(one: TrainingRun) -> float | None:
+def target_of(training: TrainingRun) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
-    if one.data.get("photos") == SYNTHETIC:
-        return SYNTHETIC_TARGETS.get(one.model)
-    published = models.spec(one.model).recipe.accuracy
-    return published and published[0]
+    if training.data.get("photos") == SYNTHETIC:
+        return SYNTHETIC_TARGETS.get(training.model)
+    published = models.spec(training.model).recipe.accuracy
+    return published[0] if published else None
 
 
-def first_at(one: TrainingRun, target: float | None) -> tuple[dict, int] | None:
-    """The first row of a training that reaches a target, with the images of an epoch; None if none does."""
+def first_reaching(training: TrainingRun, target: float | None) -> dict | None:
+    """The first row of a training that reaches a target; None if none does."""
     if target is None:
         return None
-    return next(((row, one.images) for row in one.history if row["val_accuracy"] >= target), None)
+    return next((row for row in training.history if row["val_accuracy"] >= target), None)
 
 
-def later_epoch(one: TrainingRun) -> float:
+def later_epoch_seconds(training: TrainingRun) -> float:
     """Median seconds of the epochs after the first, from end to end: steps, validation, and what is kept."""
-    return median(after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in pairwise(one.history))
+    return median(after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in pairwise(training.history))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speedup:
-    """How much faster an epoch is in one way than in another.
+    """How much faster an epoch is in one variant than in another.
 
     Attributes:
         model: Of which.
-        ratio: Seconds of an epoch in the other way over those in this one, of trainings of the same seed, which ran
-            one after the other; above 1 this way is faster.
+        ratio: Seconds of an epoch in the other variant over those in this one, of trainings of the same seed, which
+            ran one after the other; above 1 this variant is faster.
     """
 
     model: str
-    ratio: Middle
+    ratio: MedianRange
 
 
-def speedups(found: Sequence[Outcome], *, way: str = "ours", than: str = "plain") -> list[Speedup]:
-    """One for each model that was trained in both ways."""
-    made = []
-    for model, pairs in _side_by_side(found, way, than).items():
-        ratio = Middle.of(
-            later_epoch(other) / later_epoch(one)
-            for one, other in pairs
-            if len(one.history) > 1 and len(other.history) > 1
+def speedups(outcomes: Sequence[Outcome], *, variant: str = "ours", baseline: str = "plain") -> list[Speedup]:
+    """One for each model that was trained in both variants."""
+    rows = []
+    for model, pairs in _paired(outcomes, variant, baseline).items():
+        ratio = MedianRange.of(
+            later_epoch_seconds(other) / later_epoch_seconds(training)
+            for training, other in pairs
+            if len(training.history) > 1 and len(other.history) > 1
         )
         if ratio:
-            made.append(Speedup(model=model, ratio=ratio))
-    return made
+            rows.append(Speedup(model=model, ratio=ratio))
+    return rows
 
 
-def _side_by_side(found: Sequence[Outcome], way: str, than: str) -> dict[str, list[tuple[TrainingRun, TrainingRun]]]:
-    """By model, its trainings in one way, each with that of the same campaign, epochs and seed in the other."""
-    by: dict[tuple[str, str], dict[tuple, TrainingRun]] = {}
-    for one in found:
-        known = by.setdefault((one.model, one.way), {})
-        known.update({(training.campaign, one.epochs, training.seed): training for training in one.trainings})
-    return {
-        model: [(one, other[key]) for key, one in by.get((model, way), {}).items() if key in other]
-        for model in dict.fromkeys(one.model for one in found)
-        for other in [by.get((model, than), {})]
-    }
-
-
-def geometric_mean(values: Sequence[float]) -> float:
-    """Of ratios: as many times faster as all together are."""
-    return exp(fsum(map(log, values)) / len(values))
+def _paired(
+    outcomes: Sequence[Outcome], variant: str, baseline: str
+) -> dict[str, list[tuple[TrainingRun, TrainingRun]]]:
+    """By model, its trainings in one variant, each with that of the same campaign, epochs and seed in the other."""
+    trainings: dict[tuple[str, str], dict[tuple, TrainingRun]] = {}
+    for outcome in outcomes:
+        by_seed = trainings.setdefault((outcome.model, outcome.variant), {})
+        by_seed.update({(done.campaign, outcome.epochs, done.seed): done for done in outcome.trainings})
+    pairs = {}
+    for model in dict.fromkeys(outcome.model for outcome in outcomes):
+        others = trainings.get((model, baseline), {})
+        own = trainings.get((model, variant), {})
+        pairs[model] = [(training, others[seed]) for seed, training in own.items() if seed in others]
+    return pairs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Whether one way becomes as good as another.
+    """Whether one variant becomes as good as another.
 
     Attributes:
         model: Of which.
-        seeds: Trainings in each way.
+        seeds: Trainings in each variant.
         difference: Mean over seeds of its accuracy less the other's.
         low: Lower end of the 95 % interval, by Student's t over seeds; None where all differ by the same, which few
             seeds do by chance.
@@ -204,17 +204,19 @@ class Parity:
     high: float | None
 
 
-def parities(found: Sequence[Outcome], *, way: str = "mixed_bfloat16", than: str = "float32") -> list[Parity]:
-    """One for each model that was trained in both ways with at least 2 seeds in common."""
+def parities(
+    outcomes: Sequence[Outcome], *, variant: str = "mixed_bfloat16", baseline: str = "float32"
+) -> list[Parity]:
+    """One for each model that was trained in both variants with at least 2 seeds in common."""
     from scipy import stats
 
-    made = []
-    for model, pairs in _side_by_side(found, way, than).items():
-        differences = [one.history[-1]["val_accuracy"] - other.history[-1]["val_accuracy"] for one, other in pairs]
+    rows = []
+    for model, pairs in _paired(outcomes, variant, baseline).items():
+        differences = [own.history[-1]["val_accuracy"] - other.history[-1]["val_accuracy"] for own, other in pairs]
         if len(differences) < 2:
             continue
         mean = fsum(differences) / len(differences)
         interval = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95) if len(set(differences)) > 1 else None
         low, high = (float(interval.low), float(interval.high)) if interval else (None, None)
-        made.append(Parity(model=model, seeds=len(differences), difference=mean, low=low, high=high))
-    return made
+        rows.append(Parity(model=model, seeds=len(differences), difference=mean, low=low, high=high))
+    return rows

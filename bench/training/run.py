@@ -2,10 +2,13 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
+from typing import ClassVar
 
 from bench.machine import facts
 from bench.results.measurement import RULER
@@ -17,12 +20,11 @@ from flowers_core.errors import one_of
 
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
 
-# What each way of training adds to the command: `ours` is what `train` does of itself on this machine, `plain` the
-# same recipe as `fit` runs it with nothing chosen, the others differ from `ours` in one thing. `tuned` is the best of
-# eleven for the head of mobilenetv2, by cross-validation in five parts of the training shards of 1,000 flower_photos:
-# 0.880 after 20 epochs, 0.872 with the codelab's pixels, 0.853 at Adam's own rate without flips. The validation shards
-# had no say.
-WAYS = {
+# Options that each variant adds to the command: `ours` is what `train` does by default on this machine, `plain` the
+# same recipe with none of our choices, the others differ from `ours` in one thing. `tuned` is the best of eleven for
+# the head of mobilenetv2, by five-fold cross-validation on the training shards of 1,000 flower_photos: 0.880 after 20
+# epochs, 0.872 with the codelab's pixels, 0.853 at Adam's own rate without flips. Validation shards were not used.
+VARIANTS: dict[str, tuple[str, ...]] = {
     "ours": (),
     "plain": ("--precision", "float32", "--no-xla", "--no-cached-features", "--no-keep-memory"),
     "float32": ("--precision", "float32"),
@@ -40,7 +42,7 @@ class Job:
 
     Attributes:
         model: One of `models.MODELS`.
-        way: One of `WAYS`.
+        variant: One of `VARIANTS`.
         seed: Of weights, order and augmentation.
         records: Folder of the records.
         epochs: None for the codelab's.
@@ -49,7 +51,7 @@ class Job:
     """
 
     model: str
-    way: str
+    variant: str
     seed: int
     records: str
     epochs: int | None = None
@@ -57,15 +59,16 @@ class Job:
     campaign: str = ""
 
     def __post_init__(self):
-        one_of("way", self.way, WAYS)
+        one_of("variant", self.variant, VARIANTS)
 
     def command(self, output: Path) -> list[str]:
         """The command line of the training."""
-        words = ["-m", "flowers_core", "train", self.model, "--records", self.records, "--output", str(output)]
-        words += ["--seed", str(self.seed), "--device", "cpu", "--json", *WAYS[self.way]]
-        words += ["--epochs", str(self.epochs)] if self.epochs else []
-        words += ["--weights", self.weights] if self.weights else []
-        return [sys.executable, *words]
+        command = [sys.executable, "-m", "flowers_core", "train", self.model]
+        command += ["--records", self.records, "--output", str(output)]
+        command += ["--seed", str(self.seed), "--device", "cpu", "--json", *VARIANTS[self.variant]]
+        command += ["--epochs", str(self.epochs)] if self.epochs else []
+        command += ["--weights", self.weights] if self.weights else []
+        return command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ class TrainingRun(Result):
 
     Attributes:
         model: One of `models.MODELS`.
-        way: One of `WAYS`.
+        variant: One of `VARIANTS`.
         seed: Of weights, order and augmentation.
         campaign: Marks trainings that belong together.
         settings: All that decided what it did, see `flowers_core.train.settings.Settings`.
@@ -83,14 +86,16 @@ class TrainingRun(Result):
         data: What the records were made of, see `data_source.Source.describe`.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        ruler: Version of how we measure.
+        ruler: Harness version.
     """
 
     KIND = "trainings"
-    FORMAT = 1  # way, settings, history, machine, code (2026-11)
+    FORMAT = 1  # way (a variant here), settings, history, machine, code (2026-11)
+
+    KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({"variant": "way"})
 
     model: str
-    way: str
+    variant: str
     seed: int
     campaign: str
     settings: dict = field(default_factory=dict)
@@ -108,17 +113,17 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
         output, status, reason = folder / "training", "ok", ""
         try:
             printed = process.printed_by(job.command(output), folder, name="The training", timeout=timeout)
-            said = _said(json.loads(printed), output)
+            described = _result(json.loads(printed), output)
         except process.Died as died:
-            status, reason, said = died.status, died.reason, _asked(job)
+            status, reason, described = died.status, died.reason, _request(job)
     return TrainingRun(
         model=job.model,
-        way=job.way,
+        variant=job.variant,
         seed=job.seed,
         campaign=job.campaign,
         status=status,
         reason=reason,
-        **said,
+        **described,
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         foreign_cpu_share=load.share(),
@@ -127,7 +132,7 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
     )
 
 
-def _asked(job: Job) -> dict:
+def _request(job: Job) -> dict:
     """Settings and data of a training that failed, as far as they are known without it."""
     source = Source(records=job.records)
     settings = {
@@ -138,7 +143,7 @@ def _asked(job: Job) -> dict:
     return {"settings": settings, "data": source.describe("records")}
 
 
-def _said(answer: dict, output: Path) -> dict:
+def _result(answer: dict, output: Path) -> dict:
     """History, settings and data of a training that ended well."""
     settings = json.loads((output / "training.json").read_text())
     rows = answer["history"]

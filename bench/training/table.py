@@ -2,150 +2,167 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import fmean
+from statistics import fmean, geometric_mean
+from typing import TYPE_CHECKING
 
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, table
-from bench.training import outcome
-from bench.training.outcome import Middle, Outcome, Parity
+from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
 from flowers_core import models
 
-ACCURACY = ("model", "way", "epochs", "n", "accuracy", "seconds", "codelab", "target reached")
-EPOCHS = ("model", "way", "epochs", "n", "first epoch", "a later epoch", "images/s")
-LEFT = 2  # columns that are names
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ACCURACY = ("model", "variant", "epochs", "n", "accuracy", "seconds", "codelab", "target reached")
+EPOCHS = ("model", "variant", "epochs", "n", "first epoch", "a later epoch", "images/s")
+LEFT = 2  # columns of names, aligned to the left
 
 
-def _share(middle: Middle | None) -> str:
-    if middle is None:
+def _accuracy(spread: MedianRange | None) -> str:
+    if spread is None:
         return format.ABSENT
-    if middle.low == middle.high:  # one training has no spread
-        return f"{middle.value:.3f}"
-    return f"{middle.value:.3f} [{middle.low:.3f}, {middle.high:.3f}]"
+    if spread.low == spread.high:  # one training has no spread
+        return f"{spread.value:.3f}"
+    return f"{spread.value:.3f} [{spread.low:.3f}, {spread.high:.3f}]"
 
 
-def _seconds(middle: Middle | None) -> str:
-    if middle is None or middle.low == middle.high:
-        return format.duration(middle and middle.value)
-    return format.interval(middle.value, middle.low, middle.high)
+def _seconds(spread: MedianRange | None) -> str:
+    if spread is None or spread.low == spread.high:
+        return format.duration(spread and spread.value)
+    return format.interval(spread.value, spread.low, spread.high)
 
 
 def _codelab(model: str) -> str:
-    known = models.spec(model).recipe.accuracy
-    return f"{known[0]:.3f} to {known[1]:.3f}" if known else format.ABSENT
+    published = models.spec(model).recipe.accuracy
+    return f"{published[0]:.3f} to {published[1]:.3f}" if published else format.ABSENT
 
 
-def _target(one: Outcome) -> str:
-    if one.target is None:
+def _target(outcome: Outcome) -> str:
+    if outcome.target is None:
         return format.ABSENT
-    if not one.reached:
-        return f"{one.target:g}: n/a, best {one.best:.3f}" if one.best is not None else format.ABSENT
-    count = "" if one.reached == len(one.trainings) else f" ({one.reached} of {len(one.trainings)})"
-    return f"{one.target:g}: {_seconds(one.target_seconds)}, {one.target_images.value:,.0f} images{count}"
+    if outcome.target_images is None:
+        return f"{outcome.target:g}: n/a, best {outcome.best:.3f}" if outcome.best is not None else format.ABSENT
+    seeds = len(outcome.trainings)
+    some = "" if outcome.reached == seeds else f" ({outcome.reached} of {seeds})"
+    images = f"{outcome.target_images.value:,.0f} images"
+    return f"{outcome.target:g}: {_seconds(outcome.target_seconds)}, {images}{some}"
 
 
-def _names(one: Outcome) -> tuple[str, ...]:
-    way = f"{one.way}, weights" if one.weights else one.way
-    return one.model, way, str(one.epochs), str(len(one.trainings))
+def _names(outcome: Outcome) -> tuple[str, ...]:
+    variant = f"{outcome.variant}, weights" if outcome.weights else outcome.variant
+    return outcome.model, variant, str(outcome.epochs), str(len(outcome.trainings))
 
 
-def accuracy_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
+def accuracy_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """A text for each of `ACCURACY`."""
     return [
-        (*_names(one), _share(one.accuracy), _seconds(one.seconds), _codelab(one.model), _target(one)) for one in found
+        (
+            *_names(outcome),
+            _accuracy(outcome.accuracy),
+            _seconds(outcome.seconds),
+            _codelab(outcome.model),
+            _target(outcome),
+        )
+        for outcome in outcomes
     ]
 
 
-def epoch_rows(found: Sequence[Outcome]) -> list[tuple[str, ...]]:
+def epoch_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
     """A text for each of `EPOCHS`."""
     return [
         (
-            *_names(one),
-            _seconds(one.first_epoch_seconds),
-            _seconds(one.epoch_seconds),
-            format.rate(one.images_per_second and one.images_per_second.value),
+            *_names(outcome),
+            _seconds(outcome.first_epoch_seconds),
+            _seconds(outcome.epoch_seconds),
+            format.rate(outcome.images_per_second and outcome.images_per_second.value),
         )
-        for one in found
+        for outcome in outcomes
     ]
 
 
-def notes(found: Sequence[Outcome]) -> list[str]:
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
     """What the columns mean, how much faster, whether as good, what failed, where."""
-    said = [
+    lines = [
         "median [lowest, highest] over n trainings of different seeds, each in a fresh process; accuracy: on the "
         "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos; "
-        "weights: of the base, not random",
+        "weights: pretrained base, not random",
         "target reached: seconds and images from the start of a training, compilation and validation included",
-        "a later epoch: from end to end, validation included; the first has building and compilation in it",
+        "a later epoch: from end to end, validation included; the first includes building and compilation",
+        *_mean_line(outcomes),
+        *_speedup_line(outcomes),
+        *map(_parity_line, parities(outcomes)),
     ]
-    said += _means(found)
-    faster = outcome.speedups(found)
-    if faster:
-        each = ", ".join(
-            f"{one.model} {one.ratio.value:.2f} [{one.ratio.low:.2f}, {one.ratio.high:.2f}]" for one in faster
-        )
-        mean = outcome.geometric_mean([one.ratio.value for one in faster])
-        said.append(f"a later epoch, ours against plain: {mean:.2f} times as fast (geometric mean); {each}")
-    said += [
-        f"{one.model}: mixed_bfloat16 less float32, accuracy {one.difference:+.3f} {_interval(one)} ({one.seeds} seeds)"
-        for one in outcome.parities(found)
+    for outcome in outcomes:
+        lines += [f"{outcome.model} {outcome.variant}: {reason}" for reason in dict.fromkeys(outcome.failed)]
+    shares = [training.foreign_cpu_share or 0.0 for outcome in outcomes for training in outcome.trainings]
+    busy = sum(share > BUSY_SHARE for share in shares)
+    lines += [f"during {busy} trainings others used more than {BUSY_SHARE:.0%} of the CPU"] * bool(busy)
+    return lines + _origin_lines(outcomes)
+
+
+def _mean_line(outcomes: Sequence[Outcome]) -> list[str]:
+    """Mean accuracy of those that were trained more than once."""
+    means = [
+        f"{outcome.model} {outcome.variant} "
+        f"{fmean(training.history[-1]['val_accuracy'] for training in outcome.trainings):.3f} ({outcome.epochs} epochs)"
+        for outcome in outcomes
+        if len(outcome.trainings) > 1
     ]
-    said += [f"{one.model} {one.way}: {reason}" for one in found for reason in dict.fromkeys(one.failed)]
-    busy = [one for some in found for one in some.trainings if (one.foreign_cpu_share or 0.0) > BUSY_SHARE]
-    if busy:
-        said.append(f"beside {len(busy)} trainings others used more than {BUSY_SHARE:.0%} of the CPU")
-    return said + _origins(found)
+    return [f"mean accuracy over seeds: {', '.join(means)}"] if means else []
 
 
-def _interval(one: Parity) -> str:
-    if one.low is None:
-        return "n/a: all seeds differ by the same"
-    return f"[{one.low:+.3f}, {one.high:+.3f}] (95 %)"
+def _speedup_line(outcomes: Sequence[Outcome]) -> list[str]:
+    """How much faster our recipes are than plain ones."""
+    ratios = {speedup.model: speedup.ratio for speedup in speedups(outcomes)}
+    if not ratios:
+        return []
+    mean = geometric_mean(ratio.value for ratio in ratios.values())
+    texts = [f"{model} {ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]" for model, ratio in ratios.items()]
+    return [f"a later epoch, ours against plain: {mean:.2f} times as fast (geometric mean); {', '.join(texts)}"]
 
 
-def _means(found: Sequence[Outcome]) -> list[str]:
-    """Mean accuracy of those that were trained more than once, in a line."""
-    each = [
-        f"{one.model} {one.way} {fmean(some.history[-1]['val_accuracy'] for some in one.trainings):.3f} "
-        f"({one.epochs} epochs)"
-        for one in found
-        if len(one.trainings) > 1
-    ]
-    return [f"mean accuracy over seeds: {', '.join(each)}"] if each else []
+def _parity_line(parity: Parity) -> str:
+    """Whether a narrower precision becomes as good."""
+    known = parity.low is not None and parity.high is not None
+    interval = f"[{parity.low:+.3f}, {parity.high:+.3f}] (95 %)" if known else "n/a: all seeds differ by the same"
+    seeds = f"({parity.seeds} seeds)"
+    return f"{parity.model}: mixed_bfloat16 less float32, accuracy {parity.difference:+.3f} {interval} {seeds}"
 
 
-def _origins(found: Sequence[Outcome]) -> list[str]:
+def _origin_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """A line for each photos, batch size, code and day: what was trained with them, images, machine, software."""
-    models: dict[str, list[str]] = {}
-    for one in (one for some in found for one in some.trainings):
-        batch, place = one.settings.get("batch_size"), table.place_line(one.machine, one.code, one.started)
-        photos = f"{one.images:,} {one.data.get('photos', 'images')} an epoch"
-        models.setdefault(f"{photos} in batches of {batch}; {place}", []).append(one.model)
-    return [f"{', '.join(dict.fromkeys(some))}: {line}" for line, some in models.items()]
+    trained: dict[str, list[str]] = {}
+    for training in (training for outcome in outcomes for training in outcome.trainings):
+        photos = f"{training.images:,} {training.data.get('photos', 'images')} an epoch"
+        batches = f"in batches of {training.settings.get('batch_size')}"
+        place = table.place_line(training.machine, training.code, training.started)
+        trained.setdefault(f"{photos} {batches}; {place}", []).append(training.model)
+    return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in trained.items()]
 
 
-def markdown(found: Sequence[Outcome]) -> str:
-    """Both tables, notes, and the command that makes it again."""
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """Both tables, notes, and the command that makes them again."""
     lines = ["# Accuracy, and the time it takes", ""]
-    for columns, rows in ((ACCURACY, accuracy_rows(found)), (EPOCHS, epoch_rows(found))):
+    for columns, rows in ((ACCURACY, accuracy_rows(outcomes)), (EPOCHS, epoch_rows(outcomes))):
         lines += [*table.grid(columns, rows, left=columns[:LEFT]), ""]
-    lines += [f"- {note}" for note in notes(found)]
-    names = [f"--model {model}" for model in dict.fromkeys(one.model for one in found)]
-    ways = [f"--variant {way}" for way in dict.fromkeys(one.way for one in found)]
-    seeds = max((len(one.trainings) for one in found), default=0)
-    command = " ".join(["python -m bench accuracy", *names, *ways, f"--seeds {seeds}"])
+    lines += [f"- {note}" for note in notes(outcomes)]
+    options = [f"--model {model}" for model in dict.fromkeys(outcome.model for outcome in outcomes)]
+    options += [f"--variant {variant}" for variant in dict.fromkeys(outcome.variant for outcome in outcomes)]
+    seeds = max((len(outcome.trainings) for outcome in outcomes), default=0)
+    command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}"])
     return "\n".join([*lines, f"- `{command}`, with `--records` and `--weights` of these", ""])
 
 
-def show(found: Sequence[Outcome], console) -> None:
+def show(outcomes: Sequence[Outcome], console: "Console") -> None:
     """Draws both tables and the notes on a rich console."""
     for title, columns, rows in (
-        ("Accuracy", ACCURACY, accuracy_rows(found)),
-        ("Epochs", EPOCHS, epoch_rows(found)),
+        ("Accuracy", ACCURACY, accuracy_rows(outcomes)),
+        ("Epochs", EPOCHS, epoch_rows(outcomes)),
     ):
         table.draw(title, columns, rows, console, left=columns[:LEFT])
-    table.say(notes(found), console)
+    table.say(notes(outcomes), console)
 
 
-def plain(found: Sequence[Outcome]) -> list[dict]:
-    """One object of plain values an outcome, without the trainings themselves."""
-    return [{name: value for name, value in asdict(one).items() if name != "trainings"} for one in found]
+def plain(outcomes: Sequence[Outcome]) -> list[dict]:
+    """One object of plain values for each outcome, without the trainings themselves."""
+    return [{name: value for name, value in asdict(outcome).items() if name != "trainings"} for outcome in outcomes]

@@ -125,7 +125,7 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
     )
 
     def train(job, *, timeout):
-        given = {"model": job.model, "way": job.way, "seed": job.seed, "campaign": job.campaign}
+        given = {"model": job.model, "variant": job.variant, "seed": job.seed, "campaign": job.campaign}
         assert timeout == time_to_accuracy.TimeToAccuracy.timeout
         return run.TrainingRun(**given, status="ok", history=rows, images=100, data={"photos": "synthetic"})
 
@@ -139,7 +139,9 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
 def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
     """And the store, too."""
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
-    broken = run.TrainingRun(model="squeezenet_small", way="ours", seed=1, campaign="", status="oom", reason="killed")
+    broken = run.TrainingRun(
+        model="squeezenet_small", variant="ours", seed=1, campaign="", status="oom", reason="killed"
+    )
     monkeypatch.setattr(time_to_accuracy.run, "train", lambda *_, **__: broken)
     with pytest.raises(RuntimeError, match="oom: killed"):
         time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")

@@ -75,7 +75,7 @@ def filled(tmp_path, measured, paired):
         for n in (1, 2)
     )
     given = {"settings": {"batch_size": 4}, "history": rows, "images": 10, "machine": {"host": "lab", "cpu": HOSTILE}}
-    one = TrainingRun(model="dense", way="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
+    one = TrainingRun(model="dense", variant="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
     store.append(one, tmp_path)
     (tmp_path / "tables").mkdir(exist_ok=True)
     (tmp_path / "tables" / "regressions.json").write_text(json.dumps(HISTORY))
@@ -272,7 +272,7 @@ def test_a_pull_request_of_nothing_is_a_mistake(tmp_path):
 
 def test_the_last_campaign_is_shown(filled):
     """Of trainings, the latest."""
-    assert [one.model for one in campaign.latest(filled)] == ["dense"]
+    assert [one.model for one in campaign.load_latest(filled)] == ["dense"]
 
 
 def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured):

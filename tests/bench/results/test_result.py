@@ -39,7 +39,7 @@ def examples(measured, paired):
         Emulated: Emulated(consumer=CONSUMER, pipeline="records_parallel", wait_seconds=(0.1,)),
         Stages: Stages(kind="photos", cpu_seconds={"read": {"median": 1.0}}),
         Peak: Peak(limits={"float32": {"value": 120.0}}),
-        TrainingRun: TrainingRun(model="dense", way="ours", seed=1, campaign="", history=({"epoch": 1},)),
+        TrainingRun: TrainingRun(model="dense", variant="ours", seed=1, campaign="", history=({"epoch": 1},)),
     }
 
 

@@ -7,9 +7,9 @@ from bench.training.run import TrainingRun
 
 @pytest.fixture
 def trained():
-    """Makes a training of some accuracies: `trained("dense", "ours", seed=1, accuracies=(0.5, 0.7), epoch=2.0)`."""
+    """Makes a training of given accuracies: `trained("dense", "ours", seed=1, accuracies=(0.5, 0.7), epoch=2.0)`."""
 
-    def make(model="dense", way="ours", *, seed=1, accuracies=(0.5, 0.7, 0.8), epoch=2.0, first=5.0, **fields):
+    def make(model="dense", variant="ours", *, seed=1, accuracies=(0.5, 0.7, 0.8), epoch=2.0, first=5.0, **fields):
         rows = [
             {
                 "epoch": number + 1.0,
@@ -21,7 +21,6 @@ def trained():
             for number, accuracy in enumerate(accuracies)
         ]
         given = {
-            "status": "ok",
             "campaign": "20261124T120000Z",
             "history": tuple(rows),
             "images": 100,
@@ -30,6 +29,6 @@ def trained():
             "machine": {"host": "lab", "cpu": "Test CPU", "usable_cores": 2, "packages": {"keras": "3.15.1"}},
             "code": {"commit": "c0ffee00", "dirty": False},
         }
-        return TrainingRun(model=model, way=way, seed=seed, **{**given, **fields})
+        return TrainingRun(model=model, variant=variant, seed=seed, **{**given, **fields})
 
     return make

@@ -5,12 +5,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench.training import outcome, table
+from bench.training import table
+from bench.training.outcome import summarize
 
 
 @pytest.fixture
-def found(trained):
-    return outcome.outcomes(
+def outcomes(trained):
+    return summarize(
         [
             trained("squeezenet", "ours", seed=1, epoch=1.0),
             trained("squeezenet", "plain", seed=1, epoch=2.5, foreign_cpu_share=0.4),
@@ -20,35 +21,35 @@ def found(trained):
     )
 
 
-def test_a_target_is_reached_or_na_with_the_best(found):
+def test_target_is_reached_or_na_with_the_best(outcomes):
     """Seconds and images where it was reached, the best value where not, n/a where there is none."""
-    rows = {row[:2]: row for row in table.accuracy_rows(found)}
+    rows = {row[:2]: row for row in table.accuracy_rows(outcomes)}
 
     assert rows["squeezenet", "ours"][-1] == "0.8: 7.00 s, 300 images"
     assert rows["convnet_gap", "ours"][-1] == "0.704: n/a, best 0.500"
     assert rows["dense", "ours"][-3:] == ("n/a", "n/a", "n/a")
 
 
-def test_notes_say_what_a_reader_needs(found):
+def test_notes_say_what_a_reader_needs(outcomes):
     """How much faster, what failed, how busy the machine was."""
-    said = "\n".join(table.notes(found))
+    text = "\n".join(table.notes(outcomes))
 
-    assert "2.50 times as fast" in said
-    assert "mean accuracy" not in said
-    assert "dense ours: crash: exit code 1; it said: [boom]" in said
-    assert "beside 1 trainings others used more than 10%" in said
-
-
-def test_the_mean_over_seeds_is_said(trained):
-    """Of those with more than one."""
-    found = outcome.outcomes([trained("dense", seed=seed, accuracies=(0.2, 0.5 + seed / 10)) for seed in (1, 2)])
-
-    assert f"mean accuracy over seeds: dense ours 0.650 ({found[0].epochs} epochs)" in table.notes(found)
+    assert "2.50 times as fast" in text
+    assert "mean accuracy" not in text
+    assert "dense ours: crash: exit code 1; it said: [boom]" in text
+    assert "during 1 trainings others used more than 10%" in text
 
 
-def test_markdown_names_machine_and_command(found):
+def test_mean_over_seeds_is_noted(trained):
+    """Of those models that were trained more than once."""
+    outcomes = summarize([trained("dense", seed=seed, accuracies=(0.2, 0.5 + seed / 10)) for seed in (1, 2)])
+
+    assert f"mean accuracy over seeds: dense ours 0.650 ({outcomes[0].epochs} epochs)" in table.notes(outcomes)
+
+
+def test_markdown_names_machine_and_command(outcomes):
     """Whoever reads the table knows where it comes from and how to make it again."""
-    text = table.markdown(found)
+    text = table.markdown(outcomes)
 
     assert (
         "100 images an epoch in batches of 10; Test CPU, 2 cores; 0 GiB; keras 3.15.1; commit c0ffee00; 2026-11-24"
@@ -61,26 +62,26 @@ def test_markdown_names_machine_and_command(found):
     assert {line.count("|") for line in text.splitlines() if line.startswith("|")} == {8, 9}
 
 
-def test_nothing_but_failures_is_a_table_too(trained):
+def test_failures_alone_are_a_table(trained):
     """Then it holds the reasons."""
-    found = outcome.outcomes([trained(status="oom", reason="killed", history=())])
+    outcomes = summarize([trained(status="oom", reason="killed", history=())])
 
-    assert "dense ours: oom: killed" in table.markdown(found)
+    assert "dense ours: oom: killed" in table.markdown(outcomes)
 
 
-def test_it_fits_a_terminal(found):
+def test_show_fits_80_columns(outcomes):
     """80 columns hold it."""
     console = Console(file=StringIO(), width=80)
-    table.show(found, console)
+    table.show(outcomes, console)
     lines = console.file.getvalue().splitlines()
 
     assert max(map(len, lines)) <= 80
     assert any("convnet_gap" in line for line in lines)
 
 
-def test_plain_values_are_json(found):
+def test_plain_leaves_out_trainings(outcomes):
     """Without the trainings themselves."""
-    rows = table.plain(found)
+    rows = table.plain(outcomes)
 
     assert rows[0]["accuracy"] == {"value": 0.8, "low": 0.8, "high": 0.8}
     assert "trainings" not in rows[0]
