@@ -72,9 +72,10 @@ def compiled_libraries() -> dict[str, str]:
 
         blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         versions["numpy's BLAS"] = f"{blas['name']} {blas['version']}"
-    with suppress(AttributeError, OSError):
+    spec = find_spec("simplejpeg")
+    with suppress(OSError):
         # It has no function that returns it, and Pillow and OpenCV bring others of their own.
-        for path in sorted(Path(find_spec("simplejpeg").origin).parent.glob("*.so")):
+        for path in sorted(Path(spec.origin).parent.glob("*.so")) if spec and spec.origin else ():
             if match := re.search(rb"libjpeg-turbo version (\S+)", path.read_bytes()):
                 versions["simplejpeg's libjpeg-turbo"] = match[1].decode()
     return versions

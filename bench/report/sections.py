@@ -27,7 +27,7 @@ COMMANDS = {
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
 }
-LEFT = {"model", "pipeline", "cell", "way", "loader", "from", *stall_tables.LEFT}  # columns of names
+LEFT = {"model", "pipeline", "cell", "loader", "from", *stall_tables.LEFT}  # columns of names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,20 +197,12 @@ def _training(gathered: Gathered) -> Section:
     """Accuracy and the time it takes."""
     outcomes = gathered.outcomes
     chart = courses.learning(outcomes)
-    kinds = (
-        ("Accuracy", accuracy_table.ACCURACY, accuracy_table.accuracy_rows(outcomes), ()),
-        ("Epochs", accuracy_table.EPOCHS, accuracy_table.epoch_rows(outcomes), tuple(accuracy_table.notes(outcomes))),
-    )
-    views = [
-        View(title=title, columns=columns, rows=tuple(rows), rates=(), notes=notes)
-        for title, columns, rows, notes in kinds
-    ]
     return Section(
         name="training",
         title="Training",
         sentence="How good each model becomes, and how long that takes.",
         charts=(chart,) if chart else (),
-        tables=_tables(views) if outcomes else (),
+        tables=accuracy_table.tables(outcomes) if outcomes else (),
     )
 
 

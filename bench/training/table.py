@@ -6,78 +6,70 @@ from statistics import fmean, geometric_mean
 from typing import TYPE_CHECKING
 
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, table
+from bench.results.table import Column, Interval, Table, Value
 from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
 from flowers_core import models
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-ACCURACY = ("model", "variant", "epochs", "n", "accuracy", "seconds", "codelab", "target reached")
-EPOCHS = ("model", "variant", "epochs", "n", "first epoch", "a later epoch", "images/s")
-LEFT = 2  # columns of names, aligned to the left
+NAMES = (Column("model"), Column("variant"), Column("epochs", "count"), Column("n", "count"))
+ACCURACY = (
+    *NAMES,
+    Column("accuracy", "ratio"),
+    Column("seconds", "time"),
+    Column("codelab", "ratio"),
+    Column("target reached", "time"),
+)
+EPOCHS = (*NAMES, Column("first epoch", "time"), Column("a later epoch", "time"), Column("images/s", "rate"))
 
 
-def _accuracy(spread: MedianRange | None) -> str:
-    if spread is None:
-        return format.ABSENT
-    if spread.low == spread.high:  # one training has no spread
-        return f"{spread.value:.3f}"
-    return f"{spread.value:.3f} [{spread.low:.3f}, {spread.high:.3f}]"
-
-
-def _seconds(spread: MedianRange | None) -> str:
+def _value(spread: MedianRange | None) -> Value:
+    """A figure with its range; one training has none."""
     if spread is None or spread.low == spread.high:
-        return format.duration(spread and spread.value)
-    return format.interval(spread.value, spread.low, spread.high)
+        return spread.value if spread else None
+    return Interval(spread.value, spread.low, spread.high)
 
 
-def _codelab(model: str) -> str:
+def _codelab(model: str) -> str | None:
     published = models.spec(model).recipe.accuracy
-    return f"{published[0]:.3f} to {published[1]:.3f}" if published else format.ABSENT
+    return f"{published[0]:.3f} to {published[1]:.3f}" if published else None
 
 
-def _target(outcome: Outcome) -> str:
-    if outcome.target is None:
-        return format.ABSENT
+def _target(outcome: Outcome) -> str | None:
+    if outcome.target is None or outcome.best is None:
+        return None
     if outcome.target_images is None:
-        return f"{outcome.target:g}: n/a, best {outcome.best:.3f}" if outcome.best is not None else format.ABSENT
+        return f"{outcome.target:g}: n/a, best {outcome.best:.3f}"
     seeds = len(outcome.trainings)
     some = "" if outcome.reached == seeds else f" ({outcome.reached} of {seeds})"
-    images = f"{outcome.target_images.value:,.0f} images"
-    return f"{outcome.target:g}: {_seconds(outcome.target_seconds)}, {images}{some}"
+    seconds = ACCURACY[-1].text(_value(outcome.target_seconds))
+    return f"{outcome.target:g}: {seconds}, {outcome.target_images.value:,.0f} images{some}"
 
 
-def _names(outcome: Outcome) -> tuple[str, ...]:
+def _names(outcome: Outcome) -> tuple[Value, ...]:
     variant = f"{outcome.variant}, weights" if outcome.weights else outcome.variant
-    return outcome.model, variant, str(outcome.epochs), str(len(outcome.trainings))
+    return outcome.model, variant, outcome.epochs, len(outcome.trainings)
 
 
-def accuracy_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
-    """A text for each of `ACCURACY`."""
-    return [
-        (
-            *_names(outcome),
-            _accuracy(outcome.accuracy),
-            _seconds(outcome.seconds),
-            _codelab(outcome.model),
-            _target(outcome),
-        )
-        for outcome in outcomes
+def tables(outcomes: Sequence[Outcome]) -> tuple[Table, Table]:
+    """Accuracy, and epochs with the notes on both."""
+    accuracy = [
+        (*_names(row), _value(row.accuracy), _value(row.seconds), _codelab(row.model), _target(row)) for row in outcomes
     ]
-
-
-def epoch_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
-    """A text for each of `EPOCHS`."""
-    return [
+    epochs = [
         (
-            *_names(outcome),
-            _seconds(outcome.first_epoch_seconds),
-            _seconds(outcome.epoch_seconds),
-            format.rate(outcome.images_per_second and outcome.images_per_second.value),
+            *_names(row),
+            _value(row.first_epoch_seconds),
+            _value(row.epoch_seconds),
+            row.images_per_second.value if row.images_per_second else None,
         )
-        for outcome in outcomes
+        for row in outcomes
     ]
+    return (
+        Table(title="Accuracy", columns=ACCURACY, rows=tuple(accuracy)),
+        Table(title="Epochs", columns=EPOCHS, rows=tuple(epochs), notes=tuple(notes(outcomes))),
+    )
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -135,32 +127,24 @@ def _origin_lines(outcomes: Sequence[Outcome]) -> list[str]:
     for training in (training for outcome in outcomes for training in outcome.trainings):
         photos = f"{training.images:,} {training.data.get('photos', 'images')} an epoch"
         batches = f"in batches of {training.settings.get('batch_size')}"
-        place = table.place_line(training.machine, training.code, training.started)
-        trained.setdefault(f"{photos} {batches}; {place}", []).append(training.model)
+        trained.setdefault(f"{photos} {batches}; {training.origin}", []).append(training.model)
     return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in trained.items()]
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
     """Both tables, notes, and the command that makes them again."""
-    lines = ["# Accuracy, and the time it takes", ""]
-    for columns, rows in ((ACCURACY, accuracy_rows(outcomes)), (EPOCHS, epoch_rows(outcomes))):
-        lines += [*table.grid(columns, rows, left=columns[:LEFT]), ""]
-    lines += [f"- {note}" for note in notes(outcomes)]
     options = [f"--model {model}" for model in dict.fromkeys(outcome.model for outcome in outcomes)]
     options += [f"--variant {variant}" for variant in dict.fromkeys(outcome.variant for outcome in outcomes)]
     seeds = max((len(outcome.trainings) for outcome in outcomes), default=0)
     command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}"])
-    return "\n".join([*lines, f"- `{command}`, with `--records` and `--weights` of these", ""])
+    parts = ["# Accuracy, and the time it takes\n", *(table.markdown(level=2) for table in tables(outcomes))]
+    return "\n".join([*parts, f"- `{command}`, with `--records` and `--weights` of these", ""])
 
 
 def show(outcomes: Sequence[Outcome], console: "Console") -> None:
     """Draws both tables and the notes on a rich console."""
-    for title, columns, rows in (
-        ("Accuracy", ACCURACY, accuracy_rows(outcomes)),
-        ("Epochs", EPOCHS, epoch_rows(outcomes)),
-    ):
-        table.draw(title, columns, rows, console, left=columns[:LEFT])
-    table.say(notes(outcomes), console)
+    for table in tables(outcomes):
+        table.draw(console)
 
 
 def plain(outcomes: Sequence[Outcome]) -> list[dict]:
