@@ -29,6 +29,6 @@ def load(share: float) -> Iterator[None]:
     command = [sys.executable, "-c", CODE, str(share), str(BURST_SECONDS)]
     with (
         process.scratch() as folder,
-        process.ChildProcess(command, folder, name="The load beside", env=os.environ, answers=False),
+        process.ChildProcess(command, folder, name="The background load", env=os.environ, answers=False),
     ):
         yield

@@ -42,9 +42,9 @@ def test_failed_training_keeps_its_reason(synthetic_records, monkeypatch, status
 
     def fail(*_, timeout, **__):
         limits.append(timeout)
-        return process.Ended(status=status, reason="15 photos make no batch", printed=b"", peak_bytes=0)
+        raise process.Died("The training", status, "15 photos make no batch")
 
-    monkeypatch.setattr(run.process, "run", fail)
+    monkeypatch.setattr(run.process, "printed_by", fail)
     training = run.train(job(synthetic_records, weights="w.h5"), timeout=9.0)
 
     assert (training.status, training.reason) == (status, "15 photos make no batch")
