@@ -225,14 +225,15 @@ def gate(  # noqa: PLR0913 - its options
 
     Example: python -m bench gate origin/main --model squeezenet --budget 10m
     """
-    from bench.compare import progress, table
+    from bench.compare import progress
+    from bench.compare.table import table
 
     trials, rule = _run(compared, choice.cells(place), certainty, data, output)
     text = progress.gate_text(trials, threshold)
     options.tell(text)
     if summary:
         with summary.open("a") as file:
-            file.write(f"{text}\n\n{table.markdown(trials, rule, compared.title())}\n")
+            file.write(f"{text}\n\n{table(trials, rule, compared.title()).markdown()}\n")
     options.leave(progress.gate_code(trials, threshold))
 
 

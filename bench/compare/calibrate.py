@@ -57,5 +57,5 @@ def run(
         for row in noise_floor.to_json(floors):
             out.file.write(json.dumps(row) + "\n")
     else:
-        noise_floor.show(floors, out)
+        noise_floor.table(floors).draw(out)
     return DONE if any(not floor.reason for floor in floors) else NOTHING

@@ -4,25 +4,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.compare import detectable, sequential_test
 from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, labels, table
+from bench.results import format, labels
 from bench.results.cell import Cell
 from bench.results.measurement import RULER
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from bench.results.table import Column, Table, Value
 
 MIN_PAIRS = LOOKS[0]  # for a deviation as for the first look
 
 TIMES = (60.0, 300.0, 1200.0)
 THRESHOLD_SECONDS = 300.0  # what a gate may take for a cell
 WANTED = 0.05  # the slowdown that it should find in that time
-COLUMNS = ("cell", "pairs", "noise, %", "a pair", "1 min, %", "5 min, %", "20 min, %")
+COLUMNS = (
+    Column("cell"),
+    Column("pairs", "count", whole=True),
+    Column("noise, %", "ratio", whole=True),
+    Column("a pair", "time", whole=True),
+    *(Column(f"{minutes} min, %", "ratio", whole=True) for minutes in (1, 5, 20)),
+)
 REMEDY = "what to do: `python -m bench doctor` says what makes this machine noisy; mend it, then measure again"
 
 
@@ -178,20 +181,23 @@ def _effects(floor: Floor) -> list[dict[str, float | None]]:
     ]
 
 
-def show(floors: Sequence[Floor], console: "Console") -> None:
-    """Draws floors on a rich console; fits 80 columns."""
+def table(floors: Sequence[Floor]) -> Table:
+    """The noise floor of each cell, and the smallest slowdown found beside it."""
     short, same = labels.apart([floor.measured for floor in floors]) if floors else ([], [])
-    title = f"Noise floor, and the smallest slowdown found ({', '.join(same)})" if same else "Noise floor"
-    rows = [(name, *_figures(floor)) for name, floor in zip(short, floors, strict=True)]
-    table.draw(title, COLUMNS, rows, console, left=COLUMNS[:1], whole=COLUMNS[1:])
-    table.say(notes(floors), console)
+    title = "Noise floor, and the smallest slowdown found"
+    return Table(
+        title=f"{title} ({', '.join(same)})" if same else title,
+        columns=COLUMNS,
+        rows=tuple((name, *_figures(floor)) for name, floor in zip(short, floors, strict=True)),
+        notes=tuple(notes(floors)),
+    )
 
 
-def _figures(floor: Floor) -> tuple[str, ...]:
-    """A text for each of `COLUMNS` but the name."""
+def _figures(floor: Floor) -> tuple[Value, ...]:
+    """A value for each of `COLUMNS` but the name."""
     effects = (f"{_percent(effect['work'])}/{_percent(effect['waiting'])}" for effect in _effects(floor))
     noise = f"{_percent(floor.wall_deviation)}/{_percent(floor.cpu_deviation)}"
-    return (str(floor.pairs), noise, format.duration(floor.pair_seconds), *effects)
+    return (floor.pairs, noise, floor.pair_seconds, *effects)
 
 
 def _percent(share: float | None) -> str:

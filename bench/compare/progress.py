@@ -6,9 +6,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.compare import comparison, table
+from bench.compare import comparison
 from bench.compare.comparison import Trial
 from bench.compare.sequential_test import Rule
+from bench.compare.table import plain, table
 from bench.compare.variant import VariantPair
 from bench.results import format
 
@@ -39,29 +40,29 @@ def run(
     trials: list[Trial] = []
     running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds)
     try:
-        with _live(err, title) as show, closing(running):
+        with _live(err, rule, title) as show, closing(running):
             for trials in running:
                 show(trials)
     finally:
         if as_json:
-            for row in table.plain([trial for trial in trials if trial.verdict]):
+            for row in plain([trial for trial in trials if trial.verdict]):
                 out.file.write(json.dumps(row) + "\n")
         elif trials:
-            table.show(trials, rule, title, out)
+            table(trials, rule, title).draw(out)
     return trials
 
 
 @contextmanager
-def _live(console: "Console", title: str) -> Iterator[Callable[[Sequence[Trial]], None]]:
+def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequence[Trial]], None]]:
     """Gives a function that shows how trials stand: a table that moves on a terminal, a line a pair elsewhere."""
     from rich import console as consoles
     from rich import live
 
     if not console.is_terminal:
-        printed: dict[int, tuple] = {}
+        printed: dict[int, list[str]] = {}
 
         def print_changes(trials: Sequence[Trial]) -> None:
-            for number, row in enumerate(table.rows(trials)):
+            for number, row in enumerate(table(trials, rule, title).texts()):
                 if printed.get(number, row) != row:
                     console.print("  ".join(filter(None, row)), markup=False, highlight=False)
                 printed[number] = row
@@ -75,7 +76,7 @@ def _live(console: "Console", title: str) -> Iterator[Callable[[Sequence[Trial]]
             left = format.duration(round(sum(trial.left_seconds() for trial in trials)))
             decided = sum(trial.verdict is not None for trial in trials)
             foot = f"{decided} of {len(trials)} decided; about {left} to go if nothing surprises"
-            screen.update(consoles.Group(table.drawing(trials, title), foot), refresh=True)
+            screen.update(consoles.Group(table(trials, rule, title).renderable(), foot), refresh=True)
 
         yield draw
 

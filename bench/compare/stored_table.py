@@ -1,88 +1,89 @@
-"""Shows the comparison of two stored sets: the terminal at 80 columns, Markdown, plain values for JSON."""
+"""Shows the comparison of two stored sets: tables for steps and for pipelines alone, plain values for JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.compare.stored import Row
-from bench.results import format, labels, table
+from bench.results import format, labels
 from bench.results.cell import NO_MODEL
+from bench.results.table import Column, Interval, Table, Value
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-COLUMNS = ("cell", "base", "candidate", "ratio [95 %]", "verdict")
+COLUMNS = (
+    Column("cell"),
+    Column("base", "time", whole=True),
+    Column("candidate", "time", whole=True),
+    Column("ratio [95 %]", "ratio", whole=True),
+    Column("verdict", "verdict", whole=True),
+    Column("base, CPU", "time", below="base"),
+    Column("candidate, CPU", "time", below="candidate"),
+    Column("ratio, CPU", "ratio", below="ratio [95 %]"),
+)
 CLOCKS = {"wall": "wall clock", "cpu": "CPU clock"}
-MOST = 6  # names that a note in the terminal lists; Markdown and JSON have all
+MOST = 6  # names that a note in the terminal lists; JSON has all
 
 
-def to_json(rows: Iterable[Row]) -> list[dict]:
+def to_json(rows: Sequence[Row]) -> list[dict]:
     """One object of plain values a row."""
     return [row.to_json() for row in rows]
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """A Markdown table of the cells that have figures, notes below."""
-    rows = list(rows)
-    lines = ["| cell | base | candidate | wall clock | CPU clock | verdict |", "|---|---:|---:|---:|---:|---|"]
-    for row in rows:
-        if row.seconds:
-            values = (f"`{row.cell.id}`", *_seconds(row), _ratio(row, "wall"), _ratio(row, "cpu"), row.verdict.word)
-            lines.append(f"| {' | '.join(values)} |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(rows)), ""])
+def show(rows: Sequence[Row], console: "Console") -> None:
+    """Draws the cells that have figures on a rich console; fits 80 columns."""
+    for table in tables(rows, most=MOST):
+        table.draw(console)
 
 
-def show(rows: Iterable[Row], console: "Console") -> None:
-    """Draws the cells that have figures on a rich console, pipelines alone first; fits 80 columns."""
-    rows = list(rows)
+def tables(rows: Sequence[Row], *, most: int | None = None) -> list[Table]:
+    """A table of pipelines alone and one of steps, where there are any, with notes below the last.
+
+    Args:
+        rows: What `stored.compare` gave.
+        most: How many cells a note names; None is all.
+    """
     figures = [row for row in rows if row.seconds]
-    for title, members in (
-        ("Pipelines alone, time an image", [row for row in figures if row.cell.model == NO_MODEL]),
-        ("Steps, time {}", [row for row in figures if row.cell.model != NO_MODEL]),
-    ):
-        if members:
-            per = "an image" if members[0].per == "image" else "a step"
-            console.print(_table(title.format(per), members))
-    table.say(notes(rows, most=MOST), console)
+    pipelines = [row for row in figures if row.cell.model == NO_MODEL]
+    steps = [row for row in figures if row.cell.model != NO_MODEL]
+    drafts = [
+        (f"{title}, time {_per(members)}", members)
+        for title, members in (("Pipelines alone", pipelines), ("Steps", steps))
+        if members
+    ] or [("Nothing to compare", [])]
+    return [_table(title, members, _notes(rows, most) if members is drafts[-1][1] else []) for title, members in drafts]
 
 
-def _table(title: str, rows: list[Row]) -> "Table":
-    """A rich table under a title that says what all its cells have in common."""
-    from rich import markup
-
-    names, same = labels.apart([row.cell for row in rows])
-    drawing = table.titled(f"{title} ({', '.join(same)})")
-    for column in COLUMNS:
-        justify = "left" if column in ("cell", "verdict") else "right"
-        drawing.add_column(column, justify=justify, no_wrap=column != "cell", overflow="fold")
-    for name, row in zip(names, rows, strict=True):
-        drawing.add_row(markup.escape(name), *_seconds(row), _ratio(row, "wall"), row.verdict.word)
-        if "cpu" in row.seconds:
-            drawing.add_row("  CPU clock", *_seconds(row, "cpu"), _ratio(row, "cpu"), "", style="dim")
-    return drawing
+def _per(rows: Sequence[Row]) -> str:
+    return "an image" if rows[0].per == "image" else "a step"
 
 
-def _seconds(row: Row, clock: str = "wall") -> tuple[str, str]:
-    base, candidate = row.seconds[clock]
-    return format.duration(base), format.duration(candidate)
+def _table(title: str, rows: Sequence[Row], notes: Sequence[str]) -> Table:
+    """A table under a title that says what all its cells have in common."""
+    names, same = labels.apart([row.cell for row in rows]) if rows else ([], [])
+    return Table(
+        title=f"{title} ({', '.join(same)})" if same else title,
+        columns=COLUMNS,
+        rows=tuple(
+            (name, *row.seconds["wall"], _ratio(row, "wall"), row.verdict.word, *_cpu(row))
+            for name, row in zip(names, rows, strict=True)
+        ),
+        notes=tuple(notes),
+    )
 
 
-def _ratio(row: Row, clock: str) -> str:
+def _cpu(row: Row) -> tuple[Value, ...]:
+    return (*row.seconds["cpu"], _ratio(row, "cpu")) if "cpu" in row.seconds else ("", "", "")
+
+
+def _ratio(row: Row, clock: str) -> Value:
     """A ratio with its interval, without one where processes are too few."""
-    ratio, estimate = row.ratio(clock), row.verdict.estimates.get(clock)
-    if ratio is None:
-        return format.ABSENT
-    return f"{_number(ratio)} [{_number(estimate.low)}, {_number(estimate.high)}]" if estimate else _number(ratio)
+    estimate = row.verdict.estimates.get(clock)
+    return Interval(estimate.ratio, estimate.low, estimate.high) if estimate else row.ratio(clock)
 
 
-def _number(value: float) -> str:
-    """Two digits after the point, or two that count where that would say too little."""
-    return f"{value:.2f}" if 0.1 <= value < 100 else format.significant(value, 2)
-
-
-def notes(rows: Iterable[Row], *, most: int | None = None) -> list[str]:
+def _notes(rows: Sequence[Row], most: int | None) -> list[str]:
     """What the columns mean, how sure verdicts are, what was left out and why; each names up to `most` cells."""
-    rows = list(rows)
     figures = [row for row in rows if row.seconds]
     texts: dict[str, list[str]] = {}
     for row in figures:
@@ -90,8 +91,8 @@ def notes(rows: Iterable[Row], *, most: int | None = None) -> list[str]:
             texts.setdefault(text, []).append(row.cell.id)
     texts.pop("", None)
     lines = [
-        "ratio: candidate over base, below 1 is faster; slower, faster and same by the rule of live comparisons, "
-        "over all cells and clocks"
+        "ratio: candidate over base, below 1 is faster; below each, in grey, the same on the CPU clock",
+        "slower, faster, same: by the rule of live comparisons, over all cells and clocks",
     ]
     for text, ids in texts.items():
         everywhere = len(ids) == len(figures) or text.startswith("inconclusive")  # the table says it of each row

@@ -3,45 +3,54 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.compare.comparison import Trial
-from bench.compare.sequential_test import Estimate, Rule
+from bench.compare.sequential_test import Rule
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, labels, table
+from bench.results import format, labels
+from bench.results.table import Column, Table, Value
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+COLUMNS = (
+    Column("cell"),
+    Column("base→candidate", below="cell"),
+    Column("ratio [95 %]", "ratio", whole=True),
+    Column("other", "ratio", whole=True),
+    Column("n", "count", whole=True),
+    Column("verdict", "verdict", whole=True),
+)
+CLOCKS = {"wall": "wall", "cpu": "CPU"}
 
-TIMES = "base→candidate"
-COLUMNS = ("cell", TIMES, "ratio [95 %]", "other", "n", "verdict")
-LEFT = ("cell", "verdict")
-STYLES = {"slower": "bold red", "faster": "bold green", "same": "green", "inconclusive": "yellow"}
 
-
-def rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
-    """A text for each of `COLUMNS`, of each cell; also while it is still undecided."""
+def table(trials: Sequence[Trial], rule: Rule, title: str) -> Table:
+    """The table of a comparison, of each cell a row; also while it is still undecided."""
     short, _ = labels.apart([trial.variants.base.cell for trial in trials])
-    return [(name, *_figures(trial)) for name, trial in zip(short, trials, strict=True)]
+    pairs = ((trial.variants.base, trial.variants.candidate) for trial in trials)
+    _, same = labels.apart([variant.cell for pair in pairs for variant in pair])
+    return Table(
+        title=f"{title} ({', '.join(same)})" if same else title,
+        columns=COLUMNS,
+        rows=tuple((name, *_figures(trial)) for name, trial in zip(short, trials, strict=True)),
+        notes=tuple(_notes(trials, rule)),
+    )
 
 
-def _figures(trial: Trial) -> tuple[str, ...]:
+def _figures(trial: Trial) -> tuple[Value, ...]:
     word = trial.verdict.word if trial.verdict else "…"
     estimates = trial.estimates()
     if not estimates:
-        return "", "", "", str(len(trial.pairs)), word
-    clock = leading(trial)
+        return "", "", "", len(trial.pairs), word
+    clock = _leading_clock(trial)
+    estimate = estimates[clock]
     return (
         format.change(*trial.step_seconds(clock)),
-        f"{clock} {interval(estimates[clock])}",
-        " ".join(f"{estimates[name].ratio:.3f}" for name in estimates if name != clock),
-        str(len(trial.pairs)),
+        f"{clock} {estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}]",
+        next((estimates[name].ratio for name in estimates if name != clock), ""),
+        len(trial.pairs),
         word,
     )
 
 
-def leading(trial: Trial) -> str:
+def _leading_clock(trial: Trial) -> str:
     """The clock that a row shows: the one that decided; until one has, the one that is surer."""
     estimates = trial.estimates()
     if trial.verdict and trial.verdict.clock in estimates:
@@ -49,36 +58,9 @@ def leading(trial: Trial) -> str:
     return min(estimates, key=lambda clock: estimates[clock].deviation)
 
 
-def interval(estimate: Estimate) -> str:
-    """A ratio with its 95 % interval: `1.050 [1.041,1.060]`."""
-    return f"{estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}]"
-
-
-def drawing(trials: Sequence[Trial], title: str) -> "Table":
-    """The table, for rich."""
-    from rich import markup, text
-
-    same = _same(trials)
-    heading = f"{title} ({', '.join(same)})" if same else title
-    grid = table.titled(heading)
-    for column in COLUMNS:
-        if column != TIMES:
-            grid.add_column(column, justify="left" if column in LEFT else "right", no_wrap=column != "cell")
-    for name, times, *row, word in rows(trials):
-        cell = text.Text.assemble(name, (f"\n  {times}" if times else "", "dim"))  # below, or 80 columns are too few
-        grid.add_row(cell, *map(markup.escape, row), text.Text(word, style=STYLES.get(word, "dim")))
-    return grid
-
-
-def _same(trials: Sequence[Trial]) -> list[str]:
-    """What all cells share, on both sides."""
-    sides = ((trial.variants.base, trial.variants.candidate) for trial in trials)
-    return labels.apart([variant.cell for pair in sides for variant in pair])[1]
-
-
-def notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
+def _notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
     """What the columns mean, what was dropped, and why a cell is inconclusive."""
-    clocks = " and ".join(f"{_clock(clock)} clock" for clock in rule.clocks)
+    clocks = " and ".join(f"{CLOCKS[clock]} clock" for clock in rule.clocks)
     lines = [
         "ratio: candidate over base, above 1 is slower, on the clock named; other: on the other clock",
         f"n: pairs of fresh processes, over which is tested, on the {clocks}, p < {rule.level:.2g} at a look",
@@ -96,25 +78,6 @@ def notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
     if load and median(load) > BUSY_SHARE:
         lines.append(f"others used {100 * median(load):.0f} % of the CPU meanwhile (median): `python -m bench doctor`")
     return lines
-
-
-def _clock(name: str) -> str:
-    return "CPU" if name == "cpu" else name
-
-
-def show(trials: Sequence[Trial], rule: Rule, title: str, console: "Console") -> None:
-    """Draws the table and its notes on a rich console."""
-    console.print(drawing(trials, title))
-    table.say(notes(trials, rule), console)
-
-
-def markdown(trials: Sequence[Trial], rule: Rule, title: str) -> str:
-    """The table for a pull request, notes below."""
-    same = _same(trials)
-    lines = [f"### {title}", "", *([", ".join(same), ""] if same else [])]
-    marked = [(*row, f"**{word}**" if word in ("slower", "faster") else word) for *row, word in rows(trials)]
-    lines += table.grid(COLUMNS, marked, left=LEFT)
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(trials, rule)), ""])
 
 
 def plain(trials: Sequence[Trial]) -> list[dict]:

@@ -1,17 +1,28 @@
 """Shows a history: tables of 80 columns, Markdown, and plain values for the page."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from bench.compare.history.asv_series import Series, short
 from bench.compare.history.change_points import Candidate
 from bench.compare.history.regressions import Change, History, Paired
 from bench.compare.sequential_test import Rule
-from bench.results import table
+from bench.results.table import Column, Table, Value
 
-COLUMNS = ("series", "commits", "ratio", "state", "commit", "paired")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLUMNS = (
+    Column("series"),
+    Column("commits", whole=True),
+    Column("ratio", "ratio", whole=True),
+    Column("state", "verdict", whole=True),
+    Column("commit", whole=True),
+    Column("paired", "ratio", whole=True),
+)
 
 
-def views(history: History) -> list[table.View]:
+def tables(history: History) -> list[Table]:
     """A table for each benchmark, machine and environment: all its series, those without a step among them.
 
     `ratio` is of asv's figures, `paired` of the paired run of the named commit, or of the ends of what is known.
@@ -20,10 +31,10 @@ def views(history: History) -> list[table.View]:
     for series in history.series:
         key = series.benchmark, series.machine, series.environment, series.version
         benchmarks.setdefault(key, []).append(series)
-    return [_view(members, history) for members in benchmarks.values()]
+    return [_table(members, history) for members in benchmarks.values()]
 
 
-def _view(members: Sequence[Series], history: History) -> table.View:
+def _table(members: Sequence[Series], history: History) -> Table:
     """The table of one benchmark."""
     rows, notes = [], ["ratio: seconds after over seconds before; above 1 is slower"]
     reasons: dict[str, list[str]] = {}
@@ -36,29 +47,28 @@ def _view(members: Sequence[Series], history: History) -> table.View:
             reasons.setdefault(reason, []).append(series.label)
     notes += [f"n/a: {reason} ({'; '.join(labels)})" for reason, labels in reasons.items()]
     first = members[0]
-    return table.View(
+    return Table(
         title=f"{first.benchmark}, {first.machine}",
         columns=COLUMNS,
         rows=tuple(rows),
-        rates=(None,) * len(rows),
         notes=(*notes, f"environment {first.environment}"),
     )
 
 
-def _row(change: Change) -> tuple[str, ...]:
+def _row(change: Change) -> tuple[Value, ...]:
     """A step."""
     candidate, paired = change.candidate, change.named or change.paired
     return (
         candidate.series.label,
         _range(candidate.before, candidate.after),
-        f"{candidate.ratio:.3f}",
+        candidate.ratio,
         change.state,
         short(change.commit) if change.commit else "",
-        f"{paired.ratio:.3f}" if paired and paired.ratio else "",
+        paired.ratio if paired and paired.ratio else "",
     )
 
 
-def _still(series: Series, history: History) -> tuple[str, ...]:
+def _still(series: Series, history: History) -> tuple[Value, ...]:
     """A series without a step, over all its commits."""
     state = "n/a" if _too_short(series, history) else "no change"
     return series.label, _range(series.points[0].commit, series.points[-1].commit), "", state, "", ""
@@ -97,13 +107,13 @@ def _range(before: str, after: str) -> str:
 
 def markdown(history: History) -> str:
     """All tables as Markdown."""
-    return "\n".join(table.markdown(view) for view in views(history))
+    return "\n".join(table.markdown() for table in tables(history))
 
 
-def show(history: History, console) -> None:
+def show(history: History, console: "Console") -> None:
     """Draws all tables on a rich console; fits 80 columns."""
-    for view in views(history):
-        table.show(view, console)
+    for table in tables(history):
+        table.draw(console)
 
 
 def plain(history: History) -> dict[str, list[dict]]:

@@ -49,7 +49,7 @@ def noisy(count, *, seed=1, cell=PIPELINE, mean=0.0, **others):
 def shown(rows):
     console = Console(width=80)
     with console.capture() as captured:
-        noise_floor.show(rows, console)
+        noise_floor.table(rows).draw(console)
     return captured.get()
 
 
@@ -245,7 +245,7 @@ def test_minimum_effect_agrees_with_the_formula():
     assert math.log1p(least) == pytest.approx(known, rel=0.03)
 
 
-def test_show_fits_80_columns():
+def test_table_fits_80_columns():
     """Long names and the widest figures stand whole in 80 columns."""
     other = dataclasses.replace(FLOOR, measured=dataclasses.replace(STEP, model="mobilenetv2", batch_size=8))
     alone = noise_floor.Floor(measured=PIPELINE, pairs=2, reason="too few")
@@ -257,7 +257,7 @@ def test_show_fits_80_columns():
         assert figure in text
 
 
-def test_show_takes_no_floors():
+def test_table_takes_no_floors():
     """Without floors there is an empty table and no note."""
     assert "cell" in shown([])
     assert noise_floor.notes([]) == []

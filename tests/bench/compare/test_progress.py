@@ -54,7 +54,7 @@ def text(draw, width=80):
 
 def test_show_fits_80_columns_and_has_all(trials):
     """Cell, both times, ratio with interval, clock, the other clock, pairs and verdict, each in its row."""
-    output = text(lambda console: table.show(trials, RULE, "HEAD~1 v HEAD", console))
+    output = text(lambda console: table.table(trials, RULE, "HEAD~1 v HEAD").draw(console))
 
     assert max(map(len, output.splitlines())) <= 80
     for word in (
@@ -72,15 +72,15 @@ def test_show_fits_80_columns_and_has_all(trials):
 
 def test_rows_are_there_while_it_runs(trial):
     """A cell without pairs has a row, and one without verdict shows its ratio so far."""
-    rows = table.rows([trial(CELLS[1], []), trial(CELLS[2], [1.1, 1.0])])
+    rows = table.table([trial(CELLS[1], []), trial(CELLS[2], [1.1, 1.0])], RULE, "").texts()
 
-    assert rows[0][-2:] == ("0", "…")
+    assert rows[0][-2:] == ["0", "…"]
     assert "1.049 [" in rows[1][2]
 
 
 def test_markdown_has_a_row_a_cell(trials):
     """For a pull request: a heading, a row a cell, verdicts that matter in bold."""
-    output = table.markdown(trials, RULE, "HEAD~1 v HEAD")
+    output = table.table(trials, RULE, "HEAD~1 v HEAD").markdown()
 
     assert output.startswith("### HEAD~1 v HEAD")
     assert "**slower**" in output

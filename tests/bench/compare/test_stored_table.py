@@ -29,6 +29,10 @@ LACKING = [Row(cell=Cell(model="convnet", batch_size=size), verdict=LACKS) for s
 PIPELINE = Cell(model="none", pipeline="photos_one_by_one")
 
 
+def notes(rows, **how):
+    return stored_table.tables(rows, **how)[-1].notes
+
+
 def shown(rows):
     console = Console(width=80)
     with console.capture() as captured:
@@ -46,7 +50,14 @@ def test_show_fits_80_columns():
     assert max(map(len, text.splitlines())) <= 80
     assert "Pipelines alone, time an image (b32, 192 px)" in text
     assert "Steps, time a step (resident, 192 px, train, cpu, float32, tensorflow)" in text
-    for figure in ("100 ms", "150 ms", "1.50 [1.20, 1.90]", "1.55 [0.012, 123]", "inconclusive", "photos_one_by_one"):
+    for figure in (
+        "100 ms",
+        "150 ms",
+        "1.500 [1.200, 1.900]",
+        "1.550 [0.012, 123.400]",
+        "inconclusive",
+        "photos_one_by_one",
+    ):
         assert figure in text
 
 
@@ -59,8 +70,8 @@ def test_notes_say_what_the_interval_holds():
     """Processes of both sides and the drift between sessions stand below the table."""
     together = dataclasses.replace(SLOWER, session_sd=0.0)
 
-    assert "fresh processes differ (3 and 4) and how sessions do (standard d" in stored_table.notes([SLOWER])[1]
-    assert stored_table.notes([together])[1].endswith("measured in the same sweep")
+    assert "fresh processes differ (3 and 4) and how sessions do (standard d" in notes([SLOWER])[2]
+    assert notes([together])[2].endswith("measured in the same sweep")
 
 
 def test_ratio_stands_alone_where_processes_are_too_few():
@@ -68,17 +79,17 @@ def test_ratio_stands_alone_where_processes_are_too_few():
     few = Verdict(word="inconclusive", estimates={}, reason="too few processes (2 and 2)")
     row = dataclasses.replace(SLOWER, verdict=few)
 
-    assert "1.50 [" not in shown([row])
-    assert stored_table.notes([row])[1:] == ["inconclusive: too few processes (2 and 2)"]
+    assert "1.500 [" not in shown([row])
+    assert notes([row])[2:] == ("inconclusive: too few processes (2 and 2)",)
 
 
 def test_notes_say_what_was_left_out():
-    """Cells without figures are named with the reason: some in the terminal, all in Markdown."""
+    """Cells without figures are named with the reason: a few in the terminal, all elsewhere."""
     ids = [row.cell.id for row in LACKING]
     rows = [SLOWER, *LACKING]
 
-    assert stored_table.notes(rows, most=2)[-1] == f"left out, base lacks it: {ids[0]}, {ids[1]} and 7 more"
-    assert all(cell in stored_table.markdown(rows) for cell in ids)
+    assert notes(rows, most=2)[-1] == f"left out, base lacks it: {ids[0]}, {ids[1]} and 7 more"
+    assert all(cell in notes(rows)[-1] for cell in ids)
 
 
 def test_notes_say_why_there_is_no_verdict():
@@ -86,30 +97,21 @@ def test_notes_say_why_there_is_no_verdict():
     verdict = dataclasses.replace(LACKS, reason="no verdict: ruler 1, 2", estimates=ESTIMATES)
     row = dataclasses.replace(SLOWER, verdict=verdict, over="device cpu, gpu")
 
-    assert "no verdict: ruler 1, 2" in stored_table.notes([row])
-    assert "not the same cells (base, candidate): device cpu, gpu" in stored_table.notes([row])
+    assert "no verdict: ruler 1, 2" in notes([row])
+    assert "not the same cells (base, candidate): device cpu, gpu" in notes([row])
 
 
 def test_show_leaves_out_a_clock_without_figures():
-    """Where the CPU clock has no ratio, the terminal leaves its line out and Markdown says so."""
+    """Where the CPU clock has no ratio, nothing stands below the wall clock's."""
     verdict = dataclasses.replace(SLOWER.verdict, estimates={"wall": ESTIMATES["wall"]})
     row = dataclasses.replace(SLOWER, seconds={"wall": (0.1, 0.15)}, verdict=verdict)
 
-    assert "CPU clock" not in shown([row])
-    assert "| 1.50 [1.20, 1.90] | n/a | slower |" in stored_table.markdown([row])
-
-
-def test_markdown_is_a_table():
-    """Markdown has one line a cell, with its whole id."""
-    lines = stored_table.markdown([SLOWER]).splitlines()
-
-    assert lines[2].startswith("| `dense-train-resident-192-b32-cpu-float32-tensorflow` | 100 ms | 150 ms | 1.50 [")
-    assert {line.count("|") for line in lines[:3]} == {7}
+    assert stored_table.tables([row])[0].texts()[0][-3:] == ["", "", ""]
 
 
 def test_show_draws_notes_alone():
     """Without any figure there are only notes."""
-    assert "─" not in shown(LACKING)
+    assert "left out, base lacks it" in shown(LACKING)
 
 
 @pytest.mark.parametrize("row", [SLOWER, LACKING[0]])

@@ -45,17 +45,17 @@ def confirmed():
     return History(commits=SUBJECTS, series=(slow, still, short), changes=(change,), too_short=(too_short,))
 
 
-def test_views_have_a_row_for_each_series(confirmed):
+def test_tables_have_a_row_for_each_series(confirmed):
     """A step has a row with ratio, state and commit; a series without one, and one too short, have theirs."""
-    (view,) = table.views(confirmed)
+    (drawing,) = table.tables(confirmed)
 
-    assert view.rows == (
-        ("squeezenet, 32", "66666666..77777777", "1.103", "confirmed", "77777777", "1.098"),
-        ("dense, 32", "00000000..bbbbbbbb", "", "no change", "", ""),
-        ("mobilenetv2, 32", "00000000..22222222", "", "n/a", "", ""),
-    )
-    assert "77777777 commit 7 (squeezenet, 32)" in view.notes
-    assert "n/a: 3 commits measured: a step shows from 6 (mobilenetv2, 32)" in view.notes
+    assert drawing.texts() == [
+        ["squeezenet, 32", "66666666..77777777", "1.103", "confirmed", "77777777", "1.098"],
+        ["dense, 32", "00000000..bbbbbbbb", "", "no change", "", ""],
+        ["mobilenetv2, 32", "00000000..22222222", "", "n/a", "", ""],
+    ]
+    assert "77777777 commit 7 (squeezenet, 32)" in drawing.notes
+    assert "n/a: 3 commits measured: a step shows from 6 (mobilenetv2, 32)" in drawing.notes
 
 
 def test_show_fits_80_columns(confirmed):
@@ -88,13 +88,13 @@ def test_show_fits_80_columns(confirmed):
     ],
     ids=["rejected", "open", "two"],
 )
-def test_views_note_what_stays_open(confirmed, changed, said):
+def test_tables_note_what_stays_open(confirmed, changed, said):
     """Why a step was rejected, which range is known, and that a second commit slowed it down are said."""
     (change,) = confirmed.changes
     wide = replace(change.candidate, before=COMMITS[2], after=COMMITS[11])
-    (view,) = table.views(replace(confirmed, changes=(replace(change, candidate=wide, **changed),)))
+    (drawing,) = table.tables(replace(confirmed, changes=(replace(change, candidate=wide, **changed),)))
 
-    assert said in view.notes
+    assert said in drawing.notes
 
 
 def test_markdown_has_rows_and_notes(confirmed):
@@ -122,12 +122,12 @@ def test_plain_is_tidy(confirmed):
     assert (change["ratio"], change["paired_ratio"], change["named_high"]) == (1.1034, 1.098, 1.11)
 
 
-def test_views_leave_columns_of_a_candidate_empty(confirmed):
+def test_tables_leave_columns_of_a_candidate_empty(confirmed):
     """Before the paired run its columns are empty."""
     (change,) = confirmed.changes
     candidate = Change(candidate=change.candidate)
-    (view,) = table.views(replace(confirmed, changes=(candidate,)))
+    (drawing,) = table.tables(replace(confirmed, changes=(candidate,)))
     (row,) = table.plain(replace(confirmed, changes=(candidate,)))["changes"]
 
-    assert view.rows[0][3:] == (regressions.CANDIDATE, "", "")
+    assert drawing.rows[0][3:] == (regressions.CANDIDATE, "", "")
     assert (row["paired_ratio"], row["commit"], row["subject"]) == (None, None, None)
