@@ -192,14 +192,14 @@ def test_a_process_that_is_held_takes_all_that_it_started_with_it(tmp_path):
     with following(code, tmp_path) as process:
         assert process.ask({"number": 7}, timeout=60) == {"ready": 7}
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
-        process.hold()
-        held = [member.status() for member in family]
-        process.release()
-        released = [member.status() for member in family]
+        for act, held in ((process.hold, True), (process.release, False)):
+            act()
+            deadline = time.monotonic() + 60  # the kernel stops the leader first, a busy machine the others later
+            while any((member.status() == psutil.STATUS_STOPPED) is not held for member in family):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
     _, alive = psutil.wait_procs(family, timeout=30)
 
-    assert held == [psutil.STATUS_STOPPED] * 2
-    assert psutil.STATUS_STOPPED not in released
     assert alive == []
 
 
