@@ -16,7 +16,7 @@ from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
-    from bench.input.stall.campaign import Feeding
+    from bench.input.stall.campaign import Campaign
 
 AUTOTUNE_SECONDS = 2.0
 
@@ -36,7 +36,7 @@ class Fed:
     seconds: float
     timeout: float
 
-    def plan(self, data: Data, place: Place) -> "Feeding":
+    def plan(self, data: Data, place: Place) -> "Campaign":
         """What is to be measured and emulated."""
         from bench.input.stall import accelerators, campaign, cells
 
@@ -44,17 +44,16 @@ class Fed:
         size = source.manifest().image_size if source.records else 0
         step = {"precision": self.precision, **place.step_fields()}
         named, piped = options.split(self.model), options.split(self.pipeline)
-        fed = cells.cells(self.profile, named, piped, image_size=size, batch_size=self.batch_size, **step)
-        others = cells.beside(self.profile) if not (named or piped) else []
-        chosen = accelerators.chosen(self.step_times, named, tell=options.tell)
+        fed = cells.select(self.profile, named, piped, image_size=size, batch_size=self.batch_size, **step)
+        alone = cells.pipelines_alone(self.profile) if not (named or piped) else []
         emulations = [
-            (accelerator, name)
-            for accelerator in chosen
-            for name in piped or cells.feeding(accelerator.image_size, size)
+            (workload, name)
+            for workload in accelerators.select(self.step_times, named, tell=options.tell)
+            for name in piped or cells.emulation_pipelines(workload.image_size, size)
         ]
         return campaign.plan(
             [] if self.emulated else fed,
-            others,
+            alone,
             emulations,
             source,
             rounds=self.rounds,
@@ -104,14 +103,14 @@ def stall(fed: Fed, show_last: bool, data: Data, place: Place, output: Output) -
     from bench.input.stall import campaign
 
     if show_last:
-        code, account = 0, campaign.stored(output.results)
+        code, known = 0, campaign.load_last(output.results)
     else:
-        code, account = campaign.run(fed.plan(data, place), output.results, tell=options.tell)
+        code, known = campaign.run(fed.plan(data, place), output.results, tell=options.tell)
     if output.json:
-        for row in account.plain():
+        for row in known.plain():
             click.echo(json_text.dumps(row))
     else:
-        campaign.show(account, output.results)
+        campaign.show(known, output.results)
     options.leave(code)
 
 

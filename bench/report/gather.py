@@ -15,7 +15,7 @@ from bench.input.object_store import table
 from bench.input.object_store.measure import Reading
 from bench.input.object_store.table import Far
 from bench.input.stall import tables
-from bench.input.stall.tables import Account
+from bench.input.stall.tables import StallReport
 from bench.results import result, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
@@ -76,7 +76,7 @@ class Gathered:
     peaks: dict[tuple[str, str], float]
     compared: tuple[Compared, ...]
     outcomes: tuple[Outcome, ...]
-    feeding: Account | None
+    feeding: StallReport | None
     race: tuple[race_table.Row, ...]
     far: tuple[Far, ...]
     history: dict | None
@@ -110,15 +110,15 @@ def gather(results: Path) -> Gathered:
     )
 
 
-def _feeding(results: Path, measurements: Sequence[Measurement]) -> Account | None:
-    """What is known of feeding on the machine of the latest verdict."""
-    trios, _ = tables.last(results, measurements)
-    if not trios:
+def _feeding(results: Path, measurements: Sequence[Measurement]) -> StallReport | None:
+    """What is known of stalls on the machine of the latest verdict."""
+    stalls, _ = tables.last(results, measurements)
+    if not stalls:
         return None
-    place = max(trios, key=lambda one: one.measurement.started).measurement.machine.get("id")
-    here = [one for one in measurements if one.machine.get("id") == place]
-    trios, emulations = tables.last(results, here)
-    return tables.of(here, results=results, trios=trios, emulations=emulations)
+    machine = max(stalls, key=lambda runs: runs.measurement.started).measurement.machine.get("id")
+    here = [measurement for measurement in measurements if measurement.machine.get("id") == machine]
+    stalls, emulations = tables.last(results, here)
+    return tables.report(here, results=results, stalls=stalls, emulations=emulations)
 
 
 def costs(models: set[str]) -> dict[tuple[str, int], dict]:

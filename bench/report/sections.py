@@ -118,7 +118,7 @@ def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
     fed = _measured("feed", "Stall", sentence, gathered.shown, drawn)
     if not gathered.feeding:
         return fed
-    tables, origin = _tables(gathered.feeding.views()), gathered.feeding.trios[-1].measurement.origin
+    tables, origin = _tables(gathered.feeding.views()), gathered.feeding.stalls[-1].measurement.origin
     return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])
 
 

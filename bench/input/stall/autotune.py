@@ -1,4 +1,4 @@
-"""What tf.data's AUTOTUNE chose: read from the model that a running pipeline holds of itself."""
+"""Reads what tf.data's AUTOTUNE chose from the model that a running pipeline holds of itself."""
 
 from time import perf_counter
 
@@ -15,13 +15,13 @@ def choices(pipeline: str, source: Source, *, image_size: int, seconds: float) -
 
     Args:
         pipeline: One of `flowers_core.input.registry.PIPELINES`.
-        source: Where photos and records lie.
+        source: The folders of photos and records.
         image_size: Side of the images in pixels.
-        seconds: How long it runs first; AUTOTUNE looks more and more rarely.
+        seconds: How long it runs first; AUTOTUNE adjusts its settings less and less often.
 
     Returns:
-        A row for each setting: `stage` (tf.data's name of the transformation, from the source on), `setting`
-        (`parallelism`, `buffer_size` …), `value`, and `chosen`: whether AUTOTUNE might change it. Or why there is none.
+        For each setting `stage` (tf.data's name of the transformation, from the source on), `setting`
+        (`parallelism`, `buffer_size` …), `value`, and `chosen`: whether AUTOTUNE may change it. Or why there are none.
     """
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=BATCH_SIZE, image_size=image_size)
     try:
@@ -31,22 +31,22 @@ def choices(pipeline: str, source: Source, *, image_size: int, seconds: float) -
     start = perf_counter()
     while perf_counter() - start < seconds:
         next(iterator)
-    return of_iterator(iterator)
+    return settings(iterator)
 
 
-def of_iterator(iterator) -> list[dict] | str:
+def settings(iterator: object) -> list[dict] | str:
     """The same of a `tf.data` iterator that has run for a while."""
     import tensorflow as tf
 
     try:
-        # Not public: the public options only set what this reads.
+        # Why not public options: they set what this reads, but cannot be asked what AUTOTUNE made of it.
         from tensorflow.python.data.experimental.ops.iterator_model_ops import get_model_proto
 
         nodes = get_model_proto(iterator).nodes
     except tf.errors.NotFoundError:
-        return "autotune is off in it"
+        return "AUTOTUNE is off in it"
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: not an iterator of tf.data
-        return f"this TensorFlow does not tell: {error}"
+        return f"this TensorFlow does not say: {error}"
     return [
         {
             "stage": node.name,

@@ -1,13 +1,14 @@
-"""Runs what `feed` was asked for: cells three times each, then emulated accelerators; each is stored as it ends."""
+"""Runs what `stall` was asked for: cells by three processes each, then emulated accelerators; stores each at once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.input.stall import emulate, tables, three_runs
-from bench.input.stall.emulate import Consumer, Emulated
-from bench.input.stall.tables import Account
+from bench.input.stall.accelerators import Workload
+from bench.input.stall.emulate import Emulation
+from bench.input.stall.tables import StallReport
 from bench.machine import facts
 from bench.results import store, summary, table
 from bench.results.cell import Cell
@@ -24,40 +25,40 @@ MOST_EMULATION_SECONDS = 60.0  # of one emulation: a slow pipeline needs long fo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feeding:
-    """What is to be done.
+class Campaign:
+    """What is to be measured.
 
     Attributes:
         sweep: The cells that can be measured.
         absent: Fed cells that cannot, each with the reason.
-        emulations: Consumer and pipeline of each.
+        emulations: Workload and pipeline of each.
         timeout_seconds: For one process.
     """
 
     sweep: sweep.Sweep
     absent: tuple[tuple[Cell, str], ...]
-    emulations: tuple[tuple[Consumer, str], ...]
+    emulations: tuple[tuple[Workload, str], ...]
     timeout_seconds: float
 
 
 def plan(
     fed: Iterable[Cell],
-    beside: Iterable[Cell],
-    emulations: Iterable[tuple[Consumer, str]],
+    alone: Iterable[Cell],
+    emulations: Iterable[tuple[Workload, str]],
     source: Source,
     *,
     rounds: int,
     seconds: float,
     timeout: float,
-) -> Feeding:
-    """Sets apart what cannot be measured, such as models of 331 pixels where records have 192.
+) -> Campaign:
+    """Plans a campaign; sets apart what cannot be measured, such as models of 331 pixels where records have 192.
 
     Args:
         fed: Models fed by a pipeline.
-        beside: Pipelines alone, measured for the planner where their data is there.
-        emulations: Consumer and pipeline of each.
-        source: Where photos and records lie.
-        rounds: Of three fresh processes a cell.
+        alone: Pipelines alone, measured for the planner where their data is there.
+        emulations: Workload and pipeline of each.
+        source: The folders of photos and records.
+        rounds: Of three fresh processes per cell.
         seconds: How long each is timed.
         timeout: Seconds for one process.
 
@@ -71,11 +72,11 @@ def plan(
             next(iter(reasons.values()), "No published accelerator trains that model: give --step-times FILE")
         )
     source.classes(able)  # of photos and records, where both feed models
-    others = [cell for cell in beside if not _why_not(cell, source)]
-    return Feeding(
+    readable = [cell for cell in alone if not _why_not(cell, source)]
+    return Campaign(
         sweep=sweep.Sweep(
             id=datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"),
-            cells=tuple(dict.fromkeys([*others, *three_runs.cells(able)])),
+            cells=tuple(dict.fromkeys([*readable, *three_runs.cells(able)])),
             rounds=rounds,
             effort=Effort(seconds=seconds),
             source=source,
@@ -91,99 +92,95 @@ def _why_not(cell: Cell, source: Source) -> str:
     try:
         sweep.check([cell], source.sized(cell.image_size))
     except InputError as error:
-        beside = source.beside(cell.image_size) if cell.reads == "records" else ""
-        return f"{error}{f'; those in a folder {Path(beside).name} beside them are found' if beside else ''}"
+        wanted = source.beside(cell.image_size) if cell.reads == "records" else ""
+        return f"{error}{f'; those in a folder {Path(wanted).name} beside them are found' if wanted else ''}"
     return ""
 
 
-def run(planned: Feeding, results: Path, *, tell: Callable[[str], None]) -> tuple[int, Account]:
+def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> tuple[int, StallReport]:
     """Measures and emulates; Ctrl-C ends it with what there is.
 
     Returns:
         Exit code, as `sweep_progress.run` gives it or 130, and what is known now.
     """
     code, place = 0, {"machine": facts.fingerprint(), "code": facts.code()}
-    for cell, reason in planned.absent:
+    for cell, reason in campaign.absent:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        absent = Measurement(cell=cell, status="n/a", reason=reason, started=started, sweep=planned.sweep.id, **place)
+        absent = Measurement(cell=cell, status="n/a", reason=reason, started=started, sweep=campaign.sweep.id, **place)
         store.append(absent, results)
-    limits = sweep.Limits(timeout_seconds=planned.timeout_seconds)
+    limits = sweep.Limits(timeout_seconds=campaign.timeout_seconds)
     try:
-        if planned.sweep.cells:
-            code = sweep_progress.run(planned.sweep, results, limits=limits, show=lambda *_: None)
-        code = max(code, _emulate(planned, results, tell))
+        if campaign.sweep.cells:
+            code = sweep_progress.run(campaign.sweep, results, limits=limits, show=lambda *_: None)
+        code = max(code, _emulate(campaign, results, tell))
     except KeyboardInterrupt:
         code = entry.INTERRUPTED
         tell("interrupted: what has ended is kept and shown; `python -m bench stall --show-last` shows it again")
-    mark = planned.sweep.id
-    ours = [one for one in store.load(Measurement, results).results if summary.is_current(one)]
-    measured = [one for one in ours if one.sweep == mark]
-    emulations = [one for one in store.load(Emulated, results).results if one.campaign == mark]
-    consumers = dict.fromkeys(consumer for consumer, _ in planned.emulations)
-    return code, tables.of(
+    mark, ours = campaign.sweep.id, _ours(results)
+    measured = [measurement for measurement in ours if measurement.sweep == mark]
+    return code, tables.report(
         ours,
         results=results,
-        trios=three_runs.trios(measured),
-        models={one.cell.model for one in measured},
-        consumers=consumers,
-        emulations=emulations,
+        stalls=three_runs.group(measured),
+        models={measurement.cell.model for measurement in measured},
+        workloads=dict.fromkeys(workload for workload, _ in campaign.emulations),
+        emulations=[run for run in store.load(Emulation, results).results if run.campaign == mark],
     )
 
 
-def _emulate(planned: Feeding, results: Path, tell: Callable[[str], None]) -> int:
+def _emulate(campaign: Campaign, results: Path, tell: Callable[[str], object]) -> int:
     """Emulates what is planned, and gives the exit code: what has ended is kept, whatever becomes of the others."""
-    jobs, statuses = planned.emulations, []
+    jobs, statuses = campaign.emulations, []
     if not jobs:
         return sweep_progress.DONE
-    found = emulate.run(
+    emulations = emulate.run(
         jobs,
-        planned.sweep.source,
+        campaign.sweep.source,
         seconds=EMULATION_SECONDS,
-        campaign=planned.sweep.id,
+        campaign=campaign.sweep.id,
         timeout=MOST_EMULATION_SECONDS * len(jobs),
     )
     try:
-        for one in progress.track(found, "emulated accelerators", len(jobs)):
-            store.append(one, results)
-            statuses.append(one.status)
+        for emulation in progress.track(emulations, "emulated accelerators", len(jobs)):
+            store.append(emulation, results)
+            statuses.append(emulation.status)
     except ReportedError as error:
         tell(f"{error}: {len(jobs) - len(statuses)} accelerators were not emulated")
         return sweep_progress.SOME_FAILED
-    if "ok" not in statuses and not planned.sweep.cells:
+    if "ok" not in statuses and not campaign.sweep.cells:
         return sweep_progress.NOTHING_MEASURED
     return sweep_progress.SOME_FAILED if "error" in statuses else sweep_progress.DONE
 
 
-def stored(results: Path) -> Account:
-    """What the store says of this machine and the code as it is.
+def _ours(results: Path) -> list[Measurement]:
+    """Stored measurements of this machine and the current code."""
+    stored = store.load(Measurement, results).results
+    return [measurement for measurement in stored if summary.is_current(measurement)]
+
+
+def load_last(results: Path) -> StallReport:
+    """What the store says of this machine and the current code.
 
     Raises:
         InputError: If that is nothing.
     """
-    measured = [one for one in store.load(Measurement, results).results if summary.is_current(one)]
-    trios, emulations = tables.last(results, measured)
-    if not trios:
-        raise InputError(
-            f"{results} holds no verdict of this machine and this code. Leave out --show-last, and some are made"
-        )
-    return tables.of(measured, results=results, trios=trios, emulations=emulations)
+    measured = _ours(results)
+    stalls, emulations = tables.last(results, measured)
+    if not stalls:
+        raise InputError(f"{results} holds no verdict of this machine and this code. Leave out --show-last to measure")
+    return tables.report(measured, results=results, stalls=stalls, emulations=emulations)
 
 
-def show(found: Account, results: Path) -> None:
+def show(known: StallReport, results: Path) -> None:
     """Draws all tables, and keeps them as Markdown."""
     from rich import console
 
-    views = found.views()
-    if not (found.trios or found.emulations):
+    if not (known.stalls or known.emulations):
         return  # interrupted before there was a verdict
+    views = known.views()
     tables.draw(views, console.Console())
-    place = _place(found.trios, found.emulations)
-    store.save_table(
-        "stall.md", tables.markdown(views, "Feeding", place=place, command="python -m bench stall"), results
-    )
+    measured = known.stalls[-1].measurement if known.stalls else known.emulations[-1]
+    place = table.place_line(measured.machine, measured.code, measured.started)
+    text = tables.markdown(views, "Input stalls", place=place, command="python -m bench stall")
+    store.save_table("stall.md", text, results)
     console.Console().print(place, style="dim", highlight=False, markup=False)
-
-
-def _place(trios: Sequence[three_runs.Trio], emulations: Sequence[Emulated]) -> str:
-    one = trios[-1].measurement if trios else emulations[-1]
-    return table.place_line(one.machine, one.code, one.started)

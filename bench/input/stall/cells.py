@@ -1,6 +1,7 @@
 """Which fed cells are measured: those of a profile, or those that are named."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.results.cell import Cell
 from bench.run import matrix
@@ -8,9 +9,9 @@ from flowers_core import models
 from flowers_core.errors import one_of
 from flowers_core.input.registry import PIPELINES
 
-# The codelab's last way of feeding, and its first, which shows what a stall looks like.
+# The codelab's last pipeline, and its first, which shows what a stall looks like.
 USUAL, FIRST = "records_parallel", "photos_one_by_one"
-# For models of another image size than the records': photos are cut to any size.
+# For models of another image size than the records': photos are cropped to any size.
 ANY_SIZE = "photos_parallel"
 
 
@@ -31,14 +32,14 @@ def quick(image_size: int, **place) -> list[Cell]:
 
 def full(image_size: int, **place) -> list[Cell]:
     """The same, and one of each kind by every pipeline in two batch sizes."""
-    every = [matrix.chosen(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
-    return list(dict.fromkeys([*quick(image_size, **place), *(cell for some in every for cell in some)]))
+    sizes = [matrix.chosen(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
+    return list(dict.fromkeys([*quick(image_size, **place), *(cell for of_size in sizes for cell in of_size)]))
 
 
 PROFILES = {"quick": quick, "full": full}
 
 
-def cells(
+def select(
     profile: str, named: Sequence[str], piped: Sequence[str], *, image_size: int, batch_size: int | None, **place
 ) -> list[Cell]:
     """The fed cells of a profile, or each named model by each named pipeline.
@@ -59,20 +60,16 @@ def cells(
         one_of("pipeline", name, PIPELINES)
     if named or piped:
         return matrix.chosen(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
-    found = PROFILES[profile](image_size, **place)
-    return found if batch_size is None else list(dict.fromkeys(_with_batch(cell, batch_size) for cell in found))
+    cells = PROFILES[profile](image_size, **place)
+    return cells if batch_size is None else list(dict.fromkeys(replace(cell, batch_size=batch_size) for cell in cells))
 
 
-def feeding(image_size: int, records_size: int) -> tuple[str, ...]:
-    """The pipelines that feed an emulated accelerator unless some are named: first and last, or what can be cut."""
+def emulation_pipelines(image_size: int, records_size: int) -> tuple[str, ...]:
+    """What feeds an emulated accelerator unless pipelines are named: first and last, or what crops to any size."""
     return (FIRST, USUAL) if image_size == records_size else (ANY_SIZE,)
 
 
-def beside(profile: str) -> list[Cell]:
+def pipelines_alone(profile: str) -> list[Cell]:
     """Pipelines alone that the planner wants as well: all of them, whatever the profile."""
     one_of("profile", profile, PROFILES)
     return matrix.chosen([], list(PIPELINES))
-
-
-def _with_batch(cell: Cell, batch_size: int) -> Cell:
-    return Cell(**{**cell.to_json(), "batch_size": batch_size})

@@ -1,10 +1,10 @@
-"""A pipeline alone, a step alone, both together -> what the step loses, and to what: one pure function of facts."""
+"""Classifies what a step loses to its input, from its pipeline alone, the step alone and both together."""
 
 from dataclasses import dataclass
 
 INPUT_BOUND, COMPUTE_BOUND, BALANCED, CONTENDED = "input-bound", "compute-bound", "balanced", "host-contended"
 
-# A device that computes 90 % of the time counts as fed: MLPerf Storage's threshold for most of its models.
+# A device that computes 90 % of the time counts as fed well enough: MLPerf Storage's threshold for most of its models.
 FED = 0.9
 # A pipeline that needs over 80 % of the step's time for a batch keeps up, but a step a quarter faster would wait.
 CLOSE = 0.8
@@ -20,7 +20,7 @@ FULL = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What three fresh processes measured of one cell; seconds a batch, on the wall clock unless told otherwise.
+    """What three fresh processes measured of one cell; seconds per batch, on the wall clock unless stated otherwise.
 
     Attributes:
         pipeline_seconds: The pipeline alone; nothing is computed.
@@ -29,7 +29,7 @@ class Facts:
         wait_seconds: Of these, waiting for the batch; None where it could not be timed.
         pipeline_cpu_seconds: CPU seconds of the pipeline alone.
         both_cpu_seconds: CPU seconds of both together.
-        cores: That the processes might use.
+        cores: That the processes may use.
         shares_cores: Whether the step computes on them, not on a device of its own.
     """
 
@@ -71,8 +71,8 @@ class Facts:
         return self.both_cpu_seconds / (self.both_seconds * self.cores)
 
 
-def judge(facts: Facts) -> tuple[str, str]:
-    """The verdict, and why.
+def classify(facts: Facts) -> tuple[str, str]:
+    """Gives the verdict and the reason.
 
     1. Fed: the step keeps 90 % of its speed, or what it loses beyond that cannot be input's doing: it neither waits
        for it nor lacks the CPU seconds that input takes. `compute-bound`, or `balanced` where the pipeline has less

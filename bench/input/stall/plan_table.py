@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from bench.input.stall import planner
 from bench.input.stall.classify import FED
-from bench.input.stall.emulate import Emulated
-from bench.input.stall.planner import Plan, Provider
+from bench.input.stall.emulate import Emulation
+from bench.input.stall.planner import Plan, Supply
 from bench.input.stall.stages import Stages
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
@@ -14,123 +14,115 @@ from bench.results.table import View
 from flowers_core.input import cache
 from flowers_core.input.registry import PIPELINES
 
-PLAN = ("model", "device", "eats", "pipeline", "delivers", "advice")
-EMULATED = ("accelerator", "model", "pipeline", "reached", "wants", "AU", "fed")
+PLAN = ("model", "device", "demand", "pipeline", "supply", "advice")
+EMULATED = ("accelerator", "model", "pipeline", "reached", "demand", "AU", "fed")
 
 
 def plan(plans: Sequence[Plan], *, cores: int) -> View:
-    """What each eats, what this host delivers, and what to do."""
+    """Demand and supply of each plan, and what to do."""
     notes = [
-        "images/s: eats if it never waits, delivers by the pipeline alone on all "
-        f"{cores} cores of this host; cores: eats times the pipeline's CPU seconds an image, computed",
+        "demand: images/s if it never waits; supply: images/s of the pipeline alone on all "
+        f"{cores} cores of this host; cores: demand times the pipeline's CPU seconds per image, computed",
         f"cache: images decoded, uint8, within {cache.MEMORY_SHARE:.0%} of the memory; px: the largest image size "
         "at which the pipeline would keep up, computed from the measured costs of stages (`python -m bench stages`)",
     ]
-    if any(one.eater.origin == "published" for one in plans):
+    if any(plan.demand.origin == "published" for plan in plans):
         notes.append("devices other than this host's: published step times, not measured here")
-    return _view("Planner", PLAN, [_plan_row(one) for one in plans], notes)
+    return _view("Demand and supply", PLAN, [_plan_row(plan) for plan in plans], notes)
 
 
-def _plan_row(one: Plan) -> tuple[str, ...]:
-    eater, provider = one.eater, one.provider
-    named = f"{eater.model} b{eater.batch_size}", eater.device, format.rate(eater.images_per_second)
-    if provider is None:
-        return (*named, "", format.ABSENT, f"no pipeline was measured at {eater.image_size} px")
-    return *named, provider.pipeline, format.rate(provider.images_per_second), advice(one)
+def _plan_row(plan: Plan) -> tuple[str, ...]:
+    demand, supply = plan.demand, plan.supply
+    named = f"{demand.model} b{demand.batch_size}", demand.device, format.rate(demand.images_per_second)
+    if supply is None:
+        return (*named, "", format.ABSENT, f"no pipeline was measured at {demand.image_size} px")
+    return *named, supply.pipeline, format.rate(supply.images_per_second), advice(plan)
 
 
-def advice(one: Plan) -> str:
+def advice(plan: Plan) -> str:
     """What to do, in a few words."""
-    if one.fed >= 1:
-        return f"fed {format.significant(one.fed, 2)}x, {format.significant(one.cores, 2)} cores"
-    ways = []
-    if one.provider.scales:
-        ways.append(f"{format.significant(one.provider.cores / one.fed, 2)} such cores")
-    if one.cache_fits:
-        kept = f"{one.cache_bytes / 1e9:.2g} GB"
-        after = f", {format.rate(one.cached.images_per_second)} images/s" if one.cached else ""
-        ways.append(f"a cache, {kept}{after}")
-    if one.image_size:
-        ways.append(f"{one.image_size} px")
-    return f"fed to {one.fed:.0%}: {' or '.join(ways) or 'a host of faster cores'}"
+    if plan.supply is None or plan.coverage is None or plan.cores is None:
+        return f"no pipeline was measured at {plan.demand.image_size} px"
+    if plan.coverage >= 1:
+        return f"met {format.significant(plan.coverage, 2)}x, {format.significant(plan.cores, 2)} cores"
+    remedies = []
+    if plan.supply.scales:
+        remedies.append(f"{format.significant(plan.supply.cores / plan.coverage, 2)} such cores")
+    if plan.cache_fits and plan.cache_bytes:
+        after = f", {format.rate(plan.cached.images_per_second)} images/s" if plan.cached else ""
+        remedies.append(f"a cache, {plan.cache_bytes / 1e9:.2g} GB{after}")
+    if plan.image_size:
+        remedies.append(f"{plan.image_size} px")
+    return f"met to {plan.coverage:.0%}: {' or '.join(remedies) or 'a host with faster cores'}"
 
 
-def what_if(found: Sequence[Provider]) -> View:
-    """Images a second on other numbers of cores."""
-    columns = ("pipeline", *map(str, planner.CORES))
-    rows = [(_named(one), *(format.about(one.at(cores)) for cores in planner.CORES)) for one in found]
+def what_if(supplies: Sequence[Supply]) -> View:
+    """Images/s on other numbers of cores."""
     return _view(
         "What if there were so many cores (images/s, computed from measured rates)",
-        columns,
-        rows,
-        ["as if each core added what the present ones deliver; n/a: works one thing after another, cores do not help"],
+        ("pipeline", *map(str, planner.CORES)),
+        [(_name(supply), *(format.about(supply.at(cores)) for cores in planner.CORES)) for supply in supplies],
+        ["as if each core added what the present ones deliver; n/a: works serially, so more cores do not help"],
     )
 
 
-def other_sizes(found: Sequence[Provider], stages: dict[str, Stages]) -> View:
-    """Images a second at other image sizes."""
-    columns = ("pipeline", *map(str, planner.SIZES))
-    rows = [
-        (
-            _named(one),
-            *(
-                format.rate(planner.resized(one, size, stages.get(PIPELINES[one.pipeline].reads)))
-                for size in planner.SIZES
-            ),
-        )
-        for one in found
-        if not PIPELINES[one.pipeline].cached
-    ]
+def other_sizes(supplies: Sequence[Supply], stages: dict[str, Stages]) -> View:
+    """Images/s at other image sizes."""
+    rows = []
+    for supply in supplies:
+        costs = stages.get(PIPELINES[supply.pipeline].reads)
+        if not PIPELINES[supply.pipeline].cached:
+            rates = (format.rate(planner.resized(supply, size, costs)) for size in planner.SIZES)
+            rows.append((_name(supply), *rates))
     return _view(
         "What if images had so many pixels a side (images/s, computed from the costs of stages)",
-        columns,
+        ("pipeline", *map(str, planner.SIZES)),
         rows,
         ["what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"],
     )
 
 
-def _named(one: Provider) -> str:
-    return one.pipeline if one.image_size == 192 else f"{one.pipeline} {one.image_size} px"
+def _name(supply: Supply) -> str:
+    return supply.pipeline if supply.image_size == 192 else f"{supply.pipeline} {supply.image_size} px"
 
 
-def emulated(found: Sequence[Emulated]) -> View:
+def emulated(emulations: Sequence[Emulation]) -> View:
     """What reached each emulated accelerator."""
     notes = [
-        "emulated: nothing is computed; a consumer sleeps for the time of a step between batches of a real pipeline",
+        "emulated: nothing is computed; a process sleeps for the time of a step between batches of a real pipeline",
         "AU: accelerator utilisation as MLPerf Storage defines it, compute time / total time without the first step; "
-        f"fed from {FED:.0%}; published step times have waiting in them: the accelerator itself may eat more",
+        f"fed from {FED:.0%}; published step times include waiting: the demand itself may be higher",
     ]
-    sources = dict.fromkeys(f"{one.consumer.accelerator} {_model(one)}: {one.consumer.source}" for one in found)
-    notes += sources
+    sources = (f"{run.workload.accelerator} {_model(run)}: {run.workload.source}" for run in emulations)
+    notes += dict.fromkeys(sources)
     reasons: dict[str, list[str]] = {}
-    for one in found:
-        if one.status != "ok":
-            reasons.setdefault(f"{one.status}: {one.reason}", []).append(f"{_model(one)} by {one.pipeline}")
+    for run in emulations:
+        if run.status != "ok":
+            reasons.setdefault(f"{run.status}: {run.reason}", []).append(f"{_model(run)} by {run.pipeline}")
     notes += [f"{reason} ({', '.join(dict.fromkeys(names))})" for reason, names in reasons.items()]
-    if any((one.foreign_cpu_share or 0.0) > BUSY_SHARE for one in found):
-        notes.append(f"others used over {BUSY_SHARE:.0%} of the CPU meanwhile: AUs are too low")
-    return _view("Emulated accelerators, fed by this host", EMULATED, [_emulated_row(one) for one in found], notes)
+    if any((run.foreign_cpu_share or 0.0) > BUSY_SHARE for run in emulations):
+        notes.append(f"other programs used over {BUSY_SHARE:.0%} of the CPU meanwhile: AUs are too low")
+    return _view("Emulated accelerators, fed by this host", EMULATED, list(map(_emulated_row, emulations)), notes)
 
 
-def _model(one: Emulated) -> str:
-    return f"{one.consumer.model} b{one.consumer.batch_size}"
+def _model(emulation: Emulation) -> str:
+    return f"{emulation.workload.model} b{emulation.workload.batch_size}"
 
 
-def _emulated_row(one: Emulated) -> tuple[str, ...]:
-    consumer = one.consumer
-    wants = consumer.images_per_second
-    named = f"emulated {consumer.accelerator}", _model(one), one.pipeline
-    if one.status != "ok":
-        return (*named, one.status, format.rate(wants), "", "")
-    fed = "yes" if one.utilisation >= FED else "no"
-    return (*named, format.rate(one.images_per_second), format.rate(wants), f"{100 * one.utilisation:.1f} %", fed)
+def _emulated_row(emulation: Emulation) -> tuple[str, ...]:
+    demand = format.rate(emulation.workload.images_per_second)
+    named = f"emulated {emulation.workload.accelerator}", _model(emulation), emulation.pipeline
+    if emulation.utilisation is None:
+        return (*named, emulation.status, demand, "", "")
+    fed = "yes" if emulation.utilisation >= FED else "no"
+    return *named, format.rate(emulation.images_per_second), demand, f"{100 * emulation.utilisation:.1f} %", fed
 
 
 def _view(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], notes: Sequence[str]) -> View:
     return View(title=title, columns=columns, rows=tuple(rows), rates=(None,) * len(rows), notes=tuple(notes))
 
 
-def plain(plans: Sequence[Plan], found: Sequence[Emulated]) -> list[dict]:
+def plain(plans: Sequence[Plan], emulations: Sequence[Emulation]) -> list[dict]:
     """One object of plain values for each plan and each emulation."""
-    planned = [{"kind": "plan", **asdict(one), "fed_share": one.fed, "advice": _plan_row(one)[-1]} for one in plans]
-    return [*planned, *({"kind": "emulated", **one.to_json(), "utilisation": one.utilisation} for one in found)]
+    planned = [{"kind": "plan", **asdict(plan), "coverage": plan.coverage, "advice": advice(plan)} for plan in plans]
+    return [*planned, *({"kind": "emulated", **run.to_json(), "utilisation": run.utilisation} for run in emulations)]

@@ -1,11 +1,11 @@
-"""What each model eats on its device against what this host delivers: cores needed, or a cache, or smaller images."""
+"""Demand and supply in images/s: what each model could use, what this host delivers, and what would close a gap."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.input.stall.emulate import Consumer
+from bench.input.stall.accelerators import Workload, is_step
 from bench.input.stall.stages import Stages
-from bench.results.cell import NO_MODEL, RESIDENT, is_cached
+from bench.results.cell import NO_MODEL, Cell
 from bench.results.summary import Summary
 from flowers_core.input import cache
 from flowers_core.input.registry import PIPELINES
@@ -15,15 +15,15 @@ SIZES = (96, 128, 160, 192, 224, 256, 331)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
-    """A pipeline alone on this host.
+class Supply:
+    """What a pipeline alone delivers on this host.
 
     Attributes:
         pipeline: One of `flowers_core.input.registry.PIPELINES`.
         image_size: Side of the images in pixels.
         images_per_second: What it delivers.
-        cpu_seconds: CPU seconds an image.
-        cores: That it might use.
+        cpu_seconds: CPU seconds per image.
+        cores: That it may use.
         images: How many there are to read.
     """
 
@@ -40,22 +40,22 @@ class Provider:
         return not PIPELINES[self.pipeline].serial
 
     def at(self, cores: int) -> float | None:
-        """Images a second on so many cores, computed as if each core added the same; None where it uses one only."""
+        """Images/s on so many cores, computed as if each core added the same; None where it uses only one."""
         if not self.scales:
             return self.images_per_second if cores <= self.cores else None
         return self.images_per_second * cores / self.cores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eater:
-    """A model on a device.
+class Demand:
+    """What a model on a device trains on if it never waits.
 
     Attributes:
         model: Its name.
         device: Its name.
-        batch_size: Images a step.
+        batch_size: Images per step.
         image_size: Side of the images in pixels.
-        images_per_second: What it eats if it never waits.
+        images_per_second: How many.
         origin: `measured` here or elsewhere, or `published`.
     """
 
@@ -69,123 +69,117 @@ class Eater:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How one eater is fed best.
+    """How one demand is met best.
 
     Attributes:
-        eater: Who.
-        provider: The fastest pipeline that keeps nothing between epochs; None where none delivers this image size.
-        cores: That it needs for this: images a second times CPU seconds an image. None without a provider.
-        cache_bytes: What all images take decoded; None without a provider.
+        demand: Which.
+        supply: The fastest pipeline that keeps nothing between epochs; None where none delivers this image size.
+        cores: That it needs to meet the demand: images/s times CPU seconds per image. None without a supply.
+        cache_bytes: What all images take decoded; None without a supply.
         cache_fits: Whether training would keep them in memory, see `flowers_core.input.cache`.
         cached: The fastest pipeline that keeps decoded images, once it has; None where none was measured.
-        image_size: The largest of `SIZES` at which the provider would keep up, computed; None if none or not known.
+        image_size: The largest of `SIZES` at which the supply would keep up, computed; None if none or unknown.
     """
 
-    eater: Eater
-    provider: Provider | None
+    demand: Demand
+    supply: Supply | None
     cores: float | None = None
     cache_bytes: int | None = None
     cache_fits: bool = False
-    cached: Provider | None = None
+    cached: Supply | None = None
     image_size: int | None = None
 
     @property
-    def fed(self) -> float | None:
-        """What is delivered over what is eaten: from 1 on it is fed, by cores that do nothing else."""
-        return self.provider and self.provider.images_per_second / self.eater.images_per_second
+    def coverage(self) -> float | None:
+        """Supply over demand: from 1 on it is met, by cores that do nothing else."""
+        return self.supply and self.supply.images_per_second / self.demand.images_per_second
 
 
-def providers(summaries: Iterable[Summary]) -> list[Provider]:
+def supplies(summaries: Iterable[Summary]) -> list[Supply]:
     """Pipelines alone; of each at each image size the fastest batch size."""
-    found: dict[tuple[str, int], Provider] = {}
-    for one in summaries:
-        cell = one.cell
-        if cell.model != NO_MODEL or one.status != "ok":
+    fastest: dict[tuple[str, int], Supply] = {}
+    for summary in summaries:
+        cell = summary.cell
+        if cell.model != NO_MODEL or summary.status != "ok":
             continue
-        made = Provider(
+        supply = Supply(
             pipeline=cell.pipeline,
             image_size=cell.image_size,
-            images_per_second=one.images_per_second,
-            cpu_seconds=one.cpu_seconds / cell.batch_size,
-            cores=one.measurement.machine.get("usable_cores") or 1,
-            images=one.measurement.data.get("images", 0),
+            images_per_second=summary.images_per_second,
+            cpu_seconds=summary.cpu_seconds / cell.batch_size,
+            cores=summary.measurement.machine.get("usable_cores") or 1,
+            images=summary.measurement.data.get("images", 0),
         )
-        before = found.get((cell.pipeline, cell.image_size))
-        if before is None or before.images_per_second < made.images_per_second:
-            found[cell.pipeline, cell.image_size] = made
-    return list(found.values())
-
-
-def eaters(summaries: Iterable[Summary], consumers: Iterable[Consumer]) -> list[Eater]:
-    """Training steps on a resident batch, the hungriest cell of each model and device, and emulated accelerators."""
-    found: dict[tuple, Eater] = {}
-    for one in summaries:
-        cell = one.cell
-        if one.status != "ok" or (cell.mode, cell.pipeline) != ("train", RESIDENT) or cell.model == NO_MODEL:
-            continue
-        key = cell.model, cell.device, cell.image_size
-        if key not in found or found[key].images_per_second < one.images_per_second:
-            found[key] = Eater(
-                model=cell.model,
-                device=cell.device,
-                batch_size=cell.batch_size,
-                image_size=cell.image_size,
-                images_per_second=one.images_per_second,
-                origin="measured",
-            )
-    others = [
-        Eater(
-            model=one.model,
-            device=one.accelerator,
-            batch_size=one.batch_size,
-            image_size=one.image_size,
-            images_per_second=one.images_per_second,
-            origin=one.origin,
+        fastest[cell.pipeline, cell.image_size] = max(
+            fastest.get((cell.pipeline, cell.image_size), supply), supply, key=_images_per_second
         )
-        for one in consumers
-    ]
-    return [*found.values(), *others]
+    return list(fastest.values())
 
 
-def plan(eater: Eater, found: Sequence[Provider], *, memory_bytes: int, stages: dict[str, Stages]) -> Plan:
-    """The plan for one eater.
+def demands(summaries: Iterable[Summary], workloads: Iterable[Workload]) -> list[Demand]:
+    """Training steps on a resident batch, the fastest cell of each model and device, and emulated accelerators."""
+    fastest: dict[tuple, Demand] = {}
+    for summary in summaries:
+        cell = summary.cell
+        if is_step(summary):
+            demand = _demand(cell, cell.device, summary.images_per_second, "measured")
+            key = cell.model, cell.device, cell.image_size
+            fastest[key] = max(fastest.get(key, demand), demand, key=_images_per_second)
+    others = [_demand(load, load.accelerator, load.images_per_second, load.origin) for load in workloads]
+    return [*fastest.values(), *others]
+
+
+def _demand(of: Cell | Workload, device: str, images_per_second: float, origin: str) -> Demand:
+    """The demand of a cell or a workload."""
+    return Demand(
+        model=of.model,
+        device=device,
+        batch_size=of.batch_size,
+        image_size=of.image_size,
+        images_per_second=images_per_second,
+        origin=origin,
+    )
+
+
+def _images_per_second(rated: Supply | Demand) -> float:
+    return rated.images_per_second
+
+
+def plan(demand: Demand, available: Sequence[Supply], *, memory_bytes: int, stages: dict[str, Stages]) -> Plan:
+    """The plan for one demand.
 
     Args:
-        eater: Who is to be fed.
-        found: Pipelines of this host.
+        demand: What is to be met.
+        available: Pipelines of this host.
         memory_bytes: Of this host.
         stages: Costs of stages by kind, `photos` or `records`.
     """
-    able = [one for one in found if one.image_size == eater.image_size]
-    provider = max(
-        (one for one in able if not is_cached(one.pipeline)), key=lambda one: one.images_per_second, default=None
-    )
-    if provider is None:
-        return Plan(eater=eater, provider=None)
-    size = provider.images * eater.image_size**2 * 3
+    able = [supply for supply in available if supply.image_size == demand.image_size]
+    cached = [supply for supply in able if PIPELINES[supply.pipeline].cached]
+    supply = max((supply for supply in able if supply not in cached), key=_images_per_second, default=None)
+    if supply is None:
+        return Plan(demand=demand, supply=None)
+    cache_bytes = supply.images * demand.image_size**2 * 3
     return Plan(
-        eater=eater,
-        provider=provider,
-        cores=eater.images_per_second * provider.cpu_seconds,
-        cache_bytes=size,
-        cache_fits=size <= cache.MEMORY_SHARE * memory_bytes,
-        cached=max(
-            (one for one in able if is_cached(one.pipeline)), key=lambda one: one.images_per_second, default=None
-        ),
-        image_size=_smaller(eater, provider, stages.get(PIPELINES[provider.pipeline].reads)),
+        demand=demand,
+        supply=supply,
+        cores=demand.images_per_second * supply.cpu_seconds,
+        cache_bytes=cache_bytes,
+        cache_fits=cache_bytes <= cache.MEMORY_SHARE * memory_bytes,
+        cached=max(cached, key=_images_per_second, default=None),
+        image_size=_smaller(demand, supply, stages.get(PIPELINES[supply.pipeline].reads)),
     )
 
 
-def _smaller(eater: Eater, provider: Provider, costs: Stages | None) -> int | None:
-    """The largest image size below the eater's at which its rate would be reached."""
-    sizes = [size for size in SIZES if size < eater.image_size]
-    return next(
-        (size for size in reversed(sizes) if (resized(provider, size, costs) or 0) >= eater.images_per_second), None
-    )
+def _smaller(demand: Demand, supply: Supply, costs: Stages | None) -> int | None:
+    """The largest image size below the demand's at which its rate would be reached."""
+    sizes = [size for size in SIZES if size < demand.image_size]
+    enough = (size for size in reversed(sizes) if (resized(supply, size, costs) or 0) >= demand.images_per_second)
+    return next(enough, None)
 
 
-def resized(provider: Provider, image_size: int, costs: Stages | None) -> float | None:
-    """Images a second at another image size, computed from the measured costs of stages; None where there are none."""
+def resized(supply: Supply, image_size: int, costs: Stages | None) -> float | None:
+    """Images/s at another image size, computed from the measured costs of stages; None where there are none."""
     if costs is None or costs.status != "ok":
         return None
-    return provider.images_per_second * costs.at(provider.image_size) / costs.at(image_size)
+    return supply.images_per_second * costs.at(supply.image_size) / costs.at(image_size)

@@ -1,6 +1,7 @@
-"""What each stage of feeding costs: CPU seconds an image, by prefixes of a pipeline that end one stage later each.
+"""What each stage of an input pipeline costs in CPU seconds per image, by prefixes that end one stage later each.
 
-Prefixes run one after the other on one core, in turns; what one takes more than that before it is the stage's cost.
+Prefixes run in interleaved rounds on one core; what a prefix takes more than the one before it is its last stage's
+cost.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +31,10 @@ BY_PIXELS = {
 }
 BATCH_SIZE = 32
 MOST_IMAGES = 256  # of one pass: all stages see the same ones
-LEAST_SECONDS = 0.1  # of one turn: shorter ones say more of starting than of work
+LEAST_SECONDS = 0.1  # of one run: shorter ones measure starting rather than work
 ROUNDS = 7
 COLD_ROUNDS = 3
-IMAGE_SIZE = 192  # to which photos are cut
+IMAGE_SIZE = 192  # to which photos are resized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +46,12 @@ class Stages(Result):
         image_size: Side of the images in pixels that come out.
         images: That a pass reads.
         rounds: Of each prefix.
-        cpu_seconds: CPU seconds an image by stage: `median`, `low` and `high` of the rounds. A stage that is cheaper
+        cpu_seconds: CPU seconds per image by stage: `median`, `low` and `high` of the rounds. A stage that is cheaper
             than the noise may come out below 0.
-        reading: Reading alone with the page cache `warm` and `cold`: `wall_seconds` and `cpu_seconds` an image, with
-            `low` and `high` of the wall; and `eviction`, see `page_cache.Eviction`. No `cold` where it cannot be had.
+        reading: Reading alone with the page cache `warm` and `cold`: `wall_seconds` and `cpu_seconds` per image, with
+            `low` and `high` of the wall; and `eviction`, see `page_cache.Eviction`. No `cold` where that is impossible.
         autotune: What AUTOTUNE chose in each pipeline of this kind, see `autotune.choices`; a text says why not.
-        foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
+        foreign_cpu_share: Share of the machine's CPU time that other programs used meanwhile.
     """
 
     KIND = "stages"
@@ -70,17 +71,17 @@ class Stages(Result):
         super().__post_init__()
 
     def at(self, image_size: int) -> float:
-        """CPU seconds an image at another size, computed: what grows by pixels grows by them; nothing is augmented."""
+        """CPU seconds per image at another size, computed: what grows by pixels grows by them; nothing is augmented."""
         grown = (image_size / self.image_size) ** 2
         return sum(
-            max(0.0, one["median"]) * (grown if stage in BY_PIXELS[self.kind] else 1)
-            for stage, one in self.cpu_seconds.items()
+            max(0.0, cost["median"]) * (grown if stage in BY_PIXELS[self.kind] else 1)
+            for stage, cost in self.cpu_seconds.items()
             if stage != "augment"
         )
 
 
 def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float) -> Iterator[Stages]:
-    """Measures some kinds one after another in one fresh process; gives each as it ends.
+    """Measures kinds of data one after another in one fresh process; gives each as it ends.
 
     Raises:
         RunFailed: If the process dies or takes too long.
@@ -96,7 +97,7 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
 
     Args:
         kind: `photos` or `records`.
-        source: Where they lie.
+        source: The folders of photos and records.
         seconds: How long each pipeline runs until AUTOTUNE is asked what it chose.
     """
     load, started = facts.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
@@ -131,14 +132,14 @@ def _paths(kind: str, source: Source) -> tuple[str, ...]:
 
 
 def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -> dict[str, Callable[[int], None]]:
-    """For each stage what runs a pipeline up to it so many times over, and first what costs an element alone."""
+    """For each stage what runs a pipeline up to it so many times over; first what an element alone costs."""
     import tensorflow as tf
 
     chosen = paths if kind == "records" else paths[:: max(1, len(paths) // images)][:images]
-    made = {OVERHEAD: tf.data.Dataset.range(images).map(lambda number: number)}
+    datasets = {OVERHEAD: tf.data.Dataset.range(images).map(lambda number: number)}
     for stage in STAGES[kind]:
-        made[stage] = _prefix(kind, list(chosen), stage, image_size=image_size, images=images)
-    return {stage: _pass(data) for stage, data in made.items()}
+        datasets[stage] = _prefix(kind, list(chosen), stage, image_size=image_size, images=images)
+    return {stage: _runner(data) for stage, data in datasets.items()}
 
 
 def _prefix(kind: str, paths: list[str], last: str, *, image_size: int, images: int):
@@ -147,12 +148,12 @@ def _prefix(kind: str, paths: list[str], last: str, *, image_size: int, images: 
 
     files = tf.data.Dataset.from_tensor_slices(paths)
     elements = files if kind == "photos" else tf.data.TFRecordDataset(files).take(images)
-    data = elements.map(lambda element: _worked(kind, element, last, image_size))
+    data = elements.map(lambda element: _apply(kind, element, last, image_size))
     return data.batch(BATCH_SIZE) if last == "batch" else data
 
 
-def _worked(kind: str, element, last: str, image_size: int):
-    """An element after all stages up to one: what it does is what the product's pipelines do."""
+def _apply(kind: str, element, last: str, image_size: int):
+    """An element after all stages up to the last one: the same work as in the pipelines that are measured."""
     import tensorflow as tf
 
     from flowers_core.data import images
@@ -179,8 +180,8 @@ def _worked(kind: str, element, last: str, image_size: int):
     return element
 
 
-def _pass(data) -> Callable[[int], None]:
-    """What draws all elements so many times over and drops them, without Python and without a function a drop."""
+def _runner(data) -> Callable[[int], None]:
+    """What reads all elements so many times over and drops them within tf.data, without a call of Python for each."""
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -203,12 +204,12 @@ def differences(
     rounds: int = ROUNDS,
     cpu: Callable[[], float] = process_time,
 ) -> dict[str, dict[str, float]]:
-    """CPU seconds an image that each prefix takes more than the one before: median, lowest and highest of the rounds.
+    """CPU seconds per image that each prefix takes more than the one before: median, lowest and highest of the rounds.
 
     Args:
         runs: Prefixes in their order, each called with how many times over.
         images: That each reads once over.
-        rounds: All prefixes take turns so many times, forwards and backwards.
+        rounds: How often all prefixes run in turn, forwards and backwards.
         cpu: Clock of CPU seconds.
     """
     times = {stage: _times(run, cpu) for stage, run in runs.items()}
@@ -219,16 +220,16 @@ def differences(
             runs[stage](times[stage])
             taken[stage].append((cpu() - start) / (times[stage] * images))
     order = list(runs)
-    found = {}
+    costs = {}
     for before, stage in zip([None, *order], order, strict=False):
         less = taken[before] if before else [0.0] * rounds
-        values = [one - other for one, other in zip(taken[stage], less, strict=True)]
-        found[stage] = {"median": median(values), "low": min(values), "high": max(values)}
-    return found
+        values = [longer - shorter for longer, shorter in zip(taken[stage], less, strict=True)]
+        costs[stage] = {"median": median(values), "low": min(values), "high": max(values)}
+    return costs
 
 
 def _times(run: Callable[[int], None], cpu: Callable[[], float]) -> int:
-    """How many times over make a turn long enough; what is run here warms up, too."""
+    """How many times over make a run long enough; what runs here is the warm-up, too."""
     run(1)
     start = cpu()
     run(1)
@@ -236,8 +237,8 @@ def _times(run: Callable[[int], None], cpu: Callable[[], float]) -> int:
 
 
 def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
-    """Reading alone, with the page cache cold and warm in turns."""
-    run = _pass(_prefix(kind, list(paths), "read", image_size=0, images=images))
+    """Reading alone, with the page cache cold and warm alternately."""
+    run = _runner(_prefix(kind, list(paths), "read", image_size=0, images=images))
     run(1)
     seen: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
     for _ in range(COLD_ROUNDS):
@@ -246,17 +247,17 @@ def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
             cpu, wall = process_time(), perf_counter()
             run(1)
             seen[state].append(((perf_counter() - wall) / images, (process_time() - cpu) / images))
-    told = {
+    summary = {
         state: {
-            "wall_seconds": median(wall for wall, _ in some),
-            "low": min(wall for wall, _ in some),
-            "high": max(wall for wall, _ in some),
-            "cpu_seconds": median(cpu for _, cpu in some),
+            "wall_seconds": median(wall for wall, _ in times),
+            "low": min(wall for wall, _ in times),
+            "high": max(wall for wall, _ in times),
+            "cpu_seconds": median(cpu for _, cpu in times),
         }
-        for state, some in seen.items()
-        if some
+        for state, times in seen.items()
+        if times
     }
-    return {**told, "eviction": asdict(evicted)}
+    return {**summary, "eviction": asdict(evicted)}
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from bench.input.stall.classify import CLOSE, FED
-from bench.input.stall.three_runs import Trio
+from bench.input.stall.classify import CLOSE, COMPUTE_BOUND, FED
+from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
 from bench.results.table import View
@@ -13,47 +13,47 @@ COLUMNS = ("model", "input", "step", "both", "stall", "waits", "overlap", "verdi
 SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla")  # makes a table of its own
 
 
-def views(trios: Sequence[Trio]) -> list[View]:
-    """A table for each pipeline and setting."""
-    groups: dict[tuple, list[Trio]] = {}
-    for one in trios:
-        groups.setdefault(tuple(getattr(one.cell, field) for field in SETTING), []).append(one)
-    made = [_view(some) for some in groups.values()]
-    return [*made[:-1], replace(made[-1], notes=(*made[-1].notes, *_words(trios)))] if made else []
+def views(groups: Sequence[ThreeRuns]) -> list[View]:
+    """A table for each pipeline and setting; the last explains the columns."""
+    settings: dict[tuple, list[ThreeRuns]] = {}
+    for runs in groups:
+        settings.setdefault(tuple(getattr(runs.cell, field) for field in SETTING), []).append(runs)
+    made = [_view(same) for same in settings.values()]
+    return [*made[:-1], replace(made[-1], notes=(*made[-1].notes, *_legend(groups)))] if made else []
 
 
-def _view(trios: list[Trio]) -> View:
-    cell = trios[0].cell
-    data = next((one.measurement.data for one in trios if one.measurement.data), {})
+def _view(groups: Sequence[ThreeRuns]) -> View:
+    cell = groups[0].cell
+    data = next((runs.measurement.data for runs in groups if runs.measurement.data), {})
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * cell.xla_chosen]
     return View(
         title=f"Fed by {cell.pipeline} ({', '.join(same)})",
         columns=COLUMNS,
-        rows=tuple(_row(one) for one in trios),
-        rates=(None,) * len(trios),
-        notes=tuple(_notes(trios)),
+        rows=tuple(map(_row, groups)),
+        rates=(None,) * len(groups),
+        notes=tuple(_notes(groups)),
     )
 
 
-def name(trio: Trio) -> str:
+def name(runs: ThreeRuns) -> str:
     """Model, batch size, and the image size where it is not the usual one."""
-    size = "" if trio.cell.image_size == 192 else f" {trio.cell.image_size} px"
-    return f"{trio.cell.model} b{trio.cell.batch_size}{size}"
+    size = "" if runs.cell.image_size == 192 else f" {runs.cell.image_size} px"
+    return f"{runs.cell.model} b{runs.cell.batch_size}{size}"
 
 
-def _row(one: Trio) -> tuple[str, ...]:
-    word, _ = one.verdict
-    facts = one.facts
+def _row(runs: ThreeRuns) -> tuple[str, ...]:
+    verdict, _ = runs.verdict
+    facts = runs.facts
     if facts is None:
-        return name(one), *("",) * 6, word
+        return name(runs), *("",) * 6, verdict
     return (
-        name(one),
+        name(runs),
         *(format.duration(seconds) for seconds in (facts.pipeline_seconds, facts.step_seconds, facts.both_seconds)),
-        share(facts.stall, one.stalls),
+        share(facts.stall, runs.stalls),
         format.ABSENT if facts.waiting is None else f"{facts.waiting:.0%}",
         f"{facts.overlap:.2f}",
-        word,
+        verdict,
     )
 
 
@@ -64,62 +64,65 @@ def share(value: float, values: Sequence[float]) -> str:
     return f"{round(100 * value)} % [{round(100 * min(values))}, {round(100 * max(values))}]"
 
 
-def _notes(trios: Sequence[Trio]) -> list[str]:
-    said = []
-    reasons: dict[str, list[str]] = {}
-    for one in trios:
-        reasons.setdefault(one.verdict[1], []).append(name(one))
-    for reason, names in reasons.items():
-        word = next(one.verdict[0] for one in trios if one.verdict[1] == reason)
-        if word != "compute-bound" or "explains" in reason:
-            said.append(f"{', '.join(names)}: {word}: {reason}")
-    busy = [name(one) for one in trios if one.foreign_cpu_share > BUSY_SHARE]
+def _notes(groups: Sequence[ThreeRuns]) -> list[str]:
+    notes = []
+    names: dict[tuple[str, str], list[str]] = {}
+    for runs in groups:
+        names.setdefault(runs.verdict, []).append(name(runs))
+    for (verdict, reason), same in names.items():
+        if verdict != COMPUTE_BOUND or "explains" in reason:
+            notes.append(f"{', '.join(same)}: {verdict}: {reason}")
+    busy = [name(runs) for runs in groups if runs.foreign_cpu_share > BUSY_SHARE]
     if busy:
-        said.append(f"others used over {BUSY_SHARE:.0%} of the CPU meanwhile: stalls are doubtful ({', '.join(busy)})")
-    faster = [name(one) for one in trios if one.facts and one.facts.stall < FED - 1]
+        notes.append(
+            f"other programs used over {BUSY_SHARE:.0%} of the CPU meanwhile: stalls are doubtful ({', '.join(busy)})"
+        )
+    faster = [name(runs) for runs in groups if runs.facts and runs.facts.stall < FED - 1]
     if faster:
-        said.append(f"faster when fed than alone, so noise is larger than any stall: {', '.join(faster)}")
-    return said
+        notes.append(f"faster when fed than alone, so noise is larger than any stall: {', '.join(faster)}")
+    return notes
 
 
-def _words(trios: Sequence[Trio]) -> list[str]:
+def _legend(groups: Sequence[ThreeRuns]) -> list[str]:
     """What the columns mean, once for all tables."""
-    counts = sorted({len(one.rounds) for one in trios if one.rounds})
+    counts = sorted({len(runs.rounds) for runs in groups if runs.rounds})
     rounds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
     return [
-        "time of a batch: input, the pipeline alone; step, alone; both, the one fed by the other",
+        "time per batch: input, the pipeline alone; step, alone; both, the step fed by the pipeline",
         f"stall: 1 - step / both, median [lowest, highest] of n = {rounds or 0} rounds of fresh processes; waits: "
-        "share of both's time spent in next(); overlap: the slower one / both",
+        "share of both's time spent in next(); overlap: the slower of input and step / both",
         f"a stall up to {1 - FED:.0%} is fed: compute-bound, or balanced where the pipeline needs over {CLOSE:.0%} of "
         "the step's time; else input-bound where the loss is waiting, host-contended where both want the same cores",
     ]
 
 
-def plain(trios: Sequence[Trio]) -> list[dict]:
+def plain(groups: Sequence[ThreeRuns]) -> list[dict]:
     """One object of plain values for each."""
     return [
         {
             "kind": "stall",
-            "cell_id": one.cell.id,
-            "cell": one.cell.to_json(),
-            "verdict": one.verdict[0],
-            "reason": one.verdict[1],
-            "rounds": len(one.rounds),
-            **(_shares(one) if one.facts else {}),
+            "cell_id": runs.cell.id,
+            "cell": runs.cell.to_json(),
+            "verdict": runs.verdict[0],
+            "reason": runs.verdict[1],
+            "rounds": len(runs.rounds),
+            **_shares(runs),
         }
-        for one in trios
+        for runs in groups
     ]
 
 
-def _shares(one: Trio) -> dict:
-    facts = one.facts
+def _shares(runs: ThreeRuns) -> dict:
+    facts = runs.facts
+    if facts is None:
+        return {}
     return {
         **asdict(facts),
         "stall_share": facts.stall,
-        "stall_shares": one.stalls,
+        "stall_shares": runs.stalls,
         "explained_share": facts.explained,
         "waiting_share": facts.waiting,
         "overlap": facts.overlap,
         "busy_share": facts.busy,
-        "foreign_cpu_share": one.foreign_cpu_share,
+        "foreign_cpu_share": runs.foreign_cpu_share,
     }

@@ -1,4 +1,4 @@
-"""Measurements -> for each fed cell the pipeline alone, the step alone and both, round by round, and their verdict."""
+"""Groups measurements by fed cell: its pipeline alone, its step alone and both, round by round, with their verdict."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,15 @@ from bench.run.data_source import CLASSES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trio:
-    """A cell, measured three times in each round.
+class ThreeRuns:
+    """A fed cell, measured by three processes in each round.
 
     Attributes:
         cell: The fed one.
         rounds: Facts of each round whose three processes gave a figure.
         reason: Why there is none.
         status: Of the measurement that failed; `ok` if none did.
-        foreign_cpu_share: Most that others used of the CPU meanwhile, 0 to 1.
+        foreign_cpu_share: Largest share of the CPU that other programs used meanwhile, 0 to 1.
         measurement: The last one, for machine, code and data.
     """
 
@@ -38,23 +38,23 @@ class Trio:
         if not self.rounds:
             return None
         names = [name for name in Facts.__dataclass_fields__ if name.endswith("_seconds")]
-        columns = {name: [getattr(one, name) for one in self.rounds] for name in names}
-        middles = {name: None if None in values else median(values) for name, values in columns.items()}
-        return replace(self.rounds[-1], **middles)
+        columns = {name: [getattr(facts, name) for facts in self.rounds] for name in names}
+        medians = {name: None if None in values else median(values) for name, values in columns.items()}
+        return replace(self.rounds[-1], **medians)
 
     @property
     def stalls(self) -> tuple[float, ...]:
-        """Of each round: step and both follow one another there, so that a drift falls on both."""
-        return tuple(one.stall for one in self.rounds)
+        """Of each round: step and both follow one another there, so that a drift affects both."""
+        return tuple(facts.stall for facts in self.rounds)
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """Word and reason."""
-        return classify.judge(self.facts) if self.rounds else (self.status, self.reason)
+        """Verdict and reason, or status and reason where there is none."""
+        return classify.classify(self.facts) if self.facts else (self.status, self.reason)
 
 
-def alone(cell: Cell) -> tuple[Cell, Cell]:
-    """What a fed cell is held against: its pipeline alone, and its step alone."""
+def parts(cell: Cell) -> tuple[Cell, Cell]:
+    """What a fed cell is compared with: its pipeline alone, and its step alone."""
     pipeline = Cell(model=NO_MODEL, pipeline=cell.pipeline, batch_size=cell.batch_size, image_size=cell.image_size)
     return pipeline, replace(cell, pipeline=RESIDENT)
 
@@ -65,57 +65,59 @@ def is_fed(cell: Cell) -> bool:
 
 
 def cells(fed: Iterable[Cell]) -> list[Cell]:
-    """All that is to be measured, each fed cell right after its step; what several share is measured once a round."""
-    return list(dict.fromkeys(one for cell in fed for one in (*alone(cell), cell)))
+    """All cells to measure, each fed one right after its step; what several share is measured once per round."""
+    return list(dict.fromkeys(part for cell in fed for part in (*parts(cell), cell)))
 
 
-def trios(measurements: Iterable[Measurement]) -> list[Trio]:
-    """One for each fed cell of which the same round of the same sweep has all three.
+def group(measurements: Iterable[Measurement]) -> list[ThreeRuns]:
+    """Groups the measurements of each fed cell of which the same round of the same sweep has all three.
 
     Rounds of several sweeps count together where they are of one machine, code and data.
     """
     rounds: dict[tuple, dict[Cell, Measurement]] = {}
-    for one in measurements:
-        place = one.machine.get("id"), one.code.get("digest"), one.ruler
-        rounds.setdefault((*place, one.sweep, one.round), {})[one.cell] = one
-    found: dict[tuple, list[list[Measurement | None]]] = {}
-    for (*place, _, _), some in rounds.items():
-        for cell, one in some.items():
+    for measurement in measurements:
+        place = measurement.machine.get("id"), measurement.code.get("digest"), measurement.ruler
+        key = *place, measurement.sweep, measurement.round
+        rounds.setdefault(key, {})[measurement.cell] = measurement
+    groups: dict[tuple, list[list[Measurement | None]]] = {}
+    for (*place, _, _), by_cell in rounds.items():
+        for cell, both in by_cell.items():
             if is_fed(cell):
-                three = [*(some.get(each) for each in alone(cell)), one]
-                if _one_model(three[1], one):
-                    found.setdefault((cell, *place, one.data.get("photos")), []).append(three)
-    return [trio for (cell, *_), sets in found.items() if (trio := _trio(cell, sets))]
+                pipeline, step = map(by_cell.get, parts(cell))
+                if _same_model(step, both):
+                    groups.setdefault((cell, *place, both.data.get("photos")), []).append([pipeline, step, both])
+    return [runs for (cell, *_), sets in groups.items() if (runs := _three_runs(cell, sets))]
 
 
-def _one_model(step: Measurement | None, both: Measurement) -> bool:
-    """Whether a step alone and a fed one are of as many classes; where older programs saw to none, they may not be."""
+def _same_model(step: Measurement | None, both: Measurement) -> bool:
+    """Whether a step alone and a fed one have the same number of classes, which older programs did not see to."""
     if not (step and step.status == both.status == "ok"):
         return True
     return step.data.get("classes", CLASSES) == both.data.get("classes", CLASSES)
 
 
-def latest(found: Iterable[Trio]) -> list[Trio]:
-    """Of each cell on each machine with each data the one that was measured last."""
-    kept: dict[tuple, Trio] = {}
-    for one in sorted(found, key=lambda one: one.measurement.started):
-        kept[one.cell, one.measurement.machine.get("id"), one.measurement.data.get("photos")] = one
-    return list(kept.values())
+def latest(groups: Iterable[ThreeRuns]) -> list[ThreeRuns]:
+    """Of each cell on each machine with each data the group that was measured last."""
+    newest: dict[tuple, ThreeRuns] = {}
+    for runs in sorted(groups, key=lambda runs: runs.measurement.started):
+        newest[runs.cell, runs.measurement.machine.get("id"), runs.measurement.data.get("photos")] = runs
+    return list(newest.values())
 
 
-def _trio(cell: Cell, sets: Sequence[Sequence[Measurement | None]]) -> Trio | None:
-    """What was measured of one cell, three a round; None where nothing was measured alone."""
-    whole = [some for some in sets if all(one and one.status == "ok" for one in some)]
-    failed = [one for some in sets for one in some if one and one.status != "ok"]
-    if not whole and not failed:
+def _three_runs(cell: Cell, sets: Sequence[Sequence[Measurement | None]]) -> ThreeRuns | None:
+    """What was measured of one cell, three measurements per round; None where nothing was measured alone."""
+    known = [[measurement for measurement in runs if measurement] for runs in sets]
+    complete = [runs for runs in known if len(runs) == 3 and all(run.status == "ok" for run in runs)]
+    failed = [run for runs in known for run in runs if run.status != "ok"]
+    if not complete and not failed:
         return None
-    return Trio(
+    return ThreeRuns(
         cell=cell,
-        rounds=tuple(_facts(*some) for some in whole),
+        rounds=tuple(_facts(*runs) for runs in complete),
         status=failed[-1].status if failed else "ok",
         reason=failed[-1].reason if failed else "",
-        foreign_cpu_share=max((one.foreign_cpu_share or 0.0 for some in whole for one in some), default=0.0),
-        measurement=(whole or sets)[-1][-1],
+        foreign_cpu_share=max((run.foreign_cpu_share or 0.0 for runs in complete for run in runs), default=0.0),
+        measurement=(complete or known)[-1][-1],
     )
 
 

@@ -11,7 +11,8 @@ from bench.input.data_service.reader import Task
 from bench.input.data_service.result import DataServiceResult
 from bench.input.loaders.result import LoaderResult
 from bench.input.object_store.measure import Reading
-from bench.input.stall.emulate import Consumer, Emulated
+from bench.input.stall.accelerators import Workload
+from bench.input.stall.emulate import Emulation
 from bench.input.stall.stages import Stages
 from bench.results import result, store
 from bench.results.measurement import Measurement
@@ -22,7 +23,7 @@ from flowers_core.errors import InputError
 
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 LINES = {Measurement: 130, PairResult: 737, LoaderResult: 48, Reading: 24, TrainingRun: 71}
-CONSUMER = Consumer(
+WORKLOAD = Workload(
     accelerator="A", model="m", batch_size=8, image_size=192, step_seconds=(0.1, 0.2), origin="published", source="s"
 )
 
@@ -36,7 +37,7 @@ def examples(measured, paired):
         LoaderResult: LoaderResult(comparison="r", loader="records/grain", rates=(1.0, 2.0)),
         DataServiceResult: DataServiceResult(campaign="c", task=Task(pipeline="records_parallel"), workers=2),
         Reading: Reading(measurement=measured(model="none", pipeline="records_parallel"), requests={"read": 3}),
-        Emulated: Emulated(consumer=CONSUMER, pipeline="records_parallel", wait_seconds=(0.1,)),
+        Emulation: Emulation(workload=WORKLOAD, pipeline="records_parallel", wait_seconds=(0.1,)),
         Stages: Stages(kind="photos", cpu_seconds={"read": {"median": 1.0}}),
         Peak: Peak(limits={"float32": {"value": 120.0}}),
         TrainingRun: TrainingRun(model="dense", variant="ours", seed=1, campaign="", history=({"epoch": 1},)),

@@ -1,9 +1,10 @@
-"""What `feed` runs, and what is left of it when it is interrupted."""
+"""What `stall` runs, and what is left of it when it is interrupted."""
 
 import pytest
 
 from bench.input.stall import campaign
-from bench.input.stall.emulate import Consumer, Emulated
+from bench.input.stall.accelerators import Workload
+from bench.input.stall.emulate import Emulation
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
@@ -18,29 +19,29 @@ def source(synthetic_photos, synthetic_records):
     return Source(photos=str(synthetic_photos), records=str(synthetic_records))
 
 
-def planned(source, *fed):
-    return campaign.plan(fed, [], [], source, rounds=1, seconds=0.1, timeout=60.0)
+def planned(source, *fed, emulations=()):
+    return campaign.plan(fed, [], emulations, source, rounds=1, seconds=0.1, timeout=120.0)
 
 
-def test_what_cannot_be_fed_is_set_apart(source):
+def test_plan_sets_apart_what_cannot_be_fed(source):
     """A model of 331 pixels waits for no process: it is n/a with the reason, and the others are measured."""
-    found = planned(source, FED, LARGE)
+    plan = planned(source, FED, LARGE)
 
-    assert len(found.sweep.cells) == 3
-    ((cell, reason),) = found.absent
+    assert len(plan.sweep.cells) == 3
+    ((cell, reason),) = plan.absent
     assert cell == LARGE
     assert "331" in reason
 
 
-def test_without_anything_to_feed_it_is_wrong_use(source):
-    """Where nothing is left the first reason is told."""
+def test_plan_without_anything_to_feed_is_wrong_use(source):
+    """Where nothing is left the first reason is given."""
     with pytest.raises(InputError, match="331"):
         planned(source, LARGE)
     with pytest.raises(InputError, match="--records"):
         planned(Source(), FED)
 
 
-def test_records_of_the_right_size_beside_ours_are_found(source, tmp_path, synthetic_photos):
+def test_plan_finds_records_of_the_right_size_beside_ours(source, tmp_path, synthetic_photos):
     """`flowers-331` beside `flowers-192` feeds models of 331 pixels."""
     from flowers_core.data import photos, tfrecords
 
@@ -59,36 +60,37 @@ def test_ctrl_c_keeps_and_shows_what_has_ended(source, tmp_path, three, monkeypa
     plan = planned(source, FED, LARGE)
 
     def interrupted(sweep, results, **_):
-        for one in three(sweep=sweep.id):
-            store.append(one, results)
+        for measurement in three(sweep=sweep.id):
+            store.append(measurement, results)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(campaign.sweep_progress, "run", interrupted)
     monkeypatch.setattr(campaign.summary, "is_current", lambda _: True)
-    said = []
-    code, found = campaign.run(plan, tmp_path, tell=said.append)
+    lines = []
+    code, known = campaign.run(plan, tmp_path, tell=lines.append)
 
     assert code == 130
-    assert "kept" in said[0]
-    assert {one.cell: one.verdict[0] for one in found.trios} == {LARGE: "n/a", FED: "compute-bound"}
+    assert "kept" in lines[0]
+    assert {runs.cell: runs.verdict[0] for runs in known.stalls} == {LARGE: "n/a", FED: "compute-bound"}
 
 
-def test_an_empty_store_has_nothing_to_show_again(tmp_path):
-    """`--show-last` says what to do."""
+def test_load_last_of_an_empty_store_says_what_to_do(tmp_path):
+    """`--show-last` has nothing to show."""
     with pytest.raises(InputError, match="Leave out --show-last"):
-        campaign.stored(tmp_path)
+        campaign.load_last(tmp_path)
 
 
-def test_accelerators_are_emulated_without_a_model_here(source, tmp_path):
-    """With no fed cell only consumers are run, each stored as it ends, for the plan as well."""
-    consumer = Consumer(
-        accelerator="TPU", model="dense", batch_size=4, image_size=192, step_seconds=(0.01,), origin="published",
-        source="a test",
-    )  # fmt: skip
-    plan = campaign.plan([], [], [(consumer, "records_parallel")], source, rounds=1, seconds=0.1, timeout=60.0)
-    code, found = campaign.run(plan, tmp_path, tell=print)
+def test_run_emulates_accelerators_without_a_model_here(source, tmp_path):
+    """In a fresh process real pipelines feed a workload, and one whose images are missing is n/a; both are stored."""
+    fields = {"model": "dense", "batch_size": 4, "step_seconds": (0.01,), "origin": "published", "source": "a test"}
+    workloads = [Workload(accelerator="TPU", image_size=size, **fields) for size in (192, 331)]
+    plan = planned(source, emulations=[(workload, "records_parallel") for workload in workloads])
+    code, known = campaign.run(plan, tmp_path, tell=print)
+    fed, absent = known.emulations
 
     assert code == 0
-    assert found.emulations == store.load(Emulated, tmp_path).results
-    assert found.emulations[0].status == "ok"
-    assert [one.eater.device for one in found.plans] == ["TPU"]
+    assert known.emulations == store.load(Emulation, tmp_path).results
+    assert fed.status == "ok"
+    assert 0 < fed.utilisation <= 1
+    assert (absent.status, "331" in absent.reason) == ("n/a", True)
+    assert [plan.demand.device for plan in known.plans] == ["TPU", "TPU"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.input.stall.classify import Facts, judge
+from bench.input.stall.classify import Facts, classify
 
 
 def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
@@ -15,7 +15,7 @@ def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("given", "verdict"),
     [
         (dict(pipeline=0.01, step=0.10, both=0.102, wait=0.0), "compute-bound"),
         (dict(pipeline=0.01, step=0.10, both=0.111, wait=0.0), "compute-bound"),  # a stall of 9.9 %
@@ -29,47 +29,47 @@ def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
         (dict(pipeline=0.30, step=0.10, both=0.30, wait=None), "input-bound"),
     ],
 )
-def test_each_kind_of_loss_has_its_word(given, word):
+def test_each_kind_of_loss_has_its_verdict(given, verdict):
     """Fed, close, waiting, slowed and waiting for busy cores are told apart; without timed waits all is waiting."""
-    assert judge(facts(**given))[0] == word
+    assert classify(facts(**given))[0] == verdict
 
 
-def test_a_loss_that_input_cannot_cause_is_not_its():
+def test_a_loss_that_input_cannot_cause_is_not_blamed_on_it():
     """On a busy machine a step takes twice as long, and input, which took 2 % of it, is not blamed."""
-    word, reason = judge(facts(pipeline=0.001, step=0.10, both=0.20, wait=0.001, cpu=0.2))
+    verdict, reason = classify(facts(pipeline=0.001, step=0.10, both=0.20, wait=0.001, cpu=0.2))
 
-    assert word == "compute-bound"
+    assert verdict == "compute-bound"
     assert "the rest is noise or others" in reason
 
 
 def test_the_split_is_of_what_input_explains():
     """Where others slow the step as well, waiting of 15 of the 20 ms that input costs is still most of it."""
-    found = facts(pipeline=0.01, step=0.01, both=0.10, wait=0.015, cpu=0.05, cores=1)
+    measured = facts(pipeline=0.01, step=0.01, both=0.10, wait=0.015, cpu=0.05, cores=1)
 
-    assert found.explained == pytest.approx(0.35)
-    assert judge(replace(found, pipeline_cpu_seconds=0.0025))[0] == "input-bound"
+    assert measured.explained == pytest.approx(0.35)
+    assert classify(replace(measured, pipeline_cpu_seconds=0.0025))[0] == "input-bound"
 
 
 def test_a_device_of_its_own_has_no_cores_to_lose():
     """On a GPU what is lost beside waiting is the way to it: input-bound, not contended."""
-    found = facts(pipeline=0.05, step=0.10, both=0.15, wait=0.0)
+    measured = facts(pipeline=0.05, step=0.10, both=0.15, wait=0.0)
 
-    assert judge(found)[0] == "host-contended"
-    assert judge(replace(found, shares_cores=False))[0] == "input-bound"
+    assert classify(measured)[0] == "host-contended"
+    assert classify(replace(measured, shares_cores=False))[0] == "input-bound"
 
 
 def test_stall_and_overlap_are_ratios():
     """A step of 100 ms that takes 125 when fed loses a fifth; a slower pipeline that hides the step overlaps wholly."""
-    one = facts(pipeline=0.125, step=0.1, both=0.125, wait=0.025, cpu=0.2)
+    measured = facts(pipeline=0.125, step=0.1, both=0.125, wait=0.025, cpu=0.2)
 
-    assert one.stall == pytest.approx(0.2)
-    assert one.overlap == pytest.approx(1.0)
-    assert one.waiting == pytest.approx(0.2)
-    assert one.busy == pytest.approx(0.8)
+    assert measured.stall == pytest.approx(0.2)
+    assert measured.overlap == pytest.approx(1.0)
+    assert measured.waiting == pytest.approx(0.2)
+    assert measured.busy == pytest.approx(0.8)
 
 
 def test_the_reason_names_the_cause():
     """A contended verdict says how much of the loss is slower computing."""
-    _, reason = judge(facts(pipeline=0.05, step=0.10, both=0.20, wait=0.02, cpu=0.40))
+    _, reason = classify(facts(pipeline=0.05, step=0.10, both=0.20, wait=0.02, cpu=0.40))
 
     assert "80%" in reason

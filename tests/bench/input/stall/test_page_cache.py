@@ -16,25 +16,25 @@ def file(tmp_path):
     return path
 
 
-def test_what_was_read_is_held(file):
-    """The pages of a file that was just read are there, where the file system tells."""
-    assert page_cache.held([file]) in (None, 1.0)
+def test_cached_share_of_a_file_that_was_just_read_is_all(file):
+    """Where the file system answers."""
+    assert page_cache.cached_share([file]) in (None, 1.0)
 
 
-def test_eviction_is_checked_not_believed(file):
-    """Either the pages are gone, or the reason is said."""
-    found = page_cache.evict([file])
+def test_evict_checks_what_became_of_it(file):
+    """Either the pages are gone, or there is a reason."""
+    eviction = page_cache.evict([file])
 
-    assert bool(found.reason) == (found.after is None or found.after > page_cache.GONE)
+    assert bool(eviction.reason) == (eviction.after is None or eviction.after > page_cache.GONE)
 
 
-def test_what_stays_is_a_reason(file, monkeypatch):
-    """A file system that lives in memory cannot be read cold, and is told so."""
-    monkeypatch.setattr(page_cache, "held", lambda _: 1.0)
+def test_evict_gives_a_reason_where_pages_stay(file, monkeypatch):
+    """A file system that lives in memory cannot be read cold."""
+    monkeypatch.setattr(page_cache, "cached_share", lambda _: 1.0)
 
     assert "100% of the pages stay" in page_cache.evict([file]).reason
 
 
-def test_a_bucket_has_no_pages_here():
-    """An address is not evicted."""
+def test_evict_leaves_buckets_alone():
+    """Their objects are not in this machine's page cache."""
     assert "bucket" in page_cache.evict(["gs://flowers/photo.jpg"]).reason

@@ -1,41 +1,39 @@
-"""All that is known of feeding."""
+"""All that is known of stalls."""
 
 import io
 
 from rich.console import Console
 
-from bench.input.stall import published, tables, three_runs
-from bench.input.stall.emulate import Emulated
+from bench.input.stall import tables, three_runs
+from bench.input.stall.accelerators import PUBLISHED
+from bench.input.stall.emulate import Emulation
 from bench.results import store
 
 
-def test_verdicts_plans_and_emulations_are_one_account(tmp_path, three):
+def test_report_joins_verdicts_and_plans(tmp_path, three):
     """What measurements say becomes tables, Markdown, a drawing of 80 columns and plain values."""
     measurements = three(pipeline=0.3, both=0.3, wait=0.2)
-    found = tables.of(measurements, results=tmp_path, trios=three_runs.trios(measurements))
-    views = found.views()
+    known = tables.report(measurements, results=tmp_path, stalls=three_runs.group(measurements))
+    views = known.views()
     console = Console(width=80, record=True, file=io.StringIO())
     tables.draw(views, console)
-    drawn, text = console.export_text(), tables.markdown(views, "Feeding", place="here", command="again")
+    drawn, text = console.export_text(), tables.markdown(views, "Stalls", place="here", command="again")
 
     assert max(map(len, drawn.splitlines())) <= 80
     assert "input-bound" in drawn
     assert "input-bound" in text
     assert text.endswith("`again`\n")
-    assert {row["kind"] for row in found.plain()} == {"stall", "plan"}
-    assert len(found.plans) == 1 + len(published.CONSUMERS)
+    assert {row["kind"] for row in known.plain()} == {"stall", "plan"}
+    assert len(known.plans) == 1 + len(PUBLISHED)
 
 
-def test_the_latest_emulation_of_each_is_shown(tmp_path, three):
+def test_last_keeps_the_latest_emulation_of_this_machine(tmp_path, three):
     """One that was run again replaces the older one; another machine's is left out."""
     measurements = three()
     place = measurements[0].machine
-    consumer = published.CONSUMERS[0]
+    fields = {"workload": PUBLISHED[0], "pipeline": "records_parallel", "status": "n/a"}
     for day, machine in (("2026-01-01", place), ("2026-01-02", place), ("2026-01-03", {**place, "id": "other"})):
-        store.append(
-            Emulated(consumer=consumer, pipeline="records_parallel", status="n/a", started=day, machine=machine),
-            tmp_path,
-        )
+        store.append(Emulation(started=day, machine=machine, **fields), tmp_path)
     _, emulations = tables.last(tmp_path, measurements)
 
-    assert [one.started for one in emulations] == ["2026-01-02"]
+    assert [emulation.started for emulation in emulations] == ["2026-01-02"]
