@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.compare.sequential_test import Estimate
 from bench.compare.validation import other_tests
 from bench.compare.validation.aa_runs import AARuns
 from bench.compare.validation.error_rates import RECORDED, RULES, SEED, ErrorRates, Validation, interval
 from bench.compare.validation.resampling import MAX_PAIRS
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, table
+from bench.results.table import Column, Interval, Table, Value
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Figure = Callable[[ErrorRates], Value]
+Columns = dict[Column, Figure]
 
 INJECTIONS = {
     "none": "nothing (A/A)",
@@ -54,28 +57,23 @@ NOTES = (
     f"Pooled tests: p < {other_tests.P} over all blocks of the pairs that our rule needed, as if independent.",
 )
 
-Columns = dict[str, Callable[[ErrorRates], str]]
+
+def percent(value: float) -> str:
+    """A share in percent, without digits it does not need: `5%`."""
+    return f"{value:.0%}"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share in percent."""
-    return format.ABSENT if value is None else f"{100 * value:.{digits}f} %"
+def share(hits: int, total: int) -> Value:
+    """A share with its exact interval."""
+    return Interval(hits / total, *interval(hits, total)) if total else None
 
 
-def share(hits: int, total: int) -> str:
-    """A share with its exact interval: `0.4 % [0.1, 1.0]`."""
+def count(hits: int, total: int) -> str | None:
+    """A count with the exact interval of its share: `0 of 12 [0%, 26%]`."""
     if not total:
-        return format.ABSENT
+        return None
     low, high = interval(hits, total)
-    return f"{percent(hits / total)} [{100 * low:.1f}, {100 * high:.1f}]"
-
-
-def count(hits: int, total: int) -> str:
-    """A count with the exact interval of its share: `0 of 12 [0, 26] %`."""
-    if not total:
-        return format.ABSENT
-    low, high = interval(hits, total)
-    return f"{hits} of {total} [{100 * low:.0f}, {100 * high:.0f}] %"
+    return f"{hits} of {total} [{percent(low)}, {percent(high)}]"
 
 
 def load(rates: ErrorRates | AARuns) -> str:
@@ -91,100 +89,119 @@ def target(rates: ErrorRates) -> str:
         return ""
     hits, total = rates.hits(rates.verdicts)
     reached = hits / total <= bound if rates.kind == "none" else hits / total >= bound
-    return f"{'≤' if rates.kind == 'none' else '≥'} {percent(bound, 0)}: {'yes' if reached else 'NO'}"
+    return f"{'≤' if rates.kind == 'none' else '≥'} {percent(bound)}: {'yes' if reached else 'NO'}"
 
 
 def _injected(rates: ErrorRates) -> str:
-    return INJECTIONS[rates.kind].format(percent(rates.share, 0))
+    return INJECTIONS[rates.kind].format(percent(rates.share))
 
 
-def _effect(estimate: Estimate | None) -> str:
-    """By how much the candidate was slower: `+5.1 % [4.8, 5.4]`."""
-    if estimate is None:
-        return format.ABSENT
-    return "{:+.1f} % [{:.1f}, {:.1f}]".format(
-        *(100 * (ratio - 1) for ratio in (estimate.ratio, estimate.low, estimate.high))
-    )
+def _effect(clock: str) -> Figure:
+    """By how much the candidate was slower."""
+
+    def effect(rates: ErrorRates) -> Value:
+        estimate = rates.effects.get(clock)
+        return Interval(estimate.ratio - 1, estimate.low - 1, estimate.high - 1) if estimate else None
+
+    return effect
 
 
-def _deviation(rates: ErrorRates, clock: str) -> str:
-    return percent(rates.effects[clock].deviation) if rates.effects else format.ABSENT
+def _deviation(clock: str) -> Figure:
+    return lambda rates: rates.effects[clock].deviation if rates.effects else None
 
 
-def _hits_of(name: str) -> Callable[[ErrorRates], str]:
+def _hits_of(test: str) -> Figure:
     """How often another test hits."""
 
-    def hits(rates: ErrorRates) -> str:
-        found, total = rates.hits(rates.other_tests.get(name, {}))
-        return percent(found / total) if total else format.ABSENT
+    def hit_share(rates: ErrorRates) -> Value:
+        hits, total = rates.hits(rates.other_tests.get(test, {}))
+        return hits / total if total else None
 
-    return hits
+    return hit_share
 
 
-def _share_of(word: str) -> Callable[[ErrorRates], str]:
+def _share_of(word: str) -> Figure:
     return lambda rates: share(rates.verdicts.get(word, 0), sum(rates.verdicts.values()))
 
 
-def _slower_faster(verdicts: dict[str, int]) -> str:
+def _hits(rates: ErrorRates) -> Value:
+    """How often our rule hits; marked where too few pairs were recorded."""
+    hit_share = share(*rates.hits(rates.verdicts))
+    return f"{DRAWN.text(hit_share)}*" if rates.warning else hit_share
+
+
+def _slower_faster(verdicts: dict[str, int]) -> str | None:
     """The two shares, for one test."""
-    if not verdicts:
-        return format.ABSENT
-    return " / ".join(percent(verdicts.get(word, 0) / sum(verdicts.values())) for word in ("slower", "faster"))
+    total = sum(verdicts.values())
+    return " / ".join(f"{verdicts.get(word, 0) / total:.1%}" for word in ("slower", "faster")) if total else None
 
 
-def _halves(rates: ErrorRates) -> str:
-    if rates.half_shares is None:
-        return format.ABSENT
-    return "[{:.1f}, {:.1f}] %".format(*(100 * end for end in rates.half_shares))
+def _halves(rates: ErrorRates) -> str | None:
+    return "[{:.1%}, {:.1%}]".format(*rates.half_shares) if rates.half_shares else None
 
 
-def _spent(name: str, digits: int) -> Callable[[ErrorRates], str]:
+def _spent(name: str, digits: int) -> Figure:
     """Median and 95th percentile of what a comparison takes."""
-    return lambda rates: (
-        "{:.{d}f} (p95 {:.{d}f})".format(*rates.spent[name], d=digits) if rates.spent else format.ABSENT
-    )
+    return lambda rates: "{:.{d}f} (p95 {:.{d}f})".format(*rates.spent[name], d=digits) if rates.spent else None
 
 
-def _pairs(rates: ErrorRates) -> str:
-    return f"{rates.results}" if rates.results == rates.pairs else f"{rates.results} of {rates.pairs} processes"
+def _pairs(rates: ErrorRates) -> Value:
+    return rates.results if rates.results == rates.pairs else f"{rates.results} of {rates.pairs} pairs"
 
 
-OVERALL: Columns = {
-    "load": load,
-    "in the candidate": _injected,
-    "`--min-effect`": lambda rates: percent(rates.min_effect, 0),
-    "counted": lambda rates: "false alarms" if rates.kind == "none" else "found",
-    "drawn comparisons": lambda rates: share(*rates.hits(rates.verdicts)) + "*" * bool(rates.warning),
-    "target": target,
-    "consecutive": lambda rates: count(*rates.hits(rates.consecutive)),
-    "minutes": lambda rates: f"{rates.spent['minutes'][0]:.1f}",
-    "asv compare": _hits_of("asv"),
-    "Mann-Whitney": _hits_of("mann_whitney"),
+def _consecutive(rates: ErrorRates) -> Value:
+    return count(*rates.hits(rates.consecutive))
+
+
+def _minutes(rates: ErrorRates) -> Value:
+    return f"{rates.spent['minutes'][0]:.1f}"
+
+
+INJECTED = Column("in the candidate", whole=True)
+DRAWN = Column("share [95 %]", "percent", whole=True)
+EFFECT = Column("effect", "text", whole=True)
+TERMINAL: Columns = {
+    INJECTED: _injected,
+    EFFECT: lambda rates: percent(rates.min_effect),
+    DRAWN: _hits,
+    Column("minutes", "count", whole=True): _minutes,
+    Column("asv", "percent", whole=True): _hits_of("asv"),
+    Column("M.-W.", "percent", whole=True): _hits_of("mann_whitney"),
 }
-TERMINAL = ("in the candidate", "`--min-effect`", "drawn comparisons", "minutes", "asv compare", "Mann-Whitney")
-TERMINAL_HEADINGS = ("in the candidate", "effect", "share [95 %]", "minutes", "asv", "M.-W.")
-CELL: Columns = {"cell": lambda rates: f"`{rates.cell}`", "in the candidate": _injected}
-INJECTED: Columns = CELL | {
-    "pairs": _pairs,
-    "wall clock": lambda rates: _effect(rates.effects.get("wall")),
-    "CPU clock": lambda rates: _effect(rates.effects.get("cpu")),
-    "wall sd": lambda rates: _deviation(rates, "wall"),
-    "CPU sd": lambda rates: _deviation(rates, "cpu"),
-    "others' CPU": lambda rates: percent(rates.foreign_cpu_share),
+OVERALL: Columns = {
+    Column("load"): load,
+    Column("in the candidate"): _injected,
+    Column("`--min-effect`"): TERMINAL[EFFECT],
+    Column("counted"): lambda rates: "false alarms" if rates.kind == "none" else "found",
+    Column("drawn comparisons", "percent"): _hits,
+    Column("target", "percent"): target,
+    Column("consecutive", "count"): _consecutive,
+    Column("minutes", "count"): _minutes,
+    Column("asv compare", "percent"): _hits_of("asv"),
+    Column("Mann-Whitney", "percent"): _hits_of("mann_whitney"),
+}
+CELL: Columns = {Column("cell"): lambda rates: f"`{rates.cell}`", Column("in the candidate"): _injected}
+CLOCKS: Columns = CELL | {
+    Column("pairs", "count"): _pairs,
+    Column("wall clock", "percent"): _effect("wall"),
+    Column("CPU clock", "percent"): _effect("cpu"),
+    Column("wall sd", "percent"): _deviation("wall"),
+    Column("CPU sd", "percent"): _deviation("cpu"),
+    Column("others' CPU", "percent"): lambda rates: rates.foreign_cpu_share,
 }
 VERDICTS: Columns = CELL | {
-    "`--min-effect`": OVERALL["`--min-effect`"],
-    **{word: _share_of(word) for word in ("slower", "faster", "same", "inconclusive")},
-    "hits over halves": _halves,
-    "consecutive hits": OVERALL["consecutive"],
-    "pairs": _spent("pairs", 0),
-    "minutes": _spent("minutes", 1),
+    Column("`--min-effect`"): TERMINAL[EFFECT],
+    **{Column(word, "percent"): _share_of(word) for word in ("slower", "faster", "same", "inconclusive")},
+    Column("hits over halves", "percent"): _halves,
+    Column("consecutive hits", "count"): _consecutive,
+    Column("pairs", "count"): _spent("pairs", 0),
+    Column("minutes", "count"): _spent("minutes", 1),
 }
 OTHERS: Columns = CELL | {
-    "this rule": lambda rates: _slower_faster(rates.verdicts),
+    Column("this rule", "percent"): lambda rates: _slower_faster(rates.verdicts),
     **{
-        title: lambda rates, name=name: _slower_faster(rates.other_tests.get(name, {}))
-        for name, title in other_tests.NAMES.items()
+        Column(title, "percent"): lambda rates, test=test: _slower_faster(rates.other_tests.get(test, {}))
+        for test, title in other_tests.NAMES.items()
     },
 }
 
@@ -211,12 +228,12 @@ def aa_line(runs: AARuns) -> str:
 def origin_lines(validation: Validation) -> list[str]:
     """Machine, software and code of the pair results, when they were recorded, and what is missing."""
     recorded = [pair for pair in validation.pairs if pair.comparison.startswith(RECORDED)]
-    days = sorted({pair.started[:10] for pair in validation.pairs})
+    last = validation.pairs[-1]
+    first_day = min(pair.started[:10] for pair in validation.pairs)
     commits = ", ".join(sorted({pair.base.get("commit", "")[:8] for pair in validation.pairs} - {""}))
-    place = table.place_line(validation.pairs[-1].machine, {"commit": ""}, days[-1])
     hours = sum(pair.seconds for pair in validation.pairs) / 3600
     lines = [
-        f"{place} (from {days[0]}); commits {commits}",
+        f"{replace(last, code=last.base).origin}; since {first_day}, of commits {commits}",
         f"{len(recorded)} results of {len({pair.pair for pair in recorded})} recorded pairs and "
         f"{len(validation.pairs) - len(recorded)} of live comparisons; {hours:.1f} hours of measuring. The results of "
         "a pair have different injections, so those of a row are all of different pairs",
@@ -235,13 +252,10 @@ def markdown(validation: Validation) -> str:
         f"# Are the verdicts right?\n\n{INTRODUCTION}\n\n## Overall\n",
         *(f"- {aa_line(runs)}" for runs in validation.aa_runs),
         "",
-        _grid(OVERALL, validation.overall, right=6),
-        "## What was injected, as the clocks saw it\n",
-        _by_load(INJECTED, coarse),
-        "## Verdicts, cell by cell\n",
-        _by_load(VERDICTS, validation.cells),
-        "## What other tests say of the same comparisons: slower / faster\n",
-        _by_load(OTHERS, coarse),
+        _table(OVERALL, validation.overall).markdown(),
+        _by_load("What was injected, as the clocks saw it", CLOCKS, coarse),
+        _by_load("Verdicts, cell by cell", VERDICTS, validation.cells),
+        _by_load("What other tests say of the same comparisons: slower / faster", OTHERS, coarse),
         "## Notes\n",
         *(f"- {note}" for note in (*origin_lines(validation), *NOTES)),
         f"- `python -m bench.compare.validation report --results …` computes this again (seed {SEED})\n",
@@ -249,22 +263,18 @@ def markdown(validation: Validation) -> str:
     return "\n".join(parts)
 
 
-def _grid(columns: Columns, rows: Iterable[ErrorRates], *, right: int) -> str:
-    """A Markdown table, with so many columns at the right aligned to the right."""
-    texts = [[column(rates) for column in columns.values()] for rates in rows]
-    return "\n".join([*table.grid(tuple(columns), texts, left=tuple(columns)[: len(columns) - right]), ""])
+def _table(columns: Columns, rows: Iterable[ErrorRates], *, title: str = "") -> Table:
+    values = tuple(tuple(figure(rates) for figure in columns.values()) for rates in rows)
+    return Table(title=title, columns=tuple(columns), rows=values)
 
 
-def _by_load(columns: Columns, rows: Iterable[ErrorRates]) -> str:
-    """A table for each background load."""
+def _by_load(title: str, columns: Columns, rows: Iterable[ErrorRates]) -> str:
+    """A section with a table for each background load."""
     loads: dict[str, list[ErrorRates]] = {}
     for rates in rows:
-        loads.setdefault(rates.load, []).append(rates)
-    return "\n".join(
-        f"### {f'Background load: {name}' if name else 'No background load'}\n\n"
-        + _grid(columns, of_load, right=len(columns) - 2)
-        for name, of_load in loads.items()
-    )
+        loads.setdefault(f"Background load: {rates.load}" if rates.load else "No background load", []).append(rates)
+    tables = [_table(columns, alike, title=name).markdown() for name, alike in loads.items()]
+    return "\n".join([f"## {title}\n", *tables])
 
 
 def show(validation: Validation, console: "Console") -> None:
@@ -272,8 +282,6 @@ def show(validation: Validation, console: "Console") -> None:
     for name in dict.fromkeys(rates.load for rates in validation.overall):
         rows = [rates for rates in validation.overall if rates.load == name]
         loads = ", ".join(dict.fromkeys(map(load, rows)))
-        title = f"Alarms where nothing was injected, else slowdowns found ({loads})"
-        texts = [tuple(OVERALL[column](rates) for column in TERMINAL) for rates in rows]
-        table.draw(title, TERMINAL_HEADINGS, texts, console, left=TERMINAL_HEADINGS[:1], whole=TERMINAL_HEADINGS)
-    lines = (*map(aa_line, validation.aa_runs), *origin_lines(validation)[:2], NOTES[0])
-    table.say((line.replace("**", "") for line in lines), console)
+        _table(TERMINAL, rows, title=f"Alarms where nothing was injected, else slowdowns found ({loads})").draw(console)
+    for line in (*map(aa_line, validation.aa_runs), *origin_lines(validation)[:2], NOTES[0]):
+        console.print(line.replace("**", ""), style="dim", markup=False, highlight=False)

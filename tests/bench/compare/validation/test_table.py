@@ -37,7 +37,7 @@ def test_show_fits_80_columns(validation):
     text = captured.get()
 
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("nothing (A/A)", "5 % more work", "100.0 % [83.2, 100.0]*", "15 % waiting, locked", "(quiet)"):
+    for words in ("nothing (A/A)", "5% more work", "100.0% [83.2%, 100.0%]*", "15% waiting, locked", "(quiet)"):
         assert words in text
     assert "(0.5 core)" in text
 
@@ -50,12 +50,12 @@ def test_markdown_has_whole_tables(validation):
         if before.startswith("|") and line.startswith("|"):
             assert before.count("|") == line.count("|")
     for words in (
-        "| quiet | 5 % more work | 5 % | found | 100.0 % [83.2, 100.0] | ≥ 99 %: yes |",
-        "**1 of 2 [1, 99] % false alarms**, 1 same",
+        "| quiet | 5% more work | 5% | found | 100.0% [83.2%, 100.0%] | ≥ 99%: yes |",
+        "**1 of 2 [1%, 99%] false alarms**, 1 same",
         "False alarms: dense-train slower in 20261124T1",
         "n/a: 3 of at least 4 pairs (rows: 1)",
         "made up, 2 cores; 16 GiB",
-        "commits cccccccc",
+        "of commits cccccccc",
         "python -m bench.compare.validation report",
     ):
         assert words in text
@@ -65,8 +65,8 @@ def test_missed_target_is_marked(validation):
     """A share that misses its target says so; where there is no target nothing is said."""
     rates = {(rates.load, rates.kind, rates.min_effect): rates for rates in validation.overall}["", "compute", 0.05]
 
-    assert table.target(rates) == "≥ 99 %: yes"
-    assert table.target(replace(rates, verdicts={"slower": 98, "same": 2})) == "≥ 99 %: NO"
+    assert table.target(rates) == "≥ 99%: yes"
+    assert table.target(replace(rates, verdicts={"slower": 98, "same": 2})) == "≥ 99%: NO"
     assert table.target(replace(rates, share=0.04)) == ""
 
 
