@@ -1,8 +1,13 @@
-"""What tests of several rooms share: a few drawn photos, their records, made-up measurements."""
+"""Fixtures that tests of several folders share: command lines, a few drawn photos and records, made-up results."""
 
+import io
 import os
 import shutil
 import signal
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 
@@ -30,6 +35,32 @@ def children_hear_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def command_line():
+    """Runs a command line in this process: `command_line("bench", "sweep", "--dry-run")`; gives code and output."""
+
+    def run(package, *arguments) -> Ended:
+        out, err, before = io.StringIO(), io.StringIO(), sys.argv
+        sys.argv = [package, *map(str, arguments)]
+        try:
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                import_module(f"{package}.cli.main").main()
+        finally:
+            sys.argv = before
+        return Ended(code=ended.value.code, out=out.getvalue(), err=err.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="module")

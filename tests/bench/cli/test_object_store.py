@@ -1,4 +1,4 @@
-"""The word store, as a user meets it."""
+"""`object-store` as a user meets it."""
 
 import os
 import signal
@@ -9,40 +9,35 @@ import pytest
 
 from bench.input.object_store.measure import Reading
 from bench.machine.facts import PROJECT_ROOT
-from bench.results import store as ledger
+from bench.results import store
 
 
-@pytest.fixture
-def command(synthetic_photos, synthetic_records, tmp_path):
-    """The word with small data and a store of its own."""
-    data = ["--photos", str(synthetic_photos), "--records", str(synthetic_records), "--results", str(tmp_path)]
-    return [sys.executable, "-m", "bench", "object-store", *data]
+def test_disk_and_store_are_read_in_turns(tmp_path, synthetic_photos, synthetic_records, command_line):
+    """One round of one pipeline: two measurements, of which the second asked a store; a table; exit code 0."""
+    few = ("--latency", "1ms", "--pipeline", "records_parallel", "--rounds", "1", "--seconds", "0.1")
+    data = ("--photos", synthetic_photos, "--records", synthetic_records, "--results", tmp_path)
+    done = command_line("bench", "object-store", *few, *data)
+    disk, far = store.load(Reading, tmp_path).results
 
-
-def test_disk_and_store_are_read_in_turns(command, tmp_path):
-    """One round of one pipeline: two readings, of which the second asked a store; a table; exit 0."""
-    few = ["--latency", "1ms", "--pipeline", "records_parallel", "--rounds", "1", "--seconds", "0.1"]
-    done = subprocess.run([*command, *few], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
-    disk, far = ledger.load(Reading, tmp_path).results
-
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert (disk.latency_seconds, far.latency_seconds) == (None, 0.001)
     assert far.requests["read"] / far.files == pytest.approx(1.0, abs=0.1)
     assert far.connections >= sum(far.requests.values())
     assert "1 ms" in (tmp_path / "tables" / "object-store.md").read_text()
 
 
-def test_serving_prints_what_another_program_needs(command):
-    """Lines to export, then it serves until Ctrl-C: exit 130."""
+def test_serve_prints_what_another_program_needs(synthetic_photos, synthetic_records):
+    """Lines to export, then it serves until Ctrl-C: exit code 130."""
+    data = ("--photos", str(synthetic_photos), "--records", str(synthetic_records))
     serving = subprocess.Popen(
-        [*command, "--serve"], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        [sys.executable, "-m", "bench", "object-store", "--serve", *data], cwd=PROJECT_ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
-    said = serving.stderr.readline()
+    err = serving.stderr.readline()
     serving.send_signal(signal.SIGINT)
     printed, _ = serving.communicate(timeout=30)
 
     assert serving.returncode == 130
-    assert "gs://photos, gs://records" in said
+    assert f"gs://{synthetic_photos.name}, gs://{synthetic_records.name}" in err
     assert "export HTTPS_PROXY=http://127.0.0.1:" in printed
     assert "export CURL_CA_BUNDLE=" in printed
