@@ -132,17 +132,6 @@ def gpu_clocks() -> Answer:
     return "ok", fact or "no GPU", ""
 
 
-@check("GPU persistence")
-def gpu_persistence() -> Answer:
-    """Whether the driver stays loaded between processes."""
-    modes = _query_gpus("persistence_mode").splitlines()
-    if unexpected := set(modes) - {"Enabled", "Disabled"}:
-        raise ValueError(f"expected Enabled or Disabled. Received: {sorted(unexpected)}")
-    if "Disabled" in modes:
-        return "note", "off: each process waits for the driver", "`sudo nvidia-smi -pm 1`"
-    return "ok", "on", ""
-
-
 def examine(*, seconds: float = 3.0, root: Path = Path("/")) -> list[Finding]:
     """Runs every check once, worst findings first.
 
@@ -161,7 +150,7 @@ def examine(*, seconds: float = 3.0, root: Path = Path("/")) -> list[Finding]:
         waiting(walls, cpus),
         *(check_change(before, after) for check_change in checks.OF_CHANGE),
         *(check_state(root) for check_state in checks.OF_STATE),
-        *([gpu_clocks(), gpu_persistence()] if shutil.which("nvidia-smi") else []),
+        *([gpu_clocks()] if shutil.which("nvidia-smi") else []),
     ]
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 

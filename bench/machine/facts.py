@@ -44,15 +44,6 @@ def _search_file(pattern: str, path: str) -> str:
     return match.group(1).strip() if match else ""
 
 
-def _package_versions() -> dict[str, str]:
-    """Versions of the packages that are installed, among `PACKAGES`."""
-    versions = {}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
 @cache
 def all_versions() -> dict[str, str]:
     """Version of every package that is installed for this process, by name, sorted."""
@@ -147,7 +138,7 @@ def fingerprint() -> dict:
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "packages": _package_versions(),
+        "packages": {name: version for name, version in all_versions().items() if name in PACKAGES},
         "environment": environment,
         "distributions": all_versions(),
         "libraries": compiled_libraries(),

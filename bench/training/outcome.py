@@ -140,32 +140,18 @@ def later_epoch_seconds(training: TrainingRun) -> float:
     return median(after["elapsed_seconds"] - before["elapsed_seconds"] for before, after in pairwise(training.history))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Speedup:
-    """How much faster an epoch is in one variant than in another.
+def speedups(outcomes: Sequence[Outcome], *, variant: str = "ours", baseline: str = "plain") -> dict[str, MedianRange]:
+    """By model, how much faster an epoch is in one variant than in another; above 1 it is faster.
 
-    Attributes:
-        model: Of which.
-        ratio: Seconds of an epoch in the other variant over those in this one, of trainings of the same seed, which
-            ran one after the other; above 1 this variant is faster.
+    Each training is compared with that of the same seed in the other variant, which ran just before or after it.
     """
-
-    model: str
-    ratio: MedianRange
-
-
-def speedups(outcomes: Sequence[Outcome], *, variant: str = "ours", baseline: str = "plain") -> list[Speedup]:
-    """One for each model that was trained in both variants."""
-    rows = []
+    ratios = {}
     for model, pairs in _paired(outcomes, variant, baseline).items():
-        ratio = MedianRange.of(
-            later_epoch_seconds(other) / later_epoch_seconds(training)
-            for training, other in pairs
-            if len(training.history) > 1 and len(other.history) > 1
-        )
+        longer = [pair for pair in pairs if all(len(training.history) > 1 for training in pair)]
+        ratio = MedianRange.of(later_epoch_seconds(other) / later_epoch_seconds(own) for own, other in longer)
         if ratio:
-            rows.append(Speedup(model=model, ratio=ratio))
-    return rows
+            ratios[model] = ratio
+    return ratios
 
 
 def _paired(

@@ -105,7 +105,7 @@ def _mean_line(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _speedup_line(outcomes: Sequence[Outcome]) -> list[str]:
     """How much faster our recipes are than plain ones."""
-    ratios = {speedup.model: speedup.ratio for speedup in speedups(outcomes)}
+    ratios = speedups(outcomes)
     if not ratios:
         return []
     mean = geometric_mean(ratio.value for ratio in ratios.values())
