@@ -1,57 +1,126 @@
-"""Figures of cells -> charts as Vega-Lite describes them: bars, curves, a front."""
+"""Charts of the page as Vega-Lite describes them: bars, curves, fronts, accuracy over seconds, seconds over commits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from bench.report import arithmetic, key_findings
-from bench.report.chart import BAR_HEIGHT, LOG, WIDTH, Chart, tooltip
-from bench.report.points import RATE
+from bench.report import key_findings
+from bench.report.gather import Gathered
 from bench.results.cell import NO_MODEL, RESIDENT
+from bench.results.summary import Summary
+from bench.training.outcome import Outcome
+
+RATE = "images/s"
+WORK = "GFLOPs an image"
+PEAK = "% of peak"
+
+WIDTH = 620
+NARROW = WIDTH - 120  # where a legend stands beside
+BAR_HEIGHT = {"step": 26, "for": "position"}
+LOG = {"type": "log", "nice": False, "padding": 12}
+DOTS = {"type": "point", "filled": True, "size": 60, "opacity": 0.9}
+
+Point = dict[str, Any]
+"""A cell's figures as flat values, under the names that axes and the explorer show."""
 
 
-def charts(points: Sequence[dict]) -> dict[str, list[Chart]]:
-    """Charts of a machine's figures, by the section that they belong to; those that there is data for."""
-    alone = [one for one in points if one["model"] == NO_MODEL]
-    steps = [one for one in points if one["model"] != NO_MODEL and one["pipeline"] == RESIDENT]
-    trained = [one for one in steps if one["mode"] == "train"]
-    fed = [one for one in points if one["model"] != NO_MODEL and one["pipeline"] != RESIDENT]
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart.
+
+    Attributes:
+        title: What it shows, as a sentence.
+        spec: Of Vega-Lite, with its data in it.
+    """
+
+    title: str
+    spec: dict[str, Any]
+
+
+def points(summaries: Iterable[Summary], gathered: Gathered) -> list[Point]:
+    """What charts and the explorer need of each cell that has a figure."""
+    good = [entry for entry in summaries if entry.status == "ok"]
+    costs = [gathered.costs.get((entry.cell.model, entry.cell.image_size), {}) for entry in good]
+    peaks = [gathered.peaks.get((entry.measurement.machine.get("id"), entry.cell.precision)) for entry in good]
+    return [_point(*values) for values in zip(good, costs, peaks, strict=True)]
+
+
+def _point(entry: Summary, cost: dict, peak: float | None) -> Point:
+    """Images a second with the interval's ends; the arithmetic of a step, and what it makes of the machine's peak."""
+    cell, size = entry.cell, entry.cell.batch_size
+    work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
     return {
-        "input": _some(pipelines(alone)),
-        "steps": _some(
-            models(trained),
-            batches(trained),
-            memory(trained),
-            arithmetic.against_rate(trained),
-            arithmetic.of_peak(trained),
-        ),
-        "feed": _some(feeding(fed, trained)),
+        "million parameters": _rounded(cost.get("parameters", 0) / 1e6 or None),
+        WORK: _rounded(work),
+        "GFLOP/s": _rounded(work and work * entry.images_per_second),
+        PEAK: _rounded(work and peak and 100 * work * entry.images_per_second / peak),
+        "model": cell.model,
+        "pipeline": cell.pipeline,
+        "batch": size,
+        "px": cell.image_size,
+        "mode": cell.mode,
+        "device": cell.device,
+        "precision": cell.precision + (" XLA" if cell.xla_chosen else ""),
+        "backend": cell.backend,
+        "host": entry.measurement.machine.get("host") or "unknown",
+        RATE: _rounded(entry.images_per_second),
+        "low": _rounded(size / entry.high),
+        "high": _rounded(size / entry.low),
+        "ms a step": _rounded(1000 * entry.batch_seconds),
+        "first step, s": _rounded(entry.first_step_seconds),
+        "MB": _rounded((entry.peak_bytes or 0) / 1e6),
     }
 
 
-def _some(*made: Chart | None) -> list[Chart]:
-    return [one for one in made if one]
+def _rounded(value: float | None) -> float | None:
+    """Four significant digits: more are not seen, and make the page heavy."""
+    return value if value is None else float(f"{value:.4g}")
 
 
-def _bars(points: Sequence[dict], row: str, colour: str | None, told: Sequence[str]) -> dict:
+def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
+    """Charts of a machine's figures, by the section that they belong to; those that there is data for."""
+    alone = [point for point in cells if point["model"] == NO_MODEL]
+    steps = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] == RESIDENT]
+    trained = [point for point in steps if point["mode"] == "train"]
+    fed = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] != RESIDENT]
+    drawn = {
+        "input": (pipelines(alone),),
+        "steps": (models(trained), batches(trained), memory(trained), arithmetic(trained), share_of_peak(trained)),
+        "feed": (fed_steps(fed, trained),),
+    }
+    return {section: [chart for chart in candidates if chart] for section, candidates in drawn.items()}
+
+
+def _axis(field: str, title: str | None = None, *, scale: dict | None = None) -> dict:
+    """An axis of figures, logarithmic unless another scale is given."""
+    title = f"{title or field} (log)" if scale is None or scale.get("type") in ("log", "symlog") else title or field
+    return {"field": field, "type": "quantitative", "scale": scale or LOG, "title": title}
+
+
+def _colours(field: str, *, above: bool = False) -> dict:
+    """Colours by name, with a legend beside the chart or above it."""
+    return {"field": field, "type": "nominal", "legend": {**({"orient": "top"} if above else {}), "title": None}}
+
+
+def _tooltip(*fields: str) -> list[dict]:
+    """What is shown of the mark under the pointer."""
+    return [{"field": field} for field in fields]
+
+
+def _bars(cells: Sequence[Point], row: str, colour: str | None, shown: Sequence[str]) -> dict:
     """Bars of images a second on a logarithmic scale, with intervals, the fastest on top."""
-    shared = {
-        "y": {
-            "field": row,
-            "type": "nominal",
-            "sort": {"field": RATE, "op": "max", "order": "descending"},
-            "title": None,
-        }
-    }
+    fastest = {"field": RATE, "op": "max", "order": "descending"}
+    shared: dict[str, Any] = {"y": {"field": row, "type": "nominal", "sort": fastest, "title": None}}
     if colour:
         shared["yOffset"] = {"field": colour}
-    low, high = 0.7 * min(one["low"] for one in points), 1.1 * max(one["high"] for one in points)
-    scale = {"type": "log", "domain": [low, high], "nice": False}
-    rate = {"field": RATE, "type": "quantitative", "scale": scale, "title": f"{RATE} (log)"}
-    bar = {**shared, "x": rate, "x2": {"datum": low}, "tooltip": tooltip(*told)}
+    low, high = 0.7 * min(point["low"] for point in cells), 1.1 * max(point["high"] for point in cells)
+    rate = _axis(RATE, scale={"type": "log", "domain": [low, high], "nice": False})
+    bar = {**shared, "x": rate, "x2": {"datum": low}, "tooltip": _tooltip(*shown)}
     if colour:
-        bar["color"] = {"field": colour, "type": "nominal", "legend": {"orient": "top", "title": None}}
+        bar["color"] = _colours(colour, above=True)
     ends = {**shared, "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
     return {
-        "data": {"values": points},
+        "data": {"values": cells},
         "width": WIDTH,
         "height": BAR_HEIGHT,
         "layer": [
@@ -61,138 +130,238 @@ def _bars(points: Sequence[dict], row: str, colour: str | None, told: Sequence[s
     }
 
 
-def pipelines(points: Sequence[dict]) -> Chart | None:
-    """Every way of feeding, alone."""
-    if not points:
+def pipelines(cells: Sequence[Point]) -> Chart | None:
+    """Every input pipeline, alone."""
+    if not cells:
         return None
-    hosts = len({one["host"] for one in points}) > 1
-    names = ("pipeline", RATE, "low", "high", "batch", "px", "host")
+    hosts = len({point["host"] for point in cells}) > 1
+    shown = ("pipeline", RATE, "low", "high", "batch", "px", "host")
     return Chart(
         title="Images a second of each pipeline alone, on all cores",
-        spec=_bars(points, "pipeline", "host" if hosts else None, names),
+        spec=_bars(cells, "pipeline", "host" if hosts else None, shown),
     )
 
 
-def models(points: Sequence[dict]) -> Chart | None:
+def models(cells: Sequence[Point]) -> Chart | None:
     """Every model, at the batch size at which most were measured; a bar a precision."""
-    sizes = [one["batch"] for one in points]
+    sizes = [point["batch"] for point in cells]
     if not sizes:
         return None
     usual = max(set(sizes), key=sizes.count)
-    best = {}
-    for one in points:
-        place = one["model"], one["precision"]
-        if one["batch"] == usual or not any(
-            other["batch"] == usual and (other["model"], other["precision"]) == place for other in points
-        ):
-            best[place] = one
-    names = ("model", "precision", RATE, "low", "high", "ms a step", "batch", "px", "MB", "host")
+    chosen: dict[tuple, Point] = {}
+    for point in cells:
+        key = point["model"], point["precision"]
+        if point["batch"] == usual or chosen.get(key, {}).get("batch") != usual:
+            chosen[key] = point
+    shown = ("model", "precision", RATE, "low", "high", "ms a step", "batch", "px", "MB", "host")
     return Chart(
-        title=f"Images a second of a training step, batches of {usual} where there are some",
-        spec=_bars(list(best.values()), "model", "precision", names),
+        title=f"Images a second of a training step, batches of {usual} where there are any",
+        spec=_bars(list(chosen.values()), "model", "precision", shown),
     )
 
 
-def batches(points: Sequence[dict]) -> Chart | None:
+def batches(cells: Sequence[Point]) -> Chart | None:
     """Images a second against batch size, with the knee of each curve."""
-    curves: dict[tuple, list[dict]] = {}
-    for one in points:
-        curves.setdefault((one["model"], one["precision"], one["host"]), []).append(one)
-    curves = {name: some for name, some in curves.items() if len({one["batch"] for one in some}) > 1}
-    if not curves:
-        return None
+    curves: dict[tuple, list[Point]] = {}
+    for point in cells:
+        curves.setdefault((point["model"], point["precision"], point["host"]), []).append(point)
     drawn = []
-    for some in curves.values():
-        size = key_findings.knee({one["batch"]: one[RATE] for one in some})
-        drawn += [{**one, "knee": one["batch"] == size} for one in some]
+    for curve in curves.values():
+        rates = {point["batch"]: point[RATE] for point in curve}
+        if len(rates) > 1:
+            knee = key_findings.knee(rates)
+            drawn += [{**point, "knee": point["batch"] == knee} for point in curve]
+    if not drawn:
+        return None
     encoding = {
-        "x": {
-            "field": "batch",
-            "type": "quantitative",
-            "scale": {"type": "log", "base": 2},
-            "title": "images a batch (log)",
-        },
-        "y": {"field": RATE, "type": "quantitative", "scale": {"type": "log"}, "title": f"{RATE} (log)"},
-        "color": {"field": "model", "type": "nominal", "legend": {"title": None}},
-        "strokeDash": {"field": "precision", "type": "nominal", "legend": {"title": None}},
-        "tooltip": tooltip("model", "precision", "batch", RATE, "ms a step", "MB"),
+        "x": _axis("batch", "images a batch", scale={"type": "log", "base": 2}),
+        "y": _axis(RATE, scale={"type": "log"}),
+        "color": _colours("model"),
+        "strokeDash": _colours("precision"),
+        "tooltip": _tooltip("model", "precision", "batch", RATE, "ms a step", "MB"),
     }
-    knee = {"condition": {"test": "datum.knee", "value": 140}, "value": 25}
+    size = {"condition": {"test": "datum.knee", "value": 140}, "value": 25}
     return Chart(
         title="Images a second against batch size; the large dot is the smallest batch within 3 % of the best",
         spec={
             "data": {"values": drawn},
-            "width": WIDTH - 120,
+            "width": NARROW,
             "height": 320,
             "encoding": encoding,
             "layer": [
                 {"mark": {"type": "line"}, "encoding": {"detail": {"field": "host"}}},
-                {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": {"size": knee}},
+                {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": {"size": size}},
             ],
         },
     )
 
 
-def memory(points: Sequence[dict]) -> Chart | None:
+def memory(cells: Sequence[Point]) -> Chart | None:
     """Images a second against memory, with the front that nothing beats."""
-    points = [one for one in points if one["MB"]]
-    if len(points) < 2:
+    cells = [point for point in cells if point["MB"]]
+    if len(cells) < 2:
         return None
-    ordered = sorted(points, key=lambda one: (one["MB"], -one[RATE]))
-    front, best = [], 0.0
-    for one in ordered:
-        if one[RATE] > best:
-            best = one[RATE]
-            front.append(one)
-    on = {
-        "x": {
-            "field": "MB",
-            "type": "quantitative",
-            "scale": LOG,
-            "title": "memory of the process, MB (log)",
-        },
-        "y": {"field": RATE, "type": "quantitative", "scale": LOG, "title": f"{RATE} (log)"},
+    front: list[Point] = []
+    for point in sorted(cells, key=lambda point: (point["MB"], -point[RATE])):
+        if not front or point[RATE] > front[-1][RATE]:
+            front.append(point)
+    axes = {"x": _axis("MB", "memory of the process, MB"), "y": _axis(RATE)}
+    dots = {
+        **axes,
+        "color": _colours("model"),
+        "shape": {"field": "precision", "legend": {"title": None}},
+        "tooltip": _tooltip("model", "precision", "batch", RATE, "MB"),
     }
-    colour = {"field": "model", "type": "nominal", "legend": {"title": None}}
-    shown = tooltip("model", "precision", "batch", RATE, "MB")
+    line = {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "opacity": 0.6}
     return Chart(
         title="Images a second against memory; no cell beats those on the line in both",
         spec={
-            "width": WIDTH - 120,
+            "width": NARROW,
             "height": 300,
             "layer": [
-                {
-                    "data": {"values": front},
-                    "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "opacity": 0.6},
-                    "encoding": on,
-                },
-                {
-                    "data": {"values": points},
-                    "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.9},
-                    "encoding": {
-                        **on,
-                        "color": colour,
-                        "shape": {"field": "precision", "legend": {"title": None}},
-                        "tooltip": shown,
-                    },
-                },
+                {"data": {"values": front}, "mark": line, "encoding": axes},
+                {"data": {"values": cells}, "mark": DOTS, "encoding": dots},
             ],
         },
     )
 
 
-def feeding(fed: Sequence[dict], steps: Sequence[dict]) -> Chart | None:
-    """Models fed by pipelines, beside the step on a resident batch."""
-    names = {one["model"] for one in fed}
-    beside = [one for one in steps if one["model"] in names and any(_alike(one, other) for other in fed)]
-    if not fed:
+def arithmetic(cells: Sequence[Point]) -> Chart | None:
+    """Images a second against the arithmetic of an image."""
+    cells = [point for point in cells if point[WORK]]
+    if len({point["model"] for point in cells}) < 2:
         return None
-    told = ("model", "pipeline", RATE, "low", "high", "ms a step", "batch")
     return Chart(
-        title="Images a second of a training step that is fed, beside the step alone (resident)",
-        spec=_bars([*fed, *beside], "model", "pipeline", told),
+        title="Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
+        spec={
+            "data": {"values": cells},
+            "width": NARROW,
+            "height": 300,
+            "mark": DOTS,
+            "encoding": {
+                "x": _axis(WORK, f"{WORK} in a training step"),
+                "y": _axis(RATE),
+                "color": _colours("model"),
+                "shape": {"field": "precision", "legend": {"title": None}},
+                "tooltip": _tooltip("model", "precision", "batch", RATE, WORK, "GFLOP/s", PEAK),
+            },
+        },
     )
 
 
-def _alike(one: dict, other: dict) -> bool:
-    return all(one[name] == other[name] for name in ("model", "batch", "px", "mode", "precision", "host"))
+def share_of_peak(cells: Sequence[Point]) -> Chart | None:
+    """How much each model makes of the machine."""
+    cells = sorted((point for point in cells if point[PEAK]), key=lambda point: point[PEAK])
+    if not cells:
+        return None
+    best = {(point["model"], point["precision"]): point for point in cells}
+    return Chart(
+        title="Arithmetic of a step as a share of large matrix products on the same machine, at the best batch",
+        spec={
+            "data": {"values": list(best.values())},
+            "width": WIDTH,
+            "height": BAR_HEIGHT,
+            "mark": {"type": "bar", "cornerRadiusEnd": 2},
+            "encoding": {
+                "y": {"field": "model", "type": "nominal", "sort": "-x", "title": None},
+                "yOffset": {"field": "precision"},
+                "x": {"field": PEAK, "type": "quantitative", "title": PEAK},
+                "color": _colours("precision", above=True),
+                "tooltip": _tooltip("model", "precision", "batch", RATE, "GFLOP/s", PEAK),
+            },
+        },
+    )
+
+
+def fed_steps(fed: Sequence[Point], steps: Sequence[Point]) -> Chart | None:
+    """Models fed by pipelines, beside the step on a resident batch."""
+    if not fed:
+        return None
+    alone = [step for step in steps if any(_same_step(step, point) for point in fed)]
+    shown = ("model", "pipeline", RATE, "low", "high", "ms a step", "batch")
+    return Chart(
+        title="Images a second of a training step that is fed, beside the step alone (resident)",
+        spec=_bars([*fed, *alone], "model", "pipeline", shown),
+    )
+
+
+def _same_step(step: Point, fed: Point) -> bool:
+    return all(step[name] == fed[name] for name in ("model", "batch", "px", "mode", "precision", "host"))
+
+
+def learning(outcomes: Iterable[Outcome]) -> Chart | None:
+    """Validation accuracy against seconds, a line a training."""
+    rows = [
+        {
+            "training": f"{outcome.model}, {outcome.variant}",
+            "seed": training.seed,
+            "seconds": _rounded(row["elapsed_seconds"]),
+            "accuracy": _rounded(row["val_accuracy"]),
+            "epoch": row["epoch"],
+        }
+        for outcome in outcomes
+        for training in outcome.trainings
+        for row in training.history
+    ]
+    if not rows:
+        return None
+    return Chart(
+        title="Validation accuracy against seconds since the start",
+        spec={
+            "data": {"values": rows},
+            "width": NARROW,
+            "height": 300,
+            "mark": {"type": "line", "point": {"size": 18}, "opacity": 0.8},
+            "encoding": {
+                "x": _axis("seconds", scale={"type": "symlog"}),
+                "y": {"field": "accuracy", "type": "quantitative", "title": "validation accuracy"},
+                "color": _colours("training"),
+                "detail": {"field": "seed"},
+                "tooltip": _tooltip("training", "seed", "epoch", "seconds", "accuracy"),
+            },
+        },
+    )
+
+
+def commits(history: dict) -> list[Chart]:
+    """Seconds over commits, a chart a series, with its steps."""
+    drawn = []
+    for series in history["series"]:
+        steps = {change["after"]: change["state"] for change in history["changes"] if change["series"] == series["id"]}
+        rows = [
+            {
+                "commit": point["commit"][:8],
+                "subject": point["subject"],
+                "place": point["position"],
+                "ms": _rounded(1000 * point["value_seconds"]),
+                "step": steps.get(point["commit"], ""),
+            }
+            for point in history["points"]
+            if point["series"] == series["id"]
+        ]
+        if len(rows) > 1:
+            title = f"{series['benchmark']} {series['label']}, {series['machine']}"
+            drawn.append(Chart(title=title, spec=_over_commits(rows)))
+    return drawn
+
+
+def _over_commits(rows: list[dict]) -> dict:
+    x = {"field": "place", "type": "quantitative", "title": "commit of the branch", "axis": {"tickMinStep": 1}}
+    line = {
+        "x": x,
+        "y": {"field": "ms", "type": "quantitative", "scale": {"zero": False}, "title": "ms"},
+        "tooltip": _tooltip("commit", "subject", "ms", "step"),
+    }
+    return {
+        "data": {"values": rows},
+        "width": WIDTH,
+        "height": 160,
+        "layer": [
+            {"mark": {"type": "line", "point": True}, "encoding": line},
+            {
+                "transform": [{"filter": "datum.step != ''"}],
+                "mark": {"type": "rule", "strokeDash": [3, 3], "color": "#c2185b", "strokeWidth": 1.5},
+                "encoding": {"x": x, "tooltip": _tooltip("commit", "subject", "step")},
+            },
+        ],
+    }

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.compare import sequential_test
+from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
-from bench.compare.sequential_test import Rule, Verdict
-from bench.input.loaders import table as race_table
+from bench.input.loaders import table as loaders_table
 from bench.input.loaders.result import LoaderResult
-from bench.input.object_store import table
+from bench.input.object_store import table as object_store_table
 from bench.input.object_store.measure import Reading
 from bench.input.object_store.table import Far
-from bench.input.stall import tables
+from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.results import result, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
+from bench.results.result import Kind
 from bench.results.summary import Summary
 from bench.run.peak import Peak
 from bench.training import campaign, outcome
@@ -31,24 +31,22 @@ HISTORY = Path("tables") / "regressions.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """What became of one cell of a comparison.
+class Undecided:
+    """A comparison of which the store has pairs and no verdict: an older program kept none.
 
     Attributes:
         comparison: Its mark, the date and time when it began.
-        cell: Id of the cell.
         base: Name of what ran as base.
         candidate: Name of what ran as candidate.
-        verdict: By the rule for finding 5 %.
-        cpu: Of which machine.
+        cells: How many cells were compared.
+        pairs: How many pairs of processes ran.
     """
 
     comparison: str
-    cell: str
     base: str
     candidate: str
-    verdict: Verdict
-    cpu: str
+    cells: int
+    pairs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +58,12 @@ class Gathered:
         shown: The latest of each cell on each machine with each data, at most `MOST_SHOWN`: tables and charts.
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
         peaks: GFLOP/s of matrix products by machine and precision, see `bench.run.peak`.
-        compared: Cells of the latest comparisons.
+        comparisons: The latest, with the verdicts that they gave, the last first.
+        undecided: The latest of which no verdict was stored, likewise.
         outcomes: Of the machine and code that trained last.
-        feeding: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
-        race: Lanes of the latest race of loaders.
-        far: What the latest readings from an object store came to, the disk beside it.
+        stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
+        loaders: The latest comparison of loaders.
+        far: What the latest measurements over an object store came to, the disk beside it.
         history: Series, points and changes over commits, see `bench.compare.history.table.plain`; None if there is
             none.
         damaged: Lines and files that could not be read.
@@ -74,10 +73,11 @@ class Gathered:
     shown: tuple[Summary, ...]
     costs: dict[tuple[str, int], dict]
     peaks: dict[tuple[str, str], float]
-    compared: tuple[Compared, ...]
+    comparisons: tuple[Comparison, ...]
+    undecided: tuple[Undecided, ...]
     outcomes: tuple[Outcome, ...]
-    feeding: StallReport | None
-    race: tuple[race_table.Row, ...]
+    stall: StallReport | None
+    loaders: tuple[loaders_table.Row, ...]
     far: tuple[Far, ...]
     history: dict | None
     damaged: tuple[str, ...]
@@ -85,40 +85,45 @@ class Gathered:
 
 def gather(results: Path) -> Gathered:
     """Reads a store."""
-    loaded = store.load(Measurement, results)
-    summaries = summary.by_cell(loaded.results)
-    history, damaged = _history(Path(results) / HISTORY)
-    shown = latest(summaries)
+    damaged: list[str] = []
+
+    def load(kind: type[Kind]) -> tuple[Kind, ...]:
+        loaded = store.load(kind, results)
+        damaged.extend(loaded.damaged)
+        return loaded.results
+
+    measurements = load(Measurement)
+    summaries = tuple(summary.by_cell(measurements))
+    shown = tuple(latest(summaries))
+    comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
+    peaks = result.latest(load(Peak), lambda peak: peak.machine.get("id", ""))
     return Gathered(
-        summaries=tuple(summaries),
-        shown=tuple(shown),
-        costs=costs({one.cell.model for one in shown} - {NO_MODEL}),
+        summaries=summaries,
+        shown=shown,
+        costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
         peaks={
-            (machine, name): limit["value"]
-            for machine, one in result.latest(
-                store.load(Peak, results).results, lambda one: one.machine.get("id")
-            ).items()
-            for name, limit in one.limits.items()
+            (machine, name): limit["value"] for machine, peak in peaks.items() for name, limit in peak.limits.items()
         },
-        compared=tuple(compared(store.load(PairResult, results).results)),
+        comparisons=comparisons[:MOST_COMPARISONS],
+        undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
-        feeding=_feeding(results, loaded.results),
-        race=tuple(race_table.rows(store.load(LoaderResult, results).results)),
-        far=tuple(table.far(table.latest(store.load(Reading, results).results))),
-        history=history,
-        damaged=(*loaded.damaged, *damaged),
+        stall=_stall(results, measurements),
+        loaders=tuple(loaders_table.rows(load(LoaderResult))),
+        far=tuple(object_store_table.far(object_store_table.latest(load(Reading)))),
+        history=_history(Path(results) / HISTORY, damaged),
+        damaged=tuple(damaged),
     )
 
 
-def _feeding(results: Path, measurements: Sequence[Measurement]) -> StallReport | None:
+def _stall(results: Path, measurements: Sequence[Measurement]) -> StallReport | None:
     """What is known of stalls on the machine of the latest verdict."""
-    stalls, _ = tables.last(results, measurements)
+    stalls, _ = stall_tables.last(results, measurements)
     if not stalls:
         return None
     machine = max(stalls, key=lambda runs: runs.measurement.started).measurement.machine.get("id")
     here = [measurement for measurement in measurements if measurement.machine.get("id") == machine]
-    stalls, emulations = tables.last(results, here)
-    return tables.report(here, results=results, stalls=stalls, emulations=emulations)
+    stalls, emulations = stall_tables.last(results, here)
+    return stall_tables.report(here, results=results, stalls=stalls, emulations=emulations)
 
 
 def costs(models: set[str]) -> dict[tuple[str, int], dict]:
@@ -126,67 +131,51 @@ def costs(models: set[str]) -> dict[tuple[str, int], dict]:
     if not models or not find_spec("keras"):
         return {}
     entry.load("keras")
-    from flowers_core.train import flops as counted
+    from flowers_core.train import flops
 
-    return {(row["name"], row["image_size"]): row for row in counted.table(sorted(models))}
+    return {(row["name"], row["image_size"]): row for row in flops.table(sorted(models))}
 
 
-def _history(path: Path) -> tuple[dict | None, tuple[str, ...]]:
-    """What `bench regressions` wrote, and why it cannot be read."""
+def _history(path: Path, damaged: list[str]) -> dict | None:
+    """What `bench regressions` wrote; why it cannot be read is added to `damaged`."""
     if not path.exists():
-        return None, ()
+        return None
     try:
-        found = json.loads(path.read_text("utf-8"))
-        points = [{**point, "value_seconds": float(point["value_seconds"])} for point in found["points"]]
-        return {"series": found["series"], "points": points, "changes": found["changes"]}, ()
+        history = json.loads(path.read_text("utf-8"))
+        points = [{**point, "value_seconds": float(point["value_seconds"])} for point in history["points"]]
+        return {"series": history["series"], "points": points, "changes": history["changes"]}
     except (ValueError, TypeError, KeyError) as error:
-        return None, (f"{path.name}: {type(error).__name__} {error}",)
+        damaged.append(f"{path.name}: {type(error).__name__} {error}")
+        return None
 
 
 def latest(summaries: Iterable[Summary]) -> list[Summary]:
-    """Of each cell on each machine with each data the one of which a measurement came last."""
-    found: dict[tuple, Summary] = {}
-    for one in sorted(summaries, key=lambda one: one.measurement.started):
-        data = tuple(one.measurement.data.get(name) for name in ("photos", "images", "classes"))
-        found[one.cell, one.measurement.machine.get("id"), data] = one
-    return sorted(found.values(), key=lambda one: one.measurement.started)[-MOST_SHOWN:]
+    """Of each cell on each machine with each data the summary of which a measurement came last."""
+    newest: dict[tuple, Summary] = {}
+    for figure in sorted(summaries, key=_started):
+        data = tuple(figure.measurement.data.get(name) for name in ("photos", "images", "classes"))
+        newest[figure.cell, figure.measurement.machine.get("id"), data] = figure
+    return sorted(newest.values(), key=_started)[-MOST_SHOWN:]
 
 
-def compared(units: Sequence[PairResult]) -> list[Compared]:
-    """Verdicts of the latest comparisons, made again from their units."""
-    kept: dict[str, dict[str, list[PairResult]]] = {}
-    for unit in units:
-        if unit.comparison[:1].isdigit():  # a date: others were recorded for a proof or a calibration
-            kept.setdefault(unit.comparison, {}).setdefault(unit.cell, []).append(unit)
-    chosen = sorted(kept, reverse=True)[:MOST_COMPARISONS]
-    return [one for comparison in chosen for one in _judged(comparison, kept[comparison])]
+def _started(figure: Summary) -> str:
+    return figure.measurement.started
 
 
-def _judged(comparison: str, cells: dict[str, list[PairResult]]) -> list[Compared]:
-    """Each cell of a comparison, by a level that all share."""
-    good = {cell: [unit for unit in units if unit.status == "ok"] for cell, units in cells.items()}
-    first = {cell: units[0] for cell, units in cells.items()}
-    clocks = ("wall",) if any(_accelerated(unit) for unit in first.values()) else sequential_test.CLOCKS
-    margin = max(unit.margin or Rule.margin for unit in first.values())
-    rule = Rule(margin=margin, cells=len(cells), clocks=clocks)
-    verdicts = []
-    for units in good.values():
-        values = {clock: [sequential_test.value(unit, clock) for unit in units] for clock in rule.clocks}
-        found = sequential_test.follow(values, rule) if units else None
-        verdicts.append(found or sequential_test.partial(values, rule, "stopped before a verdict"))
+def undecided(pairs: Iterable[PairResult], comparisons: Iterable[Comparison]) -> list[Undecided]:
+    """Comparisons of which pairs are stored and no verdict, the latest first."""
+    decided = {comparison.comparison for comparison in comparisons}
+    groups: dict[str, list[PairResult]] = {}
+    for pair in pairs:  # marks that are no date were recorded for validation or calibration
+        if pair.comparison[:1].isdigit() and pair.comparison not in decided:
+            groups.setdefault(pair.comparison, []).append(pair)
     return [
-        Compared(
-            comparison=comparison,
-            cell=cell,
-            base=str(first[cell].base.get("name", "")),
-            candidate=str(first[cell].candidate.get("name", "")),
-            verdict=one,
-            cpu=str(first[cell].machine.get("cpu", "")),
+        Undecided(
+            comparison=mark,
+            base=str(groups[mark][0].base.get("name", "")),
+            candidate=str(groups[mark][0].candidate.get("name", "")),
+            cells=len({pair.cell for pair in groups[mark]}),
+            pairs=len(groups[mark]),
         )
-        for cell, one in zip(cells, sequential_test.holm(verdicts, rule), strict=True)
+        for mark in sorted(groups, reverse=True)
     ]
-
-
-def _accelerated(unit: PairResult) -> bool:
-    """Whether a side ran on an accelerator, whose work no CPU second shows."""
-    return any(side.get("cell", {}).get("device", "cpu") != "cpu" for side in (unit.base, unit.candidate))

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.report import gather, key_findings, points, sections, svg
+from bench.report import charts, gather, key_findings, sections, svg
 from bench.report.gather import Gathered
 from bench.results import store, summary_table
 from bench.results.summary import Summary
 from flowers_core.errors import InputError
 
-ROOM = Path(__file__).parent
+FOLDER = Path(__file__).parent
 MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
 
 
@@ -20,7 +20,7 @@ def render(gathered: Gathered) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROOM),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -31,17 +31,17 @@ def render(gathered: Gathered) -> str:
         answers=key_findings.answers(gathered),
         machines=machines(gathered.shown),
         sections=shown,
-        drawn={chart.title: svg.svg(chart.spec) for one in shown for chart in one.charts},
-        specs=_safe([chart.spec for one in shown for chart in one.charts]),
+        drawn={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
+        specs=_safe([chart.spec for section in shown for chart in section.charts]),
         config=_safe(svg.CONFIG),
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),
         rows=_safe(rows(gathered.summaries)),
-        points=_safe(points.points(gathered.shown, gathered)),
+        points=_safe(charts.points(gathered.shown, gathered)),
         left_out=max(0, len(gathered.summaries) - MOST_ROWS),
         damaged=gathered.damaged,
         library=svg.library(),
-        style=(ROOM / "page.css").read_text(),
-        script=(ROOM / "page.js").read_text(),
+        style=(FOLDER / "page.css").read_text(),
+        script=(FOLDER / "page.js").read_text(),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
@@ -53,7 +53,7 @@ def _safe(values) -> str:
 
 def rows(summaries: Sequence[Summary]) -> dict:
     """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once."""
-    chosen = sorted(summaries, key=lambda one: one.measurement.started)[-MOST_ROWS:]
+    chosen = sorted(summaries, key=lambda entry: entry.measurement.started)[-MOST_ROWS:]
     records = summary_table.facts(chosen).records()
     data = [[_short(value) for value in record.values()] for record in records]
     return {"columns": list(records[0]), "data": data} if records else {}

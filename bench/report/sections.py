@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from bench.compare.comparison_result import Comparison
+from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
 from bench.input.object_store.table import Far
 from bench.input.stall import tables as stall_tables
-from bench.report import charts, courses, key_findings, points
-from bench.report.chart import Chart
-from bench.report.gather import Compared, Gathered
+from bench.report import charts, key_findings
+from bench.report.charts import Chart
+from bench.report.gather import Gathered, Undecided
 from bench.results import summary_table
 from bench.results.summary import Summary
 from bench.results.table import Column, Interval, Table, View
@@ -58,15 +60,15 @@ class Section:
 
 def sections(gathered: Gathered) -> list[Section]:
     """All sections that have something to show, in the order in which data flows."""
-    drawn = charts.charts(points.points(key_findings.busiest(gathered.shown), gathered))
+    drawn = charts.charts(charts.points(key_findings.busiest(gathered.shown), gathered))
     made = [
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawn),
-        _loaders(gathered.race),
+        _loaders(gathered.loaders),
         _object_store(gathered.far),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawn),
         _stall(gathered, drawn),
         _traces(gathered.shown),
-        _verdicts(gathered.compared),
+        _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
     ]
@@ -88,15 +90,15 @@ def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], dr
     )
 
 
-def _loaders(race: Sequence[loaders_table.Row]) -> Section:
+def _loaders(rows: Sequence[loaders_table.Row]) -> Section:
     """Our pipelines, those of others and the decode ceiling."""
-    tables = _tables(loaders_table.views(race))
+    tables = _tables(loaders_table.views(rows))
     return Section(
         name="loaders",
         title="Loaders",
         sentence="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
         tables=tables,
-        origins=[race[0].result.origin] * len(tables) if race else (),
+        origins=[rows[0].result.origin] * len(tables) if rows else (),
     )
 
 
@@ -116,9 +118,9 @@ def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
     sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
     fed = _measured("feed", "Stall", sentence, gathered.shown, drawn)
-    if not gathered.feeding:
+    if not gathered.stall:
         return fed
-    tables, origin = _tables(gathered.feeding.views()), gathered.feeding.stalls[-1].measurement.origin
+    tables, origin = _tables(gathered.stall.views()), gathered.stall.stalls[-1].measurement.origin
     return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])
 
 
@@ -136,36 +138,67 @@ def _traces(summaries: Sequence[Summary]) -> Section:
     )
 
 
-def _verdicts(compared: Sequence[Compared]) -> Section:
-    """The latest comparisons, a table each."""
-    marks = list(dict.fromkeys(cell.comparison for cell in compared))
+def _verdicts(gathered: Gathered) -> Section:
+    """The latest comparisons with the verdicts that they gave, a table each; and those that gave none to the store."""
+    tables = [_comparison(comparison) for comparison in gathered.comparisons]
     return Section(
         name="verdicts",
         title="Verdicts",
         sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
-        tables=[_comparison(mark, [cell for cell in compared if cell.comparison == mark]) for mark in marks],
+        tables=[*tables, _undecided(gathered.undecided)] if gathered.undecided else tables,
     )
 
 
-def _comparison(mark: str, compared: Sequence[Compared]) -> Table:
+def _comparison(comparison: Comparison) -> Table:
     rows = []
-    for cell in compared:
-        estimates = [cell.verdict.estimates.get(clock) for clock in ("wall", "cpu")]
+    for cell in comparison.cells:
+        estimates = [cell.verdict.estimates.get(clock) for clock in CLOCKS]
         ratios = [estimate and Interval(estimate.ratio, estimate.low, estimate.high) for estimate in estimates]
-        rows.append((cell.cell, cell.verdict.word, *ratios, cell.verdict.pairs))
-    day = f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]} UTC"
+        times = cell.step_seconds.get("wall", (None, None))
+        rows.append((cell.cell, cell.verdict.word, *ratios, *times, cell.verdict.pairs))
+    sides = (comparison.base, comparison.candidate)
+    commits = [f"{side.get('commit', '')[:8]} {side.get('subject', '')}".strip() for side in sides]
     return Table(
-        title=f"{compared[0].base} against {compared[0].candidate}, {day}",
+        title=f"{comparison.title}, {comparison.started[:16].replace('T', ' ')} UTC",
         columns=(
             Column("cell"),
             Column("verdict", "verdict"),
             Column("wall ratio [95 %]", "ratio"),
             Column("CPU ratio [95 %]", "ratio"),
+            Column("base", "time"),
+            Column("candidate", "time"),
             Column("pairs", "count"),
         ),
         rows=tuple(rows),
-        notes=("ratio: candidate over base, above 1 is slower; by the rule for finding 5 %", compared[0].cpu),
+        notes=(
+            "ratio: candidate over base, above 1 is slower; base and candidate: median time of a step, wall clock",
+            f"base: {comparison.base.get('name', '')} ({commits[0]}); "
+            f"candidate: {comparison.candidate.get('name', '')} ({commits[1]})",
+            *(f"{cell.cell}: {cell.verdict.reason}" for cell in comparison.cells if cell.verdict.reason),
+            comparison.origin,
+        ),
     )
+
+
+def _undecided(undecided: Sequence[Undecided]) -> Table:
+    return Table(
+        title="No verdict stored",
+        columns=(
+            Column("begun"),
+            Column("base"),
+            Column("candidate"),
+            Column("cells", "count"),
+            Column("pairs", "count"),
+        ),
+        rows=tuple(
+            (_day(entry.comparison), entry.base, entry.candidate, entry.cells, entry.pairs) for entry in undecided
+        ),
+        notes=("an older program kept the pairs of these comparisons without their verdicts: compare again",),
+    )
+
+
+def _day(mark: str) -> str:
+    return f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]} UTC"
 
 
 def _history(history: dict | None) -> Section:
@@ -188,7 +221,7 @@ def _history(history: dict | None) -> Section:
         name="history",
         title="History",
         sentence="Seconds over commits, as asv measured them; a dashed line is a step.",
-        charts=courses.commits(history) if history else (),
+        charts=charts.commits(history) if history else (),
         tables=(Table(title="Steps that were found", columns=columns, rows=rows),) if rows else (),
     )
 
@@ -196,7 +229,7 @@ def _history(history: dict | None) -> Section:
 def _training(gathered: Gathered) -> Section:
     """Accuracy and the time it takes."""
     outcomes = gathered.outcomes
-    chart = courses.learning(outcomes)
+    chart = charts.learning(outcomes)
     return Section(
         name="training",
         title="Training",

@@ -86,10 +86,10 @@ class Cell:
     @property
     def command(self) -> str:
         """What measures this cell again."""
-        words = [f"--{name.replace('_', '-')} {value}" for name, value in self._told().items()]
+        words = [f"--{name.replace('_', '-')} {value}" for name, value in self._options().items()]
         return " ".join(["python -m bench measure", *words])
 
-    def _told(self) -> dict[str, str | int]:
+    def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
         fields = {name: value for name, value in vars(self).items() if name != "xla"}
         if self.model == NO_MODEL:
@@ -101,6 +101,6 @@ class Cell:
         """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
         return PIPELINES[self.pipeline].reads if self.pipeline in PIPELINES else ""
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, str | int | bool]:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""
         return asdict(self)

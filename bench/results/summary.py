@@ -1,13 +1,12 @@
 """Durations -> what they say: the median with an interval, and how sure that is."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb
 from statistics import median
 
 from bench.machine import facts
-from bench.machine.facts import BUSY_SHARE
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 
@@ -40,20 +39,20 @@ class Summary:
     """
 
     cell: Cell
-    status: str
-    reason: str
-    processes: int
-    steps: int
-    batch_seconds: float | None
-    low: float | None
-    high: float | None
-    spread: str
-    cpu_seconds: float | None
-    images_per_second: float | None
-    first_step_seconds: float | None
-    peak_bytes: int | None
-    device_peak_bytes: int | None
-    warnings: tuple[str, ...]
+    status: str = "ok"
+    reason: str = ""
+    processes: int = 0
+    steps: int = 0
+    batch_seconds: float | None = None
+    low: float | None = None
+    high: float | None = None
+    spread: str = ""
+    cpu_seconds: float | None = None
+    images_per_second: float | None = None
+    first_step_seconds: float | None = None
+    peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    warnings: tuple[str, ...] = ()
     measurement: Measurement
 
 
@@ -93,49 +92,46 @@ def _spread(processes: list[list[float]]) -> tuple[float, float, str]:
     return min(medians), max(medians), "range of processes"
 
 
-def _warnings(measurements: list[Measurement]) -> tuple[str, ...]:
+def _warnings(measurements: Sequence[Measurement]) -> tuple[str, ...]:
     """What a reader should know before believing the figure."""
-    found = []
-    if any((measurement.foreign_cpu_share or 0.0) > BUSY_SHARE for measurement in measurements):
-        found.append(f"others used over {100 * BUSY_SHARE:.0f} % of the CPU meanwhile")
-    if any(measurement.steady is False for measurement in measurements):
-        found.append("not steady after the warm-up")
-    if any(measurement.loss_finite is False for measurement in measurements):
-        found.append("the loss was not a number")
-    return tuple(found)
+    warnings = {
+        f"others used over {100 * facts.BUSY_SHARE:.0f} % of the CPU meanwhile": any(
+            (measurement.foreign_cpu_share or 0.0) > facts.BUSY_SHARE for measurement in measurements
+        ),
+        "not steady after the warm-up": any(measurement.steady is False for measurement in measurements),
+        "the loss was not a number": any(measurement.loss_finite is False for measurement in measurements),
+    }
+    return tuple(warning for warning, holds in warnings.items() if holds)
 
 
-def summarise(measurements: list[Measurement]) -> Summary:
+def summarise(measurements: Sequence[Measurement]) -> Summary:
     """Puts the measurements of one cell together; they should be of one machine, code and data."""
     last = measurements[-1]
     good = [measurement for measurement in measurements if measurement.status == "ok"]
-    empty = dict.fromkeys(
-        ("batch_seconds", "low", "high", "cpu_seconds", "images_per_second", "first_step_seconds", "device_peak_bytes")
-    )
     if not good:
-        peak = max((measurement.peak_bytes or 0 for measurement in measurements), default=0) or None
         return Summary(
-            cell=last.cell, status=last.status, reason=last.reason, processes=0, steps=0, spread="", warnings=(),
-            measurement=last, peak_bytes=peak, **empty,
-        )  # fmt: skip
-    batches = [[seconds / one.batches_per_step for seconds in one.step_seconds] for one in good]
+            cell=last.cell,
+            status=last.status,
+            reason=last.reason,
+            peak_bytes=max(measurement.peak_bytes or 0 for measurement in measurements) or None,
+            measurement=last,
+        )
+    batches = [[seconds / measurement.batches_per_step for seconds in measurement.step_seconds] for measurement in good]
     centre = median(median(steps) for steps in batches)
     low, high, spread = _spread(batches)
     return Summary(
         cell=last.cell,
-        status="ok",
-        reason="",
         processes=len(good),
         steps=sum(map(len, batches)),
         batch_seconds=centre,
         low=low,
         high=high,
         spread=spread,
-        cpu_seconds=median(median(one.step_cpu_seconds) / one.batches_per_step for one in good),
+        cpu_seconds=median(median(measurement.step_cpu_seconds) / measurement.batches_per_step for measurement in good),
         images_per_second=last.cell.batch_size / centre,
-        first_step_seconds=median(one.first_step_seconds for one in good),
-        peak_bytes=max(one.peak_bytes or 0 for one in good) or None,
-        device_peak_bytes=max((one.device_peak_bytes or 0 for one in good), default=0) or None,
+        first_step_seconds=median(measurement.first_step_seconds for measurement in good),
+        peak_bytes=max(measurement.peak_bytes or 0 for measurement in good) or None,
+        device_peak_bytes=max(measurement.device_peak_bytes or 0 for measurement in good) or None,
         warnings=_warnings(good),
         measurement=good[-1],
     )
@@ -144,8 +140,8 @@ def summarise(measurements: list[Measurement]) -> Summary:
 def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     """One summary for each cell in each setting, in the order of their first measurement."""
     groups: dict[tuple, list[Measurement]] = {}
-    for one in measurements:
-        groups.setdefault((one.cell, setting(one)), []).append(one)
+    for measurement in measurements:
+        groups.setdefault((measurement.cell, setting(measurement)), []).append(measurement)
     return [summarise(group) for group in groups.values()]
 
 
@@ -160,7 +156,7 @@ def is_current(measurement: Measurement) -> bool:
 def setting(measurement: Measurement) -> str:
     """What must be equal for two measurements of a cell to be of the same thing.
 
-    Machine, versions, telling environment, code, data and ruler, as one text.
+    Machine, versions, environment, code, data and harness version, as one text.
     """
     machine = {name: measurement.machine.get(name) for name in ("id", "usable_cores", "packages", "environment")}
     return json.dumps([machine, measurement.code.get("digest"), measurement.ruler, measurement.data], sort_keys=True)

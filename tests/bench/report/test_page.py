@@ -41,7 +41,7 @@ SENT = {
 
 
 @pytest.fixture
-def filled(tmp_path, measured, paired):
+def filled(tmp_path, measured, paired, compared):
     """A small store with something for every section, and hostile names."""
     for batch_size in (4, 8, 16):
         store.append(measured(batch_size=batch_size, seconds=(0.1, 0.11, 0.12)), tmp_path)
@@ -59,8 +59,8 @@ def filled(tmp_path, measured, paired):
         store.append(one, tmp_path)
     peak = {"float32": {"value": 500.0}}
     store.append(Peak(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
-    for _ in range(4):
-        store.append(paired(1.001), tmp_path)
+    store.append(compared(dense="slower", convnet="same"), tmp_path)
+    store.append(paired(1.001, comparison="20261101T120000Z"), tmp_path)
     data = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
     for loader_id in list(registry.LOADERS)[:3]:
         store.append(
@@ -292,6 +292,17 @@ def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured)
         assert "input-bound" in shown
         assert "TPU v2-8" in shown
     assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % | 50% | 1.00 | input-bound |" in markdown
+
+
+def test_verdicts_are_shown_as_they_were_given(filled):
+    """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
+    text = page.markdown(filled)
+
+    assert "### main v HEAD, 2026-11-24 10:00 UTC" in text
+    assert "| dense | **slower** | 1.051 [" in text
+    assert "| convnet | same |" in text
+    assert "HEAD (deadbeef &lt;b>Candidate&lt;/b>)" in text
+    assert "### No verdict stored" in text
 
 
 def test_loaders_and_a_far_store_have_their_tables(filled):

@@ -86,8 +86,12 @@ def test_json_both_ways():
 )
 def test_the_command_of_a_cell_measures_that_cell(cell):
     """Its options, read by the command line, are the cell again."""
-    from bench.cli import main, trace
+    from bench.cli import trace
 
-    context = main.measure.make_context("measure", cell.command.split()[4:])
+    context = trace.measure.make_context("measure", cell.command.split()[4:])
+    chosen, place = (
+        kind(**{name: context.params[name] for name in kind.__dataclass_fields__})
+        for kind in (trace.CellOptions, trace.Place)
+    )
 
-    assert trace.cell(**{name: context.params[name] for name in trace.FIELDS}) == cell
+    assert chosen.cell(place) == cell

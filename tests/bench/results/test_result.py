@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.compare.comparison_result import CellVerdict, Comparison
 from bench.compare.pair_result import PairResult
+from bench.compare.sequential_test import Verdict, estimate
 from bench.input.data_service.reader import Task
 from bench.input.data_service.result import DataServiceResult
 from bench.input.loaders.result import LoaderResult
@@ -16,11 +18,11 @@ from bench.input.stall.emulate import Emulation
 from bench.input.stall.stages import Stages
 from bench.results import result, store
 from bench.results.measurement import Measurement
-from bench.results.result import Result
 from bench.run.peak import Peak
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
+VERDICT = Verdict(word="same", clock="wall", pairs=4, estimates={"wall": estimate([0.0, 0.01, 0.02])})
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 LINES = {Measurement: 130, PairResult: 737, LoaderResult: 48, Reading: 24, TrainingRun: 71}
 WORKLOAD = Workload(
@@ -34,6 +36,14 @@ def examples(measured, paired):
     return {
         Measurement: measured(seconds=(0.1, 0.25), model="squeezenet"),
         PairResult: paired(1.5, 1.25, base_seconds=0.125),
+        Comparison: Comparison(
+            comparison="c",
+            title="t",
+            base={},
+            candidate={},
+            rule={},
+            cells=(CellVerdict(cell="dense", verdict=VERDICT, step_seconds={"wall": (0.1, 0.2)}),),
+        ),
         LoaderResult: LoaderResult(comparison="r", loader="records/grain", rates=(1.0, 2.0)),
         DataServiceResult: DataServiceResult(campaign="c", task=Task(pipeline="records_parallel"), workers=2),
         Reading: Reading(measurement=measured(model="none", pipeline="records_parallel"), requests={"read": 3}),
@@ -44,7 +54,14 @@ def examples(measured, paired):
     }
 
 
-KINDS = pytest.mark.parametrize("kind", Result.__subclasses__(), ids=lambda kind: kind.KIND)
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [
+        *(Measurement, PairResult, Comparison, LoaderResult, DataServiceResult, Reading, Emulation, Stages, Peak),
+        TrainingRun,
+    ],
+    ids=lambda kind: kind.KIND,
+)
 
 
 @KINDS
