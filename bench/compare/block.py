@@ -1,4 +1,4 @@
-"""One turn at the machine: steps that are thrown away, then steps that are timed."""
+"""Times a block of a pair: steps that are thrown away, then steps that are timed."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,7 +8,7 @@ from time import perf_counter
 from bench.compare.pair_result import Sample
 from bench.machine.cpu_time import cpu_seconds, worker_ids
 
-# At the start of a turn caches are cold, and a pipeline may hold a batch that was ready before: neither its wall nor
+# At the start of a block caches are cold, and a pipeline may hold a batch that was ready before: neither its wall nor
 # its CPU time is that of a batch. Steps are thrown away until those are gone.
 DROP_SECONDS = 0.05
 

@@ -1,4 +1,4 @@
-"""Real extra work or waiting, put into a candidate on purpose: a slowdown of known size for a verdict to find.
+"""Injects real extra work or waiting into a candidate on purpose: a slowdown of known size for a verdict to find.
 
 Work goes where a bad commit would put it: decoding into the pipeline's own decoder, arithmetic behind the step. How
 much is needed for a stated share is measured in the very process, on its own step.
@@ -22,7 +22,7 @@ KINDS = ("none", "compute", "sleep", "lock", "core")
 CALIBRATION_STEPS = 8
 WORK_SIZE = 512  # columns of a matrix product, which runs on all cores as a step does; its rows are as many as needed
 WORK_ROWS = 1024  # for measuring what a row costs
-WAIT_CHANCE = 1 / 64  # of an image: calling Python for each would cost more than what is planted
+WAIT_CHANCE = 1 / 64  # of an image: calling Python for each would cost more than what is injected
 CORE_PERIOD_SECONDS = 0.05
 DRAWN_SECONDS = 0.5
 CORE_TRIES = 3  # what losing a core costs depends on how threads share: found by trying
@@ -30,7 +30,7 @@ CORE_TRIES = 3  # what losing a core costs depends on how threads share: found b
 
 @dataclass(frozen=True, kw_only=True)
 class Injection:
-    """What is planted: one of `KINDS`, and the share of a step by which it makes the step longer."""
+    """What is injected: one of `KINDS`, and the share of a step by which it makes the step longer."""
 
     kind: str = "none"
     share: float = 0.0
@@ -116,14 +116,14 @@ def _seconds(step: Callable[[], object]) -> tuple[float, float]:
 
 
 class StepInjector:
-    """Plants behind each step of a model."""
+    """Injects behind each step of a model."""
 
     def __init__(self, step: Callable[[], object]):
         self._step, self._extra = step, lambda: None
         self._waiting, self._core, self._work = Waiting(), OneCore(), _product()
 
     def __call__(self) -> None:
-        """One step and what is planted behind it."""
+        """One step and what is injected behind it."""
         self._step()
         self._extra()
 
@@ -145,7 +145,7 @@ class StepInjector:
 
 
 class PipelineInjector:
-    """Plants in the decoder of a pipeline; made before the pipeline is built, for it takes the decoder's place."""
+    """Injects into the decoder of a pipeline; made before the pipeline is built, for it takes the decoder's place."""
 
     def __init__(self):
         import tensorflow as tf
@@ -156,9 +156,9 @@ class PipelineInjector:
         self._waiting, self._core, self._decode = Waiting(), OneCore(), images.decode
         self.draw: Callable[[], object] = lambda: None
         self.images_per_draw, self.jpegs = 1, []
-        images.decode = self._planted
+        images.decode = self._decode_with_injection
 
-    def _planted(self, jpeg):
+    def _decode_with_injection(self, jpeg):
         import tensorflow as tf
 
         image = self._decode(jpeg)

@@ -1,7 +1,7 @@
-"""A pair of fresh processes, base and candidate, that take turns on one machine: one unit of a verdict.
+"""Runs a pair of fresh processes, base and candidate, that take turns on one machine: one result of a verdict.
 
 What disturbs the machine for seconds disturbs both; what differs from process to process (where memory lies, how
-threads fall) is drawn anew with each pair. So units are independent, which steps of one process never are.
+threads fall) is drawn anew with each pair. So pairs are independent, which steps of one process never are.
 """
 
 import random
@@ -10,31 +10,33 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from bench.compare import inject
+from bench.compare.inject import Injection
 from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts
 from bench.run import process
 
-TURNS = 16  # of each process: most of the noise is between turns, most of the time goes into starting
-TURN_SECONDS = 0.2
-LONG_TURNS = 3  # the untimed first turn, so many times as long
+BLOCKS = 16  # of each process: most of the noise is between blocks, most of the time goes into starting
+BLOCK_SECONDS = 0.2
+FIRST_BLOCKS = 3  # the untimed first block is so many times as long
 ANSWER_SECONDS = 300.0
 
 
-class Worker:
+class PairWorker:
     """The parent's end of one process of a pair."""
 
-    def __init__(self, side: Variant, *, planted: bool, folder: Path):
-        env = {**process.environment(side.cell, path=side.path), **side.environment}
-        command = [side.python, "-P", "-m", "bench.compare.pair_worker"]
-        self.process = process.ChildProcess(command, folder, name=side.name, env=env)
-        job = {"cell": side.cell.to_json(), "source": asdict(side.source), "classes": side.classes}
-        self.process.tell({**job, "planted": planted})
+    def __init__(self, variant: Variant, *, injectable: bool, folder: Path):
+        env = {**process.environment(variant.cell, path=variant.path), **variant.environment}
+        command = [variant.python, "-P", "-m", "bench.compare.pair_worker"]
+        self.process = process.ChildProcess(command, folder, name=variant.name, env=env)
+        job = {"cell": variant.cell.to_json(), "source": asdict(variant.source), "classes": variant.classes}
+        self.process.tell({**job, "injectable": injectable})
 
     def answer(self) -> dict:
-        """Its next answer; it is held still then.
+        """Waits for its next answer and holds it still.
 
         Raises:
             Died: If it ends, says that it cannot, or is silent for too long.
@@ -45,7 +47,7 @@ class Worker:
         self.process.hold()
         return answer
 
-    def do(self, order: str, **details) -> dict:
+    def do(self, order: str, **details: Any) -> dict:
         """Lets it go on, gives an order, and holds it still when it has answered."""
         self.process.release()
         self.process.tell({"do": order, **details})
@@ -57,99 +59,99 @@ def record(
     candidate: Variant,
     *,
     comparison: str = "",
-    injections: Sequence[inject.Injection] = (),
+    injections: Sequence[Injection] = (),
     load: str = "",
     draw: random.Random | None = None,
 ) -> list[PairResult]:
-    """Runs one pair of fresh processes and gives what it says.
+    """Runs one pair of fresh processes and gives its results.
 
     Args:
         base: What runs as base.
         candidate: What runs as candidate.
-        comparison: Marks the units.
-        injections: What to inject into the candidate, one after another in random order, a unit each. Nothing is
-            prepared for it if there are none, and one unit is given.
+        comparison: Marks the results.
+        injections: What to inject into the candidate, one after another in random order, a result each. Without any
+            nothing is prepared for it, and there is one result.
         load: Name of a load that runs beside on purpose.
         draw: Chooses orders at random.
 
     Returns:
-        The units; a single one with status `error` if a process died.
+        The results; a single one with status `error` if a process died.
     """
     draw = draw or random.Random()
-    begun, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
+    started, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
     common = {
         "comparison": comparison,
-        "pair": begun,
+        "pair": started,
         "cell": VariantPair(base, candidate).cell,
         "base": base.facts(),
         "candidate": candidate.facts(),
         "load": load,
         "machine": facts.fingerprint(),
+        "started": started,
     }
     with process.scratch() as folder:
-        workers = _start(base, candidate, planted=bool(injections), folder=folder, draw=draw)
+        workers = _start(base, candidate, injectable=bool(injections), folder=folder, draw=draw)
         try:
             for worker in workers:
                 worker.answer()
-            steps = [_steps(worker) for worker in workers]
-            units = []
-            for planted in draw.sample(injections, len(injections)) or [inject.NONE]:
-                begun_unit = perf_counter()
+            steps = [_block_steps(worker) for worker in workers]
+            results = []
+            for injection in draw.sample(injections, len(injections)) or [inject.NONE]:
                 if injections:
-                    _inject(workers, planted)
-                taken = _turns(workers, steps, draw)
-                seconds = perf_counter() - (begun_unit if units else start)
-                units.append(PairResult(**common, **taken, injection=vars(planted), started=begun, seconds=seconds))
-            return units
-        except process.Died as died:
-            return [
-                PairResult(**common, status="error", reason=str(died), started=begun, seconds=perf_counter() - start)
-            ]
+                    _inject(workers, injection)
+                timings = _blocks(workers, steps, draw)
+                end = perf_counter()
+                results.append(PairResult(**common, **timings, injection=vars(injection), seconds=end - start))
+                start = end
+            return results
+        except process.Died as error:
+            return [PairResult(**common, status="error", reason=str(error), seconds=perf_counter() - start)]
         finally:
             for worker in workers:
                 worker.process.end()
 
 
-def _start(base: Variant, candidate: Variant, *, planted: bool, folder: Path, draw: random.Random) -> list[Worker]:
+def _start(
+    base: Variant, candidate: Variant, *, injectable: bool, folder: Path, draw: random.Random
+) -> list[PairWorker]:
     """Starts both, in random order; gives base and candidate."""
-    workers: list[Worker | None] = [None, None]
-    sides = (base, candidate)
-    for number in draw.sample((0, 1), 2):
-        room = folder / str(number)
-        room.mkdir()
-        workers[number] = Worker(sides[number], planted=planted, folder=room)
-    return workers
+    workers = {}
+    for name in draw.sample(("base", "candidate"), 2):
+        (folder / name).mkdir()
+        variant = base if name == "base" else candidate
+        workers[name] = PairWorker(variant, injectable=injectable, folder=folder / name)
+    return [workers["base"], workers["candidate"]]
 
 
-def _inject(workers: list[Worker], planted: inject.Injection) -> None:
-    """Plants into the candidate. The base goes the same way and takes it out again.
+def _inject(workers: list[PairWorker], injection: Injection) -> None:
+    """Injects into the candidate. The base goes the same way and takes it out again.
 
-    For to plant is to measure: a pipeline that has drawn for seconds more than the other is tuned better.
+    For an injection is measured first: a pipeline that has drawn for seconds more than the other is tuned better.
     """
     for worker in workers:
-        worker.do("inject", injection=vars(planted))
+        worker.do("inject", injection=vars(injection))
     workers[0].do("inject", injection=vars(inject.NONE))
 
 
-def _steps(worker: Worker) -> int:
-    """How many steps make a turn, the nearest number of whole bursts; the first long turn is thrown away.
+def _block_steps(worker: PairWorker) -> int:
+    """How many steps make a block, the nearest number of whole bursts; the first long block is thrown away.
 
     A pipeline alone always waits for its bursts; steps of a model that are long beside a burst need not.
     """
-    told = worker.do("calibrate")
-    steps = max(1, round(TURN_SECONDS / told["step_seconds"]))
-    steps = round(steps / told["burst"]) * told["burst"] or (told["burst"] if told["alone"] else steps)
-    worker.do("sample", steps=LONG_TURNS * steps)
+    pace = worker.do("calibrate")
+    steps = max(1, round(BLOCK_SECONDS / pace["step_seconds"]))
+    steps = round(steps / pace["burst"]) * pace["burst"] or (pace["burst"] if pace["alone"] else steps)
+    worker.do("sample", steps=FIRST_BLOCKS * steps)
     return steps
 
 
-def _turns(workers: list[Worker], steps: list[int], draw: random.Random) -> dict:
-    """Turns in blocks of ABBA or BAAB, whichever a coin says; a drift hits both alike."""
+def _blocks(workers: list[PairWorker], steps: list[int], draw: random.Random) -> dict[str, Any]:
+    """Times blocks in the order ABBA or BAAB, whichever a coin says; a drift hits both alike."""
     load = facts.ForeignLoad(*(worker.process.pid for worker in workers))
-    order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(TURNS // 2))
+    order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(BLOCKS // 2))
     samples: tuple[list[Sample], list[Sample]] = ([], [])
-    for turn in order:
-        number = "AB".index(turn)
+    for letter in order:
+        number = "AB".index(letter)
         samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
     return {
         "order": order,

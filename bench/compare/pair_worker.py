@@ -1,8 +1,9 @@
-"""One process of a pair: prepares a cell, then takes a turn each time it is told to.
+"""One process of a pair: prepares a cell, then times a block whenever the parent asks.
 
 `python -m bench.compare.pair_worker` follows a job and then orders, see `bench.run.child`.
 """
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -14,50 +15,50 @@ from bench.run.data_source import CLASSES, Source
 CALIBRATION_SECONDS = 0.5
 
 
-def prepare(cell: Cell, source: Source, *, planted: bool, classes: int = CLASSES):
+def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLASSES) -> Callable[[], object]:
     """Builds the cell and warms it up.
 
     Args:
         cell: What is measured.
         source: What it reads.
-        planted: Whether something will be planted; then the place for it is prepared on both sides.
+        injectable: Whether something will be injected; then both processes prepare a place for it.
         classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads.
 
     Returns:
-        A step, which has done its work when it returns; with `inject(Injection)` if `planted`.
+        A step, which has done its work when it returns; with `inject(Injection)` if `injectable`.
     """
     data = source.describe(cell.reads)
     if cell.model == NO_MODEL:
-        step = _drawing(cell, source, images=data["images"], planted=planted)
+        step = _drawing(cell, source, images=data["images"], injectable=injectable)
     else:
         step = _stepping(cell, source, {"classes": classes, **data})
-        step = inject.StepInjector(step) if planted else step
+        step = inject.StepInjector(step) if injectable else step
     block.warm_up(step)
     return step
 
 
-def _stepping(cell: Cell, source: Source, data: dict):
+def _stepping(cell: Cell, source: Source, data: dict) -> Callable[[], object]:
     """One step of a model."""
     device = step_under_test.place(cell)
     batches = step_under_test.feed(cell, source, images=data.get("images", 0), classes=data["classes"])
     return step_under_test.fed_step(cell, batches, device, classes=data["classes"])
 
 
-def _drawing(cell: Cell, source: Source, *, images: int, planted: bool):
+def _drawing(cell: Cell, source: Source, *, images: int, injectable: bool) -> Callable[[], object]:
     """One batch drawn from a pipeline alone."""
-    injector = inject.PipelineInjector() if planted else None
+    injector = inject.PipelineInjector() if injectable else None
     batches = step_under_test.dataset(cell, source)
     step_under_test.fill_caches(batches, images=images, batch_size=cell.batch_size)
     step = step_under_test.drawing(iter(batches), 1)
     if injector is None:
         return step
     injector.draw, injector.images_per_draw = step, cell.batch_size
-    injector.jpegs = _some_jpegs(cell, source)
+    injector.jpegs = _sample_jpegs(cell, source)
     return injector
 
 
-def _some_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
-    """What the pipeline decodes, some of it."""
+def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
+    """A few of the photos that the pipeline decodes."""
     if cell.reads == "photos":
         paths = source.found_photos().paths
         return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
@@ -71,8 +72,8 @@ def _some_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     return [tf.io.parse_single_example(record, image)["image"].numpy() for record in records]
 
 
-def step_seconds(step) -> float:
-    """What a step takes, to plan turns: the mean over half a second."""
+def step_seconds(step: Callable[[], object]) -> float:
+    """What a step takes, to plan blocks: the mean over half a second."""
     start, count = perf_counter(), 0
     while perf_counter() - start < CALIBRATION_SECONDS:
         step()
@@ -80,13 +81,13 @@ def step_seconds(step) -> float:
     return (perf_counter() - start) / count
 
 
-def serve(orders, answer) -> None:
+def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
     """Follows orders until there are no more."""
     job = next(orders)
     try:
         cell = Cell(**job["cell"])
-        step = prepare(cell, Source(**job["source"]), planted=job["planted"], classes=job["classes"])
-    except Exception as error:  # whatever stops it is the unit's reason
+        step = prepare(cell, Source(**job["source"]), injectable=job["injectable"], classes=job["classes"])
+    except Exception as error:  # whatever stops it is the result's reason
         answer({"error": " ".join(f"{error or type(error).__name__}".split())[:500]})
         return
     answer({"ready": True})

@@ -1,28 +1,28 @@
-"""A turn: what is thrown away, what is timed, on which clocks."""
+"""A block: what is thrown away, what is timed, on which clocks."""
 
 import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from bench.compare import block
 from bench.machine import facts
 from flowers_core.input import decode_pool
 
 
-def test_a_turn_times_the_steps_it_was_told():
+def test_take_times_so_many_steps():
     """Steps after those thrown away are timed, in number as ordered."""
     calls = []
     sample = block.take(lambda: calls.append(time.sleep(0.01)), 5)
 
     assert sample.steps == 5
     assert len(calls) > 5
-    assert sample.wall_seconds == pytest.approx(0.05, rel=1.0)
+    assert sample.wall_seconds >= 0.05
 
 
-def test_waiting_costs_no_cpu_and_work_does():
-    """The two clocks tell a sleep from work."""
+def test_take_tells_waiting_from_work(monkeypatch):
+    """The two clocks tell a sleep from work; that of this thread alone, for others of the process may be at work."""
+    monkeypatch.setattr(block, "cpu_seconds", time.thread_time)
     slept = block.take(lambda: time.sleep(0.02), 5)
     worked = block.take(lambda: sum(range(300_000)), 5)
 
@@ -30,21 +30,23 @@ def test_waiting_costs_no_cpu_and_work_does():
     assert worked.cpu_seconds > 5 * slept.cpu_seconds
 
 
-def test_work_that_processes_do_for_this_one_counts(synthetic_photos):
+def test_take_counts_the_work_of_decode_workers(synthetic_photos):
     """Their CPU time is that of the step which draws their batches, and no load of others."""
     path = next(Path(synthetic_photos).rglob("*.jpg"))
     orders = iter(lambda: [(str(path), 0)] * 50, [])
     batches = decode_pool.decode_batches(orders, kind="photos", image_size=100, batch_size=50, count=1)
     load = facts.ForeignLoad()
+    own = time.process_time()
     sample = block.take(lambda: next(batches), 20)
+    own = time.process_time() - own
     mine = sum(times[0] for times in load._watched())
     batches.close()
 
-    assert sample.cpu_seconds > 0.3 * sample.wall_seconds
+    assert sample.cpu_seconds > own
     assert mine > psutil.Process().cpu_times()[0]
 
 
-def test_the_start_of_a_turn_is_thrown_away():
+def test_take_throws_the_first_steps_away():
     """At least one step, and as many as fill the time that caches and buffers need."""
     quick, slow = [], []
     block.take(lambda: quick.append(time.sleep(0.002)), 1)
@@ -54,7 +56,7 @@ def test_the_start_of_a_turn_is_thrown_away():
     assert len(slow) == 2
 
 
-def test_the_warm_up_ends():
+def test_warm_up_ends():
     """Quick steps are repeated for a second, at least ten of them."""
     calls = []
     block.warm_up(lambda: calls.append(time.sleep(0.01)))

@@ -1,4 +1,4 @@
-"""What is planted: kinds and shares that make sense, waiting that waits, and real work of about the stated size."""
+"""What is injected: kinds and shares that make sense, waiting that waits, and real work of about the stated size."""
 
 import os
 import time
@@ -17,14 +17,14 @@ from flowers_core.errors import InputError
     "wrong",
     [{"kind": "magic", "share": 0.1}, {"kind": "sleep"}, {"kind": "none", "share": 0.1}, {"kind": "lock", "share": 2}],
 )
-def test_what_cannot_be_planted_is_told(wrong):
+def test_injection_refuses_what_makes_no_sense(wrong):
     """An unknown kind, nothing of something and something of nothing are mistakes."""
     with pytest.raises(InputError):
         inject.Injection(**wrong)
 
 
 @pytest.mark.parametrize("locked", [False, True])
-def test_waiting_takes_the_time_it_should(locked):
+def test_waiting_takes_time_and_no_work(locked):
     """By sleeping or for a lock: time passes, work does not."""
     waiting = inject.Waiting()
     waiting.seconds, waiting.locked = 0.05, locked
@@ -35,7 +35,7 @@ def test_waiting_takes_the_time_it_should(locked):
     assert time.process_time() - cpu < 0.04
 
 
-def test_a_core_is_lost_and_given_back():
+def test_one_core_is_lost_and_given_back():
     """All threads run on one core, then on all again."""
     cores = os.sched_getaffinity(0)
     core = inject.OneCore()
@@ -48,9 +48,9 @@ def test_a_core_is_lost_and_given_back():
 
 
 def ratio(step, kind, share, clock, *, steps=20):
-    """How much longer a step is with something planted: the median of turns of so many steps taken in between."""
+    """How much longer a step is with something injected: the median over blocks of so many steps."""
     ratios = []
-    for _ in range(5):
+    for _ in range(3):
         step.inject(inject.NONE)
         before = block.take(step, steps).step_seconds(clock)
         step.inject(inject.Injection(kind=kind, share=share))
@@ -58,29 +58,33 @@ def ratio(step, kind, share, clock, *, steps=20):
     return median(ratios)
 
 
-@pytest.fixture(scope="module")
-def step():
-    """A step of a small model, with a place for what is planted."""
-    return pair_worker.prepare(Cell(model="convnet_gap", image_size=48, batch_size=8), Source(), planted=True)
-
-
-def test_work_behind_a_step_is_work(step):
+def test_step_injector_adds_work():
     """As much arithmetic again as the step does is seen on the CPU clock, far from nothing and from twice as much."""
-    assert 1.4 < ratio(step, "compute", 1.0, "cpu") < 3.0
+    work = inject._product()
+
+    assert 1.4 < ratio(inject.StepInjector(lambda: work(1024)), "compute", 1.0, "cpu") < 3.0
 
 
-def test_waiting_behind_a_step_is_only_seen_on_the_wall(step):
-    """A sleep as long as the step doubles elapsed time, and costs little CPU time."""
-    assert ratio(step, "sleep", 1.0, "wall") > 1.5
-    assert ratio(step, "sleep", 1.0, "cpu") < 1.5
+@pytest.mark.parametrize("kind", ["sleep", "lock"])
+def test_step_injector_waits_a_share_of_the_step(kind, monkeypatch):
+    """Each step is followed by a wait for the share of its time, without any work; nothing injected ends it."""
+    monkeypatch.setattr(inject, "_seconds", lambda _: (0.2, 0.1))
+    step, waits = inject.StepInjector(lambda: None), []
+    monkeypatch.setattr(inject.Waiting, "__call__", lambda waiting: waits.append((waiting.seconds, waiting.locked)))
+    step.inject(inject.Injection(kind=kind, share=0.5))
+    step()
+    step.inject(inject.NONE)
+    step()
+
+    assert waits == [(0.1, kind == "lock")]
 
 
-def test_decoding_is_planted_into_the_pipeline(synthetic_photos, synthetic_records, monkeypatch):
+def test_pipeline_injector_adds_decoding(synthetic_photos, synthetic_records, monkeypatch):
     """Twice the decoding costs CPU time in the pipeline's own decoder, and the images stay the same."""
     monkeypatch.setattr(images, "decode", images.decode)  # to be put back
     source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     cell = Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4)
-    step = pair_worker.prepare(cell, source, planted=True)
+    step = pair_worker.prepare(cell, source, injectable=True)
 
-    # Long turns: beside other work a prefetch buffer holds many batches that were made in the turn before.
+    # Long blocks: beside other work a prefetch buffer holds many batches that were made in the block before.
     assert 1.2 < ratio(step, "compute", 0.5, "cpu", steps=200) < 2.0

@@ -1,6 +1,7 @@
-"""A pair of live processes that take turns: one unit, whatever becomes of them."""
+"""A pair of processes that take turns: its results, whatever becomes of them."""
 
 import dataclasses
+import os
 import random
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import pytest
 from bench.compare import inject, pair, pair_worker, variants
 from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import Cell
+from bench.run import process
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
 BASE = Variant(name="base", cell=CELL, code={"digest": "d1"})
@@ -23,29 +25,98 @@ def workers():
 
 
 @pytest.fixture(scope="module")
-def units():
-    """A real pair, in which something was planted once, and once nothing."""
+def results():
+    """A real pair of few short blocks, in which something was injected once, and once nothing."""
     injections = (inject.NONE, inject.Injection(kind="sleep", share=1.0))
-    return pair.record(BASE, CANDIDATE, comparison="test", injections=injections, draw=random.Random(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair, "BLOCKS", 4)
+        patch.setattr(pair, "BLOCK_SECONDS", 0.05)
+        return pair.record(BASE, CANDIDATE, comparison="test", injections=injections, draw=random.Random(0))
 
 
-def test_a_pair_gives_a_unit_of_turns_for_each_plant(units):
-    """Both processes take as many turns, in blocks of ABBA or BAAB; units of a pair share its name."""
-    assert {one.status for one in units} == {"ok"}, units[0].reason
-    assert {one.injection["kind"] for one in units} == {"none", "sleep"}
-    assert len({one.pair for one in units}) == 1
-    for one in units:
-        assert len(one.base_samples) == len(one.candidate_samples) == pair.TURNS
-        assert {one.order[start : start + 4] for start in range(0, 16, 4)} <= {"ABBA", "BAAB"}
-        assert (one.base["digest"], one.candidate["digest"]) == ("d1", "d2")
-        assert 0 <= one.foreign_cpu_share <= 1
+def test_record_gives_a_result_for_each_injection(results):
+    """Both processes time as many blocks, in the order ABBA or BAAB; results of a pair share its name."""
+    assert {result.status for result in results} == {"ok"}, results[0].reason
+    assert {result.injection["kind"] for result in results} == {"none", "sleep"}
+    assert len({result.pair for result in results}) == 1
+    for result in results:
+        assert len(result.base_samples) == len(result.candidate_samples) == 4
+        assert {result.order[start : start + 4] for start in range(0, 8, 4)} <= {"ABBA", "BAAB"}
+        assert (result.base["digest"], result.candidate["digest"]) == ("d1", "d2")
+        assert 0 <= result.foreign_cpu_share <= 1
+    assert workers() == []
 
 
-def test_what_is_planted_is_seen(units):
-    """Waiting as long as the step itself makes the candidate's turns longer than the base's."""
-    slept = next(one for one in units if one.injection["kind"] == "sleep")
+class FakeWorker:
+    """A pair worker without a process: steps of 20 ms, or whatever an injection makes of them; `dies` at its name."""
 
-    assert sum(slept.step_seconds("candidate", "wall")) > 1.3 * sum(slept.step_seconds("base", "wall"))
+    dies = ""
+
+    def __init__(self, variant, *, injectable, folder):
+        assert folder.is_dir()
+        self.process = SimpleNamespace(pid=os.getpid(), end=lambda: None)
+        self.name, self.injectable, self.share = variant.name, injectable, 0.0
+
+    def answer(self):
+        if self.name == self.dies:
+            raise process.Died(self.name, "error", "no luck")
+
+    def do(self, order, *, steps=0, injection=None):
+        if order == "calibrate":
+            return {"step_seconds": 0.02, "burst": 1, "alone": False}
+        if order == "inject":
+            assert self.injectable
+            self.share = injection["share"]
+            return {}
+        seconds = steps * 0.02 * (1 + self.share)
+        return {"sample": [steps, seconds, seconds, 0.0]}
+
+
+@pytest.fixture
+def fake_workers(monkeypatch):
+    monkeypatch.setattr(pair, "PairWorker", FakeWorker)
+    return FakeWorker
+
+
+def test_record_injects_into_the_candidate_alone(fake_workers):  # noqa: ARG001
+    """The base measures the injection too, and takes it out again."""
+    (result,) = pair.record(BASE, CANDIDATE, injections=[inject.Injection(kind="sleep", share=0.5)])
+
+    assert result.step_seconds("candidate", "wall") == pytest.approx([0.03] * pair.BLOCKS)
+    assert result.step_seconds("base", "wall") == pytest.approx([0.02] * pair.BLOCKS)
+
+
+def test_record_without_injections_gives_one_result(fake_workers):  # noqa: ARG001
+    """A plain comparison prepares no place for anything."""
+    (result,) = pair.record(BASE, CANDIDATE)
+
+    assert (result.status, result.injection) == ("ok", {"kind": "none", "share": 0.0})
+
+
+@pytest.mark.parametrize("name", ["base", "candidate"])
+def test_record_names_the_variant_that_failed(fake_workers, monkeypatch, name):
+    """A failure is one result with status error, not an exception."""
+    monkeypatch.setattr(fake_workers, "dies", name)
+    (result,) = pair.record(BASE, CANDIDATE, injections=[inject.NONE, inject.NONE])
+
+    assert (result.status, result.reason) == ("error", f"{name}: no luck")
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (Cell(model="dense", pipeline="records_parallel"), "--records"),
+        (dataclasses.replace(CELL, precision="mixed_float16"), "float16"),
+    ],
+)
+def test_serve_answers_why_a_cell_cannot_run(cell, reason):
+    """What stops a cell is the only answer."""
+    job = {"cell": cell.to_json(), "source": dataclasses.asdict(BASE.source), "injectable": False, "classes": 5}
+    answers = []
+    pair_worker.serve(iter([job]), answers.append)
+
+    (answer,) = answers
+    assert reason in answer["error"]
 
 
 @pytest.mark.parametrize(
@@ -59,47 +130,16 @@ def test_what_is_planted_is_seen(units):
         (0.06, 4, False, 4),
     ],
 )
-def test_a_turn_holds_whole_bursts(seconds, burst, alone, steps):
-    """Of batches that come several at once a turn has all; long steps of a model do not wait for theirs."""
+def test_block_steps_hold_whole_bursts(seconds, burst, alone, steps):
+    """Of batches that come several at once a block has all; long steps of a model do not wait for theirs."""
     worker = SimpleNamespace(do=lambda *_, **__: {"step_seconds": seconds, "burst": burst, "alone": alone})
 
-    assert pair._steps(worker) == steps
+    assert pair._block_steps(worker) == steps
 
 
-def test_nothing_is_left_behind(units):
-    """When a unit is done, its processes are gone."""
-    assert units
-    assert workers() == []
-
-
-def test_without_plants_there_is_one_unit():
-    """A plain comparison prepares no place for anything, and gives one unit."""
-    (unit,) = pair.record(BASE, CANDIDATE)
-
-    assert (unit.status, unit.injection) == ("ok", {"kind": "none", "share": 0.0})
-
-
-@pytest.mark.parametrize(
-    ("candidate", "said"),
-    [
-        (dataclasses.replace(CANDIDATE, cell=Cell(model="dense", pipeline="records_parallel")), "--records"),
-        (dataclasses.replace(CANDIDATE, cell=dataclasses.replace(CELL, precision="mixed_float16")), "float16"),
-        (dataclasses.replace(CANDIDATE, environment={"KERAS_BACKEND": "none"}), "candidate: "),
-    ],
-)
-def test_a_side_that_cannot_run_is_told(candidate, said):
-    """A unit of which one side fails is an error that names the side and the reason."""
-    (unit,) = pair.record(BASE, candidate)
-
-    assert unit.status == "error"
-    assert unit.reason.startswith("candidate: ")
-    assert said in unit.reason
-    assert workers() == []
-
-
-def test_other_classes_have_another_name():
-    """Units of a resident batch of twelve classes are not counted with those of five."""
-    twelve = [dataclasses.replace(side, classes=12) for side in (BASE, CANDIDATE)]
+def test_cell_names_other_classes():
+    """Results of a resident batch of twelve classes are not counted with those of five."""
+    twelve = [dataclasses.replace(variant, classes=12) for variant in (BASE, CANDIDATE)]
     fed = dataclasses.replace(twelve[0], cell=dataclasses.replace(CELL, pipeline="records_parallel"))
 
     assert VariantPair(BASE, CANDIDATE).cell == CELL.id
@@ -108,28 +148,31 @@ def test_other_classes_have_another_name():
     assert twelve[0].facts()["classes"] == 12
 
 
-def test_a_pair_is_of_one_model(twelve_classes):
+def test_prepare_gives_both_variants_the_same_model(twelve_classes):
     """A resident batch against a pipeline with twelve classes: both processes get as many."""
     cell = Cell(model="dense_single", batch_size=4, image_size=32)
-    (match,) = variants.of_axis([cell], "pipeline=resident,records_parallel", twelve_classes)
-    built = pair_worker.prepare(match.base.cell, match.base.source, planted=False, classes=match.base.classes)
+    (variant_pair,) = variants.of_axis([cell], "pipeline=resident,records_parallel", twelve_classes)
+    base = variant_pair.base
+    step = pair_worker.prepare(base.cell, base.source, injectable=False, classes=base.classes)
 
-    assert (match.base.classes, match.candidate.classes) == (12, 12)
-    assert built()
+    assert (base.classes, variant_pair.candidate.classes) == (12, 12)
+    assert step()
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "reason"),
     [("import os; os.kill(os.getpid(), 9)", "SIGKILL"), ("import sys; sys.exit('no luck')", "no luck")],
 )
-def test_a_process_that_dies_is_told(tmp_path, code, said):
-    """A death is a unit with status error, not an exception."""
+def test_record_survives_a_process_that_dies(tmp_path, code, reason):
+    """A death is a result with status error, not an exception, and nothing is left behind."""
     package = tmp_path / "bench" / "compare"
     package.mkdir(parents=True)
     for folder in (package, package.parent):
         (folder / "__init__.py").touch()
     (package / "pair_worker.py").write_text(textwrap.dedent(code))
-    (unit,) = pair.record(BASE, dataclasses.replace(CANDIDATE, path=str(tmp_path), python=sys.executable))
+    dying = {"path": str(tmp_path), "python": sys.executable}
+    (result,) = pair.record(dataclasses.replace(BASE, **dying), dataclasses.replace(CANDIDATE, **dying))
 
-    assert unit.status == "error"
-    assert said in unit.reason
+    assert result.status == "error"
+    assert reason in result.reason
+    assert workers() == []

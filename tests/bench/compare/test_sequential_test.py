@@ -195,3 +195,12 @@ def test_two_units_are_too_few_for_a_verdict_but_say_something(paired):
     assert (some.word, some.reason) == ("inconclusive", "interrupted")
     assert some.ratio == pytest.approx(1.11, rel=0.01)
     assert (one.estimates, one.ratio) == ({}, None)
+
+
+def test_step_seconds_are_those_of_a_step(paired):
+    """A block of several steps says what one of them took, on either clock."""
+    result = paired(1.5, 1.0, base_seconds=0.1, blocks=2)
+
+    assert result.step_seconds("base", "wall") == pytest.approx([0.1, 0.1])
+    assert result.step_seconds("candidate", "wall") == pytest.approx([0.15, 0.15])
+    assert result.step_seconds("candidate", "cpu") == pytest.approx([0.15, 0.15])
