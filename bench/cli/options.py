@@ -1,10 +1,9 @@
 """Options that several commands share, each group as one frozen dataclass, and how quantities are read."""
 
-import functools
 import json as json_text
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -15,13 +14,13 @@ from bench.results.result import Result
 from flowers_core import progress
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry
+from flowers_core.cli.entry import group, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.run.data_source import Source
 
-Decorator = Callable[[Callable], Callable]
 Collected = TypeVar("Collected", bound=Result)
 
 
@@ -55,28 +54,6 @@ MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or
 LATENCIES = Several(Quantity("latency", {"ms": 1e-3, "s": 1}, "30ms, or 5ms,30ms,100ms"))
 BANDWIDTH = Quantity("bandwidth", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "100MB or 1G, bytes a second")
 PERCENT = Quantity("share", {"": 0.01, "%": 0.01}, "3% or 3")
-
-
-def group(name: str, kind: type, *options: Decorator) -> Decorator:
-    """Adds options to a command, which receives their values as one dataclass.
-
-    Args:
-        name: The parameter under which the command receives it.
-        kind: The dataclass; its fields are named as the options, and those without an option have a default.
-        options: In the order in which `--help` shows them.
-    """
-    names = [field.name for field in fields(kind)]
-
-    def decorate(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def call(*args: object, **values: Any) -> object:
-            return command(*args, **{name: kind(**{key: values.pop(key) for key in names if key in values})}, **values)
-
-        for option in reversed(options):
-            call = option(call)
-        return call
-
-    return decorate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +184,3 @@ def show(rows: Iterable[dict], draw: "Callable[[Any, Console], object]", shown: 
 def leave(code: int) -> NoReturn:
     """Ends the command with an exit code."""
     raise click.exceptions.Exit(code)
-
-
-def tell(line: str) -> None:
-    """Prints a line for the user, on standard error beside what a program reads."""
-    click.echo(line, err=True)

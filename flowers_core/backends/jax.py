@@ -42,6 +42,7 @@ class Jax(Backend):
         # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
         model._symbolic_build(data_batch=next(iterator))
         model.make_train_function()
+        function: Any = model.train_function
         state = tuple(
             _values(variables)
             for variables in (
@@ -54,7 +55,7 @@ class Jax(Backend):
 
         def step() -> dict:
             nonlocal state  # the compiled step takes its old state's memory: what it gives back must be kept
-            logs, state = model.train_function(state, iterator)
+            logs, state = function(state, iterator)
             return logs
 
         return step
@@ -63,11 +64,12 @@ class Jax(Backend):
         """A prediction; see `Backend.predict_step`."""
         iterator = epoch_iterator(batches)
         model.make_predict_function()
+        function: Any = model.predict_function
         state = (_values(model.trainable_variables), _values(model.non_trainable_variables))
 
         def step() -> Any:
             nonlocal state
-            outputs, state = model.predict_function(state, iterator)
+            outputs, state = function(state, iterator)
             return outputs
 
         return step

@@ -47,13 +47,15 @@ class TensorFlow(Backend):
         """A training step; see `Backend.train_step`."""
         iterator = _distributed(model, batches)
         model.make_train_function()
-        return lambda: model.train_function(iterator)
+        function: Any = model.train_function
+        return lambda: function(iterator)
 
     def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
         """A prediction; see `Backend.predict_step`."""
         iterator = _distributed(model, batches)
         model.make_predict_function()
-        return lambda: model.predict_function([next(iterator)])
+        function: Any = model.predict_function
+        return lambda: function([next(iterator)])
 
     def synchronise(self, outputs: Any) -> Any:
         """Waits for the device; reading the loss alone would not wait for the update of the weights behind it."""

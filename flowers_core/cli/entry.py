@@ -1,9 +1,13 @@
-"""The front door of both command lines: what went wrong is one sentence and an exit code, never a traceback."""
+"""What both command lines share: how they end, how frameworks are loaded, options as dataclasses, and tables."""
 
+import functools
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -15,25 +19,27 @@ WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
 INSTALL = "Install what is missing: `make bench EXTRAS=[jax]`, `[gpu]` or `[tpu]`"
 
+Decorator = Callable[[Callable], Callable]
+
 
 def enter(command: click.Command) -> None:
-    """Runs a command line and exits: 0 done, 1 it failed (disk, network, a lost process), 2 wrong use, 130 Ctrl-C."""
+    """Runs a command line and exits: 0 done, 1 it failed (disk, network, a lost process), 2 wrong use, 130 Ctrl-C.
+
+    Whatever went wrong is one sentence, never a traceback.
+    """
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except InputError as error:
-        click.echo(f"error: {error}", err=True)
-        code = WRONG_USE
-    except RunFailed as error:
-        click.echo(f"error: {error}", err=True)
-        code = FAILED
+    except (InputError, RunFailed) as error:
+        tell(f"error: {error}")
+        code = WRONG_USE if isinstance(error, InputError) else FAILED
     except OSError as error:
-        click.echo(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "), err=True)
+        tell(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "))
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; the same command goes on, or begins again", err=True)
+        tell("interrupted; the same command goes on, or begins again")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -42,20 +48,61 @@ def load(framework: str) -> None:
     """Imports a framework without its chatter, which TensorFlow 2.21 prints below Python at any log level.
 
     Raises:
-        InputError: If it is not installed, or KERAS_BACKEND names none; what it said is printed then.
+        InputError: If it is not installed, or KERAS_BACKEND names none; its own output is printed then.
     """
     backends.name_from_environment()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     storage.configure_client(os.environ)
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
         try:
             import_module(framework)
         except ImportError as error:
-            said.seek(0)
-            os.write(stderr, said.read())
+            chatter.seek(0)
+            os.write(stderr, chatter.read())
             raise InputError(f"{error}. {INSTALL}") from error
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def group(name: str, kind: type, *options: Decorator) -> Decorator:
+    """Adds options to a command, which receives their values as one dataclass.
+
+    Args:
+        name: The parameter under which the command receives it.
+        kind: The dataclass; its fields are named as the options, and those without an option have a default.
+        options: In the order in which `--help` shows them.
+    """
+    names = [field.name for field in fields(kind)]
+
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def call(*args: object, **values: Any) -> object:
+            return command(*args, **{name: kind(**{key: values.pop(key) for key in names if key in values})}, **values)
+
+        for option in reversed(options):
+            call = option(call)
+        return call
+
+    return decorate
+
+
+def tell(line: str) -> None:
+    """Prints a line for the user, on standard error beside what a program reads."""
+    click.echo(line, err=True)
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Prints rows as a table, its first column to the left; without a header where there are no titles."""
+    from rich import box, console, table
+
+    drawing = table.Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_header=bool(titles), padding=(0, 1, 0, 0)
+    )
+    for number, name in enumerate(titles or rows[0]):
+        drawing.add_column(name if titles else "", justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        drawing.add_row(*row)
+    console.Console().print(drawing)

@@ -21,9 +21,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folder")
-@click.option(
-    "--photos", "count", default="300", show_default=True, help="How many, or `full`: 3,670 as in the real set."
-)
+@click.option("--photos", "count", default="300", show_default=True, help="How many; `full`: 3,670 as the real set.")
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other photos.")
 def synthetic(folder: str, count: str, seed: int) -> None:
     """Draws photographs of five kinds of flowers by code: nothing is downloaded.
@@ -34,8 +32,8 @@ def synthetic(folder: str, count: str, seed: int) -> None:
 
     if count != "full" and not count.isdecimal():
         raise click.BadParameter(f"expected a whole number or `full`. Received: {count!r}", param_hint="--photos")
-    drawn = drawer.draw(folder, count=drawer.FULL if count == "full" else int(count), seed=seed)
-    click.echo(f"photos in {drawn}")
+    photos = drawer.draw(folder, count=drawer.FULL if count == "full" else int(count), seed=seed)
+    click.echo(f"photos in {photos}")
 
 
 @cli.command()
@@ -67,11 +65,11 @@ def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int
     from flowers_core.data import sharding
 
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
-    found = finder.find(photos)
+    photo_files = finder.find(photos)
     entry.load("tensorflow")
     from flowers_core.data import tfrecords as writer
 
-    written = writer.write(found, folder, image_size=image_size, shards=shards, seed=seed, strict=strict)
+    written = writer.write(photo_files, folder, image_size=image_size, shards=shards, seed=seed, strict=strict)
     if json:
         click.echo(json_text.dumps(asdict(written)))
         return
@@ -94,30 +92,29 @@ def models(json: bool) -> None:
     if json:
         click.echo(json_text.dumps(rows))
         return
-    from rich import box, console, table
-
-    drawn = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for title in ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "act. MB"):
-        drawn.add_column(title, justify="left" if title == "model" else "right")
-    for row in rows:
-        drawn.add_row(
-            row["name"],
-            str(row["image_size"]),
-            f"{row['parameters']:,}",
-            f"{row['trainable_parameters']:,}",
-            f"{row['multiply_adds'] / 1e6:,.0f}",
-            f"{row['forward_gflops']:.3f}",
-            f"{row['training_gflops']:.3f}",
-            f"{row['activation_megabytes']:.1f}",
-        )
-    console.Console().print(drawn)
+    entry.print_table(
+        ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "act. MB"),
+        [
+            (
+                row["name"],
+                str(row["image_size"]),
+                f"{row['parameters']:,}",
+                f"{row['trainable_parameters']:,}",
+                f"{row['multiply_adds'] / 1e6:,.0f}",
+                f"{row['forward_gflops']:.3f}",
+                f"{row['training_gflops']:.3f}",
+                f"{row['activation_megabytes']:.1f}",
+            )
+            for row in rows
+        ],
+    )
     click.echo(
         "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; activations in float32."
     )
 
 
-for word in (train.train, train.evaluate, train.predict, train.export):
-    cli.add_command(word)
+for command in (train.train, train.evaluate, train.predict, train.export):
+    cli.add_command(command)
 
 
 def main() -> None:

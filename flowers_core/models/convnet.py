@@ -10,13 +10,8 @@ import keras
 _FILTERS = ((32, 32), (32, 32), (32, 32), (32, 32), (16, 8))  # of the 3x3 and the 1x1 of each pair
 
 
-def convnet(*, image_size: int, classes: int):
-    """The stack with four poolings, then Flatten: 43,389 parameters at 192 pixels and 5 classes.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
-    """
+def convnet(*, image_size: int, classes: int) -> keras.Model:
+    """The stack with four poolings, then Flatten: 43,389 parameters at 192 pixels and 5 classes."""
     layers = [keras.Input((image_size, image_size, 3))]
     for pair in _FILTERS[:-1]:
         layers += _pair(*pair)
@@ -27,13 +22,8 @@ def convnet(*, image_size: int, classes: int):
     return keras.Sequential(layers, name="convnet")
 
 
-def convnet_unpooled(*, image_size: int, classes: int):
-    """The stack at full size, then a global average: 37,669 parameters at any size and 5 classes.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
-    """
+def convnet_unpooled(*, image_size: int, classes: int) -> keras.Model:
+    """The stack at full size, then a global average: 37,669 parameters at any size and 5 classes."""
     layers = [keras.Input((image_size, image_size, 3))]
     for pair in _FILTERS:
         layers += _pair(*pair)

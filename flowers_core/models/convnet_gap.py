@@ -3,14 +3,10 @@
 import keras
 
 
-def convnet_gap(*, image_size: int, classes: int):
+def convnet_gap(*, image_size: int, classes: int) -> keras.Model:
     """A 1x1 convolution before the average: 293,233 parameters at 5 classes.
 
     Source: the codelab's notebook "07 convnet, solution".
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     return keras.Sequential(
         [
@@ -23,14 +19,10 @@ def convnet_gap(*, image_size: int, classes: int):
     )
 
 
-def convnet_gap_dense(*, image_size: int, classes: int):
+def convnet_gap_dense(*, image_size: int, classes: int) -> keras.Model:
     """A dense layer of 90 after the average: 300,033 parameters at 5 classes.
 
     Source: the older variant, whose summary the codelab's text prints.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     return keras.Sequential(
         [
@@ -59,5 +51,5 @@ def _trunk(image_size: int) -> list:
     ]
 
 
-def _convolution(filters: int, size: int = 3):
+def _convolution(filters: int, size: int = 3) -> keras.Layer:
     return keras.layers.Conv2D(filters, size, padding="same", activation="relu")

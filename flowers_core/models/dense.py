@@ -3,14 +3,10 @@
 import keras
 
 
-def dense_single(*, image_size: int, classes: int):
+def dense_single(*, image_size: int, classes: int) -> keras.Model:
     """One softmax layer on the pixels: 552,965 parameters at 192 pixels and 5 classes.
 
     Source: the warm-up of the codelab's first playground.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     return keras.Sequential(
         [
@@ -22,14 +18,10 @@ def dense_single(*, image_size: int, classes: int):
     )
 
 
-def dense(*, image_size: int, classes: int):
+def dense(*, image_size: int, classes: int) -> keras.Model:
     """Dense layers of 500, 50 and `classes` units: 55,321,805 parameters at 192 pixels and 5 classes.
 
     Source: the codelab's section on neural networks.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     return keras.Sequential(
         [

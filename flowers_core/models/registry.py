@@ -1,10 +1,15 @@
 """The table of models: where each is built, what it can be given, and how the codelab trains it.
 
-To add a model: write a function of its name in a file of this folder, add its row to `MODELS`, and a row to the table
-in tests/flowers_core/models/test_models.py. The command lines then offer it and the profile `full` measures it.
+To add a model: write its builder in a file of this folder, add its row to `MODELS`, and a row to the table in
+tests/flowers_core/models/test_models.py. The command lines then offer it and the profile `full` measures it.
+
+A builder takes `image_size`, the side of its images in pixels, and `classes`, the width of its output. One with a base
+takes `weights` as well (None, "imagenet", or the path of the base's weights without its top) and `pixels`, what the
+base is shown: `codelab` for [0, 1] as there, or `weights` for the range that its weights expect.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from flowers_core.errors import one_of
 
@@ -40,7 +45,7 @@ class Recipe:
     precision: str = "float32"
     xla: bool = False
     frozen: bool = False
-    validation: str = "first"
+    validation: Literal["first", "last"] = "first"
     accuracy: tuple[float, float] | None = None
 
     def global_batch(self, replicas: int) -> int:

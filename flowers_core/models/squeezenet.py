@@ -1,18 +1,19 @@
 """Squeezenets: stacks of fire modules, after the codelab and Iandola et al., arXiv:1602.07360."""
 
+from collections.abc import Callable
+
 import keras
+
+Convolution = Callable[[keras.KerasTensor, int, int], keras.KerasTensor]
+"""`(x, filters, size) -> feature map`, with its relu and normalisation."""
 
 _MOMENTUM = 0.9  # of batch normalisation: an epoch has only 23 steps, too few for Keras' 0.99
 
 
-def squeezenet(*, image_size: int, classes: int):
+def squeezenet(*, image_size: int, classes: int) -> keras.Model:
     """Five fire modules with batch normalisation after the relu: 120,613 parameters at 5 classes.
 
     Source: the codelab's notebook "07 squeezenet".
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     inputs = keras.Input((image_size, image_size, 3))
     x = _relu_then_norm(inputs, 32, 3)
@@ -20,14 +21,10 @@ def squeezenet(*, image_size: int, classes: int):
     return keras.Model(inputs, _head(x, classes), name="squeezenet")
 
 
-def squeezenet_small(*, image_size: int, classes: int):
+def squeezenet_small(*, image_size: int, classes: int) -> keras.Model:
     """Three fire modules without normalisation: 21,709 parameters at 5 classes.
 
     Source: the example in the codelab's text.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     inputs = keras.Input((image_size, image_size, 3))
     x = _relu(inputs, 32, 3)
@@ -39,14 +36,10 @@ def squeezenet_small(*, image_size: int, classes: int):
     return keras.Model(inputs, _head(x, classes), name="squeezenet_small")
 
 
-def squeezenet_331(*, image_size: int, classes: int):
+def squeezenet_331(*, image_size: int, classes: int) -> keras.Model:
     """Five fire modules with batch normalisation before the relu: 119,365 parameters at 5 classes.
 
     Source: the codelab's notebook for TPU pods; dropout 0.4 before the last layer.
-
-    Args:
-        image_size: Pixels on each side; images have shape `(batch, image_size, image_size, 3)`, float32.
-        classes: Width of the output, shape `(batch, classes)`, float32.
     """
     inputs = keras.Input((image_size, image_size, 3))
     x = _relu_then_norm(inputs, 32, 3)
@@ -54,14 +47,14 @@ def squeezenet_331(*, image_size: int, classes: int):
     return keras.Model(inputs, _head(x, classes, dropout=0.4), name="squeezenet_331")
 
 
-def fire(x, *, squeeze: int, expand: int, convolution):
+def fire(x: keras.KerasTensor, *, squeeze: int, expand: int, convolution: Convolution) -> keras.KerasTensor:
     """Squeezes to few channels with 1x1, then expands with 1x1 and 3x3 side by side.
 
     Args:
         x: Feature map, shape `(batch, height, width, channels)`.
         squeeze: Channels in the middle; smaller than `expand`.
         expand: Channels that come out, half from each branch.
-        convolution: `(x, filters, size) -> feature map` with its relu and normalisation.
+        convolution: Of all three.
 
     Returns:
         Feature map, shape `(batch, height, width, expand)`.
@@ -72,7 +65,7 @@ def fire(x, *, squeeze: int, expand: int, convolution):
     return keras.layers.Concatenate()([expanded_1x1, expanded_3x3])
 
 
-def _five_fires(x, convolution):
+def _five_fires(x: keras.KerasTensor, convolution: Convolution) -> keras.KerasTensor:
     x = fire(x, squeeze=24, expand=48, convolution=convolution)
     x = keras.layers.MaxPooling2D(2)(x)
     x = fire(x, squeeze=48, expand=96, convolution=convolution)
@@ -84,22 +77,22 @@ def _five_fires(x, convolution):
     return fire(x, squeeze=24, expand=48, convolution=convolution)
 
 
-def _head(x, classes: int, dropout: float = 0.0):
+def _head(x: keras.KerasTensor, classes: int, dropout: float = 0.0) -> keras.KerasTensor:
     x = keras.layers.GlobalAveragePooling2D()(x)
     if dropout:
         x = keras.layers.Dropout(dropout)(x)
     return keras.layers.Dense(classes, activation="softmax", dtype="float32")(x)
 
 
-def _relu(x, filters: int, size: int):
+def _relu(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
     return keras.layers.Conv2D(filters, size, padding="same", activation="relu")(x)
 
 
-def _relu_then_norm(x, filters: int, size: int):
+def _relu_then_norm(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
     return keras.layers.BatchNormalization(momentum=_MOMENTUM)(_relu(x, filters, size))
 
 
-def _norm_then_relu(x, filters: int, size: int):
+def _norm_then_relu(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
     # no bias and no scale: the normalisation's shift is the bias, and the next layer scales after the relu
     x = keras.layers.Conv2D(filters, size, padding="same", use_bias=False)(x)
     x = keras.layers.BatchNormalization(momentum=_MOMENTUM, scale=False)(x)

@@ -1,27 +1,25 @@
-"""What happens beside the steps of a training: rows and weights are kept, a bar moves, and it stops where it must."""
+"""Callbacks of a training: they keep rows and weights, advance the bar, and stop at a target or a NaN."""
 
 import math
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any, cast
 
 import keras
 
+from flowers_core.errors import RunFailed
 from flowers_core.train.run_dir import Run
 
-KEEP_SECONDS = 5.0  # at least from keeping to keeping: what a kill may cost; saving may take longer than an epoch
+KEEP_SECONDS = 5.0  # at least between two saves, which may take longer than an epoch; a kill may lose as much
 
 
-class NotFinite(RuntimeError):
-    """The loss is no number any more; the message says when it happened and what is left."""
+class KeepEpochs(keras.callbacks.Callback):
+    """Adds a row as each epoch ends, and saves rows and weights unless that was done seconds ago.
 
-
-class Epochs(keras.callbacks.Callback):
-    """Makes a row as each epoch ends, and keeps rows and weights unless that was done seconds ago.
-
-    Rows come first: weights that are kept belong to an epoch whose row is there, even after a kill in between.
+    Rows are saved first: even after a kill in between, saved weights belong to an epoch that has a row.
 
     Attributes:
-        kept: The epoch, from 1, whose weights were kept last; 0 for none.
+        kept: The epoch, from 1, whose weights were saved last; 0 for none.
     """
 
     def __init__(
@@ -33,49 +31,53 @@ class Epochs(keras.callbacks.Callback):
         rows: list[dict[str, float]],
         begun: float,
         tell: Callable[[str], None],
-    ):
-        """Made when training begins.
+    ) -> None:
+        """Prepares for training.
 
         Args:
-            run: Where to keep them.
+            run: Where to save.
             whole: The model to save; the one that is trained may be its head.
-            images: How many an epoch trains on.
+            images: How many images an epoch trains on.
             rows: Rows of the epochs so far; those to come are added.
-            begun: When it all began by `perf_counter`: time to accuracy counts building, compilation, features of a
-                frozen base, validation and saving, too.
-            tell: Is called with a line an epoch.
+            begun: When the training began by `perf_counter`: time to accuracy includes building, compilation, features
+                of a frozen base, validation and saving.
+            tell: Called with a line an epoch.
         """
         super().__init__()
         self._run, self._whole, self._images, self._rows, self._tell = run, whole, images, rows, tell
         self._begun = begun - (rows[-1]["elapsed_seconds"] if rows else 0.0)
         self._kept_at, self.kept = -math.inf, len(rows)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the epoch's clock."""
-        del epoch, logs
+        del logs
+        self._epoch = epoch + 1
         self._epoch_begun = self._trained = perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Remembers when the last step ended: validation comes after it."""
-        del batch, logs
-        self._trained = perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Makes the row.
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes when the last step ended, for validation comes after it.
 
         Raises:
-            NotFinite: If a loss is NaN or infinite: the last step may have spoilt the weights after its own loss.
+            RunFailed: If the loss is NaN or infinite; what is saved is from before this step.
         """
-        seconds = self._trained - self._epoch_begun
-        figures = {name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        for name, loss in (("loss", figures["loss"]), ("validation loss", figures["val_loss"])):
-            if not math.isfinite(loss):
-                raise self.lost(f"The {name} is {loss} at the end of epoch {epoch + 1}")
+        self._check_finite("loss", (logs or {})["loss"], f"after step {batch + 1}")
+        self._trained = perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the row.
+
+        Raises:
+            RunFailed: If a loss is NaN or infinite: the last step may have spoilt the weights after its own loss.
+        """
+        seconds, model = self._trained - self._epoch_begun, cast("Any", self.model)
+        figures = {name: float((logs or {})[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        self._check_finite("loss", figures["loss"], "at the end")
+        self._check_finite("validation loss", figures["val_loss"], "at the end")
         self._rows.append(
             {
                 "epoch": epoch + 1,
                 **figures,
-                "learning_rate": float(self.model.optimizer.learning_rate),
+                "learning_rate": float(model.optimizer.learning_rate),
                 "seconds": seconds,
                 "images_per_second": self._images / seconds,
                 "elapsed_seconds": perf_counter() - self._begun,
@@ -89,57 +91,24 @@ class Epochs(keras.callbacks.Callback):
             f"{self._images / seconds:,.0f} images/s"
         )
 
-    def on_train_end(self, logs=None):
-        """Keeps the last epoch."""
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Saves the last epoch."""
         del logs
         if self.kept < len(self._rows):
             self._keep()
 
-    def lost(self, said: str) -> NotFinite:
-        """What to raise when a loss is no number any more: what happened, and what is left."""
-        left = f"the weights of epoch {self.kept} are kept in {self._run.model}" if self.kept else "nothing is kept"
-        return NotFinite(f"{said}: {left}. A smaller --learning-rate or --precision float32 may help")
+    def _check_finite(self, name: str, loss: float, when: str) -> None:
+        if not math.isfinite(loss):
+            left = f"the weights of epoch {self.kept} are kept in {self._run.model}" if self.kept else "nothing is kept"
+            raise RunFailed(
+                f"The {name} is {float(loss)} {when} of epoch {self._epoch}: {left}. A smaller --learning-rate or "
+                f"--precision float32 may help"
+            )
 
     def _keep(self) -> None:
         self._run.keep_history(self._rows)
         self._run.keep_model(self._whole)
         self._kept_at, self.kept = perf_counter(), len(self._rows)
-
-
-class Moving(keras.callbacks.Callback):
-    """Moves a bar on by each step."""
-
-    def __init__(self, advance: Callable[[], None]):
-        super().__init__()
-        self._advance = advance
-
-    def on_train_batch_end(self, batch, logs=None):
-        """One step further."""
-        del batch, logs
-        self._advance()
-
-
-class StopAtNaN(keras.callbacks.Callback):
-    """Stops at the first step after which the loss is no number; what is kept is from before it."""
-
-    def __init__(self, epochs: Epochs):
-        super().__init__()
-        self._epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remembers the epoch."""
-        del logs
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the loss.
-
-        Raises:
-            NotFinite: If it is NaN or infinite.
-        """
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise self._epochs.lost(f"The loss is {loss} after step {batch + 1} of epoch {self._epoch + 1}")
 
 
 class StopAtTarget(keras.callbacks.Callback):
@@ -149,8 +118,9 @@ class StopAtTarget(keras.callbacks.Callback):
         super().__init__()
         self._target = target
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at the accuracy."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stops if the accuracy is as asked."""
         del epoch
-        if logs["val_accuracy"] >= self._target:
-            self.model.stop_training = True
+        if (logs or {})["val_accuracy"] >= self._target:
+            model: Any = self.model
+            model.stop_training = True

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COLUMNS = 8
 SIDE, MARGIN, LINE = 128, 8, 14
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 MOST = 200
-"""Pictures on a sheet: more are not looked at."""
+"""Most pictures on a sheet: nobody looks at more."""
 
 
-def write(path: Path, pictures: Sequence, lines: Sequence[tuple[str, str]]) -> None:
+def write(path: Path, pictures: "Sequence[np.ndarray] | np.ndarray", lines: Sequence[tuple[str, str]]) -> None:
     """Writes a sheet as PNG.
 
     Args:

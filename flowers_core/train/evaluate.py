@@ -1,4 +1,4 @@
-"""What a trained model makes of images it has not seen: accuracy, confusion, and photos with their classes."""
+"""A trained model on images that it has not seen: accuracy, confusion, and the classes of photos."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SPLITS = ("validation", "training")
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What a model made of images with known classes.
+    """What a model predicted for images of known classes.
 
     Attributes:
         classes: Their names, in the order of labels.
@@ -41,15 +41,15 @@ class Evaluation:
 
     @property
     def confusion(self) -> np.ndarray:
-        """How many images of each class (rows) were taken for each (columns), shape `(classes, classes)`."""
+        """How many images of each class (rows) were predicted as each (columns), shape `(classes, classes)`."""
         counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
         np.add.at(counts, (self.labels, self.predicted), 1)
         return counts
 
     def rows(self) -> list[dict]:
-        """A row a class: `class`, `images`, `precision`, `recall`, and how many were taken for each class.
+        """A row a class: `class`, `images`, `precision`, `recall`, and `taken_for`, the images predicted as each class.
 
-        Precision is None where nothing was taken for the class, recall where there are no images of it.
+        Precision is None where no image was predicted as the class, recall where there are no images of it.
         """
         counts = self.confusion
         return [
@@ -63,6 +63,14 @@ class Evaluation:
             for number, name in enumerate(self.classes)
         ]
 
+    def captions(self) -> list[tuple[str, str]]:
+        """Two short lines for each image that was predicted as another class: its class, and the predicted one."""
+        return [
+            (f"is {self.classes[label]}", f"{self.classes[predicted]} {row.max():.0%}?")
+            for label, predicted, row in zip(self.labels, self.predicted, self.probabilities, strict=True)
+            if label != predicted
+        ]
+
     def to_json(self) -> dict:
         """Plain values, without the probabilities."""
         return {"images": len(self.labels), "accuracy": self.accuracy, "classes": self.rows()}
@@ -72,17 +80,19 @@ def _share(part: int, whole: int) -> float | None:
     return float(part / whole) if whole else None
 
 
-def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation", records: str | None = None):
+def evaluate(
+    model: keras.Model, settings: Settings, *, split: str = "validation", records: str | None = None
+) -> tuple[Evaluation, np.ndarray]:
     """Evaluates a model on the shards that it was validated on, or others.
 
     Args:
-        model: What was trained.
+        model: The trained model.
         settings: How it was trained.
         split: One of `SPLITS`.
         records: Other records than those it was trained on; then all their shards are taken.
 
     Returns:
-        `(Evaluation, pixels)`, pixels uint8 of the images that were taken for another class, in the order of images.
+        The evaluation, and the pixels, uint8, of the images predicted as another class, in the order of images.
 
     Raises:
         InputError: If records are of another size or other classes, or damaged.
@@ -96,38 +106,38 @@ def evaluate(model: keras.Model, settings: Settings, *, split: str = "validation
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
     with training_data.explain_errors(shards):
-        return _evaluated(model, data, settings.classes)
+        return _evaluate(model, data, settings.classes)
 
 
-def _evaluated(model: keras.Model, data: Iterable, classes: Sequence[str]):
+def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tuple[Evaluation, np.ndarray]:
     labels, probabilities, mistaken = [], [], []
     for pixels, truth in data:
-        given = model.predict_on_batch(pixels)
-        wrong = given.argmax(axis=1) != truth.numpy()
+        predicted = model.predict_on_batch(pixels)
+        wrong = predicted.argmax(axis=1) != truth.numpy()
         mistaken.append((pixels.numpy()[wrong] * 255).round().astype(np.uint8))
         labels.append(truth.numpy())
-        probabilities.append(given)
-    found = Evaluation(
+        probabilities.append(predicted)
+    evaluation = Evaluation(
         classes=tuple(classes), labels=np.concatenate(labels), probabilities=np.concatenate(probabilities)
     )
-    return found, np.concatenate(mistaken)
+    return evaluation, np.concatenate(mistaken)
 
 
 def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> np.ndarray:
-    """What a model makes of photos.
+    """Class probabilities of photos.
 
     Args:
-        model: What was trained.
+        model: The trained model.
         paths: JPEG files, on disk or in a bucket.
         image_size: Side of the images that it takes, in pixels.
 
     Returns:
         Probabilities, float32, shape `(photos, classes)`; a row of NaN for a photo that does not decode.
     """
-    return np.concatenate([_predicted(model, path, image_size) for path in paths])
+    return np.concatenate([_predict_photo(model, path, image_size) for path in paths])
 
 
-def _predicted(model: keras.Model, path: str, image_size: int) -> np.ndarray:
+def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray:
     try:
         image = images.fill_and_crop(images.decode(tf.io.read_file(path)), image_size)
     except tf.errors.OpError:

@@ -1,4 +1,4 @@
-"""What a frozen base makes of each image, computed once: transfer learning then trains its head alone."""
+"""The output of a frozen base for each image, computed once: transfer learning then trains the head alone."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from flowers_core.errors import RunFailed
 from flowers_core.input import training_data
 
 
-def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
-    """Parts a model into what stays as it is and what learns.
+def split(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
+    """Splits a model into the base, which never changes, and the head, which learns.
 
     Args:
         model: A stack of layers (`keras.Sequential`).
@@ -36,12 +36,12 @@ def part(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
 
 
 def bytes_of(base: keras.Model, count: int) -> int:
-    """Memory that the features of so many images take."""
+    """Memory that the features of `count` images take."""
     return count * int(np.prod(base.output_shape[1:])) * tf.as_dtype(base.outputs[0].dtype).size
 
 
 class Features:
-    """Features of the records of some shards, in the order of reading; behind all those of mirror images, if asked."""
+    """Features of the images in some shards, in the order of reading; those of their mirror images follow, if asked."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Features:
         count: int,
         mirrored: bool = False,
         dispatcher: str = "",
-    ):
+    ) -> None:
         """Reads the shards and computes, behind a bar.
 
         Args:
@@ -61,34 +61,34 @@ class Features:
             shards: Paths of the shards.
             image_size: Side of their images in pixels.
             batch_size: Images at a time.
-            count: How many there are.
-            mirrored: Whether the base sees the mirror image of each, too.
-            dispatcher: Address of a tf.data service that decodes them; empty for here.
+            count: How many images there are.
+            mirrored: Whether the base sees the mirror image of each as well.
+            dispatcher: Address of a tf.data service that decodes them; empty for this process.
 
         Raises:
-            RunFailed: If not all of them came.
+            RunFailed: If not all images came.
         """
         data = training_data.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-        sides = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
+        views = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
         self.mirrored, self.labels = mirrored, np.empty(count, np.int64)
-        kind = tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype
-        self.values = np.empty((len(sides) * count, *base.output_shape[1:]), kind)
+        dtype = tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype
+        self.values = np.empty((len(views) * count, *base.output_shape[1:]), dtype)
         filled = 0
         with progress.bar("features of the frozen base", len(self.values)) as advance:
             for pixels, labels in data:
                 end = filled + len(labels)
-                for at, side in zip((0, count), sides, strict=False):
-                    self.values[at + filled : at + end] = base.predict_on_batch(side(pixels))
+                for start, view in zip((0, count), views, strict=False):
+                    self.values[start + filled : start + end] = base.predict_on_batch(view(pixels))
                     advance(end - filled)
                 self.labels[filled:end] = labels
                 filled = end
         if filled != count:
             raise RunFailed(
-                f"Each of the {count} images must come once to the frozen base. Received: {filled}. A worker of a "
-                f"service was lost, or the shards are not as their names say: try again, or without --dispatcher"
+                f"The frozen base must see each of {count} images once. Received: {filled}. A worker of a service was "
+                f"lost, or the shards do not hold what their names say: try again, or without --dispatcher"
             )
 
-    def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None):
+    def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None) -> tf.data.Dataset:
         """Batches to train on, in the order of `training_data.training` with this seed, flipped as it flips."""
         data = tf.data.Dataset.range(len(self.labels)).repeat()
         data = self._flipped(data, seed) if self.mirrored else data
@@ -98,16 +98,16 @@ class Features:
         data = data.map(lambda rows: (tf.gather(values, rows), tf.gather(labels, rows % len(self.labels))))
         return data.prefetch(tf.data.AUTOTUNE)
 
-    def _flipped(self, rows, seed: int | None):
-        """Every other row is that of the mirror image instead."""
-        behind = tf.constant(len(self.labels), tf.int64)
+    def _flipped(self, rows: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
+        """Rows of which, at random, half become those of the mirror images."""
+        offset = tf.constant(len(self.labels), tf.int64)
         if seed is None:
-            return rows.map(lambda row: row + behind * tf.cast(images.is_flipped(), tf.int64))
+            return rows.map(lambda row: row + offset * tf.cast(images.is_flipped(), tf.int64))
         return tf.data.Dataset.zip(rows, training_data.augmentation_seeds(seed)).map(
-            lambda row, draw: row + behind * tf.cast(images.is_flipped(draw), tf.int64)
+            lambda row, draw: row + offset * tf.cast(images.is_flipped(draw), tf.int64)
         )
 
-    def validation(self, *, batch_size: int):
-        """Batches to validate on: each once a pass."""
+    def validation(self, *, batch_size: int) -> tf.data.Dataset:
+        """Batches to validate on: each image once a pass."""
         data = tf.data.Dataset.from_tensor_slices((self.values, self.labels))
         return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)

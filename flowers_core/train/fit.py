@@ -1,7 +1,7 @@
-"""Compile and fit as the codelab does, from records to weights that are kept after every epoch."""
+"""Compiles and fits as the codelab does, from records to weights that are saved after every epoch."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -17,15 +17,15 @@ from flowers_core.input import cache as caching
 from flowers_core.input import data_service, training_data
 from flowers_core.models import pixel_range  # noqa: F401 a model that is loaded may hold its layers
 from flowers_core.train import feature_cache, schedules
-from flowers_core.train.callbacks import Epochs, Moving, StopAtNaN, StopAtTarget
+from flowers_core.train.callbacks import KeepEpochs, StopAtTarget
 from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import Settings
 
-FEATURES_SHARE = 0.5  # of the memory that features may take, twice: as they are computed and as they are fed
+FEATURES_SHARE = 0.5  # of the memory, which features take twice: as they are computed and as they are fed
 
 
 def compile_model(model: keras.Model, *, xla: bool, optimizer: str | keras.Optimizer = "adam") -> keras.Model:
-    """Compiles for integer labels, and gives the model back.
+    """Compiles a model for integer labels and returns it.
 
     The codelab's one-hot labels with `categorical_crossentropy` are the same loss written out.
 
@@ -39,13 +39,13 @@ def compile_model(model: keras.Model, *, xla: bool, optimizer: str | keras.Optim
 
 
 def load(path: Path) -> keras.Model:
-    """Loads a whole model from a `.keras` file; code that such a file may hold is never run.
+    """Loads a whole model from a `.keras` file, and never runs code that the file may hold.
 
     Raises:
         InputError: If there is no such file, it is damaged, or it holds code.
     """
     if not path.is_file():
-        raise InputError(f"{path} must be a model that was saved. Received: no such file")
+        raise InputError(f"{path} must be a saved model. Received: no such file")
     try:
         return keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or hostile file makes of it
@@ -59,7 +59,7 @@ def load(path: Path) -> keras.Model:
 def export(model: keras.Model, target: Path) -> None:
     """Writes a model whole or not at all: `.keras`, `.weights.h5`, or else a folder, a SavedModel without Keras.
 
-    The first is without the optimizer, which half to two thirds of what is kept are.
+    A `.keras` file leaves out the optimizer, which takes up half to two thirds of a training's own.
     """
     temporary = target.with_name(f"unfinished-{target.name}")
     try:
@@ -95,7 +95,7 @@ def train(
         device: Where the model is built.
         target: Validation accuracy at which to stop.
         dispatcher: Address of a tf.data service that reads and decodes; empty for this process.
-        tell: Is called with a line an epoch.
+        tell: Called with a line an epoch.
 
     Returns:
         The history: a row an epoch, earlier ones included, with `epoch` (from 1), `loss`, `accuracy`, `val_loss`,
@@ -103,51 +103,50 @@ def train(
         since training began.
 
     Raises:
-        InputError: If the records are too few for a batch or damaged, the weights do not fit, what was kept is
-            damaged, or the service fails or is lost.
-        NotFinite: If the loss is no number any more.
+        InputError: If the records are too few for a batch or damaged, the weights do not fit, or what was kept is
+            damaged.
+        RunFailed: If the loss is no longer finite, or the service fails or is lost.
     """
     begun = perf_counter()
-    training_shards, validation_shards = parts = _shards(settings)
-    shards = (*training_shards, *validation_shards)
-    steps = sum(map(manifest.count, training_shards)) // settings.batch_size
+    parts = _split_shards(settings)
+    shards = [*parts[0], *parts[1]]
+    steps = _count(parts[0]) // settings.batch_size
     _seed(settings)
-    with (
-        training_data.explain_errors(shards),
-        data_service.reported_errors(),
-        device.scope(),
-        precision.use(settings.precision),
-    ):
-        model = _compiled(settings, run)
-        done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
-        rows = _rows(run, done)
-        if done >= settings.epochs:
-            return rows
-        learner, data, validation = _fed(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
-    epochs = Epochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
-    bar = progress.bar(f"training {settings.model}", (settings.epochs - done) * steps)
-    with training_data.explain_errors(shards), data_service.reported_errors(), device.scope(), bar as advance:
-        learner.fit(
-            data,
-            steps_per_epoch=steps,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            validation_data=validation,
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
-            callbacks=[
-                *_scheduled(settings),
-                StopAtNaN(epochs),
-                Moving(advance),
-                epochs,
-                keras.callbacks.TensorBoard(run.logs, write_graph=False),
-                *([StopAtTarget(target)] if target is not None else []),
-            ],
-        )
+    with training_data.explain_errors(shards), data_service.reported_errors(), device.scope():
+        with precision.use(settings.precision):
+            model = _compiled_model(settings, run)
+            done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
+            rows = _rows_with_weights(run, done)
+            if done >= settings.epochs:
+                return rows
+            learner, data, validation = _inputs(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
+        epochs = KeepEpochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
+        with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
+            learner.fit(
+                data,
+                steps_per_epoch=steps,
+                initial_epoch=done,
+                epochs=settings.epochs,
+                validation_data=validation,
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,
+                callbacks=[
+                    *_schedule(settings),
+                    epochs,
+                    keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()),  # noqa: ARG005
+                    keras.callbacks.TensorBoard(run.logs, write_graph=False),
+                    *([StopAtTarget(target)] if target is not None else []),
+                ],
+            )
     return rows
 
 
-def _shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _count(shards: Iterable[str]) -> int:
+    """Images in some shards, by their names."""
+    return sum(manifest.count(shard) or 0 for shard in shards)
+
+
+def _split_shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Paths of the shards to train on and to validate on.
 
     Raises:
@@ -156,11 +155,11 @@ def _shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     written = manifest.load(settings.records)
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
     parts = manifest.split(manifest.paths(settings.records, written), validation=settings.validation)
-    counts = [sum(map(manifest.count, part)) for part in parts]
-    if counts[0] < settings.batch_size or not counts[1]:
+    training, validation = map(_count, parts)
+    if training < settings.batch_size or not validation:
         raise InputError(
             f"{settings.records} must hold at least a batch of images to train on and one to validate on. Received: "
-            f"{counts[0]} and {counts[1]} of them, and batch_size={settings.batch_size}. Give a smaller --batch-size, "
+            f"{training} and {validation} of them, and batch_size={settings.batch_size}. Give a smaller --batch-size, "
             f"or write records of more photos"
         )
     return parts
@@ -173,8 +172,8 @@ def _seed(settings: Settings) -> None:
         keras.utils.set_random_seed(settings.seed)
 
 
-def _compiled(settings: Settings, run: Run) -> keras.Model:
-    """The model as it was kept last, or a new one."""
+def _compiled_model(settings: Settings, run: Run) -> keras.Model:
+    """The model as it was saved last, or a new one."""
     if run.model.exists():
         model = load(run.model)
         if model.name != settings.model or model.output_shape[-1] != len(settings.classes):
@@ -200,16 +199,16 @@ def _optimizer(settings: Settings) -> keras.Optimizer:
     return keras.optimizers.Adam(**rate)
 
 
-def _scheduled(settings: Settings) -> list[keras.callbacks.Callback]:
-    """The codelab's schedule, where it has one and no constant rate was asked for."""
+def _schedule(settings: Settings) -> list[keras.callbacks.Callback]:
+    """The codelab's schedule, where it has one and the user chose no constant rate."""
     name = models.spec(settings.model).recipe.schedule
     if settings.learning_rate is not None or not name:
         return []
     return [keras.callbacks.LearningRateScheduler(schedules.schedule(name, replicas=settings.replicas))]
 
 
-def _rows(run: Run, done: int) -> list[dict[str, float]]:
-    """The rows of the epochs whose weights are kept: a kill may have left one more."""
+def _rows_with_weights(run: Run, done: int) -> list[dict[str, float]]:
+    """The rows of the epochs whose weights are saved: a kill may have left one more."""
     rows = run.history()[:done]
     if len(rows) < done:
         raise InputError(
@@ -218,45 +217,55 @@ def _rows(run: Run, done: int) -> list[dict[str, float]]:
     return rows
 
 
-def _fed(model, settings: Settings, parts, *, done: int, dispatcher: str, tell):
-    """What learns, and the batches for it: the model itself, or its head and the features of its base."""
+def _inputs(
+    model: keras.Model,
+    settings: Settings,
+    parts: tuple[tuple[str, ...], tuple[str, ...]],
+    *,
+    done: int,
+    dispatcher: str,
+    tell: Callable[[str], None],
+) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset]:
+    """The model to fit and its batches: the whole model and images, or its head and the features of its base."""
     training_shards, validation_shards = parts
-    seed = None if settings.seed is None else settings.seed + done  # an epoch that follows is no repetition
-    size = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
-    shards = [*training_shards, *validation_shards]
-    split = _affordable(model, settings, shards, tell)
-    if split is None:
-        cache = caching.decide(sum(map(manifest.count, shards)), image_size=settings.image_size)
-        tell(cache.description)
-        size["cache"] = cache
-        data = training_data.training(
-            training_shards,
-            augmentation=settings.augmentation,
-            shuffle_buffer=settings.shuffle_buffer,
-            seed=seed,
-            **size,
+    seed = None if settings.seed is None else settings.seed + done  # a later epoch must not repeat an earlier one
+    source = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
+    count = _count(training_shards) + _count(validation_shards)
+    base_and_head = _split_if_affordable(model, settings, count, tell)
+    if base_and_head:
+        base, head = base_and_head
+        known = feature_cache.Features(
+            base, training_shards, count=_count(training_shards), mirrored=settings.mirrored, **source
         )
-        # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
-        steps = -(-sum(map(manifest.count, validation_shards)) // settings.batch_size)
-        known_end = tf.data.experimental.assert_cardinality(steps)
-        return model, data, training_data.validation(validation_shards, **size).apply(known_end)
-    base, head = split
-    known, unseen = (
-        feature_cache.Features(base, some, count=sum(map(manifest.count, some)), mirrored=mirrored, **size)
-        for some, mirrored in ((training_shards, settings.mirrored), (validation_shards, False))
+        unseen = feature_cache.Features(base, validation_shards, count=_count(validation_shards), **source)
+        data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
+        head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
+        return head, data, unseen.validation(batch_size=settings.batch_size)
+    cache = caching.decide(count, image_size=settings.image_size)
+    tell(cache.description)
+    data = training_data.training(
+        training_shards,
+        augmentation=settings.augmentation,
+        shuffle_buffer=settings.shuffle_buffer,
+        seed=seed,
+        cache=cache,
+        **source,
     )
-    data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
-    head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
-    return head, data, unseen.validation(batch_size=settings.batch_size)
+    validation = training_data.validation(validation_shards, cache=cache, **source)
+    # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
+    steps = -(-_count(validation_shards) // settings.batch_size)
+    return model, data, validation.apply(tf.data.experimental.assert_cardinality(steps))
 
 
-def _affordable(model, settings: Settings, shards, tell) -> tuple[keras.Model, keras.Model] | None:
+def _split_if_affordable(
+    model: keras.Model, settings: Settings, count: int, tell: Callable[[str], None]
+) -> tuple[keras.Model, keras.Model] | None:
     """Base and head where features are to be cached and memory holds them."""
-    parts = feature_cache.part(model) if settings.cached_features else None
+    parts = feature_cache.split(model) if settings.cached_features else None
     if parts is None:
         return None
-    sides = 2 if settings.mirrored else 1
-    needed = 2 * sides * feature_cache.bytes_of(parts[0], sum(map(manifest.count, shards)))
+    copies = 2 * (2 if settings.mirrored else 1)
+    needed = copies * feature_cache.bytes_of(parts[0], count)
     memory = caching.machine_bytes()
     if needed > FEATURES_SHARE * memory:
         tell(

@@ -1,4 +1,4 @@
-"""What a model costs for one image, counted from its layers: parameters, multiply-adds, FLOPs, activation bytes.
+"""The cost of a model for one image, counted from its layers: parameters, multiply-adds, FLOPs, activation bytes.
 
 The rules, so that two machines and two people count the same:
 
@@ -22,9 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from flowers_core import models, progress
 from flowers_core.errors import InputError, one_of
+
+if TYPE_CHECKING:
+    import keras
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _KERNEL_LAYERS = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
@@ -35,10 +39,10 @@ _RENAMES = ("InputLayer", "Flatten", "Reshape", "Dropout")
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """What one layer costs for one image.
+    """The cost of one layer for one image.
 
     Attributes:
-        name: The layer's name, behind the nested model it lies in, e.g. "xception/block1_conv1".
+        name: The layer's name, after the nested model that holds it, e.g. "xception/block1_conv1".
         kind: The layer's class, e.g. "Conv2D".
         output_shape: Without the batch axis.
         parameters: Numbers in its weights.
@@ -60,7 +64,7 @@ class LayerCost:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCost:
-    """What a model costs for one image.
+    """The cost of a model for one image.
 
     Attributes:
         name: The model's name.
@@ -83,7 +87,7 @@ class ModelCost:
     activation_bytes: int
 
 
-def layers(model, *, dtype: str = "float32") -> list[LayerCost]:
+def layers(model: "keras.Model", *, dtype: str = "float32") -> list[LayerCost]:
     """The cost of each layer, in the order of computation; the layers of a nested model stand in its place.
 
     Args:
@@ -97,7 +101,7 @@ def layers(model, *, dtype: str = "float32") -> list[LayerCost]:
     return [_cost(name, layer, _BYTES[dtype]) for name, layer in _flat(model, prefix="")]
 
 
-def total(model, *, dtype: str = "float32") -> ModelCost:
+def total(model: "keras.Model", *, dtype: str = "float32") -> ModelCost:
     """The cost of a whole model.
 
     Args:
@@ -158,7 +162,7 @@ def _row(cost: ModelCost) -> dict:
     }
 
 
-def _flat(model, prefix: str) -> Iterator[tuple[str, object]]:
+def _flat(model: "keras.Model", prefix: str) -> Iterator[tuple[str, Any]]:
     for layer in model.layers:
         if hasattr(layer, "layers"):
             yield from _flat(layer, f"{prefix}{layer.name}/")
@@ -166,7 +170,7 @@ def _flat(model, prefix: str) -> Iterator[tuple[str, object]]:
             yield prefix + layer.name, layer
 
 
-def _cost(name: str, layer, width: int) -> LayerCost:
+def _cost(name: str, layer: Any, width: int) -> LayerCost:
     shape = tuple(layer.output.shape[1:])
     multiply_adds, others = _operations(layer, shape)
     return LayerCost(
@@ -181,7 +185,7 @@ def _cost(name: str, layer, width: int) -> LayerCost:
     )
 
 
-def _operations(layer, shape: tuple[int, ...]) -> tuple[int, int]:
+def _operations(layer: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     """Multiply-adds, and the operations that are none, of one forward pass of one layer."""
     kind, elements = type(layer).__name__, prod(shape)
     if kind in _KERNEL_LAYERS:
@@ -206,5 +210,5 @@ def _training_flops(costs: list[LayerCost]) -> int:
     return sum(count * cost.flops for count, cost in zip(times, costs, strict=True))
 
 
-def _size(weights) -> int:
+def _size(weights: Iterable[Any]) -> int:
     return sum(prod(weight.shape) for weight in weights)

@@ -1,4 +1,4 @@
-"""The folder of a training: what was asked for, its history and weights, kept so that a kill loses nothing."""
+"""The folder of a training: its settings, history and weights, written so that a kill loses nothing."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = 2
-"""Version of training.json. History: 1, the first; 2, the kind of augmentation instead of whether."""
+"""Version of training.json. History: 1, the first; 2, the kind of augmentation instead of a flag."""
 
 SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
 CURVES, LOGS = "curves.png", "logs"
@@ -31,14 +31,14 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Whether there is something here that another training would overwrite: weights of an epoch."""
+        """Whether another training would overwrite something: the weights of an epoch."""
         return self.model.exists()
 
     def begin(self, settings: Settings) -> None:
-        """Keeps what was asked for.
+        """Writes the settings.
 
         Raises:
-            InputError: If a training has been kept here.
+            InputError: If the folder holds a training.
         """
         if self.begun:
             raise InputError(
@@ -49,10 +49,10 @@ class Run:
         storage.write_text(str(self.folder / SETTINGS), text)
 
     def settings(self) -> Settings:
-        """What was asked for.
+        """The settings with which the training began.
 
         Raises:
-            InputError: If there is no training here, its settings are damaged, or another version wrote them.
+            InputError: If the folder holds no training, its settings are damaged, or another version wrote them.
         """
         path = self.folder / SETTINGS
         try:
@@ -76,10 +76,10 @@ class Run:
         )
 
     def check_same(self, settings: Settings) -> None:
-        """Checks that a training that goes on is the one that was begun; only its number of epochs may be another.
+        """Checks that a resumed training is the one that was begun; only its number of epochs may differ.
 
         Raises:
-            InputError: If another model, other records or anything else is asked for now.
+            InputError: If the model, the records or anything else differs.
         """
         begun = self.settings()
         others = [
@@ -89,7 +89,7 @@ class Run:
         ]
         if others:
             raise InputError(
-                f"--resume goes on with what was asked for when {self.folder} was begun. "
+                f"--resume goes on with the settings with which {self.folder} was begun. "
                 f"Received: {', '.join(others)}. "
                 f"Leave that out, or train into another folder by --output"
             )
@@ -112,7 +112,7 @@ class Run:
             ) from error
 
     def keep_history(self, rows: Sequence[dict[str, float]]) -> None:
-        """Writes all rows, whole or not at all."""
+        """Writes all rows: the whole file or nothing."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -120,7 +120,7 @@ class Run:
         storage.write_text(str(self.folder / HISTORY), text.getvalue())
 
     def keep_model(self, model: "keras.Model") -> None:
-        """Saves a model with its optimizer, whole or not at all: what was saved before stays until then.
+        """Saves a model with its optimizer, whole or not at all; the earlier one stays until then.
 
         Raises:
             OSError: If the disk refuses it.

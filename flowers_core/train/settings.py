@@ -1,7 +1,7 @@
 """All that decides what a training does: the user's choices, and the model's recipe where there are none."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from flowers_core import models
 from flowers_core.backends import precision
@@ -49,7 +49,7 @@ class Settings:
     batch_size: int
     augmentation: str
     shuffle_buffer: int
-    validation: str
+    validation: Literal["first", "last"]
     optimizer: str = "adam"
     learning_rate: float | None = None
     weights: str | None = None
@@ -115,7 +115,7 @@ def resolve(
     """
     models.check_image_size(model, written.image_size)
     recipe, given = models.spec(model).recipe, choices.given()
-    defaults = {
+    defaults: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.global_batch(replicas),
         "augmentation": recipe.augmentation,
@@ -126,7 +126,12 @@ def resolve(
         "xla": recipe.xla and device == "cpu",
         "cached_features": recipe.frozen and given.get("augmentation", recipe.augmentation) != "codelab",
     }
-    facts = {"image_size": written.image_size, "classes": written.classes, "device": device, "replicas": replicas}
+    facts: dict[str, Any] = {
+        "image_size": written.image_size,
+        "classes": written.classes,
+        "device": device,
+        "replicas": replicas,
+    }
     settings = Settings(**defaults | given | facts, model=model, records=records)
     _check(settings, recipe)
     return settings

@@ -249,7 +249,7 @@ def test_models_run_on_jax_without_tensorflow():
 def test_pixels_are_what_the_weights_expect(layers, mode):
     """From [0, 1] to what `preprocess_input` makes of [0, 255]."""
     images = noise()[0]
-    (layer,) = layers()
+    (layer,) = layers("weights")
     expected = keras.applications.imagenet_utils.preprocess_input(images * 255, mode=mode)
 
     np.testing.assert_allclose(layer(images), expected, rtol=1e-4, atol=1e-4)
@@ -274,7 +274,7 @@ def test_a_range_of_weights_needs_a_base():
 def test_a_range_survives_saving(tmp_path):
     """A layer of ours needs no code in the file: safe mode loads it."""
     images = noise()[0]
-    model = keras.Sequential([keras.Input((32, 32, 3)), *pixel_range.centred()])
+    model = keras.Sequential([keras.Input((32, 32, 3)), *pixel_range.centred("weights")])
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
 

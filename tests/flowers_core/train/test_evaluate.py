@@ -1,11 +1,11 @@
-"""Accuracy, confusion, photos, sheets and curves."""
+"""Tests of `evaluate`, `contact_sheet` and `plots` in `flowers_core.train`."""
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from flowers_core.data import manifest, tfrecords
+from flowers_core.data import manifest
 from flowers_core.errors import InputError
 from flowers_core.train import contact_sheet, evaluate, plots
 from flowers_core.train.evaluate import Evaluation
@@ -15,10 +15,10 @@ CLASSES = ("daisy", "roses", "tulips")
 
 
 @pytest.fixture
-def found():
-    """Four images: two daisies, one of them taken for a rose, a rose, and no tulip."""
-    given = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1]], np.float32)
-    return Evaluation(classes=CLASSES, labels=np.array([0, 0, 1, 1]), probabilities=given)
+def evaluation():
+    """Four images: two daisies, of which the second is taken for a rose, two roses, and no tulip."""
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1]], np.float32)
+    return Evaluation(classes=CLASSES, labels=np.array([0, 0, 1, 1]), probabilities=probabilities)
 
 
 class ByBrightness(keras.layers.Layer):
@@ -35,64 +35,67 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def settings(make_photos, tmp_path_factory):
-    room = tmp_path_factory.mktemp("evaluation")
-    tfrecords.write(make_photos(room / "photos", 20), room / "records", image_size=32, shards=4)
-    folder = str(room / "records")
-    choices = Choices(batch_size=3)
-    return resolve("dense", manifest.load(folder), choices, records=folder, device="cpu", replicas=1)
+def settings(small_records):
+    written, choices = manifest.load(small_records), Choices(batch_size=3)
+    return resolve("dense", written, choices, records=small_records, device="cpu", replicas=1)
 
 
-def test_confusion_counts_each_image_once(found):
+def test_confusion_counts_each_image_once(evaluation):
     """Rows are what images are, columns what they are taken for."""
-    assert found.confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
-    assert found.accuracy == 0.75
+    assert evaluation.confusion.tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert evaluation.accuracy == 0.75
 
 
-def test_shares_of_nothing_are_none(found):
+def test_rows_hold_none_for_shares_of_nothing(evaluation):
     """Precision and recall of each class; None where there is nothing to share."""
-    rows = {row["class"]: (row["images"], row["precision"], row["recall"]) for row in found.rows()}
+    rows = {row["class"]: (row["images"], row["precision"], row["recall"]) for row in evaluation.rows()}
 
     assert rows["daisy"] == (2, 1.0, 0.5)
     assert rows["roses"] == (2, pytest.approx(2 / 3), 1.0)
     assert rows["tulips"] == (0, None, None)
 
 
-@pytest.mark.parametrize(("split", "images"), [("validation", 5), ("training", 15)])
-def test_each_image_of_the_split_is_looked_at(model, settings, split, images):
-    """The shards that validate, or those it learnt from; what was mistaken comes as pixels."""
-    found, mistaken = evaluate.evaluate(model, settings, split=split)
+def test_captions_tell_of_mistaken_images(evaluation):
+    """Two lines for the daisy that was taken for a rose: its class, and the predicted one with its probability."""
+    assert evaluation.captions() == [("is daisy", "roses 70%?")]
 
-    assert len(found.labels) == images
-    assert mistaken.shape == (sum(found.predicted != found.labels), 32, 32, 3)
+
+@pytest.mark.parametrize(("split", "images"), [("validation", 10), ("training", 30)])
+def test_evaluate_covers_split(model, settings, split, images):
+    """The shards that validate, or those it learnt from; mistaken images come as pixels."""
+    evaluation, mistaken = evaluate.evaluate(model, settings, split=split)
+
+    assert len(evaluation.labels) == images
+    assert len(evaluation.captions()) == len(mistaken)
+    assert mistaken.shape == (sum(evaluation.predicted != evaluation.labels), 32, 32, 3)
     assert mistaken.dtype == np.uint8
 
 
-def test_other_records_are_taken_whole(model, settings):
+def test_evaluate_takes_other_records_whole(model, settings):
     """All their shards are unseen."""
-    assert len(evaluate.evaluate(model, settings, records=settings.records)[0].labels) == 20
+    assert len(evaluate.evaluate(model, settings, records=settings.records)[0].labels) == 40
 
 
-def test_an_unknown_split_is_a_mistake(model, settings):
+def test_evaluate_refuses_unknown_split(model, settings):
     """The message lists both."""
     with pytest.raises(InputError, match="validation, training"):
         evaluate.evaluate(model, settings, split="test")
 
 
-def test_photos_of_any_size_are_predicted(model, tmp_path):
+def test_predict_takes_photos_of_any_size(model, tmp_path):
     """Each is filled and cropped; one that does not decode is NaN, and the others are not lost."""
     paths = [str(tmp_path / name) for name in ("bright.jpg", "broken.jpg", "dark.jpg")]
     Image.new("RGB", (90, 50), (250, 250, 250)).save(paths[0])
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     Image.new("RGB", (20, 31)).save(paths[2])
-    given = evaluate.predict(model, paths, image_size=32)
+    probabilities = evaluate.predict(model, paths, image_size=32)
 
-    assert given.shape == (3, 5)
-    assert given[[0, 2]].argmax(axis=1).tolist() == [0, 1]
-    assert np.isnan(given[1]).all()
+    assert probabilities.shape == (3, 5)
+    assert probabilities[[0, 2]].argmax(axis=1).tolist() == [0, 1]
+    assert np.isnan(probabilities[1]).all()
 
 
-def test_a_sheet_shows_each_picture(tmp_path):
+def test_contact_sheet_shows_each_picture(tmp_path):
     """Nine pictures take two rows, and each is where it belongs."""
     colours = [np.full((32, 32, 3), 20 * number, np.uint8) for number in range(9)]
     contact_sheet.write(tmp_path / "sheet.png", colours, [("is daisy", "roses 80%?")] * 9)
@@ -104,14 +107,14 @@ def test_a_sheet_shows_each_picture(tmp_path):
         assert sheet[top, left].tolist() == [20 * number] * 3
 
 
-def test_an_empty_sheet_is_a_sheet(tmp_path):
+def test_contact_sheet_may_be_empty(tmp_path):
     """Nothing mistaken leaves white paper."""
     contact_sheet.write(tmp_path / "sheet.png", [], [])
 
     assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
 
 
-def test_curves_are_a_picture(tmp_path):
+def test_plots_follow_history(tmp_path):
     """It is drawn, has ink, and another history draws another."""
     for name, accuracy in (("low", 0.2), ("high", 0.9)):
         rows = [

@@ -1,4 +1,4 @@
-"""What is kept of a training, and what is refused."""
+"""Tests of `flowers_core.train.run_dir`: what is kept of a training, and what is refused."""
 
 import json
 from dataclasses import replace
@@ -38,24 +38,24 @@ class Saved:
 
 @pytest.fixture
 def run(tmp_path):
-    made = Run(tmp_path / "run")
-    made.begin(SETTINGS)
-    return made
+    run = Run(tmp_path / "run")
+    run.begin(SETTINGS)
+    return run
 
 
-def test_settings_come_back(run):
+def test_settings_are_read_as_written(run):
     """What was asked for is read as it was written."""
     assert run.settings() == SETTINGS
 
 
-def test_rows_come_back(run):
+def test_history_is_read_as_written(run):
     """The history is numbers again, and none before the first epoch."""
     assert run.history() == []
     run.keep_history(ROWS)
     assert run.history() == ROWS
 
 
-def test_weights_are_whole_or_the_earlier_ones(run):
+def test_keep_model_leaves_earlier_one_on_failure(run):
     """A disk that fails while saving leaves what was saved before, and nothing unfinished."""
     run.keep_model(Saved("first"))
     with pytest.raises(OSError, match="full"):
@@ -65,7 +65,7 @@ def test_weights_are_whole_or_the_earlier_ones(run):
     assert sorted(path.name for path in run.folder.iterdir()) == [run_dir.MODEL, run_dir.SETTINGS]
 
 
-def test_weights_that_are_kept_are_not_overwritten(run):
+def test_begin_refuses_folder_with_weights(run):
     """A second training into the same folder is refused, once there is something to lose."""
     run.begin(SETTINGS)
     run.keep_model(Saved("weights"))
@@ -73,7 +73,7 @@ def test_weights_that_are_kept_are_not_overwritten(run):
         run.begin(SETTINGS)
 
 
-def test_only_the_number_of_epochs_may_change(run):
+def test_check_same_allows_other_number_of_epochs(run):
     """What goes on is what was begun; each difference is named."""
     run.check_same(replace(SETTINGS, epochs=30))
     with pytest.raises(InputError, match=r"model='dense' instead of 'dense_single'.*batch_size=8 instead of 4"):
@@ -89,7 +89,7 @@ def test_only_the_number_of_epochs_may_change(run):
         (json.dumps({"format": 1}), "format 1"),
     ],
 )
-def test_settings_that_cannot_be_used_are_named(tmp_path, text, said):
+def test_settings_say_why_unusable(tmp_path, text, said):
     """None, damaged, incomplete or of another version: each is said."""
     if text is not None:
         (tmp_path / run_dir.SETTINGS).write_text(text)
@@ -97,7 +97,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path, text, said):
         Run(tmp_path).settings()
 
 
-def test_a_damaged_history_is_named(run):
+def test_history_says_when_damaged(run):
     """A number that is none is said with the file."""
     (run.folder / run_dir.HISTORY).write_text("epoch,loss\n1,half")
     with pytest.raises(InputError, match=r"history\.csv must be as it was written"):

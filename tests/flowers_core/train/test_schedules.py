@@ -1,4 +1,4 @@
-"""The learning rates are the codelab's."""
+"""Tests of `flowers_core.train.schedules`: the learning rates are the codelab's."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def rates(model, replicas, epochs):
     return [rate(epoch) for epoch in range(epochs)]
 
 
-def test_xception_on_a_tpu_has_the_printed_rates():
+def test_xception_on_tpu_has_printed_rates():
     """On 8 cores the rates of the 12 epochs are those that the notebook prints, to every digit."""
     assert rates("xception", 8, 12) == pytest.approx(XCEPTION_8, rel=1e-12)
 
@@ -61,19 +61,16 @@ def test_squeezenet_331_on_a_pod_ramps_sustains_and_decays():
 
 
 @pytest.mark.parametrize("replicas", range(1, 9))
-def test_no_recipe_for_squeezenet_331_ramps_downwards(replicas):
+def test_squeezenet_331_never_ramps_downwards(replicas):
     """Up to 8 replicas no epoch has a higher rate than the one before it."""
     few = rates("squeezenet_331", replicas, 30)
     assert few == sorted(few, reverse=True)
 
 
-def test_a_model_without_a_schedule_is_an_input_error():
-    """A model for which the codelab has no schedule is refused with the names of those that have one."""
-    with pytest.raises(InputError, match="xception, squeezenet_331"):
-        schedules.schedule("dense", replicas=1)
-
-
-def test_no_replicas_is_an_input_error():
-    """A schedule for no replica at all is refused."""
-    with pytest.raises(InputError, match="at least 1"):
-        schedules.schedule("xception", replicas=0)
+@pytest.mark.parametrize(
+    ("name", "replicas", "message"), [("dense", 1, "xception, squeezenet_331"), ("xception", 0, "at least 1")]
+)
+def test_schedule_refuses_unknown_name_and_no_replica(name, replicas, message):
+    """The message lists the schedules, or says how many replicas there must be."""
+    with pytest.raises(InputError, match=message):
+        schedules.schedule(name, replicas=replicas)

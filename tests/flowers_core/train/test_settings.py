@@ -29,7 +29,7 @@ def written(size=192):
 
 
 @pytest.mark.parametrize("model", TABLE)
-def test_recipes_are_the_codelabs(model):
+def test_recipe_is_the_codelabs(model):
     """Epochs, batch, augmentation and split stand as in its notebooks."""
     recipe = models.spec(model).recipe
     batches = recipe.global_batch(1), recipe.global_batch(8)
@@ -38,7 +38,7 @@ def test_recipes_are_the_codelabs(model):
 
 
 @pytest.mark.parametrize("model", models.MODELS)
-def test_every_model_can_be_settled(model):
+def test_resolve_knows_every_model(model):
     """Each has a recipe, and what it says is taken where nothing is chosen."""
     settings = settle(model, written(models.image_size(model)), **HERE)
 
@@ -46,7 +46,7 @@ def test_every_model_can_be_settled(model):
     assert settings.cached_features == (model in models.names_with_base() and model != "xception")
 
 
-def test_a_new_model_has_a_recipe(monkeypatch):
+def test_resolve_gives_new_model_a_default(monkeypatch):
     """One without a row is trained by a default, in the precision of which nothing has to be known."""
     monkeypatch.setitem(models.MODELS, "newcomer", models.ModelSpec(builder="dense:dense"))
     settings = settle("newcomer", written(), **HERE)
@@ -54,20 +54,20 @@ def test_a_new_model_has_a_recipe(monkeypatch):
     assert (settings.epochs, settings.batch_size, settings.precision, settings.xla) == (20, 32, "float32", False)
 
 
-def test_a_name_that_is_no_model_has_none():
+def test_spec_refuses_unknown_model():
     """The message names those that are."""
     with pytest.raises(InputError, match="convnet_gap"):
         models.spec("alexnet")
 
 
-def test_what_is_chosen_wins():
+def test_resolve_prefers_choices():
     """A choice that is given replaces the recipe's, and one that is None does not."""
     settings = settle("convnet_gap", written(), **HERE, epochs=2, batch_size=None, augmentation="codelab", seed=3)
 
     assert (settings.epochs, settings.batch_size, settings.augmentation, settings.seed) == (2, 32, "codelab", 3)
 
 
-def test_images_that_change_are_not_cached():
+def test_resolve_caches_features_of_images_that_stay():
     """Features are computed anew in every epoch where colours change; mirror images are as good as images."""
     assert not settle("mobilenetv2", written(), **HERE, augmentation="codelab").cached_features
     assert settle("mobilenetv2", written(), **HERE, augmentation="flip").cached_features
@@ -92,7 +92,7 @@ def test_images_that_change_are_not_cached():
         ({"augmentation": "blur"}, "none, flip, codelab"),
     ],
 )
-def test_what_makes_no_sense_is_refused(chosen, said):
+def test_resolve_refuses_nonsense(chosen, said):
     """Unknown names, numbers too small, choices that exclude each other."""
     with pytest.raises(InputError, match=said):
         settle(**{"model": "convnet_gap", "written": written(), **HERE, **chosen})
@@ -108,9 +108,17 @@ def test_what_makes_no_sense_is_refused(chosen, said):
         ("dense", True, "cpu", ("float32", True)),
     ],
 )
-def test_a_training_is_as_fast_as_this_machine_does_it(monkeypatch, model, amx, device, expected):
+def test_resolve_takes_what_is_fastest_here(monkeypatch, model, amx, device, expected):
     """bfloat16 where the CPU multiplies it and the model gains, XLA for what is bound by memory."""
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: amx)
     settings = settle(model, written(), **{**HERE, "device": device})
 
     assert (settings.precision, settings.xla) == expected
+
+
+def test_choices_are_completed_by_settings():
+    """Of a resumed training nothing need be said again; a choice that is given wins."""
+    begun = settle("mobilenetv2", written(), epochs=50, seed=7, cached_features=True)
+    choices = Choices(batch_size=8, cached_features=False).completed_by(begun)
+
+    assert (choices.epochs, choices.batch_size, choices.seed, choices.cached_features) == (50, 8, 7, False)
