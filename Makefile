@@ -7,7 +7,7 @@ RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test report tensorboard clean browser
+.PHONY: bench test report tensorboard docs clean browser
 
 bench: $(INSTALLED) $(filter data/synthetic,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
@@ -28,6 +28,9 @@ browser:
 
 report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report
+
+docs: $(INSTALLED)  ## docs/commands.md, from the help of every command
+	$(RUN) docs/commands.py
 
 tensorboard: $(INSTALLED)  ## traces, the sweep as a table, curves of trainings, on this machine alone
 	$(RUN) -m bench tensorboard
