@@ -229,7 +229,10 @@ class ForeignLoad:
         import psutil
 
         measured = [*map(psutil.Process, self._measured)]
-        decoders = [*map(psutil.Process, worker_ids()), *chain.from_iterable(each.children() for each in measured)]
+        decoders = [
+            *map(psutil.Process, worker_ids()),
+            *chain.from_iterable(process.children() for process in measured),
+        ]
         for process in (psutil.Process(), *measured):
             yield process.cpu_times()
         for process in decoders:

@@ -42,9 +42,9 @@ def _target(outcome: Outcome) -> str | None:
     if outcome.target_images is None:
         return f"{outcome.target:g}: n/a, best {outcome.best:.3f}"
     seeds = len(outcome.trainings)
-    some = "" if outcome.reached == seeds else f" ({outcome.reached} of {seeds})"
+    share = "" if outcome.reached == seeds else f" ({outcome.reached} of {seeds})"
     seconds = ACCURACY[-1].text(_value(outcome.target_seconds))
-    return f"{outcome.target:g}: {seconds}, {outcome.target_images.value:,.0f} images{some}"
+    return f"{outcome.target:g}: {seconds}, {outcome.target_images.value:,.0f} images{share}"
 
 
 def _names(outcome: Outcome) -> tuple[Value, ...]:

@@ -63,7 +63,7 @@ def _summarize(load: str, runs: dict[str, dict[str, list[PairResult]]]) -> AARun
     """What the comparisons under one load came to."""
     ends = [(run, cell, *end) for run, cells in runs.items() for cell, end in _outcomes(cells).items()]
     outcomes = [outcome for *_, outcome, _ in ends]
-    said = other_tests.decide([series.step_seconds for *_, series in ends], [outcome.pairs for outcome in outcomes])
+    others = other_tests.decide([series.step_seconds for *_, series in ends], [outcome.pairs for outcome in outcomes])
     pairs = [pair for cells in runs.values() for pairs in cells.values() for pair in pairs]
     return AARuns(
         load=load,
@@ -74,7 +74,7 @@ def _summarize(load: str, runs: dict[str, dict[str, list[PairResult]]]) -> AARun
         unfinished=sum(map(len, runs.values())) - len(ends),
         pairs=_median([outcome.pairs for outcome in outcomes]),
         minutes=_median([outcome.minutes for outcome in outcomes]),
-        other_tests={name: dict(Counter(words)) for name, words in said.items()},
+        other_tests={name: dict(Counter(words)) for name, words in others.items()},
         false_alarms=tuple(
             f"{cell} {outcome.word} in {run}" for run, cell, outcome, _ in ends if outcome.word in ("slower", "faster")
         ),

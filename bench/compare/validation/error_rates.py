@@ -18,7 +18,6 @@ from flowers_core.errors import InputError
 
 RECORDED = ("validation-", "proof-")  # how comparisons begin whose pairs were recorded for this, now and in old stores
 COMPARISONS = 1000
-HALVES, COMPARISONS_OF_HALF = 100, 100
 SEED = 20261124
 
 RULES = {min_effect: Rule.for_effect(min_effect) for min_effect in (0.05, 0.02)}  # by `--min-effect`
@@ -41,7 +40,6 @@ class ErrorRates:
         effects: By clock, what the injection really did; empty for all cells together.
         verdicts: How many of the drawn comparisons came to each verdict.
         consecutive: How many of the comparisons one after another did.
-        half_shares: Low and high end (95 %) of the share of hits over random halves of the results.
         spent: Median and 95th percentile of pairs and minutes of a drawn comparison.
         other_tests: By name, how many of the drawn comparisons each other test called what.
         warning: Why there are no figures, or why to doubt them.
@@ -58,7 +56,6 @@ class ErrorRates:
     effects: dict[str, Estimate] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     consecutive: dict[str, int] = field(default_factory=dict)
-    half_shares: tuple[float, float] | None = None
     spent: dict[str, tuple[float, float]] = field(default_factory=dict)
     other_tests: dict[str, dict[str, int]] = field(default_factory=dict)
     warning: str = ""
@@ -100,15 +97,12 @@ class Validation:
         return {**values, **counts, "machine": self.pairs[-1].machine}
 
 
-def validate(
-    pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, sets: int = HALVES, seed: int = SEED
-) -> Validation:
+def validate(pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, seed: int = SEED) -> Validation:
     """Tests the rule on pair results of one machine and one harness version: those of which there are most.
 
     Args:
         pairs: Pair results of a store, in the order of recording.
         comparisons: How many to draw from the results of each injection in each cell.
-        sets: How many halves of the results to try for the interval; 0 leaves it out, which is several times quicker.
         seed: Of the draws; the same figures come out again.
 
     Raises:
@@ -135,7 +129,7 @@ def validate(
     for injection, results, min_effect in progress.track(tasks, "drawing comparisons", len(tasks)):
         series = Series.of(results, [seconds[pair.pair] for pair in results])
         dice = random.Random(f"{seed} {injection} {min_effect}")
-        cells.append(_error_rates(results, series, min_effect, comparisons=comparisons, sets=sets, dice=dice))
+        cells.append(_error_rates(results, series, min_effect, comparisons=comparisons, dice=dice))
     return Validation(
         cells=tuple(cells),
         overall=tuple(_overall(cells)),
@@ -173,7 +167,6 @@ def _error_rates(
     min_effect: float,
     *,
     comparisons: int,
-    sets: int,
     dice: random.Random,
 ) -> ErrorRates:
     """Draws comparisons from the results of one injection in one cell, and counts verdicts."""
@@ -193,17 +186,16 @@ def _error_rates(
     rule = RULES[min_effect]
     drawn = resampling.resample(series, rule, comparisons=comparisons, dice=dice)
     outcomes = [outcome for _, outcome in drawn]
-    said = other_tests.decide([some.step_seconds for some, _ in drawn], [outcome.pairs for outcome in outcomes])
-    options = {"sets": sets, "comparisons": COMPARISONS_OF_HALF, "dice": dice}
-    shares = resampling.half_shares(series, rule, empty.hit_words, **options) if sets else []
+    others = other_tests.decide(
+        [comparison.step_seconds for comparison, _ in drawn], [outcome.pairs for outcome in outcomes]
+    )
     return replace(
         empty,
         effects={clock: sequential_test.estimate(series.values[clock]) for clock in CLOCKS},
         verdicts=_count(outcomes),
         consecutive=_count(resampling.consecutive(series, rule)),
-        half_shares=(quantile(shares, 0.025), quantile(shares, 0.975)) if shares else None,
         spent={name: _spent([getattr(outcome, name) for outcome in outcomes]) for name in ("pairs", "minutes")},
-        other_tests={name: dict(Counter(words)) for name, words in said.items()},
+        other_tests={name: dict(Counter(words)) for name, words in others.items()},
         warning=f"{len(results)} pairs: a whole comparison may need {MAX_PAIRS}" if len(results) < MAX_PAIRS else "",
     )
 
@@ -247,7 +239,6 @@ def _sum(cells: list[ErrorRates]) -> ErrorRates:
         effects={},
         verdicts=_add(rates.verdicts for rates in cells),
         consecutive=_add(rates.consecutive for rates in cells),
-        half_shares=None,
         spent={
             name: (median(rates.spent[name][0] for rates in cells), max(rates.spent[name][1] for rates in cells))
             for name in ("pairs", "minutes")

@@ -111,21 +111,3 @@ def consecutive(series: Series, rule: Rule) -> list[Outcome]:
         outcomes.append(outcome)
         place += outcome.pairs
     return outcomes
-
-
-def half_shares(
-    series: Series, rule: Rule, words: Sequence[str], *, sets: int, comparisons: int, dice: random.Random
-) -> list[float]:
-    """The share of verdicts among `words` in comparisons drawn from each of many random halves of the pairs.
-
-    Halves scatter as much as other recordings of all pairs would, and hold no pair twice, as bootstrapped sets do.
-    Empty where a half would be too small for a whole comparison.
-    """
-    if len(series) < 2 * MAX_PAIRS:
-        return []
-    shares = []
-    for _ in range(sets):
-        half = series.pick(sorted(draw_places(len(series), len(series) // 2, dice)))
-        outcomes = resample(half, rule, comparisons=comparisons, dice=dice)
-        shares.append(sum(outcome.word in words for _, outcome in outcomes) / comparisons)
-    return sorted(shares)

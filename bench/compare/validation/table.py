@@ -46,7 +46,7 @@ INTRODUCTION = (
 NOTES = (
     f"Drawn comparisons: up to {MAX_PAIRS} of a row's pairs in random order, neighbours together, none twice. In "
     "brackets: the exact 95 % interval of the count; it is too narrow, for all are drawn from the same pairs.",
-    "Hits over halves: 95 % of the shares that random halves of the pairs give; the honest width.",
+    "Effect: `--min-effect` of the rule.",
     "Consecutive: the pairs as they were recorded, each in one comparison; few, but independent.",
     f"`*`: a cell has fewer than the {MAX_PAIRS} pairs that a comparison may need, and ends undecided too often.",
     "Minutes: what the pairs would have taken alone, start of both processes included.",
@@ -54,7 +54,8 @@ NOTES = (
     f"{other_tests.NAMES['asv']}: asv's own code and defaults: {other_tests.PROCESSES} processes, {other_tests.BLOCKS} "
     f"blocks each, medians {other_tests.FACTOR} times apart and p < 0.002. Without its factor: `--factor 1`. Five "
     "processes: as the suites here feed it.",
-    f"Pooled tests: p < {other_tests.P} over all blocks of the pairs that our rule needed, as if independent.",
+    f"Pooled tests (M.-W.: Mann-Whitney): p < {other_tests.P} over all blocks of the pairs that our rule needed, as if "
+    "independent.",
 )
 
 
@@ -136,10 +137,6 @@ def _slower_faster(verdicts: dict[str, int]) -> str | None:
     return " / ".join(f"{verdicts.get(word, 0) / total:.1%}" for word in ("slower", "faster")) if total else None
 
 
-def _halves(rates: ErrorRates) -> str | None:
-    return "[{:.1%}, {:.1%}]".format(*rates.half_shares) if rates.half_shares else None
-
-
 def _spent(name: str, digits: int) -> Figure:
     """Median and 95th percentile of what a comparison takes."""
     return lambda rates: "{:.{d}f} (p95 {:.{d}f})".format(*rates.spent[name], d=digits) if rates.spent else None
@@ -153,34 +150,30 @@ def _consecutive(rates: ErrorRates) -> Value:
     return count(*rates.hits(rates.consecutive))
 
 
-def _minutes(rates: ErrorRates) -> Value:
-    return f"{rates.spent['minutes'][0]:.1f}"
+def _min_effect(rates: ErrorRates) -> str:
+    return percent(rates.min_effect)
 
 
 INJECTED = Column("in the candidate", whole=True)
-DRAWN = Column("share [95 %]", "percent", whole=True)
-EFFECT = Column("effect", "text", whole=True)
-TERMINAL: Columns = {
-    INJECTED: _injected,
-    EFFECT: lambda rates: percent(rates.min_effect),
-    DRAWN: _hits,
-    Column("minutes", "count", whole=True): _minutes,
-    Column("asv", "percent", whole=True): _hits_of("asv"),
-    Column("M.-W.", "percent", whole=True): _hits_of("mann_whitney"),
-}
+EFFECT = Column("effect", whole=True)
+DRAWN = Column("drawn [95 %]", "percent", whole=True)
+MINUTES = Column("minutes", "count", whole=True)
+ASV = Column("asv", "percent", whole=True)
+MANN_WHITNEY = Column("M.-W.", "percent", whole=True)
 OVERALL: Columns = {
     Column("load"): load,
-    Column("in the candidate"): _injected,
-    Column("`--min-effect`"): TERMINAL[EFFECT],
+    INJECTED: _injected,
+    EFFECT: _min_effect,
     Column("counted"): lambda rates: "false alarms" if rates.kind == "none" else "found",
-    Column("drawn comparisons", "percent"): _hits,
+    DRAWN: _hits,
     Column("target", "percent"): target,
     Column("consecutive", "count"): _consecutive,
-    Column("minutes", "count"): _minutes,
-    Column("asv compare", "percent"): _hits_of("asv"),
-    Column("Mann-Whitney", "percent"): _hits_of("mann_whitney"),
+    MINUTES: lambda rates: f"{rates.spent['minutes'][0]:.1f}",
+    ASV: _hits_of("asv"),
+    MANN_WHITNEY: _hits_of("mann_whitney"),
 }
-CELL: Columns = {Column("cell"): lambda rates: f"`{rates.cell}`", Column("in the candidate"): _injected}
+TERMINAL: Columns = {column: OVERALL[column] for column in (INJECTED, EFFECT, DRAWN, MINUTES, ASV, MANN_WHITNEY)}
+CELL: Columns = {Column("cell"): lambda rates: f"`{rates.cell}`", INJECTED: _injected}
 CLOCKS: Columns = CELL | {
     Column("pairs", "count"): _pairs,
     Column("wall clock", "percent"): _effect("wall"),
@@ -190,9 +183,8 @@ CLOCKS: Columns = CELL | {
     Column("others' CPU", "percent"): lambda rates: rates.foreign_cpu_share,
 }
 VERDICTS: Columns = CELL | {
-    Column("`--min-effect`"): TERMINAL[EFFECT],
+    EFFECT: _min_effect,
     **{Column(word, "percent"): _share_of(word) for word in ("slower", "faster", "same", "inconclusive")},
-    Column("hits over halves", "percent"): _halves,
     Column("consecutive hits", "count"): _consecutive,
     Column("pairs", "count"): _spent("pairs", 0),
     Column("minutes", "count"): _spent("minutes", 1),

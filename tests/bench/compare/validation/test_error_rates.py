@@ -12,7 +12,7 @@ WORK = ("compute", 0.05)
 
 
 def rates_of(pairs, **options):
-    validation = validate(pairs, **{"comparisons": 100, "sets": 0, **options})
+    validation = validate(pairs, **{"comparisons": 100, **options})
     return {(rates.kind, rates.share, rates.min_effect): rates for rates in validation.cells}
 
 
@@ -32,7 +32,7 @@ def test_false_alarms_are_rare(recorded):
     rates = rates_of(recorded(120), comparisons=200)
 
     assert set(rates) == {("none", 0.0, 0.05), ("none", 0.0, 0.02)}
-    assert all(hit_share(some, some.verdicts) <= 0.01 for some in rates.values())
+    assert all(hit_share(either, either.verdicts) <= 0.01 for either in rates.values())
 
 
 def test_five_percent_is_found(slower):
@@ -72,7 +72,7 @@ def test_other_tests_decide_the_same_comparisons(recorded, slower):
 def test_figures_are_reproducible(recorded):
     """Figures depend on pairs and seed alone, and not on what else is in the store."""
     pairs, more = recorded(48), recorded(30, wall=1.05, cpu=1.05, injection=WORK)
-    options = {"comparisons": 5, "sets": 1}
+    options = {"comparisons": 5}
     first = validate(pairs, **options)
 
     assert validate(pairs, **options) == first
@@ -100,7 +100,7 @@ def test_overall_adds_up_cells(recorded):
     """All cells together count as many comparisons of each, and loads are separate."""
     pairs = [*recorded(24), *recorded(24, cell="convnet-train"), *recorded(24, load="0.5 core")]
 
-    validation = validate(pairs, comparisons=10, sets=0)
+    validation = validate(pairs, comparisons=10)
 
     assert [
         (rates.load, rates.cell, rates.min_effect, sum(rates.verdicts.values()), rates.results)
@@ -128,14 +128,14 @@ def test_other_machines_and_versions_are_left_out(recorded):
     usual = recorded(24)
     strange = [replace(usual[0], machine={"id": "m2"}), replace(usual[0], ruler="0"), replace(usual[0], status="error")]
 
-    validation = validate([*strange, *usual], comparisons=5, sets=0)
+    validation = validate([*strange, *usual], comparisons=5)
 
     assert (len(validation.pairs), validation.left_out, validation.died) == (24, 2, 1)
 
 
 def test_old_recordings_are_used(recorded):
     """Comparisons of older stores have another name."""
-    assert len(validate(recorded(24, comparison="proof-20261124T1"), comparisons=5, sets=0).cells) == 2
+    assert len(validate(recorded(24, comparison="proof-20261124T1"), comparisons=5).cells) == 2
 
 
 def test_interval_is_exact():

@@ -55,12 +55,3 @@ def test_consecutive_comparisons_share_no_pair(recorded):
     series = series_of(recorded(60, wall=1.2, cpu=1.2))
 
     assert [outcome.pairs for outcome in resampling.consecutive(series, Rule())] == [4] * 15
-
-
-def test_half_holds_a_whole_comparison(recorded):
-    """With fewer than twice 24 units there are no halves; else there is a share for each, in order."""
-    options = {"sets": 5, "comparisons": 10}
-    few, many = series_of(recorded(47)), series_of(recorded(48, wall=1.2, cpu=1.2))
-
-    assert resampling.half_shares(few, Rule(), ["slower"], dice=random.Random(1), **options) == []
-    assert resampling.half_shares(many, Rule(), ["slower"], dice=random.Random(1), **options) == [1.0] * 5

@@ -26,7 +26,7 @@ def validation(recorded):
         *recorded(4, wall=1.2, cpu=1.2, comparison="20261124T1"),
         *recorded(4, comparison="20261124T2", blocks=0.001, processes=0.001),
     ]
-    return validate(pairs, comparisons=20, sets=1)
+    return validate(pairs, comparisons=20)
 
 
 def test_show_fits_80_columns(validation):
@@ -80,7 +80,7 @@ def test_busy_machine_is_not_called_quiet(validation):
 
 def test_report_prints_json_and_keeps_a_page(tmp_path, recorded, monkeypatch):
     """The command prints plain values for a program, and keeps the page as Markdown."""
-    monkeypatch.setattr(validate, "__kwdefaults__", {"comparisons": 10, "sets": 0, "seed": 1})
+    monkeypatch.setattr(validate, "__kwdefaults__", {"comparisons": 10, "seed": 1})
     for pair in [*recorded(12), *recorded(12, wall=1.1, cpu=1.1, injection=("compute", 0.1))]:
         store.append(pair, tmp_path)
 
