@@ -2,13 +2,24 @@
 
 from bench import suite
 from bench.results.cell import NO_MODEL, Cell
-from flowers_core.input.registry import PIPELINES
 
 
 class InputThroughput(suite.Suite):
     """Seconds an image, 192 px, in batches of 32."""
 
-    params = [list(PIPELINES)]
+    params = [
+        [
+            "photos_one_by_one",
+            "photos_parallel",
+            "photos_turbo",
+            "records_sequential",
+            "records_parallel",
+            "records_uint8",
+            "records_turbo",
+            "records_cached",
+            "records_batches_cached",
+        ]
+    ]
     param_names = ["pipeline"]
 
     def cell(self, pipeline):

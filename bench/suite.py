@@ -9,9 +9,8 @@ from abc import ABC, abstractmethod
 from bench.machine import facts
 from bench.results.cell import Cell
 from bench.results.measurement import RULER, Measurement
-from bench.run import data_source
+from bench.run import data_source, product
 from bench.run.timing import Effort
-from flowers_core.backends import BACKENDS, name_from_environment, precision
 
 # Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
 # (99 % of the time by simulation; three find it in 33 %).
@@ -38,14 +37,18 @@ class Suite(ABC):
             NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
         """
         refuse_uncommitted()
-        cell = self.cell(*params)
+        try:
+            cell = self.cell(*params)
+        except product.InputError as missing:  # a name that the measured commit does not know yet, or no longer
+            raise NotImplementedError(missing) from missing
         if cell.reads and not getattr(data_source.find(), cell.reads):
             raise NotImplementedError(
                 f"no {cell.reads} to read: run `make bench` first, or set FLOWERS_{cell.reads.upper()}"
             )
-        reason = precision.unsuitable(cell.precision, cell.device)
-        if reason:
-            raise NotImplementedError(reason)
+        try:
+            product.check_precision(cell.precision, cell.device)
+        except product.Unsuitable as unsuitable:
+            raise NotImplementedError(unsuitable) from unsuitable
 
     def measured(self, *params) -> Measurement:
         """Measures a cell in this process, which asv has started for it alone, and stores the measurement.
@@ -81,12 +84,12 @@ def sample(seconds: float | None) -> dict | float:
 
 def axes() -> dict:
     """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
-    backend = name_from_environment()
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     return {
         "device": os.environ.get("FLOWERS_DEVICE", "cpu"),
         "precision": os.environ.get("FLOWERS_PRECISION", "float32"),
         "backend": backend,
-        "xla": BACKENDS[backend].always_compiled,
+        "xla": product.backends()[backend].always_compiled,
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time, sleep
 
+from bench.run import product
 from flowers_core.errors import InputError, one_of
 
 # compute: more of the same work. sleep: waiting, as for a disk. lock: waiting for another thread. core: one core lost
@@ -150,13 +151,11 @@ class PipelineInjector:
     def __init__(self):
         import tensorflow as tf
 
-        from flowers_core.data import images
-
         self._again, self._wait = tf.Variable(0.0), tf.Variable(0.0)
-        self._waiting, self._core, self._decode = Waiting(), OneCore(), images.decode
+        self._waiting, self._core, self._decode = Waiting(), OneCore(), product.images().decode
         self.draw: Callable[[], object] = lambda: None
         self.images_per_draw, self.jpegs = 1, []
-        images.decode = self._decode_with_injection
+        product.images().decode = self._decode_with_injection
 
     def _decode_with_injection(self, jpeg):
         import tensorflow as tf

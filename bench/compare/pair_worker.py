@@ -8,8 +8,8 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.compare import block, inject
-from bench.results.cell import NO_MODEL, Cell
-from bench.run import child, step_under_test
+from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.run import child, product, step_under_test
 from bench.run.data_source import CLASSES, Source
 
 CALIBRATION_SECONDS = 0.5
@@ -64,9 +64,7 @@ def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
         return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
     import tensorflow as tf
 
-    from flowers_core.data import manifest
-
-    paths = manifest.paths(source.records, source.manifest())
+    paths = product.record_paths(source.records, source.manifest())
     image = {"image": tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(list(paths), num_parallel_reads=1).take(count)
     return [tf.io.parse_single_example(record, image)["image"].numpy() for record in records]
@@ -85,6 +83,8 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
     """Follows orders until there are no more."""
     job = next(orders)
     try:
+        names = {name: job["cell"][name] for name in ("model", "pipeline", "backend")}
+        product.require(**{name: value for name, value in names.items() if value not in (NO_MODEL, RESIDENT)})
         cell = Cell(**job["cell"])
         step = prepare(cell, Source(**job["source"]), injectable=job["injectable"], classes=job["classes"])
     except Exception as error:  # whatever stops it is the result's reason

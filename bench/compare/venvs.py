@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.machine.facts import WORK_DIR
-from bench.run.failures import InputError, RunFailed
+from bench.run.product import InputError, RunFailed
 
 CACHE = WORK_DIR / ".asv" / "environments"
 

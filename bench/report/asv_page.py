@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.machine.facts import WORK_DIR
-from bench.run.failures import InputError, RunFailed
+from bench.run.product import InputError, RunFailed
 
 # What asv's page loads, by the end of its address: the npm package and the file in it. Where the page says which bytes
 # it expects, other bytes are refused; flot is packed unminified and the last one in a later version, so those two are

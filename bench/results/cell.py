@@ -2,10 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from flowers_core import models
-from flowers_core.backends import BACKENDS, devices, precision
+from bench.run import product
 from flowers_core.errors import InputError, one_of
-from flowers_core.input.registry import PIPELINES
 
 NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
@@ -14,7 +12,7 @@ MODES = ("train", "predict")
 
 def is_cached(pipeline: str) -> bool:
     """Whether a pipeline keeps what it has decoded, so that its first epoch is unlike all others."""
-    return pipeline in PIPELINES and PIPELINES[pipeline].cached
+    return pipeline in product.pipelines() and product.pipelines()[pipeline].cached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +42,12 @@ class Cell:
     xla: bool = False
 
     def __post_init__(self):
-        one_of("model", self.model, (*models.MODELS, NO_MODEL))
-        one_of("pipeline", self.pipeline, (*PIPELINES, RESIDENT))
+        one_of("model", self.model, (*product.models(), NO_MODEL))
+        one_of("pipeline", self.pipeline, (*product.pipelines(), RESIDENT))
         one_of("mode", self.mode, MODES)
-        one_of("device", self.device, devices.DEVICES)
-        one_of("precision", self.precision, precision.PRECISIONS)
-        one_of("backend", self.backend, BACKENDS)
+        one_of("device", self.device, product.devices())
+        one_of("precision", self.precision, product.precisions())
+        one_of("backend", self.backend, product.backends())
         one_of("xla", self.xla, (False, True))
         for name in ("batch_size", "image_size"):
             value = getattr(self, name)
@@ -59,7 +57,7 @@ class Cell:
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
         if self.model == NO_MODEL:
             self._has_no_model()
-        if BACKENDS[self.backend].always_compiled and not self.xla:
+        if product.backends()[self.backend].always_compiled and not self.xla:
             raise InputError(f"On {self.backend} every step is compiled by XLA: give `xla=True` (`--xla on`)")
 
     def _has_no_model(self) -> None:
@@ -72,7 +70,7 @@ class Cell:
     @property
     def xla_chosen(self) -> bool:
         """Whether XLA compiles a step that the backend could run without it."""
-        return self.xla and not BACKENDS[self.backend].always_compiled
+        return self.xla and not product.backends()[self.backend].always_compiled
 
     @property
     def id(self) -> str:
@@ -99,7 +97,7 @@ class Cell:
     @property
     def reads(self) -> str:
         """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
-        return PIPELINES[self.pipeline].reads if self.pipeline in PIPELINES else ""
+        return product.pipelines()[self.pipeline].reads if self.pipeline != RESIDENT else ""
 
     def to_json(self) -> dict[str, str | int | bool]:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""

@@ -1,8 +1,8 @@
 """Which file of what a cell reads is damaged: frameworks name neither the shard nor the photo."""
 
 from bench.results.cell import Cell
+from bench.run import product
 from bench.run.data_source import Source
-from flowers_core.errors import InputError
 
 
 def find(cell: Cell, source: Source, error: Exception) -> str:
@@ -18,27 +18,23 @@ def find(cell: Cell, source: Source, error: Exception) -> str:
     """
     try:
         return _damaged_shard(source, error) if cell.reads == "records" else _damaged_photo(source, cell.image_size)
-    except InputError as gone:
+    except product.InputError as gone:
         return str(gone)
 
 
 def _damaged_shard(source: Source, error: Exception) -> str:
-    from flowers_core.data import manifest, tfrecords
-
-    place = tfrecords.explain(error, manifest.paths(source.records, source.manifest()))
+    place = product.explain_record_error(error, product.record_paths(source.records, source.manifest()))
     return "" if place is error else str(place)
 
 
 def _damaged_photo(source: Source, image_size: int) -> str:
     import tensorflow as tf
 
-    from flowers_core.data import images, jpeg_check
-
     for path in source.found_photos().paths:
         try:
             jpeg = tf.io.read_file(path)
-            fault = jpeg_check.fault(jpeg.numpy(), image_size=image_size)
-            images.decode(jpeg)
+            fault = product.jpeg_fault(jpeg.numpy(), image_size=image_size)
+            product.images().decode(jpeg)
         except tf.errors.OpError as error:
             fault = error.message
         if fault:

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bench.machine.facts import WORK_DIR
 from bench.results.cell import NO_MODEL, Cell
-from flowers_core.data import manifest as manifests
-from flowers_core.data import photos as photo_folders
-from flowers_core.data import storage
-from flowers_core.errors import InputError
+from bench.run import product
+from bench.run.product import InputError
 
 DATA = WORK_DIR / "data"
-CLASSES = len(photo_folders.CLASSES)  # of a model that is measured where there is no data
+CLASSES = product.usual_classes()  # of a model that is measured where there is no data
 FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 
@@ -26,7 +25,7 @@ class Source:
     photos: str = ""
     records: str = ""
 
-    def found_photos(self) -> photo_folders.Photos:
+    def found_photos(self) -> Any:
         """The photos; without those that the records of the same folder had to leave out, for they do not decode.
 
         Raises:
@@ -34,7 +33,7 @@ class Source:
         """
         if not self.photos:
             raise InputError("Some cells read photos: give `--photos FOLDER`, or run `make bench`, which draws some")
-        found = photo_folders.find(self.photos)
+        found = product.find_photos(self.photos)
         bad = self._left_out()
         pairs = [pair for pair in zip(found.paths, found.labels, strict=True) if pair[0] not in bad]
         return replace(found, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
@@ -47,13 +46,13 @@ class Source:
             written = self.manifest()
         except InputError:
             return set()  # said where records are read
-        if storage.is_bucket(self.photos):  # whoever copied the photos there kept the folder's name, if nothing else
+        if product.is_bucket(self.photos):  # whoever copied the photos there kept the folder's name, if nothing else
             same = _name(written.source) == _name(self.photos)
         else:
             same = Path(written.source).resolve() == Path(self.photos).resolve()
-        return {storage.join(self.photos, photo.path) for photo in written.skipped} if same else set()
+        return {product.join(self.photos, photo.path) for photo in written.skipped} if same else set()
 
-    def manifest(self) -> manifests.Manifest:
+    def manifest(self) -> Any:
         """The manifest of the records.
 
         Raises:
@@ -61,12 +60,12 @@ class Source:
         """
         if not self.records:
             raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
-        return manifests.load(self.records)
+        return product.load_manifest(self.records)
 
     def sized(self, image_size: int) -> "Source":
         """The same with records of an image size: where ours are of another, those beside them, `synthetic-331`."""
         beside = self.beside(image_size)
-        return replace(self, records=beside) if beside and (Path(beside) / manifests.NAME).is_file() else self
+        return replace(self, records=beside) if beside and (Path(beside) / product.manifest_file()).is_file() else self
 
     def beside(self, image_size: int) -> str:
         """Where records of an image size would lie beside ours; empty where ours are of it, or lie in a bucket."""

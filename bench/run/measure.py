@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import perf_counter, time
@@ -17,13 +16,10 @@ from time import perf_counter, time
 from bench.machine import cpu_time, facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
-from bench.run import child, corrupt_input, input_wait, profiler_trace, step_under_test
+from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test
 from bench.run import timing as clock
 from bench.run.data_source import CLASSES, Source
-from bench.run.failures import ReportedError
-from flowers_core import backends
-from flowers_core.cli.entry import INSTALL
-from flowers_core.data import storage
+from bench.run.product import ReportedError, Unsuitable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +82,10 @@ def measure(job: Job) -> Measurement:
         job = replace(job, source=job.source.sized(job.cell.image_size))
         base = replace(base, data=job.describe())
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
-    except (backends.DeviceAbsent, step_under_test.Unsuitable) as absent:
+    except Unsuitable as absent:
         done = replace(base, status="n/a", reason=str(absent))
     except ImportError as error:
-        done = replace(base, status="n/a", reason=f"{error}. {INSTALL}")
+        done = replace(base, status="n/a", reason=f"{error}. {product.install_hint()}")
     except ReportedError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
@@ -132,13 +128,13 @@ def _held_bytes(pid: int) -> int:
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:
     """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
-    import_module("flowers_core.input.pipelines")  # importing is not building
+    product.load_pipelines()
     start = perf_counter()
     batches = step_under_test.dataset(job.cell, job.source)
     built = perf_counter()
     next(iter(batches))
     first_batch = perf_counter()
-    if is_cached(job.cell.pipeline) or not storage.is_bucket(getattr(job.source, job.cell.reads)):
+    if is_cached(job.cell.pipeline) or not product.is_bucket(getattr(job.source, job.cell.reads)):
         step_under_test.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
     iterator = iter(batches)
     count = step_under_test.batches_per_step(iterator, step_under_test.at_once(job.cell))
@@ -168,7 +164,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     return replace(
         timed,
         build_seconds=built - start,
-        device_peak_bytes=backends.get(cell.backend).peak_device_bytes(cell.device),
+        device_peak_bytes=product.get_backend(cell.backend).peak_device_bytes(cell.device),
         **(_loss(last["outputs"]) if cell.mode == "train" else {}),
     )
 

@@ -20,10 +20,9 @@ from types import MappingProxyType
 from bench.machine import facts
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
-from bench.run import child
+from bench.run import child, product
 from bench.run.measure import Job
-from flowers_core.data import storage
-from flowers_core.errors import InputError, RunFailed
+from bench.run.product import InputError, RunFailed
 
 MEASURE = (sys.executable, "-m", "bench.run.measure")
 
@@ -39,7 +38,7 @@ def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
     """Variables for a process that measures a cell, or runs TensorFlow on the CPU, with the harness from `path`."""
     chosen = {**os.environ, "KERAS_BACKEND": cell.backend if cell else "tensorflow"}
     chosen["PYTHONPATH"] = path or str(facts.harness_folder())
-    storage.configure_client(chosen)
+    product.configure_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell is None or cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"

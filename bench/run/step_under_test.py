@@ -6,10 +6,9 @@ from collections.abc import Callable
 from time import perf_counter
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.run import product
 from bench.run.data_source import Source
-from flowers_core import backends
-from flowers_core.backends import precision
-from flowers_core.input.registry import PIPELINES
+from bench.run.product import Unsuitable
 
 PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
 MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
@@ -24,18 +23,15 @@ def dataset(cell: Cell, source: Source):
     Raises:
         InputError: If there is nothing to read, or records are of another image size.
     """
-    from flowers_core.data import manifest
-    from flowers_core.input import pipelines
-
     if cell.backend != "tensorflow" or cell.model == NO_MODEL:
-        backends.get("tensorflow").leave_gpus()  # TensorFlow only feeds here
+        product.leave_gpus()
     if cell.reads == "photos":
-        found = source.found_photos()
+        photos_or_shards = source.found_photos()
     else:
-        written = source.manifest()
-        manifest.check_matches(written, image_size=cell.image_size)
-        found = manifest.paths(source.records, written)
-    return pipelines.build(cell.pipeline, found, image_size=cell.image_size, batch_size=cell.batch_size, epochs=None)
+        photos_or_shards = product.record_paths(source.records, source.manifest(), image_size=cell.image_size)
+    return product.build_pipeline(
+        cell.pipeline, photos_or_shards, image_size=cell.image_size, batch_size=cell.batch_size
+    )
 
 
 def fill_caches(batches, *, images: int, batch_size: int) -> None:
@@ -72,7 +68,7 @@ def at_once(cell: Cell) -> int:
 
     1 where nothing makes several, or the code under test is older than the question.
     """
-    pipeline = PIPELINES.get(cell.pipeline)
+    pipeline = product.pipelines().get(cell.pipeline)
     if not pipeline or not pipeline.by_processes:
         return 1
     each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
@@ -82,45 +78,29 @@ def at_once(cell: Cell) -> int:
 def backlog(cell: Cell) -> int:
     """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
     burst = at_once(cell)
-    if burst == 1:
-        return 0
-    from flowers_core.input import decode_pool  # code under test that is older has none
-
-    pending = getattr(decode_pool, "MOST_PENDING", None) or decode_pool.MOST  # what older commits call it
-    return pending * burst
-
-
-class Unsuitable(RuntimeError):
-    """A cell makes no sense on its device; the message says why."""
+    return product.batches_ahead() * burst if burst > 1 else 0
 
 
 def place(cell: Cell):
     """The device of a cell's model, a `flowers_core.backends.devices.Device`.
 
     Raises:
-        Unsuitable: If the cell makes no sense there.
-        DeviceAbsent: If it is unavailable.
+        Unsuitable: If the cell makes no sense there, or it is unavailable.
     """
-    reason = precision.unsuitable(cell.precision, cell.device)
-    if reason:
-        raise Unsuitable(reason)
-    device = backends.get(cell.backend).find(cell.device)
-    if device.replicas > 1 and cell.xla and not backends.BACKENDS[cell.backend].compiles_replicas:
+    product.check_precision(cell.precision, cell.device)
+    device = product.find_device(cell.backend, cell.device)
+    if device.replicas > 1 and cell.xla and not product.backends()[cell.backend].compiles_replicas:
         raise Unsuitable("Keras cannot compile a step of several replicas by XLA")
     return device
 
 
 def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:
     """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
-    from flowers_core import models
-    from flowers_core.train import fit
-
-    backend = backends.get(cell.backend)
-    with precision.use(cell.precision), device.scope():
-        model = models.build(cell.model, image_size=cell.image_size, classes=classes)
-        if cell.pipeline != RESIDENT and PIPELINES[cell.pipeline].dtype == "uint8":
-            model = models.from_uint8(model)
-        fit.compile_model(model, xla=cell.xla)
+    backend = product.get_backend(cell.backend)
+    from_uint8 = cell.pipeline != RESIDENT and product.pipelines()[cell.pipeline].dtype == "uint8"
+    with product.use_precision(cell.precision), device.scope():
+        model = product.build_model(cell.model, image_size=cell.image_size, classes=classes, from_uint8=from_uint8)
+        product.compile_model(model, xla=cell.xla)
         run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
     def synchronised():
@@ -146,4 +126,4 @@ def _resident(cell: Cell, classes: int):
     noise = np.random.default_rng(0)
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
     labels = noise.integers(0, classes, cell.batch_size)
-    return backends.get(cell.backend).repeat_on_device(images, labels, cell.device)
+    return product.get_backend(cell.backend).repeat_on_device(images, labels, cell.device)

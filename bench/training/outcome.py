@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import fsum
 from statistics import median
 
+from bench.run import product
 from bench.training.run import TrainingRun
-from flowers_core import models
 
 SYNTHETIC = "synthetic"  # folder of the drawn photos
 # What our recipes reach within their epochs on the 300 photos that `make bench` draws, less some points for the seed.
@@ -87,7 +87,7 @@ def summarize(trainings: Iterable[TrainingRun], *, target: float | None = None) 
 def group(training: TrainingRun) -> tuple:
     """What seeds of one experiment have in common: model, variant, epochs, weights, photos and image size."""
     settings, data = training.settings, training.data
-    epochs = settings.get("epochs", models.spec(training.model).recipe.epochs)
+    epochs = settings.get("epochs", product.recipe(training.model).epochs)
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
     return training.model, training.variant, epochs, *given
 
@@ -124,7 +124,7 @@ def target_of(training: TrainingRun) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
     if training.data.get("photos") == SYNTHETIC:
         return SYNTHETIC_TARGETS.get(training.model)
-    published = models.spec(training.model).recipe.accuracy
+    published = product.recipe(training.model).accuracy
     return published[0] if published else None
 
 

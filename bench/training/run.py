@@ -13,9 +13,8 @@ from typing import ClassVar
 from bench.machine import facts
 from bench.results.measurement import RULER
 from bench.results.result import Result
-from bench.run import process
+from bench.run import process, product
 from bench.run.data_source import Source
-from flowers_core import models
 from flowers_core.errors import one_of
 
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
@@ -136,7 +135,7 @@ def _request(job: Job) -> dict:
     """Settings and data of a training that failed, as far as they are known without it."""
     source = Source(records=job.records)
     settings = {
-        "epochs": job.epochs or models.spec(job.model).recipe.epochs,
+        "epochs": job.epochs or product.recipe(job.model).epochs,
         "weights": job.weights or None,
         "image_size": source.manifest().image_size,
     }

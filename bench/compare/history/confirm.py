@@ -11,7 +11,7 @@ from bench.compare.sequential_test import Rule
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
-from bench.run.failures import ReportedError
+from bench.run.product import ReportedError
 
 Tell = Callable[[str], object]
 

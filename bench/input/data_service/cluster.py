@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.input.data_service import bind
 from bench.input.data_service.server import LOCAL
 from bench.run import process
-from bench.run.failures import RunFailed
+from bench.run.product import RunFailed
 
 READY_SECONDS = 180.0  # TensorFlow's import on a busy machine
 

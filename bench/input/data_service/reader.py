@@ -12,7 +12,7 @@ from time import perf_counter
 
 from bench.machine import facts
 from bench.run import child, step_under_test
-from bench.run.failures import ReportedError
+from bench.run.product import ReportedError
 from flowers_core.input import data_service
 
 WARM_SECONDS = 1.0  # until AUTOTUNE has settled and buffers are as full as they stay

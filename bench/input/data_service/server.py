@@ -9,7 +9,7 @@ from time import sleep
 
 from bench.input.data_service import bind as listening
 from bench.run import child
-from bench.run.failures import ReportedError, RunFailed
+from bench.run.product import ReportedError, RunFailed
 from flowers_core.errors import one_of
 from flowers_core.input import data_service
 

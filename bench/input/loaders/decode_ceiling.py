@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.input.loaders.task import Task
 from bench.run.child import die_with_parent
-from bench.run.failures import RunFailed
+from bench.run.product import RunFailed
 
 LOOK_SECONDS = 0.5  # how often a wait for a batch looks whether the processes live
 

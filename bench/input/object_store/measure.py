@@ -14,8 +14,8 @@ from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
 from bench.run.measure import Job
+from bench.run.product import InputError
 from bench.run.timing import Effort
-from flowers_core.errors import InputError
 
 OF_MEASUREMENT = ("status", "reason", "started", "data", "machine", "code")  # fields of the envelope
 PIPELINES = ("photos_one_by_one", "photos_parallel", "records_parallel", "records_uint8")

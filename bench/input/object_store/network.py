@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic, sleep
 
-from flowers_core.errors import InputError
+from bench.run.product import InputError
 
 PIECE_BYTES = 1 << 16  # what is sent at once where bandwidth is limited
 

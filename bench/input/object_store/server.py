@@ -21,7 +21,7 @@ from time import thread_time
 
 from bench.input.object_store import gcs_api, tls
 from bench.input.object_store.network import CUT, SILENT, Conditions, Traffic
-from flowers_core.errors import InputError
+from bench.run.product import InputError
 
 
 class _Server(ThreadingHTTPServer):

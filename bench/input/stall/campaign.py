@@ -15,7 +15,7 @@ from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import sweep, sweep_progress
 from bench.run.data_source import Source
-from bench.run.failures import InputError, ReportedError
+from bench.run.product import InputError, ReportedError
 from bench.run.timing import Effort
 from flowers_core import progress
 from flowers_core.cli import entry

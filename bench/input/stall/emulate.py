@@ -15,7 +15,7 @@ from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 from bench.run import child, corrupt_input, process, step_under_test
 from bench.run.data_source import Source
-from bench.run.failures import ReportedError, RunFailed
+from bench.run.product import ReportedError, RunFailed
 
 WARMUP_SECONDS = 1.0  # while AUTOTUNE looks for its settings; thrown away
 LEAST_STEPS = 8

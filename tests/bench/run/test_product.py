@@ -1,0 +1,150 @@
+"""The package as measured processes see it, at today's commit and at older ones."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from bench import import_time, input_throughput, step_time
+from bench.machine.facts import PROJECT_ROOT
+from bench.run import product
+from flowers_core import backends, errors, models
+from flowers_core.input.registry import PIPELINES
+
+# What the package looked like before its tree was rebuilt: modules side by side, tables instead of objects.
+OLDER = {
+    "errors": "class InputError(ValueError): ...\ndef one_of(name, value, allowed):\n    assert value in allowed",
+    "pipelines": """
+        READS = {"photos_parallel": "photos", "records_turbo": "records", "records_cached": "records"}
+        NAMES, YIELDS_UINT8 = tuple(READS), ("records_turbo", "records_cached")
+        BY_WORKERS, CACHED = ("records_turbo",), frozenset({"records_cached"})
+        def at_once(name, *, image_size, batch_size):
+            return 4
+        """,
+    "models/__init__": """
+        NAMES = ("dense",)
+        def build(name, *, image_size, classes):
+            return [name, image_size, classes]
+        """,
+    "devices": """
+        DEVICES = ("tpu", "gpu", "cpu")
+        class DeviceAbsent(RuntimeError): ...
+        def find(kind):
+            raise DeviceAbsent(f"no {kind}")
+        """,
+    "step": "train = predict = lambda model, batches: (model, batches)",
+    "precision": "PRECISIONS = ('float32',)\ndef unsuitable(precision, device):\n    return None",
+    "photos": "CLASSES = ('daisy', 'tulips')\ndef find(folder):\n    return f'photos of {folder}'",
+    "manifest": "NAME = 'manifest.json'",
+    "folders": "def settle_client(variables):\n    variables['GCS'] = '1'",
+    "batches": "def build(name, source, **options):\n    return [name, source, options]",
+    "workers": "MOST = 3",
+    "recipes": "def recipe(model):\n    return f'recipe of {model}'",
+}
+ASK = """
+import json
+from bench.results.cell import Cell, is_cached
+from bench.run import product
+from bench.run.data_source import CLASSES
+
+def reason(function, *args, **named):
+    try:
+        function(*args, **named)
+    except product.Unsuitable as unsuitable:
+        return str(unsuitable)
+
+turbo, client = product.pipelines()["records_turbo"], {}
+product.configure_client(client)
+print(json.dumps({
+    "classes": CLASSES,
+    "cell": [Cell(model="none", pipeline="records_cached").reads, is_cached("records_cached")],
+    "turbo": [turbo.reads, turbo.dtype, turbo.cached, turbo.by_processes],
+    "at_once": turbo.batches_at_once(image_size=192, batch_size=32),
+    "ahead": product.batches_ahead(),
+    "client": client,
+    "recipe": product.recipe("dense"),
+    "photos": product.find_photos("here"),
+    "model": product.build_model("dense", image_size=32, classes=5, from_uint8=False),
+    "pipeline": product.build_pipeline("photos_parallel", "paths", image_size=32, batch_size=4),
+    "step": product.get_backend("tensorflow").train_step("model", "batches"),
+    "errors": product.RunFailed is product.ReportedError is product.InputError,
+    "device": reason(product.find_device, "tensorflow", "gpu"),
+    "no pipeline": reason(product.build_pipeline, "photos_turbo", "", image_size=32, batch_size=4),
+    "no module": reason(product.jpeg_fault, b"", image_size=32),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory):
+    """What today's harness says beside a package of an older commit."""
+    folder = tmp_path_factory.mktemp("older")
+    (folder / "bench").symlink_to(PROJECT_ROOT / "bench")
+    for name, code in {"__init__": "", **OLDER}.items():
+        path = folder / "flowers_core" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(code))
+    command = [sys.executable, "-c", ASK]
+    done = subprocess.run(
+        command, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("classes", 2),
+        ("cell", ["records", True]),
+        ("turbo", ["records", "uint8", False, True]),
+        ("at_once", 4),
+        ("ahead", 3),
+        ("client", {"GCS": "1"}),
+        ("recipe", "recipe of dense"),
+        ("photos", "photos of here"),
+        ("model", ["dense", 32, 5]),
+        ("pipeline", ["photos_parallel", "paths", {"image_size": 32, "batch_size": 4, "epochs": None}]),
+        ("step", ["model", "batches"]),
+        ("errors", True),
+        ("device", "no gpu"),
+        ("no pipeline", "this commit has no pipeline `photos_turbo`"),
+        ("no module", "this commit has no flowers_core.data.jpeg_check"),
+    ],
+)
+def test_older_commits_answer(older, asked, answer):
+    """Each name is found where older commits keep it; what they lack is n/a with a sentence."""
+    assert older[asked] == answer
+
+
+def test_product_gives_todays_package():
+    """At this commit the adapter gives what the package itself has."""
+    assert product.pipelines() is PIPELINES
+    assert product.backends() is backends.BACKENDS
+    assert product.models() == tuple(models.MODELS)
+    assert product.recipe("dense") is models.spec("dense").recipe
+    assert (product.InputError, product.RunFailed) == (errors.InputError, errors.RunFailed)
+    assert issubclass(product.RunFailed, product.ReportedError)
+    assert "make bench" in product.install_hint()
+
+
+@pytest.mark.parametrize("precision", product.precisions())
+def test_check_precision_gives_the_reason(precision):
+    """16-bit floats of a GPU make no sense on a CPU; the others do."""
+    if precision == "mixed_float16":
+        with pytest.raises(product.Unsuitable, match="bfloat16"):
+            product.check_precision(precision, "cpu")
+    else:
+        product.check_precision(precision, "cpu")
+
+
+def test_suites_measure_what_there_is():
+    """Their parameters are literal, for a parameter must not depend on the measured commit; none is forgotten."""
+    assert input_throughput.InputThroughput.params == [list(PIPELINES)]
+    assert set(step_time.StepTime.params[0]) <= set(models.MODELS)
+    assert list(import_time.PLACES) == import_time.ImportTime.params[0]
+    assert [product.find_module(*places) for places in import_time.PLACES.values()] == [
+        places[0] for places in import_time.PLACES.values()
+    ]
