@@ -1,6 +1,6 @@
-"""What makes two sets of measurements no fair pair, in words."""
+"""Says what makes two sets of measurements no fair pair."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bench.machine.facts import BUSY_SHARE
 from bench.results.cell import RESIDENT
@@ -21,58 +21,64 @@ ABSENT = "none"
 def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
     """What differs in what matters, each as `tensorflow 2.20.0, 2.21.0`: base's value, then candidate's.
 
-    Machine, usable cores, Python, packages, compiled-in libraries, telling environment variables, ruler, data; a set
-    that mixes several values of these, or two codes, as `2.20.0 + 2.21.0`; uncommitted changes, which may be of the
-    ruler itself; a machine that was busy; measurements that are in both sets. The code is no reason: it is what is
-    compared.
+    Machine, usable cores, Python, packages, libraries, telling environment variables, harness version, data; a
+    set that mixes several values of these, or two codes, as `2.20.0 + 2.21.0`; uncommitted changes, which may be of
+    the harness itself; a machine that was busy; measurements that are in both sets. The code is no reason: it is what
+    is compared.
     """
-    sides = list(base), list(candidate)
-    found = _unlike([[_facts(one) for one in side] for side in sides])
-    found += _unlike([[_decoding(one.machine) for one in side if one.machine.get("distributions")] for side in sides])
+    sets = list(base), list(candidate)
+    reasons = _unlike(sets, _facts)
+    reasons += _unlike(sets, lambda stored: _decoding(stored.machine))
     # a resident batch has no photos
-    found += _unlike([[_texts(one.data) for one in side if "photos" in one.data] for side in sides])
-    stepped = [[one for one in side if one.cell.pipeline == RESIDENT] for side in sides]
-    found += _unlike(
-        [[{"classes of a resident batch": str(one.data.get("classes", CLASSES))} for one in side] for side in stepped]
-    )
-    codes = [_values([_texts(one.code) for one in side], "digest") for side in sides]
+    reasons += _unlike(sets, lambda stored: _texts(stored.data) if "photos" in stored.data else None)
+    reasons += _unlike(sets, _resident_classes)
+    codes = [_values([_texts(stored.code) for stored in members], "digest") for members in sets]
     if max(map(len, codes)) > 1:
-        found.append(_words("code", codes))
-    dirty = [sum(bool(one.code.get("dirty")) for one in side) for side in sides]
+        reasons.append(_text("code", codes))
+    dirty = [any(stored.code.get("dirty") for stored in members) for members in sets]
     if any(dirty):
-        found.append(_words("uncommitted changes", [["yes" if count else "no"] for count in dirty]))
-    busy = [sum((one.foreign_cpu_share or 0.0) > BUSY_SHARE for one in side) for side in sides]
-    if any(count > BUSY_PART * len(side) for count, side in zip(busy, sides, strict=True)):
-        counts = [[f"{count} of {len(side)}"] for count, side in zip(busy, sides, strict=True)]
-        found.append(_words(f"figures taken while others used over {100 * BUSY_SHARE:.0f} % of the CPU", counts))
-    shared = set(map(repr, sides[0])) & set(map(repr, sides[1]))
+        reasons.append(_text("uncommitted changes", [["yes" if is_dirty else "no"] for is_dirty in dirty]))
+    busy = [sum((stored.foreign_cpu_share or 0.0) > BUSY_SHARE for stored in members) for members in sets]
+    if any(count > BUSY_PART * len(members) for count, members in zip(busy, sets, strict=True)):
+        counts = [[f"{count} of {len(members)}"] for count, members in zip(busy, sets, strict=True)]
+        reasons.append(_text(f"figures taken while others used over {100 * BUSY_SHARE:.0f} % of the CPU", counts))
+    shared = set(map(repr, sets[0])) & set(map(repr, sets[1]))
     if shared:
-        found.append(f"measurements that are in both sets {len(shared)}")
-    return found
+        reasons.append(f"measurements that are in both sets {len(shared)}")
+    return reasons
 
 
 def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
-    """Further installed packages that differ, likewise: worth a note, for one may matter, but no reason to refuse."""
-    sides = [[_others(one.machine) for one in side if one.machine.get("distributions")] for side in (base, candidate)]
-    return _unlike(sides)
+    """Further installed packages that differ, likewise: worth a note, for they may matter, but no reason to refuse."""
+    return _unlike((list(base), list(candidate)), lambda stored: _others(stored.machine))
 
 
-def _decoding(machine: dict) -> dict[str, str]:
-    """What decodes and resizes, and numpy's BLAS."""
-    packages = machine["distributions"]
+def _resident_classes(stored: Measurement) -> dict[str, str] | None:
+    if stored.cell.pipeline != RESIDENT:
+        return None
+    return {"classes of a resident batch": str(stored.data.get("classes", CLASSES))}
+
+
+def _decoding(machine: dict) -> dict[str, str] | None:
+    """What decodes and resizes, and numpy's BLAS; None in sets from before these were kept."""
+    packages = machine.get("distributions")
+    if not packages:
+        return None
     return {name: packages[name] for name in DECODING if name in packages} | machine.get("libraries", {})
 
 
-def _others(machine: dict) -> dict[str, str]:
+def _others(machine: dict) -> dict[str, str] | None:
     """Packages that `differences` does not look at."""
+    if not machine.get("distributions"):
+        return None
     known = {*machine.get("packages", {}), *DECODING, *BESIDE}
     return {name: version for name, version in machine["distributions"].items() if name not in known}
 
 
 def _facts(measurement: Measurement) -> dict[str, str]:
-    """Machine, software and ruler by name."""
+    """Machine, software and harness version by name."""
     machine = measurement.machine
-    devices = [f"{one.get('name', '')} {one.get('driver', '')}".strip() for one in machine.get("accelerators", [])]
+    devices = [f"{gpu.get('name', '')} {gpu.get('driver', '')}".strip() for gpu in machine.get("accelerators", [])]
     about = (
         machine.get("host", "unknown host"),
         machine.get("cpu", "unknown CPU"),
@@ -94,19 +100,22 @@ def _texts(values: dict) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}
 
 
-def _unlike(sides: list[list[dict[str, str]]]) -> list[str]:
-    """The facts that have more than one value, in words; nothing where a side has no facts at all."""
-    if not all(sides):
+def _unlike(
+    sets: Sequence[Sequence[Measurement]], facts_of: Callable[[Measurement], dict[str, str] | None]
+) -> list[str]:
+    """The facts that have more than one value, as text; nothing where a set has no such facts at all."""
+    facts = [[known for known in map(facts_of, members) if known is not None] for members in sets]
+    if not all(facts):
         return []
-    names = dict.fromkeys(name for side in sides for facts in side for name in facts)
-    values = {name: [_values(side, name) for side in sides] for name in names}
-    return [_words(name, both) for name, both in values.items() if len({*both[0], *both[1]}) > 1]
+    names = dict.fromkeys(name for members in facts for known in members for name in known)
+    values = {name: [_values(members, name) for members in facts] for name in names}
+    return [_text(name, both) for name, both in values.items() if len({*both[0], *both[1]}) > 1]
 
 
-def _values(facts: list[dict[str, str]], name: str) -> list[str]:
+def _values(facts: Sequence[dict[str, str]], name: str) -> list[str]:
     """The different values of a fact."""
-    return list(dict.fromkeys(one.get(name, ABSENT) for one in facts))
+    return list(dict.fromkeys(known.get(name, ABSENT) for known in facts))
 
 
-def _words(name: str, sides: list[list[str]]) -> str:
-    return f"{name} {', '.join(' + '.join(values) for values in sides)}"
+def _text(name: str, both: Sequence[Sequence[str]]) -> str:
+    return f"{name} {', '.join(' + '.join(values) for values in both)}"

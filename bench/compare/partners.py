@@ -1,4 +1,4 @@
-"""Which cell of one set of measurements belongs to which of another."""
+"""Pairs the cells of two sets of measurements."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -36,14 +36,14 @@ def pairs(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> Pair
     Raises:
         InputError: If no cell has a partner.
     """
-    here, there = (list(dict.fromkeys(one.cell for one in side)) for side in (base, candidate))
+    here, there = (list(dict.fromkeys(stored.cell for stored in members)) for members in (base, candidate))
     both, over = [(cell, cell) for cell in here if cell in there], ""
     if all(cell.model == NO_MODEL for cell, _ in both):
-        left = ([cell for cell in side if not both or cell.model != NO_MODEL] for side in (here, there))
+        left = ([cell for cell in cells if not both or cell.model != NO_MODEL] for cells in (here, there))
         over, more = _over(*left)
         both += more
     if not both:
-        few = (", ".join(cell.id for cell in side[:3]) + ", …" * (len(side) > 3) for side in (here, there))
+        few = (", ".join(cell.id for cell in cells[:3]) + ", …" * (len(cells) > 3) for cells in (here, there))
         raise InputError(
             "No cell is in both sets, nor do all cells of one differ from the other's in one field only. "
             "Base: {}. Candidate: {}. Measure the same cells for both".format(*few)
@@ -60,13 +60,13 @@ def pairs(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> Pair
 def _over(base: list[Cell], candidate: list[Cell]) -> tuple[str, list[tuple[Cell, Cell]]]:
     """The one field in which all of base differ from all of candidate, and the pairs; empty if there is none."""
     for name in (entry.name for entry in fields(Cell)):
-        here, there = ({getattr(cell, name) for cell in side} for side in (base, candidate))
+        here, there = ({getattr(cell, name) for cell in cells} for cells in (base, candidate))
         if len(here) != 1 or len(there) != 1 or here == there:
             continue
-        mine, theirs = ({_without(name, cell): cell for cell in side} for side in (base, candidate))
-        found = [(mine[rest], theirs[rest]) for rest in mine if rest in theirs]
-        if found and len(mine) == len(base) and len(theirs) == len(candidate):
-            return name, found
+        mine, theirs = ({_without(name, cell): cell for cell in cells} for cells in (base, candidate))
+        both = [(mine[rest], theirs[rest]) for rest in mine if rest in theirs]
+        if both and len(mine) == len(base) and len(theirs) == len(candidate):
+            return name, both
     return "", []
 
 

@@ -108,10 +108,14 @@ class Verdict:
     reason: str = ""
 
     @property
-    def ratio(self) -> float | None:
+    def estimate(self) -> Estimate | None:
         """On the clock that decided, else on the wall clock."""
-        estimate = self.estimates.get(self.clock.partition("+")[0] or "wall")
-        return estimate and estimate.ratio
+        return self.estimates.get(self.clock.partition("+")[0] or "wall")
+
+    @property
+    def ratio(self) -> float | None:
+        """Of that estimate."""
+        return self.estimate.ratio if self.estimate else None
 
 
 def clocks(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -242,21 +246,21 @@ def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
 
 
 def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
-    """The verdict of units in their order, by what each says: at the first look that allows one.
+    """The verdict of pairs in their order, by what each says: at the first look that allows any.
 
     Returns:
-        None where more units are needed; `inconclusive` when the last look allows no other.
+        None where more pairs are needed; `inconclusive` when the last look allows no other.
     """
     count = len(values["wall"])
     for looked in (number for number in LOOKS if number <= count):
         verdict = look({clock: numbers[:looked] for clock, numbers in values.items()}, rule)
         if verdict:
             return verdict
-    return partial(values, rule, f"undecided after {count} units") if count >= LOOKS[-1] else None
+    return partial(values, rule, f"undecided after {count} pairs") if count >= LOOKS[-1] else None
 
 
 def partial(values: dict[str, Sequence[float]], rule: Rule, reason: str) -> Verdict:
-    """Inconclusive, with what so many units say."""
+    """Inconclusive, with what so many pairs say."""
     count = len(values["wall"])
     estimates = {clock: estimate(values[clock]) for clock in rule.clocks} if count > 1 else {}
     return Verdict(word="inconclusive", pairs=count, estimates=estimates, reason=reason)

@@ -84,7 +84,7 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
     """Reads a set: a file of JSON lines, or a store, which is a folder.
 
     Args:
-        path: Where it lies.
+        path: Where it is.
         tell: Reports in a sentence lines that were left out because they are damaged.
 
     Raises:
@@ -99,9 +99,9 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
     if newer:
         raise InputError(f"{path} was written by a newer program, update this one ({newer[0]})")
     if not loaded.results:
-        said = f"{len(damaged)} damaged lines, the first: {damaged[0]}" if damaged else "it is empty"
+        reason = f"{len(damaged)} damaged lines, the first: {damaged[0]}" if damaged else "it is empty"
         place = "measurements/*.jsonl of the folder" if path.is_dir() else "the file"
-        raise InputError(f"{path} holds no measurement ({said}): expected JSON lines of `bench sweep` in {place}")
+        raise InputError(f"{path} holds no measurement ({reason}): expected JSON lines of `bench sweep` in {place}")
     if damaged:
         tell(f"{path}: left out {len(damaged)} damaged lines, the first: {damaged[0]}")
     return list(loaded.results)
@@ -180,13 +180,13 @@ def _verdict(by_clock: dict[str, tuple[Processes, Processes]], rule: Rule) -> Ve
         reason = "too few processes ({} and {}): a verdict needs {} on both sides".format(*counts, MIN_PROCESSES)
         return Verdict(word="inconclusive", estimates={}, reason=reason)
     estimates = {clock: _estimate(*by_clock[clock]) for clock in FIELDS if clock in by_clock}
-    judged = {clock: estimates[clock] for clock in rule.clocks if clock in estimates}
-    decision = sequential_test.decide(judged, rule)
+    deciding = {clock: estimates[clock] for clock in rule.clocks if clock in estimates}
+    decision = sequential_test.decide(deciding, rule)
     if decision is None:
         reason = "neither sure nor within the margin; more processes and sessions narrow the intervals"
-        return Verdict(word="inconclusive", estimates=judged, reason=reason)
+        return Verdict(word="inconclusive", estimates=deciding, reason=reason)
     word, clock = decision
-    return Verdict(word=word, clock=clock, estimates=judged)
+    return Verdict(word=word, clock=clock, estimates=deciding)
 
 
 def _no_verdict(reason: str, verdict: Verdict | None = None) -> Verdict:

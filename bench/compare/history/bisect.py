@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.compare.history.asv_series import short
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError
 
-VERDICTS = ("slower", "same", "faster", "inconclusive")
-
-PairedRun = Callable[[str, str], str]  # base, candidate -> one of VERDICTS
+PairedRun = Callable[[str, str], str]  # base, candidate -> one of `sequential_test.WORDS`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +44,8 @@ def bisect(
 
     Args:
         commits: All commits of the range in their order; the first is the base, the last may be the culprit.
-        paired_run: Compares two commits, `paired_run(base, candidate)`; gives one of `VERDICTS`. What could
-            not be run is `inconclusive`.
+        paired_run: Compares two commits, `paired_run(base, candidate)`; gives one of `sequential_test.WORDS`,
+            `inconclusive` for what could not be run.
         expected: `slower` or `faster`, where that is what is to be confirmed: its opposite rejects it then.
         tell: Reports one line before each run.
 
@@ -62,7 +60,6 @@ def bisect(
         names = short(commits[number]), short(commits[0])
         tell(f"run {len(compared) + 1}: {names[0]} against {names[1]}, {number} of {len(commits) - 1} commits on")
         verdict = paired_run(commits[0], commits[number])
-        one_of("verdict", verdict, VERDICTS)
         compared.append((commits[number], verdict))
         return verdict
 

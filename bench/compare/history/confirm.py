@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.compare import comparison, sequential_test, variants
 from bench.compare.history import regressions, table
-from bench.compare.history.regressions import History, Paired
-from bench.compare.sequential_test import Rule
+from bench.compare.history.regressions import History
+from bench.compare.sequential_test import Rule, Verdict
+from bench.compare.variant import VariantPair
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
@@ -36,31 +37,27 @@ class PairedRuns:
 
     def __init__(self, results: Path, source: Source, *, budget_seconds: float | None, tell: Tell):
         self._results, self._source, self._budget, self._tell = results, source, budget_seconds, tell
-        self._known: dict[tuple, Paired] = {}
+        self._known: dict[tuple, Verdict] = {}
 
-    def __call__(self, cell: Cell, base: str, candidate: str) -> Paired:
+    def __call__(self, cell: Cell, base: str, candidate: str) -> Verdict:
         """The verdict on `candidate`; inconclusive, and the reason reported, where a commit cannot be built or run."""
         try:
             (variant_pair,) = variants.of_revisions([cell], base, candidate, self._source, tell=lambda _: None)
         except ReportedError as error:
             self._tell(f"{base[:8]}..{candidate[:8]}: {error}")
-            return Paired(verdict="inconclusive")
+            return Verdict(word="inconclusive", estimates={}, reason=str(error))
         key = cell, variant_pair.base.code["digest"], variant_pair.candidate.code["digest"]
         if key[1] == key[2]:
-            return Paired(verdict="same", ratio=1.0, low=1.0, high=1.0)
+            return Verdict(word="same", estimates={}, reason="the same code")
         if key not in self._known:
             self._known[key] = self._run(variant_pair, cell)
         return self._known[key]
 
-    def _run(self, variant_pair: comparison.VariantPair, cell: Cell) -> Paired:
+    def _run(self, variant_pair: VariantPair, cell: Cell) -> Verdict:
         rule = Rule(clocks=sequential_test.clocks([cell]))
-        for trials in comparison.run([variant_pair], self._results, rule=rule, budget_seconds=self._budget):
-            (trial,) = trials
-        verdict, estimates = trial.verdict, trial.verdict.estimates
+        (*_, (trial,)) = comparison.run([variant_pair], self._results, rule=rule, budget_seconds=self._budget)
+        verdict = trial.verdict
         reason = f" ({verdict.reason})" if verdict.reason else ""
         commits = f"{variant_pair.base.name[:8]}..{variant_pair.candidate.name[:8]}"
         self._tell(f"  {commits}: {verdict.word}, {verdict.pairs} pairs{reason}")
-        if not estimates:
-            return Paired(verdict=verdict.word)
-        estimate = estimates[verdict.clock if verdict.clock in estimates else "wall"]
-        return Paired(verdict=verdict.word, ratio=estimate.ratio, low=estimate.low, high=estimate.high)
+        return verdict

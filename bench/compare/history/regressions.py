@@ -7,31 +7,12 @@ from pathlib import Path
 from bench.compare.history import asv_series, bisect, change_points
 from bench.compare.history.asv_series import Series
 from bench.compare.history.change_points import Candidate, TooShort
+from bench.compare.sequential_test import Verdict
 from bench.machine.facts import WORK_DIR
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
-CANDIDATE = "candidate"  # the state before a paired run; those after it are of `bisect.Finding`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Paired:
-    """What a paired run of two commits says.
-
-    Attributes:
-        verdict: One of `bisect.VERDICTS`, of the candidate against the base.
-        ratio: Time of the candidate over that of the base; above 1 is slower. None where it could not be run.
-        low: Lower end of its interval.
-        high: Its upper end.
-    """
-
-    verdict: str
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-PairedRun = Callable[[Cell, str, str], Paired]  # cell, base, candidate
+PairedRun = Callable[[Cell, str, str], Verdict]  # cell, base, candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +21,7 @@ class Change:
 
     Attributes:
         candidate: Where the step was found.
-        state: `candidate`, then `confirmed`, `rejected` or `unconfirmed`.
+        state: `candidate`; after its paired runs that of `bisect.Finding`.
         commit: The commit that did it, None where it is not known.
         within: The smallest range known to hold that commit, as the commits before it and at its end; None before a
             paired run.
@@ -51,11 +32,11 @@ class Change:
     """
 
     candidate: Candidate
-    state: str = CANDIDATE
+    state: str = "candidate"
     commit: str | None = None
     within: tuple[str, str] | None = None
-    paired: Paired | None = None
-    named: Paired | None = None
+    paired: Verdict | None = None
+    named: Verdict | None = None
     reason: str = ""
 
 
@@ -105,7 +86,7 @@ def confirm(history: History, paired_run: PairedRun, *, tell: Callable[[str], ob
     """Confirms or rejects each candidate by paired runs, and names the commit of those confirmed.
 
     Args:
-        history: What `find` gave. What is no candidate any more stays as it is.
+        history: What `find` gave.
         paired_run: Compares two commits in a cell, `paired_run(cell, base, candidate)`. What cannot be run is
             `inconclusive`.
         tell: Reports progress, a line at a time.
@@ -118,8 +99,6 @@ def _confirm(
     change: Change, commits: Mapping[str, str], paired_run: PairedRun, tell: Callable[[str], object]
 ) -> Change:
     """A candidate after its paired runs."""
-    if change.state != CANDIDATE:
-        return change
     candidate = change.candidate
     try:
         cell = asv_series.cell_of(candidate.series)
@@ -127,30 +106,24 @@ def _confirm(
         return replace(change, state="unconfirmed", reason=f"its cell can no longer be measured: {error}")
     if cell is None:
         return replace(change, state="unconfirmed", reason="a paired run measures a cell, and this series is none")
-    tell(
-        f"{cell.id}: {asv_series.short(candidate.before)}..{asv_series.short(candidate.after)}, x{candidate.ratio:.2f}"
-    )
-    runs: dict[str, Paired] = {}
+    before, after = candidate.before, candidate.after
+    tell(f"{cell.id}: {asv_series.short(before)}..{asv_series.short(after)}, x{candidate.ratio:.2f}")
+    runs: dict[str, Verdict] = {}
 
     def verdict(base: str, other: str) -> str:
         runs[other] = paired_run(cell, base, other)
-        return runs[other].verdict
+        return runs[other].word
 
     expected = "slower" if candidate.ratio > 1 else "faster"
-    span = between(commits, candidate.before, candidate.after)
+    ordered = list(commits)
+    span = ordered[ordered.index(before) : ordered.index(after) + 1]
     finding = bisect.bisect(span, verdict, expected=expected, tell=tell)
     return replace(
         change,
         state=finding.state,
         commit=finding.commit,
         within=(finding.good, finding.bad),
-        paired=runs[candidate.after],
+        paired=runs[after],
         named=runs[finding.bad],
         reason=finding.reason,
     )
-
-
-def between(commits: Mapping[str, str], before: str, after: str) -> list[str]:
-    """All commits of a branch from one to another, both among them."""
-    ordered = list(commits)
-    return ordered[ordered.index(before) : ordered.index(after) + 1]

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.compare.history.asv_series import Series, short
-from bench.compare.history.change_points import Candidate
-from bench.compare.history.regressions import Change, History, Paired
-from bench.compare.sequential_test import Rule
+from bench.compare.history.regressions import Change, History
+from bench.compare.sequential_test import Rule, Verdict
 from bench.results.table import Column, Table, Value
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ COLUMNS = (
     Column("commit", whole=True),
     Column("paired", "ratio", whole=True),
 )
+NAMES = ("id", "benchmark", "label", "machine", "environment", "version")  # of a series, for the page
 
 
 def tables(history: History) -> list[Table]:
@@ -94,7 +94,7 @@ def _notes(change: Change, history: History) -> Iterator[str]:
         )
 
 
-def _differ(paired: Paired | None, named: Paired | None) -> bool:
+def _differ(paired: Verdict | None, named: Verdict | None) -> bool:
     """Whether the named commit explains less, or more, than the whole range shows."""
     if not (paired and named and paired.ratio and named.ratio):
         return False
@@ -123,62 +123,48 @@ def plain(history: History) -> dict[str, list[dict]]:
         `series` (each with an `id`, and a `reason` where nothing can be said of it), `points` and `changes`, whose
         column `series` is that id. Seconds, ratios, 40 digits a commit; `position` counts the commits of the branch.
     """
-    position = {commit: number for number, commit in enumerate(history.commits)}
+    subjects = history.commits
+    position = {commit: number for number, commit in enumerate(subjects)}
     return {
         "series": [
             {
-                "id": series.id,
-                "benchmark": series.benchmark,
-                "label": series.label,
+                **{name: getattr(series, name) for name in NAMES},
                 "params": list(series.params),
-                "machine": series.machine,
-                "environment": series.environment,
-                "version": series.version,
                 "reason": _too_short(series, history),
             }
             for series in history.series
         ],
         "points": [
-            {
-                "series": series.id,
-                **vars(point),
-                "position": position[point.commit],
-                "subject": history.commits[point.commit],
-            }
+            {"series": series.id, **vars(point), "position": position[point.commit], "subject": subjects[point.commit]}
             for series in history.series
             for point in series.points
         ],
-        "changes": [{**_facts(change.candidate), **_outcome(change, history)} for change in history.changes],
+        "changes": [_plain_change(change, history) for change in history.changes],
     }
 
 
-def _facts(candidate: Candidate) -> dict:
-    """A step as it was found."""
+def _plain_change(change: Change, history: History) -> dict:
+    """A step and what has become of it."""
+    candidate, (good, bad) = change.candidate, change.within or (None, None)
     return {
         "series": candidate.series.id,
         "before": candidate.before,
         "after": candidate.after,
         "ratio": candidate.ratio,
         "p": candidate.p,
-    }
-
-
-def _outcome(change: Change, history: History) -> dict:
-    """What has become of it."""
-    good, bad = change.within or (None, None)
-    return {
         "state": change.state,
         "commit": change.commit,
-        "subject": history.commits.get(change.commit),
+        "subject": history.commits.get(change.commit or ""),
         "reason": change.reason,
         "good": good,
         "bad": bad,
-        **_run("paired", change.paired),
-        **_run("named", change.named),
+        **_plain_run("paired", change.paired),
+        **_plain_run("named", change.named),
     }
 
 
-def _run(name: str, paired: Paired | None) -> dict:
+def _plain_run(name: str, verdict: Verdict | None) -> dict:
     """A paired run as flat columns."""
-    fields = ("verdict", "ratio", "low", "high")
-    return {f"{name}_{field}": getattr(paired, field) if paired else None for field in fields}
+    estimate = verdict and verdict.estimate
+    ends = {f"{name}_{end}": getattr(estimate, end, None) for end in ("ratio", "low", "high")}
+    return {f"{name}_verdict": verdict and verdict.word, **ends}

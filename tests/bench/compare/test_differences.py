@@ -10,7 +10,7 @@ from bench.results.measurement import RULER
 
 
 @pytest.mark.parametrize(
-    ("base", "candidate", "said"),
+    ("base", "candidate", "reason"),
     [
         ({"packages": {"tensorflow": "2.20.0"}}, {"packages": {"tensorflow": "2.21.0"}}, "tensorflow 2.20.0, 2.21.0"),
         ({"packages": {}}, {"packages": {"jax": "0.7.2"}}, "jax none, 0.7.2"),
@@ -25,16 +25,16 @@ from bench.results.measurement import RULER
         ),
     ],
 )
-def test_machines_and_software(measured, base, candidate, said):
+def test_differences_name_machines_and_software(measured, base, candidate, reason):
     """Whatever of machine or software differs is named with both values, base's first."""
-    assert differences([measured(machine=base)], [measured(seconds=(0.2,), machine=candidate)]) == [said]
+    assert differences([measured(machine=base)], [measured(seconds=(0.2,), machine=candidate)]) == [reason]
 
 
 @pytest.mark.parametrize(
     "machine",
     [{"packages": {"keras": "3.15.1", "tensorflow": "2.21.0", "asv": "9", "xprof": "9"}}, {"python": "3.11.9"}],
 )
-def test_what_no_step_runs_is_no_difference(measured, machine):
+def test_differences_leave_out_what_no_step_runs(measured, machine):
     """The version of asv, of the profiler, or the last digit of Python's refuses nothing."""
     base = measured(machine={"python": "3.11.7", "packages": {"keras": "3.15.1", "tensorflow": "2.21.0"}})
     candidate = measured(seconds=(0.2,), machine={"python": "3.11.7", **machine})
@@ -42,7 +42,7 @@ def test_what_no_step_runs_is_no_difference(measured, machine):
     assert differences([base], [candidate]) == []
 
 
-def test_the_code_is_what_is_compared(measured):
+def test_differences_leave_out_the_code(measured):
     """Another commit is no difference; two codes in one set are, for they have no common figure."""
     old, new = measured(), measured(seconds=(0.2,), code={"digest": "e2e2e2e2e2e2"})
     again = measured(seconds=(0.3,))
@@ -51,15 +51,15 @@ def test_the_code_is_what_is_compared(measured):
     assert differences([old, new], [again]) == ["code d1d1d1d1d1d1 + e2e2e2e2e2e2, d1d1d1d1d1d1"]
 
 
-def test_uncommitted_changes(measured):
-    """Uncommitted changes are said, for they may be of the laboratory itself."""
+def test_differences_name_uncommitted_changes(measured):
+    """Uncommitted changes are named, for they may be of the harness itself."""
     assert differences([measured()], [measured(seconds=(0.2,), code={"dirty": True})]) == [
         "uncommitted changes no, yes"
     ]
 
 
-def test_the_ruler_and_the_data(measured):
-    """Another ruler and other photos are differences; a resident batch has no photos and contradicts none."""
+def test_differences_name_harness_and_data(measured):
+    """Another harness version and other photos are differences; a resident batch has no photos and contradicts none."""
     base = replace(measured(), data={"photos": "synthetic", "images": 300})
     candidate = replace(measured(seconds=(0.2,)), ruler="other", data={"photos": "flower_photos", "images": 300})
 
@@ -69,25 +69,25 @@ def test_the_ruler_and_the_data(measured):
     ]
 
 
-def test_a_mixed_set_is_named(measured):
+def test_differences_name_a_mixed_set(measured):
     """A set that mixes two versions has them joined by a plus."""
-    one, two = ({"packages": {"keras": version}} for version in ("3.14", "3.15"))
-    said = differences([measured(machine=one), measured(machine=two)], [measured(seconds=(0.2,), machine=two)])
+    old, new = ({"packages": {"keras": version}} for version in ("3.14", "3.15"))
+    reasons = differences([measured(machine=old), measured(machine=new)], [measured(seconds=(0.2,), machine=new)])
 
-    assert said == ["keras 3.14 + 3.15, 3.15"]
+    assert reasons == ["keras 3.14 + 3.15, 3.15"]
 
 
-def test_a_busy_machine(measured):
+def test_differences_name_a_busy_machine(measured):
     """Over a quarter of a set's figures beside foreign load is a difference; a few are not."""
     quiet = [measured(seconds=(1 + number,)) for number in range(4)]
-    busy = [replace(one, foreign_cpu_share=0.2, loss=2.0) for one in quiet]
-    some = [*busy[:1], *(replace(one, loss=2.0) for one in quiet[1:])]
+    busy = [replace(stored, foreign_cpu_share=0.2, loss=2.0) for stored in quiet]
+    mixed = [*busy[:1], *(replace(stored, loss=2.0) for stored in quiet[1:])]
 
-    assert differences(quiet, some) == []
+    assert differences(quiet, mixed) == []
     assert differences(quiet, busy) == ["figures taken while others used over 10 % of the CPU 0 of 4, 4 of 4"]
 
 
-def test_what_is_in_both_sets(measured):
+def test_differences_name_what_is_in_both_sets(measured):
     """A measurement cannot be compared with itself."""
     assert differences([measured()], [measured()]) == ["measurements that are in both sets 1"]
 
@@ -95,8 +95,8 @@ def test_what_is_in_both_sets(measured):
 DECODERS = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.1"}, "libraries": {"numpy's BLAS": "openblas 0.3"}}
 
 
-def test_what_decodes_is_a_difference_and_other_packages_are_a_note(measured):
-    """Another simplejpeg or BLAS makes no fair pair; another ruff is told, and refuses nothing."""
+def test_differences_name_what_decodes_and_note_other_packages(measured):
+    """Another simplejpeg or BLAS makes no fair pair; another ruff is noted, and refuses nothing."""
     base = measured(machine=DECODERS)
     ruff = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.2", "httpx": "1"}}
     other = {"distributions": {"simplejpeg": "1.9.0", "ruff": "0.1"}, "libraries": {"numpy's BLAS": "mkl 2025"}}
@@ -109,7 +109,7 @@ def test_what_decodes_is_a_difference_and_other_packages_are_a_note(measured):
     assert other_packages([base], [unfair]) == []
 
 
-def test_sets_from_before_packages_were_kept_differ_in_none(measured):
+def test_differences_take_sets_without_packages(measured):
     """What was stored then is compared as it was, and is grouped with what is stored now."""
     old, new = measured(), measured(seconds=(0.2,), machine=DECODERS)
 
@@ -117,7 +117,7 @@ def test_sets_from_before_packages_were_kept_differ_in_none(measured):
     assert summary.setting(old) == summary.setting(new)
 
 
-def test_classes_of_a_resident_batch(measured):
+def test_differences_name_classes_of_a_resident_batch(measured):
     """A step of other classes is one of another model; the usual five are not stored."""
     base, candidate = measured(), measured(seconds=(0.2,))
 

@@ -1,4 +1,4 @@
-"""Which cell belongs to which."""
+"""Cells of two sets are paired."""
 
 import pytest
 
@@ -10,8 +10,8 @@ def cells(measured, *fields):
     return [measured(**field) for field in fields]
 
 
-def test_cells_of_both_sets_belong_together(measured):
-    """A cell in both sets is a pair, one in a single set is named with its side."""
+def test_pairs_cells_of_both_sets(measured):
+    """A cell in both sets is a pair, one in a single set is named with its set."""
     found = pairs(
         cells(measured, {"model": "dense"}, {"model": "convnet"}),
         cells(measured, {"model": "squeezenet"}, {"model": "dense"}, {"model": "dense"}),
@@ -33,7 +33,7 @@ def test_cells_of_both_sets_belong_together(measured):
         ({"batch_size": 8}, {"batch_size": 32}, "batch_size"),
     ],
 )
-def test_sets_that_differ_in_one_field_are_paired_over_it(measured, base, candidate, over):
+def test_pairs_sets_over_the_field_in_which_they_differ(measured, base, candidate, over):
     """One field, or the backend with the XLA that JAX always has, may differ throughout."""
     models = {"model": "dense"}, {"model": "convnet"}
     found = pairs(
@@ -45,7 +45,7 @@ def test_sets_that_differ_in_one_field_are_paired_over_it(measured, base, candid
     assert [(mine.model, theirs.model) for mine, theirs in found.both] == [("dense", "dense"), ("convnet", "convnet")]
 
 
-def test_pipelines_alone_do_not_stand_in_the_way(measured):
+def test_pairs_steps_beside_pipelines_alone(measured):
     """A sweep on a CPU and one on a GPU share their pipelines; their steps are paired over the device."""
     pipeline = {"model": "none", "pipeline": "records_parallel"}
     found = pairs(cells(measured, pipeline, {}), cells(measured, pipeline, {"device": "gpu"}))
@@ -54,21 +54,21 @@ def test_pipelines_alone_do_not_stand_in_the_way(measured):
     assert [mine == theirs for mine, theirs in found.both] == [True, False]
 
 
-def test_a_common_cell_forbids_other_pairs(measured):
+def test_pairs_nothing_over_a_field_beside_a_common_cell(measured):
     """Where a model's cell is in both sets, the others are not paired over a field."""
     found = pairs(cells(measured, {}, {"batch_size": 8}), cells(measured, {}, {"batch_size": 64}))
 
     assert (found.over, len(found.both), len(found.only_base), len(found.only_candidate)) == ("", 1, 1, 1)
 
 
-def test_two_fields_are_too_many(measured):
+def test_pairs_refuses_two_fields(measured):
     """Without a common cell, and with more than one field that differs, both sets' cells are named."""
     with pytest.raises(InputError, match=r"No cell is in both sets.*Base: dense-.*Candidate: convnet-.*b8"):
         pairs(cells(measured, {}), cells(measured, {"model": "convnet", "batch_size": 8}))
 
 
-def test_an_unclear_pair_is_none(measured):
-    """Two precisions on one side leave unclear which is meant: no pair over the precision."""
+def test_pairs_refuses_an_unclear_pair(measured):
+    """Two precisions in one set leave unclear which is meant: no pair over the precision."""
     both = cells(measured, {"precision": "mixed_bfloat16"}, {"precision": "mixed_float16"})
 
     with pytest.raises(InputError, match="No cell is in both sets"):

@@ -115,9 +115,3 @@ def test_bisect_needs_two_commits():
     """A range needs the commit before the change, too."""
     with pytest.raises(InputError, match="before the change"):
         bisect(["c0"], runs_of(stepped()))
-
-
-def test_bisect_refuses_an_unknown_verdict():
-    """A verdict that there is not is refused, with those that there are."""
-    with pytest.raises(InputError, match="slower, same, faster, inconclusive"):
-        bisect(COMMITS, lambda *_: "maybe")

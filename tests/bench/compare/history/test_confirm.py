@@ -49,21 +49,21 @@ def test_paired_runs_run_two_codes_once(paired_runs, runs):
     first = paired_runs(CELL, "good-a", "slow-b")
     count = len(runs)
 
-    assert first.verdict == "slower"
-    assert first.low <= first.ratio <= first.high
+    assert first.word == "slower"
+    assert first.estimate.low <= first.ratio <= first.estimate.high
     assert paired_runs(CELL, "good-a", "slow-b") == first
     assert len(runs) == count
 
 
 def test_paired_runs_spare_the_same_code(paired_runs, runs):
     """Commits that differ in documents alone are the same at once."""
-    assert paired_runs(CELL, "good-a", "docs-a").verdict == "same"
+    assert paired_runs(CELL, "good-a", "docs-a").word == "same"
     assert runs == []
 
 
 def test_paired_runs_take_a_failed_build_as_inconclusive(paired_runs, runs):
     """It can be neither confirmed nor rejected, and the reason is told."""
-    assert paired_runs(CELL, "good-a", "broken-c").verdict == "inconclusive"
+    assert paired_runs(CELL, "good-a", "broken-c").word == "inconclusive"
     assert "does not build" in paired_runs.told[0]
     assert runs == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.compare.history import regressions
 from bench.compare.history.change_points import Step
-from bench.compare.history.regressions import Paired
+from bench.compare.sequential_test import Verdict, estimate
 
 
 def at(index, ratio=1.1):
@@ -26,8 +26,8 @@ def runs_of(hashes, culprit, ratio=1.1):
         assert cell.model == "squeezenet"
         assert cell.precision == "mixed_bfloat16"
         if hashes.index(base) < culprit <= hashes.index(candidate):
-            return Paired(verdict="slower", ratio=ratio, low=ratio - 0.01, high=ratio + 0.01)
-        return Paired(verdict="same", ratio=1.001, low=0.99, high=1.01)
+            return Verdict(word="slower", clock="wall", estimates={"wall": estimate([math.log(ratio)] * 4)})
+        return Verdict(word="same", clock="wall", estimates={"wall": estimate([0.001] * 4)})
 
     return paired_run
 
@@ -76,7 +76,7 @@ def test_confirm_rejects_a_false_alarm(slowed):
     found = regressions.find(results, repository=folder, detect=at(3))
     (change,) = regressions.confirm(found, runs_of(hashes, 7)).changes
 
-    assert (change.state, change.commit, change.paired.ratio) == ("rejected", None, 1.001)
+    assert (change.state, change.commit, change.paired.word) == ("rejected", None, "same")
     assert change.reason
 
 
@@ -90,14 +90,6 @@ def test_confirm_leaves_what_is_no_cell(repository, stored):
 
     assert change.state == "unconfirmed"
     assert "cell" in change.reason
-
-
-def test_confirm_runs_no_decided_change_again(slowed):
-    """Confirming twice runs once."""
-    folder, hashes, results = slowed
-    once = regressions.confirm(regressions.find(results, repository=folder, detect=at(7)), runs_of(hashes, 7))
-
-    assert regressions.confirm(once, lambda *_: pytest.fail("run")) == once
 
 
 def test_find_keeps_series_without_a_step(slowed):

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bench.compare.history import regressions, table
+from bench.compare.history import table
 from bench.compare.history.asv_series import Point, Series
 from bench.compare.history.change_points import Candidate, TooShort
-from bench.compare.history.regressions import Change, History, Paired
+from bench.compare.history.regressions import Change, History
+from bench.compare.sequential_test import Estimate, Verdict
 
 SUBJECTS = {f"{number:x}" * 40: f"commit {number}" for number in range(12)}
 COMMITS = list(SUBJECTS)
@@ -28,11 +29,17 @@ def make(*params, count=12):
     )
 
 
+def slower(ratio, *, high=1.3):
+    """The verdict of a paired run."""
+    estimate = Estimate(ratio=ratio, low=1.09, high=high, deviation=0.01, p=1e-6, inner=(1.09, high))
+    return Verdict(word="slower", clock="wall", pairs=4, estimates={"wall": estimate})
+
+
 @pytest.fixture
 def confirmed():
     """One confirmed slowdown, one series without a step, one too short."""
     slow, still, short = make("squeezenet", 32), make("dense", 32), make("mobilenetv2", 32, count=3)
-    paired = Paired(verdict="slower", ratio=1.098, low=1.09, high=1.11)
+    paired = slower(1.098, high=1.11)
     change = Change(
         candidate=Candidate(series=slow, before=COMMITS[6], after=CULPRIT, ratio=1.1034, p=1e-6),
         state="confirmed",
@@ -82,7 +89,7 @@ def test_show_fits_80_columns(confirmed):
             "confirmed: one of 6 commits: inconclusive, in 33333333..99999999 (squeezenet, 32)",
         ),
         (
-            {"paired": Paired(verdict="slower", ratio=1.21)},
+            {"paired": slower(1.21)},
             "77777777..bbbbbbbb changed it further, to 1.210 in all: compare these two (squeezenet, 32)",
         ),
     ],
@@ -129,5 +136,5 @@ def test_tables_leave_columns_of_a_candidate_empty(confirmed):
     (drawing,) = table.tables(replace(confirmed, changes=(candidate,)))
     (row,) = table.plain(replace(confirmed, changes=(candidate,)))["changes"]
 
-    assert drawing.rows[0][3:] == (regressions.CANDIDATE, "", "")
+    assert drawing.rows[0][3:] == ("candidate", "", "")
     assert (row["paired_ratio"], row["commit"], row["subject"]) == (None, None, None)
