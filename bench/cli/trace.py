@@ -169,7 +169,7 @@ def _show_all(results: Path) -> None:
     traces = [(f"{folder.parent.name}/{folder.name}", profiler_trace.read(folder)) for folder in store.traces(results)]
     if not traces:
         raise InputError(f"There is no trace in {results}: take one with `python -m bench trace --model dense`")
-    trace_table.show(traces, console.Console())
+    trace_table.steps(traces).draw(console.Console())
 
 
 def _show_difference(names: Sequence[str], results: Path) -> None:
@@ -186,7 +186,7 @@ def _show_difference(names: Sequence[str], results: Path) -> None:
     for read in (left, right):
         if read.problem:
             raise InputError(f"{read.folder} must be a trace that XProf can read. Received: {read.problem}")
-    trace_table.show_difference(left, right, console.Console())
+    trace_table.difference(left, right).draw(console.Console())
 
 
 def _folder(name: str, results: Path) -> Path:

@@ -1,4 +1,4 @@
-"""asv's own page, made to work without a network: the scripts that it would load lie beside it."""
+"""asv's own page without a network: the scripts that it would load are put beside it."""
 
 import base64
 import hashlib
@@ -54,37 +54,39 @@ def publish(results: Path) -> Path:
     return page
 
 
-def offline(html: str, room: Path, *, fetch: Callable[[str, str], bytes] | None = None) -> str:
-    """A page whose scripts and styles lie in a folder beside it.
+def offline(html: str, folder: Path, *, fetch: Callable[[str, str], bytes] | None = None) -> str:
+    """Puts a page's scripts and styles into a folder beside it, and gives the page that loads them from there.
 
     Args:
         html: The page, with addresses.
-        room: Where to put them.
+        folder: Where to put them.
         fetch: Gives a file of an npm package; asks npm, unless given.
 
     Raises:
         RunFailed: If the page loads what is not in `SCRIPTS`, or a file has other bytes than it expects.
     """
     fetch = fetch or _Packages().file
-    room.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
-    def beside(found: re.Match) -> str:
-        name = found[2].rpartition("/")[2]
+    def localise(tag: re.Match) -> str:
+        if not _is_loaded(html, tag):
+            return tag[0]
+        name = tag[2].rpartition("/")[2]
         if name not in SCRIPTS:
-            raise RunFailed(f"asv's page loads {found[2]}, which is not among {', '.join(SCRIPTS)}: add it there")
+            raise RunFailed(f"asv's page loads {tag[2]}, which is not among {', '.join(SCRIPTS)}: add it there")
         package, path = SCRIPTS[name]
         content = fetch(package, path)
-        if found[4] and package not in BY_VERSION:
-            _check(content, found[4], name)
-        (room / name).write_bytes(content)
-        return f'{found[1]}="{room.name}/{name}">'
+        if tag[4] and package not in BY_VERSION:
+            _check(content, tag[4], name)
+        (folder / name).write_bytes(content)
+        return f'{tag[1]}="{folder.name}/{name}">'
 
-    return TAG.sub(lambda found: beside(found) if _loads(html, found) else found[0], html)
+    return TAG.sub(localise, html)
 
 
-def _loads(html: str, found: re.Match) -> bool:
+def _is_loaded(html: str, tag: re.Match) -> bool:
     """Whether a tag loads what it names: a script or a style; a link is only followed."""
-    return html[: found.start()].rpartition("<")[2].split()[0] in ("script", "link")
+    return html[: tag.start()].rpartition("<")[2].split()[0] in ("script", "link")
 
 
 def _check(content: bytes, expected: str, name: str) -> None:
@@ -105,30 +107,27 @@ class _Packages:
 
         Raises:
             RunFailed: If npm cannot fetch the package, or it has no such file.
-        InputError: If npm is not installed.
+            InputError: If npm is not installed.
         """
         if package not in self._files:
-            self._files[package] = self._fetched(package)
-        try:
-            return self._files[package][path]
-        except KeyError:
-            raise RunFailed(f"{package} must hold {path}. Received: a package without it") from None
+            self._files[package] = self._fetch(package)
+        if path not in self._files[package]:
+            raise RunFailed(f"{package} must hold {path}. Received: a package without it")
+        return self._files[package][path]
 
     @staticmethod
-    def _fetched(package: str) -> dict[str, bytes]:
+    def _fetch(package: str) -> dict[str, bytes]:
+        """All files of a package, read in memory: no name in it can lead out of a folder."""
         npm = shutil.which("npm")
         if not npm:
             raise InputError("npm brings the scripts of asv's page: install it, or use `asv publish` with a network")
-        with tempfile.TemporaryDirectory(prefix="flowers-bench-") as room:
+        with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
             done = subprocess.run(
-                [npm, "pack", "--silent", package], cwd=room, capture_output=True, text=True, check=False
+                [npm, "pack", "--silent", package], cwd=folder, capture_output=True, text=True, check=False
             )
-            packed = next(Path(room).glob("*.tgz"), None)
+            packed = next(Path(folder).glob("*.tgz"), None)
             if packed is None:
                 raise RunFailed(f"npm could not fetch {package}: {done.stderr.strip()[-300:] or 'no network?'}")
-            with tarfile.open(packed) as archive:  # read in memory: no name in it can lead out of a folder
-                return {
-                    member.name.partition("/")[2]: archive.extractfile(member).read()
-                    for member in archive.getmembers()
-                    if member.isfile()
-                }
+            with tarfile.open(packed) as archive:
+                files = ((member, archive.extractfile(member)) for member in archive.getmembers())
+                return {member.name.partition("/")[2]: file.read() for member, file in files if file}

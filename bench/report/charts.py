@@ -86,7 +86,7 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     drawn = {
         "input": (pipelines(alone),),
         "steps": (models(trained), batches(trained), memory(trained), arithmetic(trained), share_of_peak(trained)),
-        "feed": (fed_steps(fed, trained),),
+        "stall": (fed_steps(fed, trained),),
     }
     return {section: [chart for chart in candidates if chart] for section, candidates in drawn.items()}
 

@@ -11,7 +11,7 @@ ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is
 NOTABLE = 0.05  # by so much a precision must differ to be named faster or slower
 
 
-def answers(gathered: Gathered) -> list[str]:
+def findings(gathered: Gathered) -> list[str]:
     """Sentences on input, steps, demand, precision, batches, verdicts and accuracy; those that there is data for."""
     good = [entry for entry in busiest(gathered.shown) if entry.status == "ok"]
     sentences = [make(good) for make in (_input, _steps, _demand, _precisions, _batches)]

@@ -3,13 +3,13 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const { columns = [], data = [] } = read("rows");
 const rows = data.map((row) => Object.fromEntries(row.map((value, number) => [columns[number], value])));
 const points = read("points"), specs = read("specs"), look = read("look");
-const make = (tag, given = {}, ...inside) => {
-  const made = Object.assign(document.createElement(tag), given);
-  made.append(...inside);
-  return made;
+const make = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
 };
 
-// Charts: what stands there as a picture is drawn again as something that answers.
+// Charts: each picture is drawn again, interactive.
 const coloured = (spec) => {
   const style = getComputedStyle(document.documentElement);
   const text = JSON.stringify({ ...spec, config: look.config });
@@ -18,8 +18,8 @@ const coloured = (spec) => {
       .replaceAll(look.colours.line, style.getPropertyValue("--line").trim()),
   );
 };
-const fitted = (spec, room) =>
-  room >= spec.width + 180 ? spec : { ...spec, width: Math.max(140, room - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
+const fitted = (spec, width) =>
+  width >= spec.width + 180 ? spec : { ...spec, width: Math.max(140, width - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
 const draw = (place, spec) =>
   vegaEmbed(place, fitted(coloured(spec), place.clientWidth), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" } });
 const drawAll = () => {
@@ -38,17 +38,15 @@ const UNITS = { "µs": 1e-6, ms: 1e-3, s: 1, min: 60 };
 const value = (cell) => {
   if ("value" in cell.dataset) return Number(cell.dataset.value);
   const text = cell.textContent;
-  const found = text.replaceAll(",", "").match(/^[+-]?\d+(\.\d+)?/);
-  if (!found) return text === "" || text === "n/a" ? Infinity : text.toLowerCase();
+  const figure = text.replaceAll(",", "").match(/^[+-]?\d+(\.\d+)?/);
+  if (!figure) return text === "" || text === "n/a" ? Infinity : text.toLowerCase();
   const unit = text.match(/^[+-]?[\d.,]+ (µs|ms|s|min)\b/);
-  return Number(found[0]) * (unit ? UNITS[unit[1]] : 1);
+  return Number(figure[0]) * (unit ? UNITS[unit[1]] : 1);
 };
-const compare = (one, other) =>
-  typeof one === typeof other ? (one < other ? -1 : one > other ? 1 : 0) : typeof one === "number" ? -1 : 1;
+const compare = (a, b) => typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1;
 const sortBy = (table, column, direction) => {
   const body = table.tBodies[0];
-  const sorted = [...body.rows].sort((one, other) =>
-    direction * compare(value(one.cells[column]), value(other.cells[column])));
+  const sorted = [...body.rows].sort((a, b) => direction * compare(value(a.cells[column]), value(b.cells[column])));
   body.append(...sorted);
   [...table.tHead.rows[0].cells].forEach((head, number) => {
     if (number === column) head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
@@ -78,14 +76,14 @@ const makeSortable = (table) => {
 const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host"];
 const METRICS = ["images/s", "ms a step", "first step, s", "MB", "GFLOP/s", "% of peak"];
 const COSTS = ["million parameters", "GFLOPs an image"];
-const number = (given) => given.toLocaleString("en", { maximumSignificantDigits: 4 });
+const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 4 });
 const choose = (form, name, options, chosen) => {
   const select = make("select", { name }, ...options.map((option) => make("option", { value: option, selected: option === chosen }, option)));
   form.append(make("label", {}, name, select));
   return select;
 };
 const middle = (values) => {
-  const ordered = [...values].sort((one, other) => one - other), half = ordered.length >> 1;
+  const ordered = [...values].sort((a, b) => a - b), half = ordered.length >> 1;
   return ordered.length % 2 ? ordered[half] : (ordered[half - 1] + ordered[half]) / 2;
 };
 const explore = () => {
@@ -96,28 +94,28 @@ const explore = () => {
     metric: choose(form, "metric", METRICS, "images/s"), of: choose(form, "of", ["training steps", "fed steps", "predictions", "pipelines alone", "all"], "training steps"),
   };
   const wanted = {
-    "training steps": (one) => one.model !== "none" && one.pipeline === "resident" && one.mode === "train",
-    "fed steps": (one) => one.model !== "none" && one.pipeline !== "resident",
-    predictions: (one) => one.model !== "none" && one.mode === "predict",
-    "pipelines alone": (one) => one.model === "none",
+    "training steps": (point) => point.model !== "none" && point.pipeline === "resident" && point.mode === "train",
+    "fed steps": (point) => point.model !== "none" && point.pipeline !== "resident",
+    predictions: (point) => point.model !== "none" && point.mode === "predict",
+    "pipelines alone": (point) => point.model === "none",
     all: () => true,
   };
   const pivot = () => {
     const [down, across, metric] = [selects.rows.value, selects.columns.value, selects.metric.value];
-    const some = points.filter(wanted[selects.of.value]).filter((one) => one[metric] != null);
-    const heads = [...new Set(some.map((one) => one[across]))].sort(compare);
-    const sides = [...new Set(some.map((one) => one[down]))].sort(compare);
-    const cell = (side, head) => some.filter((one) => one[down] === side && one[across] === head).map((one) => one[metric]);
-    const logs = some.map((one) => Math.log(one[metric])), [low, high] = [Math.min(...logs), Math.max(...logs)];
+    const chosen = points.filter(wanted[selects.of.value]).filter((point) => point[metric] != null);
+    const heads = [...new Set(chosen.map((point) => point[across]))].sort(compare);
+    const sides = [...new Set(chosen.map((point) => point[down]))].sort(compare);
+    const cell = (side, head) => chosen.filter((point) => point[down] === side && point[across] === head).map((point) => point[metric]);
+    const logs = chosen.map((point) => Math.log(point[metric])), [low, high] = [Math.min(...logs), Math.max(...logs)];
     const body = sides.map((side) => make("tr", {}, make("th", { scope: "row" }, String(side)), ...heads.map((head) => {
       const values = cell(side, head);
       if (!values.length) return make("td", { className: "figure" }, "");
-      const shown = middle(values), made = make("td", { className: "heat", title: `${values.length} cells, median` }, number(shown));
-      made.style.setProperty("--heat", `${high > low ? 5 + 55 * (Math.log(shown) - low) / (high - low) : 5}%`);
-      return made;
+      const shown = middle(values), heated = make("td", { className: "heat", title: `${values.length} cells, median` }, number(shown));
+      heated.style.setProperty("--heat", `${high > low ? 5 + 55 * (Math.log(shown) - low) / (high - low) : 5}%`);
+      return heated;
     })));
     const table = make("table", {}, make("thead", {}, make("tr", {}, make("th", {}, `${metric} by ${down}`), ...heads.map((head) => make("th", { scope: "col", className: "figure" }, String(head))))), make("tbody", {}, ...body));
-    document.getElementById("pivoted").replaceChildren(some.length ? table : make("p", {}, "There are no such figures."));
+    document.getElementById("pivoted").replaceChildren(chosen.length ? table : make("p", {}, "No figures of this kind."));
   };
   form.addEventListener("change", pivot);
   pivot();
@@ -131,7 +129,7 @@ const explore = () => {
       ? { field: name.replace(/([.[\]])/g, "\\$1"), type: "quantitative", scale: { type: "log", nice: false, padding: 12 }, title: `${name} (log)` }
       : { field: name, type: "nominal", title: name };
     draw(document.getElementById("plotted"), {
-      data: { values: points.filter((one) => [axes.x, axes.y].every((axis) => one[axis.value] || !all.includes(axis.value))) }, width: 500, height: 320,
+      data: { values: points.filter((point) => [axes.x, axes.y].every((axis) => point[axis.value] || !all.includes(axis.value))) }, width: 500, height: 320,
       mark: { type: "point", filled: true, size: 70, opacity: 0.85 },
       encoding: {
         x: axis(axes.x.value), y: axis(axes.y.value), color: { field: axes.colour.value, type: "nominal", legend: { title: null } },
@@ -145,19 +143,23 @@ const explore = () => {
   return plot;
 };
 
-// The data to take along.
-const take = (text, type, name) => {
+// Downloads.
+const download = (text, type, name) => {
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
   link.click();
   URL.revokeObjectURL(link.href);
 };
-const quoted = (given) => (given == null ? "" : /[",\n]/.test(String(given)) ? `"${String(given).replaceAll('"', '""')}"` : String(given));
+// A spreadsheet would run a text that begins as a formula.
+const quoted = (value) => {
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value ?? "");
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
 const csv = () => {
   const names = rows.length ? Object.keys(rows[0]) : [];
   return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(quoted).join(",")).join("\n");
 };
-document.getElementById("take-csv").addEventListener("click", () => take(csv(), "text/csv", "flowers-bench.csv"));
-document.getElementById("take-json").addEventListener("click", () => take(JSON.stringify(rows), "application/json", "flowers-bench.json"));
+document.getElementById("save-csv").addEventListener("click", () => download(csv(), "text/csv", "flowers-bench.csv"));
+document.getElementById("save-json").addEventListener("click", () => download(JSON.stringify(rows), "application/json", "flowers-bench.json"));
 
 document.querySelectorAll("section table").forEach(makeSortable);
 const plotAgain = explore();

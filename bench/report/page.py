@@ -1,15 +1,20 @@
-"""What was gathered -> one HTML file: the answer, sections with charts and tables, and the data to take along."""
+"""The page: one HTML file with key findings, sections of charts and tables, and the data to download."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.report import charts, gather, key_findings, sections, svg
 from bench.report.gather import Gathered
 from bench.results import store, summary_table
 from bench.results.summary import Summary
 from flowers_core.errors import InputError
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
 MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
@@ -26,9 +31,10 @@ def render(gathered: Gathered) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["code"] = _code
     shown = sections.sections(gathered)
     return environment.get_template("page.html").render(
-        answers=key_findings.answers(gathered),
+        findings=key_findings.findings(gathered),
         machines=machines(gathered.shown),
         sections=shown,
         drawn={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
@@ -42,16 +48,23 @@ def render(gathered: Gathered) -> str:
         library=svg.library(),
         style=(FOLDER / "page.css").read_text(),
         script=(FOLDER / "page.js").read_text(),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
-def _safe(values) -> str:
+def _code(text: str) -> "Markup":
+    """Text with what stands in backticks as code, and all else escaped."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+
+
+def _safe(values: object) -> str:
     """JSON that cannot end the <script> it stands in: there only `<` could."""
     return json.dumps(values, allow_nan=False).replace("<", "\\u003c")
 
 
-def rows(summaries: Sequence[Summary]) -> dict:
+def rows(summaries: Sequence[Summary]) -> dict[str, list]:
     """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once."""
     chosen = sorted(summaries, key=lambda entry: entry.measurement.started)[-MOST_ROWS:]
     records = summary_table.facts(chosen).records()
@@ -92,8 +105,8 @@ def markdown(results: Path) -> str:
     shown = sections.sections(gathered)
     if not shown:
         raise InputError(f"{results} holds nothing to show: run `make bench`")
-    lines = [*(f"- {answer}" for answer in key_findings.answers(gathered)), ""]
+    lines = [*(f"- {finding}" for finding in key_findings.findings(gathered)), ""]
     for section in shown:
-        lines += [f"## {section.title}", "", f"{section.sentence} Again: `{section.command}`", ""]
+        lines += [f"## {section.title}", "", f"{section.sentence} Measure again: `{section.command}`", ""]
         lines += [table.markdown() for table in section.tables]
     return "\n".join([*lines, *(f"- {machine}" for machine in machines(gathered.shown))])

@@ -21,9 +21,9 @@ from bench.training import table as accuracy_table
 COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
     "loaders": "python -m bench loaders",
-    "store": "python -m bench object-store --latency 30ms",
+    "object_store": "python -m bench object-store --latency 30ms",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
-    "feed": "python -m bench stall",
+    "stall": "python -m bench stall",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
     "verdicts": "python -m bench compare BASE CANDIDATE",
     "history": "python -m bench regressions --confirm",
@@ -77,7 +77,7 @@ def sections(gathered: Gathered) -> list[Section]:
 
 def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], drawn: dict[str, list[Chart]]) -> Section:
     """A section of measurements: its tables by machine, its charts of the machine with most cells."""
-    kind = "fed" if name == "feed" else name
+    kind = "fed" if name == "stall" else name
     origins = summary_table.by_origin(entry for entry in shown if summary_table.kind(entry.cell) == kind)
     tables = [(origin, table) for origin, group in origins.items() for table in summary_table.tables(group)]
     return Section(
@@ -106,7 +106,7 @@ def _object_store(far: Sequence[Far]) -> Section:
     """What latency costs, and how it is hidden."""
     readings = [reading for entry in far for reading in entry.readings]
     return Section(
-        name="store",
+        name="object_store",
         title="Object store",
         sentence="The same pipelines from an object store with latency, and from the disk.",
         tables=_tables([object_store_table.view(far)]) if readings else (),
@@ -117,7 +117,7 @@ def _object_store(far: Sequence[Far]) -> Section:
 def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
     sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
-    fed = _measured("feed", "Stall", sentence, gathered.shown, drawn)
+    fed = _measured("stall", "Stall", sentence, gathered.shown, drawn)
     if not gathered.stall:
         return fed
     tables, origin = _tables(gathered.stall.views()), gathered.stall.stalls[-1].measurement.origin
@@ -126,15 +126,12 @@ def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
 
 def _traces(summaries: Sequence[Summary]) -> Section:
     """What XProf found in the traces of the cells that are shown."""
-    traces = trace_table.of([entry.measurement for entry in summaries])
-    rows = tuple(trace_table.rows(traces))
-    notes = tuple(trace_table.notes(traces))
-    view = View(title="Steps as XProf sees them", columns=trace_table.STEPS, rows=rows, rates=(), notes=notes)
+    traces = trace_table.of_measurements(entry.measurement for entry in summaries)
     return Section(
         name="traces",
         title="Traces",
         sentence="Profiler traces of steps, taken after the timed ones.",
-        tables=_tables([view]) if rows else (),
+        tables=(trace_table.steps(traces),) if traces else (),
     )
 
 

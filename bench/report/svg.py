@@ -1,4 +1,4 @@
-"""Charts -> pictures that are there without JavaScript, and the library that lets them answer.
+"""Charts as pictures that need no JavaScript, and the library that makes them interactive.
 
 Vega-Lite (BSD licence, kept in the bundle's comments): a chart is data and a description, so the same one is drawn here
 as SVG and in the browser as something to hover over; its expressions run interpreted, so that the page needs no `eval`.
@@ -7,6 +7,7 @@ as SVG and in the browser as something to hover over; its expressions run interp
 import hashlib
 import re
 from functools import cache
+from typing import Any
 
 # What the page's own colours will stand for; in the browser the page's script puts them in.
 INK, LINE = "#123456", "#654321"
@@ -34,19 +35,19 @@ CONFIG = {
 }  # fmt: skip
 
 
-def whole(spec: dict) -> dict:
+def styled(spec: dict[str, Any]) -> dict[str, Any]:
     """A chart with the look of the page."""
     return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **spec, "config": CONFIG}
 
 
-def svg(spec: dict) -> str:
+def svg(spec: dict[str, Any]) -> str:
     """A picture of a chart whose text and lines take the colours of the page around it."""
     import vl_convert
 
-    drawn = vl_convert.vegalite_to_svg(whole(spec))
-    own = hashlib.sha256(drawn.encode()).hexdigest()[:8]  # or a picture would be clipped by the mask of another
-    drawn = re.sub(r'(id="|url\(#)', rf"\g<1>{own}-", drawn)
-    return drawn.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    picture = vl_convert.vegalite_to_svg(styled(spec))
+    prefix = hashlib.sha256(picture.encode()).hexdigest()[:8]  # or another picture's mask would clip it
+    picture = re.sub(r'(id="|url\(#)', rf"\g<1>{prefix}-", picture)
+    return picture.replace(INK, "currentColor").replace(LINE, "var(--line)")
 
 
 @cache

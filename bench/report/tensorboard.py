@@ -22,63 +22,63 @@ METRICS = {
 
 
 def write(results: Path) -> Path:
-    """Writes a run for each cell, anew, to `results/hparams`; traces and trainings lie beside it.
+    """Writes a run for each cell anew to `results/hparams`; traces and trainings lie beside it.
 
     Returns:
         The log directory of all three, which is the store itself: XProf follows no links.
     """
-    room = Path(results) / "hparams"
-    shutil.rmtree(room, ignore_errors=True)
-    _columns(room)
-    for one in summary.by_cell(store.load(Measurement, results).results):
-        if one.status == "ok":
-            _run(one, room)
+    folder = Path(results) / "hparams"
+    shutil.rmtree(folder, ignore_errors=True)
+    _columns(folder)
+    for entry in summary.by_cell(store.load(Measurement, results).results):
+        if entry.status == "ok":
+            _run(entry, folder)
     return Path(results)
 
 
-def _columns(room: Path) -> None:
-    """What the table shows, in this order."""
+def _columns(folder: Path) -> None:
+    """Writes what the table shows, in this order."""
     import tensorflow as tf
     from tensorboard.plugins.hparams import api
 
-    with tf.summary.create_file_writer(str(room)).as_default():
+    with tf.summary.create_file_writer(str(folder)).as_default():
         api.hparams_config(
             hparams=[api.HParam(field) for field in (*FIELDS, "host")],
             metrics=[api.Metric(tag, display_name=name) for tag, name in METRICS.items()],
         )
 
 
-def _run(one: Summary, room: Path) -> None:
-    """One cell on one machine, of one code, as one run."""
+def _run(entry: Summary, folder: Path) -> None:
+    """Writes a cell on a machine, of one code, as a run."""
     import tensorflow as tf
     from tensorboard.plugins.hparams import api
 
-    made = one.measurement
-    name = "-".join(filter(None, (one.cell.id, made.machine.get("id"), made.code.get("digest"))))
-    values = {field: getattr(one.cell, field) for field in FIELDS} | {"host": made.machine.get("host") or "unknown"}
+    last = entry.measurement
+    name = "-".join(filter(None, (entry.cell.id, last.machine.get("id"), last.code.get("digest"))))
+    values = {field: getattr(entry.cell, field) for field in FIELDS} | {"host": last.machine.get("host") or "unknown"}
     figures = {
-        "step_ms": 1000 * one.batch_seconds,
-        "images_per_second": one.images_per_second,
-        "first_step_seconds": one.first_step_seconds,
-        "peak_mb": (one.peak_bytes or 0) / 1e6,
+        "step_ms": 1000 * entry.batch_seconds,
+        "images_per_second": entry.images_per_second,
+        "first_step_seconds": entry.first_step_seconds,
+        "peak_mb": (entry.peak_bytes or 0) / 1e6,
     }
-    share = made.trace.get("input_share")  # known where a trace was taken
+    share = last.trace.get("input_share")  # known where a trace was taken
     figures |= {} if share is None else {"input_percent": 100 * share}
-    with tf.summary.create_file_writer(str(room / name)).as_default():
+    with tf.summary.create_file_writer(str(folder / name)).as_default():
         api.hparams(values, trial_id=name)
         for metric, value in figures.items():
             tf.summary.scalar(metric, value, step=0)
 
 
-def command(room: Path, *, port: int) -> list[str]:
+def command(folder: Path, *, port: int) -> list[str]:
     """TensorBoard's command line."""
-    return [sys.executable, "-m", "tensorboard.main", "--host", HOST, "--port", str(port), "--logdir", str(room)]
+    return [sys.executable, "-m", "tensorboard.main", "--host", HOST, "--port", str(port), "--logdir", str(folder)]
 
 
-def serve(room: Path, *, port: int) -> int:
+def serve(folder: Path, *, port: int) -> int:
     """Runs TensorBoard until it is interrupted; gives its exit code."""
     try:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        return subprocess.run(command(room, port=port), env=environment, check=False).returncode
+        return subprocess.run(command(folder, port=port), env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0

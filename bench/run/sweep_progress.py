@@ -65,9 +65,9 @@ def run(
 def _show(measurements: list[Measurement], console) -> None:
     """Draws the tables of a sweep, that of its traces last."""
     summary_table.draw(summary.by_cell(measurements), console)
-    traces = trace_table.of(measurements)
+    traces = trace_table.of_measurements(measurements)
     if traces:
-        trace_table.show(traces, console)
+        trace_table.steps(traces).draw(console)
 
 
 def _bar(console):

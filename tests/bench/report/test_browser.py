@@ -140,6 +140,6 @@ def test_it_is_readable_without_javascript(opened):
     """Answers, tables and pictures are there."""
     shown, _, _ = opened(javascript=False)
 
-    assert shown.locator("#answer li").count() >= 2
+    assert shown.locator("#findings li").count() >= 2
     assert shown.locator("#steps tbody tr").count() == 9
     assert shown.locator("figure svg").count() == 5

@@ -7,10 +7,10 @@ from bench.report.gather import Gathered
 from bench.results import summary
 
 
-def answers(*measurements, comparisons=()) -> list[str]:
+def findings(*measurements, comparisons=()) -> list[str]:
     """What is said of measurements and comparisons, where the store holds nothing else."""
     summaries = tuple(summary.by_cell(measurements))
-    return key_findings.answers(
+    return key_findings.findings(
         Gathered(
             summaries=summaries,
             shown=summaries,
@@ -28,14 +28,14 @@ def answers(*measurements, comparisons=()) -> list[str]:
     )
 
 
-def test_answers_say_nothing_of_nothing():
+def test_findings_say_nothing_of_nothing():
     """Without data there is no sentence."""
-    assert answers() == []
+    assert findings() == []
 
 
 def test_input_compares_records_with_photos(measured):
     """Parallel records against photos one by one, by images a second."""
-    (sentence,) = answers(
+    (sentence,) = findings(
         measured(model="none", pipeline="photos_one_by_one", seconds=(0.32,) * 3),
         measured(model="none", pipeline="records_parallel", seconds=(0.08,) * 3),
     )
@@ -45,7 +45,7 @@ def test_input_compares_records_with_photos(measured):
 
 def test_steps_name_the_fastest_and_slowest_models(measured):
     """Each at its best batch."""
-    (sentence,) = answers(
+    (sentence,) = findings(
         measured(model="dense", seconds=(0.01,) * 3),
         measured(model="convnet", seconds=(0.1,) * 3),
         measured(model="xception", image_size=331, batch_size=4, seconds=(2.0,) * 3),
@@ -58,7 +58,7 @@ def test_steps_name_the_fastest_and_slowest_models(measured):
 @pytest.mark.parametrize(("seconds", "expected"), [(0.04, "2.5 times"), (0.2, "50% of the largest demand")])
 def test_demand_is_held_against_the_supply_of_a_first_epoch(measured, seconds, expected):
     """The fastest pipeline that no cache helps supplies so much of the largest demand of a model."""
-    sentences = answers(
+    sentences = findings(
         measured(model="none", pipeline="records_cached", seconds=(0.001,) * 3),
         measured(model="none", pipeline="records_parallel", seconds=(1.0,) * 3),
         measured(model="none", pipeline="records_turbo", seconds=(seconds,) * 3),
@@ -70,7 +70,7 @@ def test_demand_is_held_against_the_supply_of_a_first_epoch(measured, seconds, e
 
 def test_precisions_are_counted(measured):
     """How many gain, how many lose, and by how much at the ends; the same batch on either side."""
-    sentences = answers(
+    sentences = findings(
         measured(model="convnet", seconds=(0.1,) * 3),
         measured(model="convnet", precision="mixed_bfloat16", seconds=(0.05,) * 3),
         measured(model="dense", seconds=(0.1,) * 3),
@@ -88,13 +88,13 @@ def test_knee_is_told_only_where_there_is_one(measured):
     level = [measured(batch_size=size, seconds=(size / 100,) * 3) for size in (8, 32, 128)]
     rising = [measured(batch_size=size, seconds=(0.1,) * 3) for size in (8, 32, 128)]
 
-    assert "gains little from more than 8 images a batch" in answers(*level)[-1]
-    assert not any("gains little" in sentence for sentence in answers(*rising))
+    assert "gains little from more than 8 images a batch" in findings(*level)[-1]
+    assert not any("gains little" in sentence for sentence in findings(*rising))
 
 
-def test_answers_mix_no_machines(measured):
+def test_findings_mix_no_machines(measured):
     """Sentences are of the machine with most cells."""
-    sentences = answers(
+    sentences = findings(
         measured(model="dense", seconds=(0.01,) * 3),
         measured(model="convnet", seconds=(0.1,) * 3),
         measured(model="xception", image_size=331, seconds=(9.0,) * 3, machine={"id": "other"}),
@@ -107,4 +107,6 @@ def test_last_comparison_is_told_in_its_words(compared):
     """What is slower is named with its ratio; the rest is counted."""
     comparisons = (compared(dense="slower", convnet="same"), compared(dense="faster"))
 
-    assert answers(comparisons=comparisons) == ["In the last comparison, main v HEAD, slower is dense (+5.1%); 1 same."]
+    assert findings(comparisons=comparisons) == [
+        "In the last comparison, main v HEAD, slower is dense (+5.1%); 1 same."
+    ]

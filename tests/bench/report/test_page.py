@@ -114,7 +114,18 @@ def made(filled):
 def test_every_section_is_there(made):
     """What the store holds is shown, in the order of the data's way."""
     assert re.findall(r'<section id="(\w+)">', made) == [
-        *("answer", "input", "loaders", "store", "steps", "feed", "traces", "verdicts", "history", "training"),
+        *(
+            "findings",
+            "input",
+            "loaders",
+            "object_store",
+            "steps",
+            "stall",
+            "traces",
+            "verdicts",
+            "history",
+            "training",
+        ),
         *("explorer", "data"),
     ]
 

@@ -1,9 +1,11 @@
 """Traces as tables."""
 
+import dataclasses
 from io import StringIO
 
 from rich.console import Console
 
+from bench.results.table import Table
 from bench.run import trace_table
 from bench.run.profiler_trace import Trace
 
@@ -19,53 +21,43 @@ OTHER = Trace(
 )
 
 
-def drawn(show, *given):
+def drawn(table: Table) -> str:
+    """A table on a terminal of 80 columns."""
     console = Console(file=StringIO(), width=80)
-    show(*given, console)
+    table.draw(console)
     return console.file.getvalue()
 
 
-def test_xprofs_step_stands_beside_ours():
+def test_steps_of_xprof_stand_beside_ours():
     """With waiting and memory; the longest operations below."""
-    text = drawn(trace_table.show, [("dense", ONE)])
+    text = drawn(trace_table.steps([("dense", ONE)]))
 
-    assert "100 ms" in text
-    assert "99.0 ms" in text
-    assert "1.0%" in text
-    assert "Conv2D 80%, Relu 20%" in text
+    assert all(figure in text for figure in ("100 ms", "99.0 ms", "1.0%", "Conv2D 80%, Relu 20%"))
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_clocks_that_disagree_are_said():
+def test_steps_note_clocks_that_disagree():
     """And problems."""
-    said = trace_table.notes([("a", OTHER), ("b", Trace(folder="", problem="no step"))])
+    notes = trace_table.steps([("a", OTHER), ("b", Trace(folder="", problem="no step"))]).notes
 
-    assert any(one.startswith("a: the two step times differ") for one in said)
-    assert "b: no step" in said
+    assert any(note.startswith("a: the two step times differ") for note in notes)
+    assert "b: no step" in notes
 
 
-def test_what_grew_most_comes_first():
+def test_difference_begins_with_what_grew_most():
     """Step and waiting on top; an operation that only one of them has counts as no time in the other."""
-    rows = trace_table.difference(ONE, OTHER)
+    table = trace_table.difference(ONE, OTHER)
+    rows = table.texts()
 
     assert [row[0] for row in rows] == ["step", "waiting for input", "Cast", "Relu", "_MklConv2D"]
-    assert rows[0] == ("step", "100 ms", "150 ms", "+50.0 ms")
-    assert rows[2] == ("Cast", "n/a", "40.0 ms", "+40.0 ms")
+    assert rows[0] == ["step", "100 ms", "150 ms", "+50.0 ms"]
+    assert rows[2] == ["Cast", "n/a", "40.0 ms", "+40.0 ms"]
     assert rows[3][3] == "-20.0 ms"
+    assert table.notes[:2] == ("A: cell/a", "B: cell/b")
 
 
-def test_a_difference_names_both():
-    """By cell and time."""
-    text = drawn(trace_table.show_difference, ONE, OTHER)
+def test_measurements_without_a_trace_are_left_out(measured):
+    """They have none to show."""
+    traced = dataclasses.replace(measured(), trace=vars(ONE))
 
-    assert "A: cell/a" in text
-    assert "B: cell/b" in text
-
-
-def test_only_measurements_with_a_trace_count(measured):
-    """The others have none to show."""
-    import dataclasses
-
-    with_trace = dataclasses.replace(measured(), trace=vars(ONE))
-
-    assert trace_table.of([measured(), with_trace]) == [(measured().cell.id, ONE)]
+    assert trace_table.of_measurements([measured(), traced]) == [(measured().cell.id, ONE)]
