@@ -17,6 +17,7 @@ from bench.compare.inject import Injection
 from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.run import process
 
 BLOCKS = 16  # of each process: most of the noise is between blocks, most of the time goes into starting
@@ -147,7 +148,7 @@ def _block_steps(worker: PairWorker) -> int:
 
 def _blocks(workers: list[PairWorker], steps: list[int], draw: random.Random) -> dict[str, Any]:
     """Times blocks in the order ABBA or BAAB, whichever a coin says; a drift hits both alike."""
-    load = facts.ForeignLoad(*(worker.process.pid for worker in workers))
+    load = ForeignLoad(*(worker.process.pid for worker in workers))
     order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(BLOCKS // 2))
     samples: tuple[list[Sample], list[Sample]] = ([], [])
     for letter in order:

@@ -1,4 +1,4 @@
-"""CPU seconds of this process and of its decode workers.
+"""CPU seconds of this process, of its decode workers, and of all others on the machine.
 
 Why not `getrusage(RUSAGE_CHILDREN)`: it counts children only once they have ended and been waited for, and decode
 workers live as long as the pipeline. The decode pool reads their clocks while they run. It is looked up among the
@@ -6,6 +6,9 @@ loaded modules, never imported: a measurement that uses no decode workers must n
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
 from time import process_time
 from types import ModuleType
 
@@ -30,3 +33,48 @@ def worker_ids() -> tuple[int, ...]:
 def _decode_pool() -> ModuleType | None:
     """The pool of the package under test; None where nothing has used it, or the commit has none."""
     return next((sys.modules[name] for name in DECODE_POOLS if name in sys.modules), None)
+
+
+class ForeignLoad:
+    """Measures how much of the machine's CPU time others use while we, and children that we wait for, measure."""
+
+    def __init__(self, *measured: int):
+        """Starts to watch processes other than this one and those of the given ids."""
+        self._measured = measured
+        self.start()
+
+    def start(self) -> None:
+        """Starts to watch anew."""
+        self._busy, self._total, self._own = self._read()
+
+    def _read(self) -> tuple[float, float, float]:
+        import psutil
+
+        times = psutil.cpu_times()
+        own = sum(sum(times[:4]) for times in self._watched())
+        total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        return total - idle, total, own
+
+    def _watched(self) -> Iterator[tuple[float, ...]]:
+        """CPU times of this process, of those that are measured, and of the decode workers of either."""
+        import psutil
+
+        measured = [*map(psutil.Process, self._measured)]
+        decoders = [
+            *map(psutil.Process, worker_ids()),
+            *chain.from_iterable(process.children() for process in measured),
+        ]
+        for process in (psutil.Process(), *measured):
+            yield process.cpu_times()
+        for process in decoders:
+            with suppress(psutil.NoSuchProcess):  # it ended since, and counts with the process it worked for
+                yield process.cpu_times()
+
+    def share(self) -> float:
+        """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""
+        busy, total, own = self._read()
+        if total <= self._total:
+            return 0.0
+        foreign = (busy - self._busy) - (own - self._own)
+        return min(1.0, max(0.0, foreign / (total - self._total)))

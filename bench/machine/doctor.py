@@ -16,7 +16,8 @@ from statistics import quantiles
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING
 
-from bench.machine import checks, facts
+from bench.machine import checks
+from bench.machine.cpu_time import ForeignLoad
 from bench.machine.facts import BUSY_SHARE
 from bench.machine.finding import LEVELS, Answer, Finding, check
 
@@ -141,7 +142,7 @@ def examine(*, seconds: float = 3.0, root: Path = Path("/")) -> list[Finding]:
         seconds: How long to watch what changes; at least a second.
         root: Where the kernel's files are.
     """
-    before, others, load, start = checks.counters(root), processes(), facts.ForeignLoad(), perf_counter()
+    before, others, load, start = checks.counters(root), processes(), ForeignLoad(), perf_counter()
     walls, cpus = busy_loops(seconds)
     share, elapsed = load.share(), perf_counter() - start
     after = checks.counters(root)

@@ -5,15 +5,11 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
-
-from bench.machine.cpu_time import worker_ids
 
 PROJECT_ROOT = Path(__file__).parents[2]  # the folder that holds this harness: a checkout, or site-packages
 IN_CHECKOUT = (PROJECT_ROOT / "asv.conf.json").is_file()
@@ -201,48 +197,3 @@ def code() -> dict:
     else:
         commit, dirty = os.environ.get("ASV_COMMIT", ""), False
     return {"commit": commit, "dirty": dirty, "digest": code_digest()}
-
-
-class ForeignLoad:
-    """Measures how much of the machine's CPU time others use while we, and children that we wait for, measure."""
-
-    def __init__(self, *measured: int):
-        """Starts to watch processes other than this one and those of the given ids."""
-        self._measured = measured
-        self.start()
-
-    def start(self) -> None:
-        """Starts to watch anew."""
-        self._busy, self._total, self._own = self._read()
-
-    def _read(self) -> tuple[float, float, float]:
-        import psutil
-
-        times = psutil.cpu_times()
-        own = sum(sum(times[:4]) for times in self._watched())
-        total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        return total - idle, total, own
-
-    def _watched(self) -> Iterator[tuple[float, ...]]:
-        """CPU times of this process, of those that are measured, and of the decode workers of either."""
-        import psutil
-
-        measured = [*map(psutil.Process, self._measured)]
-        decoders = [
-            *map(psutil.Process, worker_ids()),
-            *chain.from_iterable(process.children() for process in measured),
-        ]
-        for process in (psutil.Process(), *measured):
-            yield process.cpu_times()
-        for process in decoders:
-            with suppress(psutil.NoSuchProcess):  # it ended since, and counts with the process it worked for
-                yield process.cpu_times()
-
-    def share(self) -> float:
-        """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""
-        busy, total, own = self._read()
-        if total <= self._total:
-            return 0.0
-        foreign = (busy - self._busy) - (own - self._own)
-        return min(1.0, max(0.0, foreign / (total - self._total)))

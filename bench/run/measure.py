@@ -171,7 +171,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
 
 def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
     """What the clock says of a step, and how busy the machine was meanwhile; `batches`: what feeds it, if anything."""
-    load = facts.ForeignLoad()
+    load = cpu_time.ForeignLoad()
     backlog = step_under_test.backlog(job.cell)
     timing = clock.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
     seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both

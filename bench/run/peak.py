@@ -11,6 +11,7 @@ from statistics import median
 from time import perf_counter
 
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.results.result import Result
 from bench.run import child, process
 
@@ -54,7 +55,7 @@ def measure(*, timeout: float = 300.0) -> Peak:
     Raises:
         RunFailed: If the process dies or takes too long; the message says how.
     """
-    started, load = datetime.now(UTC).isoformat(timespec="seconds"), facts.ForeignLoad()
+    started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
     found = process.ask("bench.run.peak", {}, timeout=timeout)
     return Peak(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
 

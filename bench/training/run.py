@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.results.measurement import RULER
 from bench.results.result import Result
 from bench.run import process, product
@@ -107,7 +108,7 @@ class TrainingRun(Result):
 
 def train(job: Job, *, timeout: float) -> TrainingRun:
     """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
-    started, start, load = datetime.now(UTC), perf_counter(), facts.ForeignLoad()
+    started, start, load = datetime.now(UTC), perf_counter(), ForeignLoad()
     with process.scratch() as folder:
         output, status, reason = folder / "training", "ok", ""
         try:

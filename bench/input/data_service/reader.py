@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
-from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.run import child, step_under_test
 from bench.run.product import ReportedError
 from flowers_core.input import data_service
@@ -120,7 +120,7 @@ def _rate(job: Job, task: Task, batches: Iterator, begun: float) -> dict:
     count = step_under_test.batches_per_step(batches)
     step = step_under_test.drawing(batches, count)
     servers = [pid for pids in job.pids.values() for pid in pids]
-    load, before, seconds = facts.ForeignLoad(*servers), _cpu_seconds(job), []
+    load, before, seconds = ForeignLoad(*servers), _cpu_seconds(job), []
     while sum(seconds) < task.seconds:
         start = perf_counter()
         step()

@@ -11,6 +11,7 @@ from time import perf_counter, sleep
 
 from bench.input.stall.accelerators import Workload
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 from bench.run import child, corrupt_input, process, step_under_test
@@ -82,7 +83,7 @@ def run(
 
 def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float) -> Emulation:
     """Feeds one workload in this process; what cannot be fed is `n/a`, what fails `error`, each with the reason."""
-    load, started = facts.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
+    load, started = ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=workload.batch_size, image_size=workload.image_size)
     source = source.sized(cell.image_size)
     given = {"workload": workload, "pipeline": pipeline, "started": started}

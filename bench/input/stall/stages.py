@@ -12,6 +12,7 @@ from time import perf_counter, process_time
 
 from bench.input.stall import autotune, page_cache
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.results.result import Result
 from bench.run import child, process
 from bench.run.data_source import Source
@@ -100,7 +101,7 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
         source: The folders of photos and records.
         seconds: How long each pipeline runs until AUTOTUNE is asked what it chose.
     """
-    load, started = facts.ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
+    load, started = ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     try:
         data = source.describe(kind)
         size = source.manifest().image_size if kind == "records" else IMAGE_SIZE

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from bench.compare import block
-from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from flowers_core.input import decode_pool
 
 
@@ -35,7 +35,7 @@ def test_take_counts_the_work_of_decode_workers(synthetic_photos):
     path = next(Path(synthetic_photos).rglob("*.jpg"))
     orders = iter(lambda: [(str(path), 0)] * 50, [])
     batches = decode_pool.decode_batches(orders, kind="photos", image_size=100, batch_size=50, count=1)
-    load = facts.ForeignLoad()
+    load = ForeignLoad()
     own = time.process_time()
     sample = block.take(lambda: next(batches), 20)
     own = time.process_time() - own

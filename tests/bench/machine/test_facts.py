@@ -76,22 +76,6 @@ def test_uncommitted_files_are_named(repository):
     assert facts.uncommitted_files() == ["flowers_core/a.py", "flowers_core/b.py"]
 
 
-@pytest.mark.parametrize(("ours", "share"), [(0.0, 0.5), (30.0, 0.35), (100.0, 0.0)])
-def test_foreign_load_is_what_others_used(ours, share, monkeypatch):
-    """Of 200 s that the cores had, 100 were busy: what was not our own work was others'."""
-    readings = iter([(10.0, 1000.0, 5.0), (110.0, 1200.0, 5.0 + ours)])
-    monkeypatch.setattr(facts.ForeignLoad, "_read", staticmethod(lambda: next(readings)))
-
-    assert facts.ForeignLoad().share() == share
-
-
-def test_foreign_load_is_read_from_this_machine():
-    """The readings are seconds: busy ones among all there were, our own among the busy ones."""
-    busy, total, own = facts.ForeignLoad()._read()
-
-    assert 0 < own < busy < total
-
-
 @pytest.mark.parametrize(
     ("given", "variable", "expected"),
     [("gs://b/records", "", "gs://b/records"), ("", "gs://e/records", "gs://e/records"), ("/a/../b", "x", "/b")],
