@@ -1,7 +1,10 @@
 """Records pair results whose truth is known: identical pairs and injected slowdowns, with and without a load."""
 
+import os
 import random
+import sys
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -9,11 +12,11 @@ from time import perf_counter
 from bench.compare import pair
 from bench.compare.inject import NONE, Injection
 from bench.compare.pair_result import PairResult
-from bench.compare.validation import background_load
 from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
+from bench.run import process
 from bench.run.data_source import Source
 from flowers_core import progress
 
@@ -32,6 +35,18 @@ INJECTIONS = (
     Injection(kind="lock", share=0.15),
     Injection(kind="core", share=0.15),
 )
+
+BURST_SECONDS = 0.2  # mean length of a burst and, for half a core, of a pause: what guests of a shared machine do
+
+LOAD_CODE = """
+import random, sys, time
+share, burst, draw = float(sys.argv[1]), float(sys.argv[2]), random.Random(0)
+while True:
+    end = time.perf_counter() + draw.expovariate(1 / burst)
+    while time.perf_counter() < end:
+        sum(range(1000))
+    time.sleep(draw.expovariate(share / (1 - share) / burst))
+"""
 
 
 def record(
@@ -68,7 +83,7 @@ def _run(
     comparison = datetime.now(UTC).strftime("validation-%Y%m%dT%H%M%SZ")
     name = f"{load_share:g} core" if load_share else ""
     code, classes = facts.code(), source.classes(CELLS)
-    with background_load.load(load_share):
+    with background_load(load_share):
         while True:
             for cell in CELLS:
                 base, candidate = (
@@ -78,3 +93,17 @@ def _run(
                 yield pair.record(base, candidate, comparison=comparison, injections=injections, load=name, draw=draw)
                 if perf_counter() - start > seconds:
                     return
+
+
+@contextmanager
+def background_load(share: float) -> Iterator[None]:
+    """Takes `share` of one core while the block runs; 0 is no load."""
+    if not share:
+        yield
+        return
+    command = [sys.executable, "-c", LOAD_CODE, str(share), str(BURST_SECONDS)]
+    with (
+        process.scratch() as folder,
+        process.ChildProcess(command, folder, name="The background load", env=os.environ, answers=False),
+    ):
+        yield

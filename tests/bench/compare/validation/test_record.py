@@ -1,5 +1,6 @@
 """Recording pairs whose truth is known."""
 
+import psutil
 import pytest
 
 from bench.compare.pair_result import PairResult
@@ -36,3 +37,24 @@ def test_record_stores_a_result_for_each_injection(tmp_path, injected, kinds, ex
     assert injected == [expected]
     assert [result.injection["kind"] for result in results] == expected
     assert {result.comparison[:11] for result in results} == {"validation-"}
+
+
+def processes():
+    return [child for child in psutil.Process().children() if recording.LOAD_CODE in child.cmdline()]
+
+
+def test_load_runs_as_long_as_its_block():
+    """One process takes CPU while the block runs, and none is left behind."""
+    with recording.background_load(0.5):
+        (child,) = processes()
+        before = child.cpu_times().user
+        while child.cpu_times().user == before:
+            psutil.cpu_percent(interval=0.1)
+
+    assert processes() == []
+
+
+def test_no_load_is_no_process():
+    """A share of nothing starts nothing."""
+    with recording.background_load(0.0):
+        assert processes() == []
