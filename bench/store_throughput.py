@@ -18,7 +18,7 @@ class StoreThroughput(suite.Suite):
 
     def cell(self, pipeline, latency_milliseconds):  # noqa: ARG002 - the store's, not the cell's
         """The pipeline alone."""
-        return measure.cell(pipeline)
+        return measure.cell_of(pipeline)
 
     @suite.series
     def track_image_seconds(self, pipeline, latency_milliseconds):
@@ -28,7 +28,7 @@ class StoreThroughput(suite.Suite):
         found = data_source.find()
         conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
         with measure.open_store(found, conditions) as opened:
-            done = measure.take(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
+            done = measure.read(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
         store.append(done)
         if done.measurement.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")

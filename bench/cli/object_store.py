@@ -14,7 +14,7 @@ from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
     from bench.input.object_store.campaign import Plan
-    from bench.input.object_store.measure import Reading
+    from bench.input.object_store.measure import ObjectStoreResult
     from bench.input.object_store.network import Conditions
     from bench.run.data_source import Source
 
@@ -103,11 +103,11 @@ def object_store(
     Example: python -m bench object-store --latency 30ms --serve
     """
     from bench.input.object_store import campaign, table
-    from bench.input.object_store.measure import Reading
+    from bench.input.object_store.measure import ObjectStoreResult
     from bench.results import store
 
     if show_last:
-        options.leave(_show(table.latest(store.load(Reading, output.results).results), output))
+        options.leave(_show(table.latest(store.load(ObjectStoreResult, output.results).results), output))
     source = data.source()
     if serve:
         _serve(source, network.conditions()[0], port)
@@ -129,14 +129,14 @@ def _serve(source: "Source", conditions: "Conditions", port: int) -> None:
         Event().wait()
 
 
-def _show(readings: "Sequence[Reading]", output: Output) -> int:
-    """Prints and keeps what readings came to; gives the exit code."""
+def _show(results: "Sequence[ObjectStoreResult]", output: Output) -> int:
+    """Prints and keeps what the results came to; gives the exit code."""
     from bench.input.object_store import table
     from bench.results import store
 
-    if not readings:
+    if not results:
         raise InputError(f"There is no measurement in {output.results}. Leave out --show-last to take some")
-    rows = table.far(readings)
+    rows = table.rows(results)
     store.save_table("object-store.md", table.markdown(rows), output.results)
     output.show(table.plain(rows), table.show, rows)
     return int(any(row.failed for row in rows))

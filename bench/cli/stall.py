@@ -130,9 +130,10 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
     """
     from rich import console
 
-    from bench.input.stall import stage_table, tables
+    from bench.input.stall import stage_table
     from bench.input.stall import stages as measuring
-    from bench.results import store, table
+    from bench.input.stall import tables as stall_tables
+    from bench.results import store
 
     kinds = [*STAGES] if kind == "both" else [kind]
     running = measuring.run(kinds, data.source(), seconds=AUTOTUNE_SECONDS, timeout=timeout)
@@ -144,10 +145,11 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
         for stage in measured:
             click.echo(json_text.dumps(stage.to_json()))
     elif good:
-        views, origin = stage_table.views(measured), table.place_line(good[-1].machine, good[-1].code, good[-1].started)
-        text = tables.markdown(views, "What stages cost", place=origin, command="python -m bench stages")
+        shown, origin, terminal = stage_table.tables(measured), good[-1].origin, console.Console()
+        text = stall_tables.markdown(shown, "What stages cost", origin=origin, command="python -m bench stages")
         store.save_table("stages.md", text, output.results)
-        tables.draw(views, console.Console())
+        for table in shown:
+            table.draw(terminal)
         options.tell(origin)
     if not good and not code:
         raise InputError("Nothing could be measured: give `--photos FOLDER` or `--records FOLDER`")

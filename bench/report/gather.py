@@ -11,8 +11,7 @@ from bench.compare.pair_result import PairResult
 from bench.input.loaders import table as loaders_table
 from bench.input.loaders.result import LoaderResult
 from bench.input.object_store import table as object_store_table
-from bench.input.object_store.measure import Reading
-from bench.input.object_store.table import Far
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.results import result, store, summary
@@ -63,7 +62,7 @@ class Gathered:
         outcomes: Of the machine and code that trained last.
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
         loaders: The latest comparison of loaders.
-        far: What the latest measurements over an object store came to, the disk beside it.
+        object_store: What the latest measurements over an object store came to, the disk beside it.
         history: Series, points and changes over commits, see `bench.compare.history.table.plain`; None if there is
             none.
         damaged: Lines and files that could not be read.
@@ -78,7 +77,7 @@ class Gathered:
     outcomes: tuple[Outcome, ...]
     stall: StallReport | None
     loaders: tuple[loaders_table.Row, ...]
-    far: tuple[Far, ...]
+    object_store: tuple[object_store_table.Row, ...]
     history: dict | None
     damaged: tuple[str, ...]
 
@@ -109,7 +108,7 @@ def gather(results: Path) -> Gathered:
         outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
         stall=_stall(results, measurements),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
-        far=tuple(object_store_table.far(object_store_table.latest(load(Reading)))),
+        object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
         history=_history(Path(results) / HISTORY, damaged),
         damaged=tuple(damaged),
     )

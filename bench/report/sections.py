@@ -7,8 +7,6 @@ from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
-from bench.input.object_store.table import Far
-from bench.input.stall import tables as stall_tables
 from bench.report import charts, key_findings
 from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
@@ -29,7 +27,7 @@ COMMANDS = {
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
 }
-LEFT = {"model", "pipeline", "cell", "loader", "from", *stall_tables.LEFT}  # columns of names
+LEFT = {"model", "pipeline", "cell", "loader", "from"}  # columns of names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +62,7 @@ def sections(gathered: Gathered) -> list[Section]:
     made = [
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawn),
         _loaders(gathered.loaders),
-        _object_store(gathered.far),
+        _object_store(gathered.object_store),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawn),
         _stall(gathered, drawn),
         _traces(gathered.shown),
@@ -92,7 +90,7 @@ def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], dr
 
 def _loaders(rows: Sequence[loaders_table.Row]) -> Section:
     """Our pipelines, those of others and the decode ceiling."""
-    tables = _tables(loaders_table.views(rows))
+    tables = loaders_table.tables(rows)
     return Section(
         name="loaders",
         title="Loaders",
@@ -102,15 +100,15 @@ def _loaders(rows: Sequence[loaders_table.Row]) -> Section:
     )
 
 
-def _object_store(far: Sequence[Far]) -> Section:
+def _object_store(far: Sequence[object_store_table.Row]) -> Section:
     """What latency costs, and how it is hidden."""
-    readings = [reading for entry in far for reading in entry.readings]
+    results = [result for row in far for result in row.results]
     return Section(
         name="object_store",
         title="Object store",
         sentence="The same pipelines from an object store with latency, and from the disk.",
-        tables=_tables([object_store_table.view(far)]) if readings else (),
-        origins=[reading.origin for reading in readings[:1]],
+        tables=[object_store_table.table(far)] if results else (),
+        origins=[result.origin for result in results[:1]],
     )
 
 
@@ -120,7 +118,7 @@ def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
     fed = _measured("stall", "Stall", sentence, gathered.shown, drawn)
     if not gathered.stall:
         return fed
-    tables, origin = _tables(gathered.stall.views()), gathered.stall.stalls[-1].measurement.origin
+    tables, origin = gathered.stall.tables(), gathered.stall.stalls[-1].measurement.origin
     return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])
 
 

@@ -10,7 +10,7 @@ import asv.benchmark
 import pytest
 
 from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
-from bench.input.object_store.measure import Reading
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine import facts
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
@@ -168,7 +168,7 @@ def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, synthetic_photos, syn
     monkeypatch.setenv("FLOWERS_RECORDS", str(synthetic_records))
     monkeypatch.setattr(suite, "EFFORT", suite.Effort(seconds=0.05, least_steps=2))
     given = store_throughput.StoreThroughput().track_image_seconds("records_parallel", 5)
-    (stored,) = store.load(Reading, tmp_path).results
+    (stored,) = store.load(ObjectStoreResult, tmp_path).results
 
     assert given == {"samples": [pytest.approx(1 / stored.measurement.images_per_second)], "number": 1}
     assert (stored.latency_seconds, stored.requests["read"] > 0) == (0.005, True)

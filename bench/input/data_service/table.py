@@ -1,35 +1,50 @@
 """What was read over a tf.data service, as tables: Markdown, the terminal at 80 columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
+from typing import TYPE_CHECKING
 
 from bench.input.data_service.result import DataServiceResult, epoch_is_whole
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, table
+from bench.results.table import Column, Interval, Table, Value
 
-RATES = ("pipeline", "workers", "images/s", "ratio", "CPU per image", "ratio ")
-EPOCHS = ("pipeline", "workers", "sharding", "outcome", "images", "missing", "doubled")
-LEFT = {"pipeline", "workers", "sharding", "outcome"}
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RATES = (
+    Column("pipeline"),
+    Column("workers"),
+    Column("images/s", "rate"),
+    Column("ratio", "ratio"),
+    Column("CPU per image", "time"),
+    Column("CPU ratio", "ratio"),
+)
+EPOCHS = (
+    *(Column("pipeline"), Column("workers"), Column("sharding"), Column("outcome")),
+    *(Column("images", "count"), Column("missing", "count"), Column("doubled", "count")),
+)
 
 
-def rates(results: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
-    """A text for each of `RATES`, a row for each pipeline and number of workers."""
+def rates(results: Sequence[DataServiceResult]) -> list[tuple[Value, ...]]:
+    """A row of `RATES` for each pipeline and number of workers."""
     groups: dict[tuple[str, int | None], list[DataServiceResult]] = {}
     for result in results:
         if result.task.seconds:
             groups.setdefault((result.task.pipeline, result.workers), []).append(result)
     return [
-        _rate(pipeline, workers, group, groups.get((pipeline, 0), [])) for (pipeline, workers), group in groups.items()
+        (pipeline, _workers(workers), *_rate(workers, group, groups.get((pipeline, 0), [])))
+        for (pipeline, workers), group in groups.items()
     ]
 
 
 def _rate(
-    pipeline: str, workers: int | None, group: Sequence[DataServiceResult], local: Sequence[DataServiceResult]
-) -> tuple[str, ...]:
-    """A row; `local` are the results without a service."""
+    workers: int | None, group: Sequence[DataServiceResult], local: Sequence[DataServiceResult]
+) -> tuple[Value, ...]:
+    """The figures of a row; `local` are the results without a service."""
     measured = [result for result in group if result.status == "ok"]
     if not measured:
-        return pipeline, _workers(workers), group[0].status, "", "", ""
+        return group[0].status, "", "", ""
     base = {result.round: result for result in local if result.status == "ok"}
     pairs = [(result, base[result.round]) for result in measured if workers != 0 and result.round in base]
     cpu, ratios = [], []
@@ -37,12 +52,10 @@ def _rate(
         cpu = [result.cpu_image_seconds for result in measured]
         ratios = [result.cpu_image_seconds / alone.cpu_image_seconds for result, alone in pairs]
     return (
-        pipeline,
-        _workers(workers),
         _spread([result.images_per_second for result in measured]),
         _spread([result.images_per_second / alone.images_per_second for result, alone in pairs]),
-        format.duration(median(cpu)) if cpu else format.ABSENT,
-        format.significant(median(ratios)) if ratios else "",
+        median(cpu) if cpu else None,
+        median(ratios) if ratios else "",
     )
 
 
@@ -50,21 +63,20 @@ def _workers(workers: int | None) -> str:
     return "theirs" if workers is None else str(workers) if workers else "none"
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float]) -> Value:
     """Median with lowest and highest; nothing of nothing."""
-    if not values:
-        return ""
-    middle, low, high = map(format.significant, (median(values), min(values), max(values)))
-    return f"{middle} [{low},{high}]" if len(values) > 1 else middle
+    if len(values) < 2:
+        return values[0] if values else ""
+    return Interval(median(values), min(values), max(values))
 
 
-def epochs(results: Sequence[DataServiceResult]) -> list[tuple[str, ...]]:
-    """A text for each of `EPOCHS`, a row for each whole epoch."""
+def epochs(results: Sequence[DataServiceResult]) -> list[tuple[Value, ...]]:
+    """A row of `EPOCHS` for each whole epoch."""
     return [
         (
             *(epoch.task.pipeline, _workers(epoch.workers), epoch.task.sharding if epoch.workers != 0 else ""),
             _outcome(epoch),
-            *("" if count is None else f"{count:,}" for count in (epoch.images or None, epoch.missing, epoch.doubled)),
+            *("" if count is None else count for count in (epoch.images or None, epoch.missing, epoch.doubled)),
         )
         for epoch in results
         if not epoch.task.seconds
@@ -82,7 +94,7 @@ def notes(results: Sequence[DataServiceResult]) -> list[str]:
     cores = results[0].machine.get("usable_cores", "?")
     said = [
         f"median [lowest,highest] over {max(result.round for result in results) + 1} fresh processes of each; ratio: "
-        "to that of the same round without a service; CPU per image: of reader, dispatcher and workers together",
+        "to that of the same round without a service; CPU: of reader, dispatcher and workers together",
     ]
     if any(result.workers for result in results):
         said.append(
@@ -106,31 +118,27 @@ def notes(results: Sequence[DataServiceResult]) -> list[str]:
     return said
 
 
-def _tables(results: Sequence[DataServiceResult]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, columns and rows of each table that has rows."""
+def tables(results: Sequence[DataServiceResult]) -> list[Table]:
+    """Rates and epochs, those that were measured; the notes follow the last."""
     first = next((result for result in results if result.task.seconds), results[0])
     what = f"{first.data.get('images', 0):,} {first.data.get('photos', '')}, batch {first.task.batch_size}"
     both = (f"Over a tf.data service ({what})", RATES, rates(results)), ("Epochs", EPOCHS, epochs(results))
-    return [(title, columns, rows) for title, columns, rows in both if rows]
+    shown = [Table(title=title, columns=columns, rows=tuple(rows)) for title, columns, rows in both if rows]
+    return [*shown[:-1], replace(shown[-1], notes=tuple(notes(results)))]
 
 
 def markdown(results: Sequence[DataServiceResult]) -> str:
     """Both tables, notes, origin, and the command that measures it again."""
-    lines = ["# The input pipeline past one host", ""]
-    for title, columns, rows in _tables(results):
-        lines += [f"## {title}", "", *table.grid(columns, rows, left=LEFT), ""]
-    first = results[0]
     numbers = ",".join(str(workers) for workers in sorted({result.workers for result in results if result.workers}))
-    lines += [f"- {note}" for note in notes(results)]
-    lines.append(f"- {table.place_line(first.machine, first.code, first.started)}")
-    return "\n".join([*lines, f"- `python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`", ""])
+    parts = ["# The input pipeline past one host\n", *(table.markdown(level=2) for table in tables(results))]
+    command = f"python -m bench data-service{f' --workers {numbers}' * bool(numbers)}"
+    return "\n".join([*parts, f"- {results[0].origin}", f"- `{command}`", ""])
 
 
-def show(results: Sequence[DataServiceResult], console) -> None:
+def show(results: Sequence[DataServiceResult], console: "Console") -> None:
     """Draws both tables and the notes on a rich console."""
-    for title, columns, rows in _tables(results):
-        table.draw(title, columns, rows, console, left=LEFT)
-    table.say(notes(results), console)
+    for table in tables(results):
+        table.draw(console)
 
 
 def exit_code(results: Sequence[DataServiceResult]) -> int:

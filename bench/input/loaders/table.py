@@ -3,14 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
 from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
 from bench.input.loaders.result import LoaderResult
-from bench.results import format, table
-from bench.results.table import View
+from bench.results.table import Column, Interval, Table, Value
 
-COLUMNS = ("loader", "images/s", "ceiling", "ours", "CPU")
-LEFT = 1  # columns that are names
+if TYPE_CHECKING:
+    from rich.console import Console
+
+COLUMNS = (
+    Column("loader"),
+    Column("images/s", "rate", key="images_per_second", bars=True),
+    Column("ceiling", "percent", key="ceiling_share"),
+    Column("ours", "ratio", key="ours_ratio"),
+    Column("CPU", "time", key="cpu_image_seconds"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +70,16 @@ def _ratio(result: LoaderResult, base: LoaderResult | None) -> float | None:
     return median(a / b for a, b in zip(result.rates, base.rates, strict=False))  # the last round may be cut short
 
 
-def _texts(row: Row) -> tuple[str, ...]:
+def _values(row: Row) -> tuple[Value, ...]:
     rates = row.result.rates
     if not rates:
         return row.loader.name, row.result.status, "", "", ""
     return (
         row.loader.name,
-        f"{format.rate(rate(row.result))} [{format.rate(min(rates))}, {format.rate(max(rates))}]",
-        format.ABSENT if row.share is None else f"{row.share:.1%}",
-        format.ABSENT if row.ratio is None or row.loader.kind == "ceiling" else f"{row.ratio:.2f}",
-        format.duration(median(row.result.cpu_seconds)),
+        Interval(rate(row.result), min(rates), max(rates)),
+        row.share,
+        None if row.loader.kind == "ceiling" else row.ratio,
+        median(row.result.cpu_seconds),
     )
 
 
@@ -104,15 +112,14 @@ def notes(of_job: Sequence[Row]) -> list[str]:
     ]
 
 
-def views(all_rows: Sequence[Row]) -> list[View]:
+def tables(all_rows: Sequence[Row]) -> list[Table]:
     """A table for each job."""
     jobs = [(job, [row for row in all_rows if row.loader.job == job]) for job in JOBS]
     return [
-        View(
+        Table(
             title=_title(job, of_job),
             columns=COLUMNS,
-            rows=tuple(map(_texts, of_job)),
-            rates=tuple(rate(row.result) or None for row in of_job),
+            rows=tuple(map(_values, of_job)),
             notes=tuple(notes(of_job)),
         )
         for job, of_job in jobs
@@ -122,13 +129,8 @@ def views(all_rows: Sequence[Row]) -> list[View]:
 
 def markdown(all_rows: Sequence[Row]) -> str:
     """A table for each job, notes, origin and the command."""
-    lines = ["# Loaders compared", ""]
-    for view in views(all_rows):
-        lines += [f"## {view.title}", "", *table.grid(COLUMNS, view.rows, left=COLUMNS[:LEFT]), ""]
-        lines += [*(f"- {note}" for note in view.notes), ""]
-    result = all_rows[0].result
-    lines += [f"- {table.place_line(result.machine, result.code, result.started)}", f"- `{_command(all_rows)}`", ""]
-    return "\n".join(lines)
+    parts = ["# Loaders compared\n", *(table.markdown(level=2) for table in tables(all_rows))]
+    return "\n".join([*parts, f"- {all_rows[0].result.origin}", f"- `{_command(all_rows)}`", ""])
 
 
 def _command(all_rows: Sequence[Row]) -> str:
@@ -138,11 +140,10 @@ def _command(all_rows: Sequence[Row]) -> str:
     return f"python -m bench loaders{only} --batch-size {all_rows[0].result.data['batch_size']}"
 
 
-def show(all_rows: Sequence[Row], console) -> None:
+def show(all_rows: Sequence[Row], console: "Console") -> None:
     """Draws a table for each job on a rich console; fits 80 columns."""
-    for view in views(all_rows):
-        table.draw(view.title, COLUMNS, view.rows, console, left=COLUMNS[:LEFT])
-        table.say(view.notes, console)
+    for table in tables(all_rows):
+        table.draw(console)
 
 
 def plain(row: Row) -> dict:

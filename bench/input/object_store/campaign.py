@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.input.object_store import measure
-from bench.input.object_store.measure import Reading
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.object_store.network import Conditions
 from bench.results import store
 from bench.run.data_source import Source
@@ -47,7 +47,7 @@ class Plan:
         return len(self.pipelines) * (1 + len(self.stores)) * self.rounds
 
 
-def run(plan: Plan, results: Path) -> Iterator[Reading]:
+def run(plan: Plan, results: Path) -> Iterator[ObjectStoreResult]:
     """Measures the disk beside each store, the order reversed each round; gives each result when it is stored."""
     campaign, effort = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), Effort(seconds=plan.seconds)
     with measure.open_store(plan.source, plan.stores[0]) as opened:
@@ -55,13 +55,13 @@ def run(plan: Plan, results: Path) -> Iterator[Reading]:
             places = [None, *plan.stores] if number % 2 == 0 else [*reversed(plan.stores), None]
             for pipeline, place in ((pipeline, place) for pipeline in plan.pipelines for place in places):
                 opened.traffic.conditions = place or plan.stores[0]
-                reading = measure.take(
-                    measure.cell(pipeline),
+                result = measure.read(
+                    measure.cell_of(pipeline),
                     plan.source,
                     store=opened if place else None,
                     effort=effort,
                     timeout=plan.timeout,
                 )
-                reading = replace(reading, campaign=campaign, round=number)
-                store.append(reading, results)
-                yield reading
+                result = replace(result, campaign=campaign, round=number)
+                store.append(result, results)
+                yield result

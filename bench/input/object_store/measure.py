@@ -1,6 +1,7 @@
-"""One reading: a pipeline alone in a fresh process, from a disk or a far store, with what it asked of it."""
+"""Measures a pipeline alone in a fresh process, from a disk or an object store, with what it requested of the store."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,25 +20,25 @@ from bench.run.timing import Effort
 
 OF_MEASUREMENT = ("status", "reason", "started", "data", "machine", "code")  # fields of the envelope
 PIPELINES = ("photos_one_by_one", "photos_parallel", "records_parallel", "records_uint8")
-FEW, MANY = 4, 32  # images a batch: one by one a batch of 32 would take 15 s at 100 ms
+FEW, MANY = 4, 32  # images per batch: one by one a batch of 32 would take 15 s at 100 ms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading(Result):
-    """What one process read, how fast, and what that asked of a store.
+class ObjectStoreResult(Result):
+    """What one process read, how fast, and what that requested of a store.
 
     Attributes:
         measurement: Of the pipeline alone; its first step is the first batch.
-        campaign: Marks readings that belong together.
+        campaign: Marks results that belong together.
         latency_seconds: From a request to its answer; None where a disk was read.
         round_trips: What a new connection costs, in latencies; None likewise.
         bytes_per_second: Of all answers together; None likewise, and where there was no limit.
         connections: That the process opened.
         requests: By kind; with those that find and check what is there.
-        statuses: Answers of the store by status; 404 is also said to a question whether something is there.
+        statuses: Answers of the store by status; 404 also answers a question whether something is there.
         sent_bytes: That the store sent, by kind of request.
         files: Photos or shards that were read, each as often as it was: bytes read over bytes of the mean file.
-        image_bytes: Of a mean image, as it lies in the file.
+        image_bytes: Of a mean image in its file.
         server_cpu_seconds: Of the store's connections, on this machine: the reader had to do without them.
         round: Of the campaign, from 0.
     """
@@ -70,8 +71,8 @@ class Reading(Result):
         return {**values, "measurement": self.measurement.to_json()}
 
 
-def cell(pipeline: str) -> Cell:
-    """The cell of a pipeline alone, in small batches where one photo is waited for after the other."""
+def cell_of(pipeline: str) -> Cell:
+    """The cell of a pipeline alone, in small batches where photos are read one by one."""
     return Cell(model=NO_MODEL, pipeline=pipeline, batch_size=FEW if pipeline == "photos_one_by_one" else MANY)
 
 
@@ -81,38 +82,38 @@ def buckets(source: Source) -> dict[str, str]:
 
 
 def in_store(source: Source) -> Source:
-    """The same source as the addresses of `buckets`."""
+    """The same source at the addresses of `buckets`."""
     return Source(**{name: folder and f"gs://{Path(folder).name}" for name, folder in vars(source).items()})
 
 
-def take(
-    wanted: Cell,
+def read(
+    cell: Cell,
     source: Source,
     *,
     store: Store | None,
     effort: Effort | None = None,
     timeout: float = 600.0,
     measure: Callable[..., Measurement] = process.spawn,
-) -> Reading:
-    """Reads in a fresh process.
+) -> ObjectStoreResult:
+    """Measures a pipeline in a fresh process.
 
     Args:
-        wanted: A pipeline alone.
-        source: Folders on a disk here.
+        cell: A pipeline alone.
+        source: Folders on a disk of this machine.
         store: One that serves `buckets(source)`; None to read from the disk.
         effort: How long.
         timeout: Seconds after which the process is ended.
         measure: What measures a job.
     """
-    job = Job(cell=wanted, source=in_store(source) if store else source, effort=effort or Effort())
+    job = Job(cell=cell, source=in_store(source) if store else source, effort=effort or Effort())
     if store is None:
-        return Reading(measurement=measure(job, timeout=timeout))
+        return ObjectStoreResult(measurement=measure(job, timeout=timeout))
     store.traffic.reset()
-    done = measure(job, timeout=timeout, variables=store.environment())
+    measurement = measure(job, timeout=timeout, variables=store.environment())
     counts = store.traffic.reset()
-    file_bytes, image_bytes = mean_bytes(source, wanted.reads)
-    return Reading(
-        measurement=done,
+    file_bytes, image_bytes = mean_bytes(source, cell.reads)
+    return ObjectStoreResult(
+        measurement=measurement,
         **vars(store.traffic.conditions),
         connections=counts.connections,
         requests=dict(counts.requests),
@@ -129,13 +130,15 @@ def mean_bytes(source: Source, reads: str) -> tuple[float, float]:
     if reads == "photos":
         sizes = [Path(path).stat().st_size for path in source.found_photos().paths]
         return sum(sizes) / len(sizes), sum(sizes) / len(sizes)
-    found = source.manifest()
-    total = sum(shard.bytes for shard in found.shards)
-    return total / len(found.shards), total / found.images
+    written = source.manifest()
+    total = sum(shard.bytes for shard in written.shards)
+    return total / len(written.shards), total / written.images
 
 
-def open_store(source: Source, conditions: Conditions, **how):
-    """A store of a source's folders: a context that gives a `Store`.
+def open_store(
+    source: Source, conditions: Conditions, *, port: int = 0, tell: Callable[[str], object] = lambda _: None
+) -> AbstractContextManager[Store]:
+    """A store of a source's folders: a context that gives a `Store`; see `server.serve`.
 
     Raises:
         InputError: If a folder is in a bucket already, or two have the same name.
@@ -146,4 +149,4 @@ def open_store(source: Source, conditions: Conditions, **how):
             f"A store serves folders of this disk, of different names: photos, records or both. "
             f"Received: {', '.join(given) or 'none'}. Give `--photos` and `--records`"
         )
-    return server.serve(buckets(source), conditions, **how)
+    return server.serve(buckets(source), conditions, port=port, tell=tell)

@@ -10,7 +10,7 @@ from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.results import store, summary, table
+from bench.results import store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import sweep, sweep_progress
@@ -177,10 +177,10 @@ def show(known: StallReport, results: Path) -> None:
 
     if not (known.stalls or known.emulations):
         return  # interrupted before there was a verdict
-    views = known.views()
-    tables.draw(views, console.Console())
-    measured = known.stalls[-1].measurement if known.stalls else known.emulations[-1]
-    place = table.place_line(measured.machine, measured.code, measured.started)
-    text = tables.markdown(views, "Input stalls", place=place, command="python -m bench stall")
+    terminal, shown = console.Console(), known.tables()
+    for table in shown:
+        table.draw(terminal)
+    origin = (known.stalls[-1].measurement if known.stalls else known.emulations[-1]).origin
+    text = tables.markdown(shown, "Input stalls", origin=origin, command="python -m bench stall")
     store.save_table("stall.md", text, results)
-    console.Console().print(place, style="dim", highlight=False, markup=False)
+    terminal.print(origin, style="dim", highlight=False, markup=False)

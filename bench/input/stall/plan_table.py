@@ -10,15 +10,22 @@ from bench.input.stall.planner import Plan, Supply
 from bench.input.stall.stages import Stages
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
-from bench.results.table import View
+from bench.results.table import Column, Table, Value
 from flowers_core.input import cache
 from flowers_core.input.registry import PIPELINES
 
-PLAN = ("model", "device", "demand", "pipeline", "supply", "advice")
-EMULATED = ("accelerator", "model", "pipeline", "reached", "demand", "AU", "fed")
+PLAN = (
+    *(Column("model", whole=True), Column("device", whole=True), Column("demand", "rate", whole=True)),
+    *(Column("pipeline", whole=True), Column("supply", "rate", whole=True), Column("advice")),
+)
+EMULATED = (
+    *(Column("accelerator"), Column("model", whole=True), Column("pipeline", whole=True)),
+    *(Column("reached", "rate", whole=True), Column("demand", "rate", whole=True)),
+    *(Column("AU", "percent", whole=True), Column("fed", whole=True)),
+)
 
 
-def plan(plans: Sequence[Plan], *, cores: int) -> View:
+def plan(plans: Sequence[Plan], *, cores: int) -> Table:
     """Demand and supply of each plan, and what to do."""
     notes = [
         "demand: images/s if it never waits; supply: images/s of the pipeline alone on all "
@@ -28,15 +35,14 @@ def plan(plans: Sequence[Plan], *, cores: int) -> View:
     ]
     if any(plan.demand.origin == "published" for plan in plans):
         notes.append("devices other than this host's: published step times, not measured here")
-    return _view("Demand and supply", PLAN, [_plan_row(plan) for plan in plans], notes)
+    return Table(title="Demand and supply", columns=PLAN, rows=tuple(map(_plan_row, plans)), notes=tuple(notes))
 
 
-def _plan_row(plan: Plan) -> tuple[str, ...]:
+def _plan_row(plan: Plan) -> tuple[Value, ...]:
     demand, supply = plan.demand, plan.supply
-    named = f"{demand.model} b{demand.batch_size}", demand.device, format.rate(demand.images_per_second)
-    if supply is None:
-        return (*named, "", format.ABSENT, f"no pipeline was measured at {demand.image_size} px")
-    return *named, supply.pipeline, format.rate(supply.images_per_second), advice(plan)
+    delivered = (supply.pipeline, supply.images_per_second) if supply else ("", None)
+    name = f"{demand.model} b{demand.batch_size}"
+    return name, demand.device, demand.images_per_second, *delivered, advice(plan)
 
 
 def advice(plan: Plan) -> str:
@@ -56,37 +62,44 @@ def advice(plan: Plan) -> str:
     return f"met to {plan.coverage:.0%}: {' or '.join(remedies) or 'a host with faster cores'}"
 
 
-def what_if(supplies: Sequence[Supply]) -> View:
+def what_if(supplies: Sequence[Supply]) -> Table:
     """Images/s on other numbers of cores."""
-    return _view(
-        "What if there were so many cores (images/s, computed from measured rates)",
-        ("pipeline", *map(str, planner.CORES)),
-        [(_name(supply), *(format.about(supply.at(cores)) for cores in planner.CORES)) for supply in supplies],
-        ["as if each core added what the present ones deliver; n/a: works serially, so more cores do not help"],
+    note = "as if each core added what the present ones deliver; n/a: works serially, so more cores do not help"
+    return Table(
+        title="What if there were so many cores (images/s, computed from measured rates)",
+        columns=_columns(planner.CORES),
+        rows=tuple(
+            (_name(supply), *(format.about(supply.at(cores)) for cores in planner.CORES)) for supply in supplies
+        ),
+        notes=(note,),
     )
 
 
-def other_sizes(supplies: Sequence[Supply], stages: dict[str, Stages]) -> View:
+def other_sizes(supplies: Sequence[Supply], stages: dict[str, Stages]) -> Table:
     """Images/s at other image sizes."""
     rows = []
     for supply in supplies:
         costs = stages.get(PIPELINES[supply.pipeline].reads)
         if not PIPELINES[supply.pipeline].cached:
-            rates = (format.rate(planner.resized(supply, size, costs)) for size in planner.SIZES)
-            rows.append((_name(supply), *rates))
-    return _view(
-        "What if images had so many pixels a side (images/s, computed from the costs of stages)",
-        ("pipeline", *map(str, planner.SIZES)),
-        rows,
-        ["what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"],
+            rows.append((_name(supply), *(planner.resized(supply, size, costs) for size in planner.SIZES)))
+    note = "what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"
+    return Table(
+        title="What if images had so many pixels a side (images/s, computed from the costs of stages)",
+        columns=_columns(planner.SIZES),
+        rows=tuple(rows),
+        notes=(note,),
     )
+
+
+def _columns(numbers: Sequence[int]) -> tuple[Column, ...]:
+    return Column("pipeline", whole=True), *(Column(str(number), "rate", whole=True) for number in numbers)
 
 
 def _name(supply: Supply) -> str:
     return supply.pipeline if supply.image_size == 192 else f"{supply.pipeline} {supply.image_size} px"
 
 
-def emulated(emulations: Sequence[Emulation]) -> View:
+def emulated(emulations: Sequence[Emulation]) -> Table:
     """What reached each emulated accelerator."""
     notes = [
         "emulated: nothing is computed; a process sleeps for the time of a step between batches of a real pipeline",
@@ -102,24 +115,25 @@ def emulated(emulations: Sequence[Emulation]) -> View:
     notes += [f"{reason} ({', '.join(dict.fromkeys(names))})" for reason, names in reasons.items()]
     if any((run.foreign_cpu_share or 0.0) > BUSY_SHARE for run in emulations):
         notes.append(f"other programs used over {BUSY_SHARE:.0%} of the CPU meanwhile: AUs are too low")
-    return _view("Emulated accelerators, fed by this host", EMULATED, list(map(_emulated_row, emulations)), notes)
+    return Table(
+        title="Emulated accelerators, fed by this host",
+        columns=EMULATED,
+        rows=tuple(map(_emulated_row, emulations)),
+        notes=tuple(notes),
+    )
 
 
 def _model(emulation: Emulation) -> str:
     return f"{emulation.workload.model} b{emulation.workload.batch_size}"
 
 
-def _emulated_row(emulation: Emulation) -> tuple[str, ...]:
-    demand = format.rate(emulation.workload.images_per_second)
+def _emulated_row(emulation: Emulation) -> tuple[Value, ...]:
+    demand = emulation.workload.images_per_second
     named = f"emulated {emulation.workload.accelerator}", _model(emulation), emulation.pipeline
     if emulation.utilisation is None:
         return (*named, emulation.status, demand, "", "")
     fed = "yes" if emulation.utilisation >= FED else "no"
-    return *named, format.rate(emulation.images_per_second), demand, f"{100 * emulation.utilisation:.1f} %", fed
-
-
-def _view(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], notes: Sequence[str]) -> View:
-    return View(title=title, columns=columns, rows=tuple(rows), rates=(None,) * len(rows), notes=tuple(notes))
+    return *named, emulation.images_per_second, demand, emulation.utilisation, fed
 
 
 def plain(plans: Sequence[Plan], emulations: Sequence[Emulation]) -> list[dict]:

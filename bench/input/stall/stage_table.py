@@ -4,20 +4,24 @@ from collections.abc import Sequence
 
 from bench.input.stall.stages import BY_PIXELS, OVERHEAD, Stages
 from bench.results import format
-from bench.results.table import View
+from bench.results.table import Column, Table, Value
 
-COSTS = ("stage", "CPU per image", "lowest", "highest", "share", "grows")
-READING = ("page cache", "wall per image", "lowest", "highest", "CPU per image")
-CHOSEN = ("pipeline", "chosen, from the source on")
+RANGE = Column("lowest", "time"), Column("highest", "time")
+COSTS = (
+    *(Column("stage", whole=True), Column("CPU per image", "time", whole=True), *RANGE),
+    *(Column("share", "percent"), Column("grows", whole=True)),
+)
+READING = Column("page cache", whole=True), Column("wall per image", "time"), *RANGE, Column("CPU per image", "time")
+CHOSEN = Column("pipeline", whole=True), Column("chosen, from the source on")
 
 
-def views(measured: Sequence[Stages]) -> list[View]:
+def tables(measured: Sequence[Stages]) -> list[Table]:
     """Costs, reading cold and warm, and what AUTOTUNE chose, for each kind of data."""
     return [
-        view
+        table
         for stages in measured
         if stages.status == "ok"
-        for view in (_costs(stages), _reading(stages), _chosen(stages))
+        for table in (_costs(stages), _reading(stages), _chosen(stages))
     ]
 
 
@@ -26,9 +30,9 @@ def absent(measured: Sequence[Stages]) -> list[str]:
     return [f"{stages.kind}: {stages.status}: {stages.reason}" for stages in measured if stages.status != "ok"]
 
 
-def _costs(stages: Stages) -> View:
+def _costs(stages: Stages) -> Table:
     total = sum(cost["median"] for cost in stages.cpu_seconds.values())
-    rows = [
+    rows: list[tuple[Value, ...]] = [
         (
             stage,
             *(_micro(cost[name]) for name in ("median", "low", "high")),
@@ -47,15 +51,16 @@ def _costs(stages: Stages) -> View:
     if below:
         notes.append(f"below 0: {', '.join(below)} adds less than drawing elements one by one costs, or than noise")
     data = f"{stages.data.get('images', 0):,} {stages.data.get('photos', '')}"
-    return _view(f"Stages of {stages.kind} to {stages.image_size} px ({data})", COSTS, rows, notes)
+    title = f"Stages of {stages.kind} to {stages.image_size} px ({data})"
+    return Table(title=title, columns=COSTS, rows=tuple(rows), notes=tuple(notes))
 
 
 def _micro(seconds: float) -> str:
     return f"{1e6 * seconds:,.0f} µs"
 
 
-def _reading(stages: Stages) -> View:
-    rows = [
+def _reading(stages: Stages) -> Table:
+    rows: list[tuple[Value, ...]] = [
         (state, *(_micro(read[name]) for name in ("wall_seconds", "low", "high", "cpu_seconds")))
         for state, read in stages.reading.items()
         if state in ("cold", "warm")
@@ -70,10 +75,11 @@ def _reading(stages: Stages) -> View:
             f"cold: after posix_fadvise(DONTNEED), which left {after:.0%} of the pages; a virtual disk may lie in its "
             "host's memory itself"
         )
-    return _view(f"Reading {stages.kind}, one file after the other", READING, rows, notes)
+    title = f"Reading {stages.kind}, one file after the other"
+    return Table(title=title, columns=READING, rows=tuple(rows), notes=tuple(notes))
 
 
-def _chosen(stages: Stages) -> View:
+def _chosen(stages: Stages) -> Table:
     rows = []
     for pipeline, settings in stages.autotune.items():
         if isinstance(settings, str):
@@ -81,8 +87,4 @@ def _chosen(stages: Stages) -> View:
         else:
             said = ", ".join(f"{row['stage']} {row['setting']} {row['value']:g}" for row in settings if row["chosen"])
         rows.append((pipeline, said))
-    return _view(f"What AUTOTUNE chose for {stages.kind}", CHOSEN, rows, [])
-
-
-def _view(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], notes: Sequence[str]) -> View:
-    return View(title=title, columns=columns, rows=tuple(rows), rates=(None,) * len(rows), notes=tuple(notes))
+    return Table(title=f"What AUTOTUNE chose for {stages.kind}", columns=CHOSEN, rows=tuple(rows))

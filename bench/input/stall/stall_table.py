@@ -7,31 +7,37 @@ from bench.input.stall.classify import CLOSE, COMPUTE_BOUND, FED
 from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
-from bench.results.table import View
+from bench.results.table import Column, Table, Value
 
-COLUMNS = ("model", "input", "step", "both", "stall", "waits", "overlap", "verdict")
+COLUMNS = (
+    Column("model"),
+    *(Column(name, "time", whole=True) for name in ("input", "step", "both")),
+    Column("stall", "percent", whole=True),
+    Column("waits", "percent", whole=True),
+    Column("overlap", "ratio", whole=True),
+    Column("verdict", whole=True),
+)
 SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla")  # makes a table of its own
 
 
-def views(groups: Sequence[ThreeRuns]) -> list[View]:
+def tables(groups: Sequence[ThreeRuns]) -> list[Table]:
     """A table for each pipeline and setting; the last explains the columns."""
     settings: dict[tuple, list[ThreeRuns]] = {}
     for runs in groups:
         settings.setdefault(tuple(getattr(runs.cell, field) for field in SETTING), []).append(runs)
-    made = [_view(same) for same in settings.values()]
-    return [*made[:-1], replace(made[-1], notes=(*made[-1].notes, *_legend(groups)))] if made else []
+    shown = [_table(same) for same in settings.values()]
+    return [*shown[:-1], replace(shown[-1], notes=(*shown[-1].notes, *_legend(groups)))] if shown else []
 
 
-def _view(groups: Sequence[ThreeRuns]) -> View:
+def _table(groups: Sequence[ThreeRuns]) -> Table:
     cell = groups[0].cell
     data = next((runs.measurement.data for runs in groups if runs.measurement.data), {})
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * cell.xla_chosen]
-    return View(
+    return Table(
         title=f"Fed by {cell.pipeline} ({', '.join(same)})",
         columns=COLUMNS,
         rows=tuple(map(_row, groups)),
-        rates=(None,) * len(groups),
         notes=tuple(_notes(groups)),
     )
 
@@ -42,14 +48,14 @@ def name(runs: ThreeRuns) -> str:
     return f"{runs.cell.model} b{runs.cell.batch_size}{size}"
 
 
-def _row(runs: ThreeRuns) -> tuple[str, ...]:
+def _row(runs: ThreeRuns) -> tuple[Value, ...]:
     verdict, _ = runs.verdict
     facts = runs.facts
     if facts is None:
         return name(runs), *("",) * 6, verdict
     return (
         name(runs),
-        *(format.duration(seconds) for seconds in (facts.pipeline_seconds, facts.step_seconds, facts.both_seconds)),
+        *(facts.pipeline_seconds, facts.step_seconds, facts.both_seconds),
         share(facts.stall, runs.stalls),
         format.ABSENT if facts.waiting is None else f"{facts.waiting:.0%}",
         f"{facts.overlap:.2f}",

@@ -10,15 +10,11 @@ from bench.input.stall.emulate import Emulation
 from bench.input.stall.planner import Plan, Supply
 from bench.input.stall.stages import Stages
 from bench.input.stall.three_runs import ThreeRuns
-from bench.results import result, store, summary, table
+from bench.results import result, store, summary
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
-from bench.results.table import View
+from bench.results.table import Table
 from flowers_core.models import MODELS
-
-LEFT = ("model", "pipeline", "device", "accelerator", "verdict", "advice", "stage", "page cache", "grows")
-LEFT += ("chosen, from the source on",)
-BROKEN = ("chosen, from the source on", "advice", "accelerator", "model")  # the first that a table has, if it is wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +37,9 @@ class StallReport:
     emulations: tuple[Emulation, ...]
     cores: int
 
-    def views(self) -> list[View]:
+    def tables(self) -> list[Table]:
         """A table for everything that there is something to show of."""
-        shown = stall_table.views(self.stalls)
+        shown = stall_table.tables(self.stalls)
         if self.plans and self.supplies:
             shown.append(plan_table.plan(self.plans, cores=self.cores))
         if self.supplies:
@@ -108,19 +104,6 @@ def last(results: Path, measurements: Sequence[Measurement]) -> tuple[list[Three
     return three_runs.latest(three_runs.group(measurements)), list(newest.values())
 
 
-def markdown(views: Iterable[View], title: str, *, place: str, command: str) -> str:
-    """Views as Markdown, under the machine and above the command that measures them again."""
-    lines = [f"# {title}", "", place, ""]
-    for view in views:
-        lines += [f"## {view.title}", "", *table.grid(view.columns, view.rows, left=LEFT), ""]
-        lines += [*(f"- {note}" for note in view.notes), ""]
-    return "\n".join([*lines, f"`{command}`", ""])
-
-
-def draw(views: Iterable[View], console) -> None:
-    """Draws views on a rich console."""
-    for view in views:
-        broken = next((column for column in BROKEN if column in view.columns), "")
-        whole = [column for column in view.columns if column != broken]
-        table.draw(view.title, view.columns, view.rows, console, left=LEFT, whole=whole)
-        table.say(view.notes, console)
+def markdown(tables: Iterable[Table], title: str, *, origin: str, command: str) -> str:
+    """Tables as Markdown, under where their figures come from and above the command that measures them again."""
+    return "\n".join([f"# {title}\n", f"{origin}\n", *(table.markdown(level=2) for table in tables), f"`{command}`\n"])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.input.object_store.measure import Reading
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 
@@ -17,12 +17,12 @@ def test_disk_and_store_are_read_in_turns(tmp_path, synthetic_photos, synthetic_
     few = ("--latency", "1ms", "--pipeline", "records_parallel", "--rounds", "1", "--seconds", "0.1")
     data = ("--photos", synthetic_photos, "--records", synthetic_records, "--results", tmp_path)
     done = command_line("bench", "object-store", *few, *data)
-    disk, far = store.load(Reading, tmp_path).results
+    disk, remote = store.load(ObjectStoreResult, tmp_path).results
 
     assert done.code == 0, done.err
-    assert (disk.latency_seconds, far.latency_seconds) == (None, 0.001)
-    assert far.requests["read"] / far.files == pytest.approx(1.0, abs=0.1)
-    assert far.connections >= sum(far.requests.values())
+    assert (disk.latency_seconds, remote.latency_seconds) == (None, 0.001)
+    assert remote.requests["read"] / remote.files == pytest.approx(1.0, abs=0.1)
+    assert remote.connections >= sum(remote.requests.values())
     assert "1 ms" in (tmp_path / "tables" / "object-store.md").read_text()
 
 

@@ -21,7 +21,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             outcomes=(),
             stall=None,
             loaders=(),
-            far=(),
+            object_store=(),
             history=None,
             damaged=(),
         )

@@ -69,7 +69,9 @@ def filled(tmp_path, measured, paired, compared):
         )
     for latency in (None, 0.03):
         one = measured(model="none", pipeline="records_parallel", reason="")
-        store.append(measure.Reading(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path)
+        store.append(
+            measure.ObjectStoreResult(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path
+        )
     rows = tuple(
         {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
         for n in (1, 2)

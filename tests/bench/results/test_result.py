@@ -12,7 +12,7 @@ from bench.compare.sequential_test import Verdict, estimate
 from bench.input.data_service.reader import Task
 from bench.input.data_service.result import DataServiceResult
 from bench.input.loaders.result import LoaderResult
-from bench.input.object_store.measure import Reading
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.stages import Stages
@@ -24,7 +24,7 @@ from flowers_core.errors import InputError
 
 VERDICT = Verdict(word="same", clock="wall", pairs=4, estimates={"wall": estimate([0.0, 0.01, 0.02])})
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
-LINES = {Measurement: 130, PairResult: 737, LoaderResult: 48, Reading: 24, TrainingRun: 71}
+LINES = {Measurement: 130, PairResult: 737, LoaderResult: 48, ObjectStoreResult: 24, TrainingRun: 71}
 WORKLOAD = Workload(
     accelerator="A", model="m", batch_size=8, image_size=192, step_seconds=(0.1, 0.2), origin="published", source="s"
 )
@@ -46,7 +46,9 @@ def examples(measured, paired):
         ),
         LoaderResult: LoaderResult(comparison="r", loader="records/grain", rates=(1.0, 2.0)),
         DataServiceResult: DataServiceResult(campaign="c", task=Task(pipeline="records_parallel"), workers=2),
-        Reading: Reading(measurement=measured(model="none", pipeline="records_parallel"), requests={"read": 3}),
+        ObjectStoreResult: ObjectStoreResult(
+            measurement=measured(model="none", pipeline="records_parallel"), requests={"read": 3}
+        ),
         Emulation: Emulation(workload=WORKLOAD, pipeline="records_parallel", wait_seconds=(0.1,)),
         Stages: Stages(kind="photos", cpu_seconds={"read": {"median": 1.0}}),
         Peak: Peak(limits={"float32": {"value": 120.0}}),
@@ -57,7 +59,17 @@ def examples(measured, paired):
 KINDS = pytest.mark.parametrize(
     "kind",
     [
-        *(Measurement, PairResult, Comparison, LoaderResult, DataServiceResult, Reading, Emulation, Stages, Peak),
+        *(
+            Measurement,
+            PairResult,
+            Comparison,
+            LoaderResult,
+            DataServiceResult,
+            ObjectStoreResult,
+            Emulation,
+            Stages,
+            Peak,
+        ),
         TrainingRun,
     ],
     ids=lambda kind: kind.KIND,
@@ -77,7 +89,7 @@ def test_result_survives_json(kind, examples):
 def test_result_refuses_other_lines(kind, change, examples):
     """A newer format, a status outside the list and a field of another type are refused; so is what is no object."""
     values = {**examples[kind].to_json(), **change}
-    if kind is Reading:
+    if kind is ObjectStoreResult:
         values["measurement"] |= change
     with pytest.raises(InputError, match=kind.__name__):
         kind.from_json(values)

@@ -34,29 +34,29 @@ def test_advice_names_cores_cache_and_size():
 
 def test_plan_labels_published_figures():
     """Nobody measured them here."""
-    view = plan_table.plan([planned(500)], cores=2)
+    table = plan_table.plan([planned(500)], cores=2)
 
-    assert any("not measured here" in note for note in view.notes)
+    assert any("not measured here" in note for note in table.notes)
 
 
 def test_what_if_computes_cores_from_what_was_measured():
     """Twice the cores deliver twice as much, and the table is called computed."""
-    view = plan_table.what_if([SUPPLY])
+    table = plan_table.what_if([SUPPLY])
 
-    assert view.rows[0][:4] == ("records_parallel", "500", "1,000", "2,000")
-    assert "computed" in view.title
+    assert table.rows[0][:4] == ("records_parallel", "500", "1,000", "2,000")
+    assert "computed" in table.title
 
 
 def test_emulated_rows_say_that_they_are():
     """Name, utilisation and the threshold of 90 % stand in the row; the source of the step time below."""
     slow = emulated(compute_seconds=0.8, total_seconds=1.0, wait_seconds=(0.2,), images_per_second=900.0)
     fast = emulated(compute_seconds=0.9, total_seconds=1.0, wait_seconds=(0.1,), images_per_second=1000.0)
-    view = plan_table.emulated([slow, fast, emulated(status="n/a", reason="no records")])
+    table = plan_table.emulated([slow, fast, emulated(status="n/a", reason="no records")])
 
-    assert [row[0] for row in view.rows] == ["emulated TPU v2-8"] * 3
-    assert [row[-2:] for row in view.rows] == [("80.0 %", "no"), ("90.0 %", "yes"), ("", "")]
-    assert any(PUBLISHED[0].source in note for note in view.notes)
-    assert any("n/a: no records" in note for note in view.notes)
+    assert [row[0] for row in table.rows] == ["emulated TPU v2-8"] * 3
+    assert [row[-2:] for row in table.rows] == [(0.8, "no"), (0.9, "yes"), ("", "")]
+    assert any(PUBLISHED[0].source in note for note in table.notes)
+    assert any("n/a: no records" in note for note in table.notes)
 
 
 def test_plain_tells_plans_from_emulations():

@@ -14,10 +14,10 @@ def test_report_joins_verdicts_and_plans(tmp_path, three):
     """What measurements say becomes tables, Markdown, a drawing of 80 columns and plain values."""
     measurements = three(pipeline=0.3, both=0.3, wait=0.2)
     known = tables.report(measurements, results=tmp_path, stalls=three_runs.group(measurements))
-    views = known.views()
     console = Console(width=80, record=True, file=io.StringIO())
-    tables.draw(views, console)
-    drawn, text = console.export_text(), tables.markdown(views, "Stalls", place="here", command="again")
+    for table in known.tables():
+        table.draw(console)
+    drawn, text = console.export_text(), tables.markdown(known.tables(), "Stalls", origin="here", command="again")
 
     assert max(map(len, drawn.splitlines())) <= 80
     assert "input-bound" in drawn
