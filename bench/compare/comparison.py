@@ -1,6 +1,6 @@
 """Runs a comparison: pairs of fresh processes, cell after cell in turn, until each cell has its verdict."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,13 @@ class Trial:
         """Leaves it inconclusive, with what its pairs say so far."""
         self.verdict = sequential_test.partial(self._values(rule), rule, reason)
 
+    @property
+    def final(self) -> Verdict:
+        """Its verdict, once the comparison has ended."""
+        if self.verdict is None:
+            raise RuntimeError(f"{self.variants.cell} has no verdict yet")
+        return self.verdict
+
     def estimates(self) -> dict[str, Estimate]:
         """What its pairs say together, by clock; those of the verdict where there is one."""
         if self.verdict:
@@ -66,10 +73,11 @@ class Trial:
 
     def step_seconds(self, clock: str) -> tuple[float, float]:
         """Base's and candidate's: the median over all blocks of all pairs."""
-        return tuple(
+        base, candidate = (
             median(seconds for result in self.pairs for seconds in result.step_seconds(name, clock))
             for name in ("base", "candidate")
         )
+        return base, candidate
 
     def total_seconds(self) -> float:
         """How long its pairs took, failures included."""
@@ -115,7 +123,7 @@ def run(
     budget_seconds: float | None = None,
     record: Callable[..., list[PairResult]] = pair.record,
     now: Callable[[], float] = perf_counter,
-) -> Iterator[list[Trial]]:
+) -> Generator[list[Trial]]:
     """Runs pairs, stores each the moment it ends, and stores the verdicts at the end, also after Ctrl-C.
 
     Cells take turns, so that a drift of the machine hits all and an early end leaves each with something. A cell
@@ -150,7 +158,7 @@ def run(
                     store.append(result, results)
                     trial.enter(result, rule)
                 yield trials
-        verdicts = sequential_test.holm([trial.verdict for trial in trials], rule)
+        verdicts = sequential_test.holm([trial.final for trial in trials], rule)
         for trial, verdict in zip(trials, verdicts, strict=True):
             trial.verdict = verdict
         yield trials
@@ -176,7 +184,7 @@ def _comparison(trials: Sequence[Trial], rule: Rule, title: str, mark: str, star
         cells=tuple(
             CellVerdict(
                 cell=trial.variants.cell,
-                verdict=trial.verdict,
+                verdict=trial.final,
                 step_seconds={clock: trial.step_seconds(clock) for clock in rule.clocks} if trial.pairs else {},
                 failures=len(trial.failures),
                 seconds=trial.total_seconds(),

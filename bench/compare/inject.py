@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time, sleep
+from typing import TYPE_CHECKING
 
 from bench.run import product
 from flowers_core.errors import InputError, one_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
 
 # compute: more of the same work. sleep: waiting, as for a disk. lock: waiting for another thread. core: one core lost
 # for as much of the time as makes the step so much longer.
@@ -120,7 +125,8 @@ class StepInjector:
     """Injects behind each step of a model."""
 
     def __init__(self, step: Callable[[], object]):
-        self._step, self._extra = step, lambda: None
+        self._step = step
+        self._extra: Callable[[], object] = lambda: None
         self._waiting, self._core, self._work = Waiting(), OneCore(), _product()
 
     def __call__(self) -> None:
@@ -151,13 +157,13 @@ class PipelineInjector:
     def __init__(self):
         import tensorflow as tf
 
-        self._again, self._wait = tf.Variable(0.0), tf.Variable(0.0)
+        self._again, self._wait = tf.Variable(tf.constant(0.0)), tf.Variable(tf.constant(0.0))
         self._waiting, self._core, self._decode = Waiting(), OneCore(), product.images().decode
         self.draw: Callable[[], object] = lambda: None
         self.images_per_draw, self.jpegs = 1, []
-        product.images().decode = self._decode_with_injection
+        setattr(product.images(), "decode", self._decode_with_injection)  # noqa: B010 - the module's own function
 
-    def _decode_with_injection(self, jpeg):
+    def _decode_with_injection(self, jpeg: "tf.Tensor") -> "tf.Tensor":
         import tensorflow as tf
 
         image = self._decode(jpeg)
@@ -169,7 +175,7 @@ class PipelineInjector:
             again = lambda: tf.maximum(image, self._decode(tf.strings.join([jpeg, "\0"])))  # noqa: E731
             return tf.cond(tf.random.uniform([]) < self._again, again, lambda: image)
 
-    def _waited(self):
+    def _waited(self) -> "np.floating":
         import numpy as np
 
         self._waiting()
@@ -217,14 +223,14 @@ class PipelineInjector:
         return _seconds(lambda: decode(jpegs))[1] / len(self.jpegs)
 
 
-def _product():
+def _product() -> Callable[[int], object]:
     """A function of a number of rows that multiplies so many by a square matrix."""
     import tensorflow as tf
 
     square = tf.random.stateless_uniform((WORK_SIZE, WORK_SIZE), (0, 0))
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
-    def work(rows):
+    def work(rows: "tf.Tensor") -> "tf.Tensor":
         return tf.reduce_sum(tf.matmul(tf.ones((rows, WORK_SIZE)), square))
 
     return lambda rows: work(tf.constant(rows)).numpy()

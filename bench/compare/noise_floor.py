@@ -1,6 +1,6 @@
 """Says how much identical pairs of processes differ here, and the smallest slowdown that can be found beside that."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from statistics import median
@@ -124,7 +124,7 @@ def _correlation(wall: Sequence[float], cpu: Sequence[float]) -> float:
     return float(np.corrcoef(wall, cpu)[0, 1])
 
 
-def _alarms(values: dict[str, Sequence[float]], rule: Rule) -> tuple[int, int]:
+def _alarms(values: Mapping[str, Sequence[float]], rule: Rule) -> tuple[int, int]:
     """How many comparisons the pair results make, and how many of those are slower or faster at any look."""
     count = len(values["wall"])
     starts = range(0, count - MIN_PAIRS + 1, LOOKS[-1])
@@ -153,7 +153,7 @@ def minimum_effect(floor: Floor, seconds: float, *, waiting: bool = False, cells
     Returns:
         A share, e.g. 0.05; None where there is no time for the first look.
     """
-    if floor.wall_deviation is None or not floor.pair_seconds:
+    if floor.wall_deviation is None or floor.cpu_deviation is None or not floor.pair_seconds:
         return None
     limit = detectable.limit(floor.pairs)
     return detectable.minimum_effect(
@@ -240,8 +240,9 @@ def _doubts(floor: Floor) -> list[str]:
             f"identical code was called different in {floor.alarms} of {floor.series} comparisons; by chance it is "
             "not 1 in 100: something favours one of the two, and this floor is too low"
         )
-    if (floor.foreign_cpu_share or 0.0) > BUSY_SHARE:
-        doubts.append(f"others used {100 * floor.foreign_cpu_share:.0f} % of the CPU meanwhile")
+    share = floor.foreign_cpu_share or 0.0
+    if share > BUSY_SHARE:
+        doubts.append(f"others used {100 * share:.0f} % of the CPU meanwhile")
     if effect is None or effect > WANTED:
         doubts.append(f"a slowdown of {100 * WANTED:g} % is not found in {THRESHOLD_SECONDS / 60:g} minutes")
     return doubts

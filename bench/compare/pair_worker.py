@@ -92,7 +92,7 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
         return
     answer({"ready": True})
     for order in orders:
-        if order["do"] == "inject":
+        if order["do"] == "inject" and isinstance(step, inject.StepInjector | inject.PipelineInjector):
             step.inject(inject.Injection(**order["injection"]))
             block.take(step, 1)
             answer({"injected": order["injection"]})

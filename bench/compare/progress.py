@@ -83,21 +83,21 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
 
 def exit_code(trials: Sequence[Trial]) -> int:
     """0 nothing slower, 1 something slower, 3 no cell could be compared."""
-    if any(trial.verdict.word == "slower" for trial in trials):
+    if any(trial.final.word == "slower" for trial in trials):
         return SLOWER
-    return NOTHING_SLOWER if any(trial.verdict.pairs for trial in trials) else NOTHING_COMPARED
+    return NOTHING_SLOWER if any(trial.final.pairs for trial in trials) else NOTHING_COMPARED
 
 
 def gate_code(trials: Sequence[Trial], threshold: float) -> int:
     """For a gate: 1 if a cell is slower by more than the threshold, 3 if one is inconclusive, which is never a pass."""
     if any(_is_over(trial, threshold) for trial in trials):
         return SLOWER
-    inconclusive = any(trial.verdict.word == "inconclusive" for trial in trials)
+    inconclusive = any(trial.final.word == "inconclusive" for trial in trials)
     return NOTHING_COMPARED if inconclusive else NOTHING_SLOWER
 
 
 def _is_over(trial: Trial, threshold: float) -> bool:
-    return trial.verdict.word == "slower" and trial.verdict.ratio > 1 + threshold
+    return trial.final.word == "slower" and (trial.final.ratio or 0.0) > 1 + threshold
 
 
 def gate_text(trials: Sequence[Trial], threshold: float) -> str:
@@ -105,7 +105,7 @@ def gate_text(trials: Sequence[Trial], threshold: float) -> str:
     over = [trial.variants.cell for trial in trials if _is_over(trial, threshold)]
     if over:
         return f"Failed: slower by more than {100 * threshold:g} %: {', '.join(over)}."
-    undecided = [trial.variants.cell for trial in trials if trial.verdict.word == "inconclusive"]
+    undecided = [trial.variants.cell for trial in trials if trial.final.word == "inconclusive"]
     if undecided:
         return f"Not passed: inconclusive, which clears nobody: {', '.join(undecided)}."
     return f"Passed: nothing is slower by more than {100 * threshold:g} %."

@@ -8,7 +8,7 @@ tested; where both speak, the wall clock decides, for it is what a user waits fo
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -230,7 +230,7 @@ def _is_contradicted(estimate: Estimate, wall: Estimate) -> bool:
     return not wall.low <= estimate.ratio <= wall.high and (estimate.ratio > 1) != (wall.ratio > 1)
 
 
-def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
+def look(values: Mapping[str, Sequence[float]], rule: Rule) -> Verdict | None:
     """The verdict at one of the looks, or None where more pair results are needed.
 
     Args:
@@ -245,7 +245,7 @@ def look(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
     return Verdict(word=word, clock=clock, pairs=len(values["wall"]), estimates=estimates)
 
 
-def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
+def follow(values: Mapping[str, Sequence[float]], rule: Rule) -> Verdict | None:
     """The verdict of pairs in their order, by what each says: at the first look that allows any.
 
     Returns:
@@ -259,7 +259,7 @@ def follow(values: dict[str, Sequence[float]], rule: Rule) -> Verdict | None:
     return partial(values, rule, f"undecided after {count} pairs") if count >= LOOKS[-1] else None
 
 
-def partial(values: dict[str, Sequence[float]], rule: Rule, reason: str) -> Verdict:
+def partial(values: Mapping[str, Sequence[float]], rule: Rule, reason: str) -> Verdict:
     """Inconclusive, with what so many pairs say."""
     count = len(values["wall"])
     estimates = {clock: estimate(values[clock]) for clock in rule.clocks} if count > 1 else {}

@@ -152,11 +152,8 @@ def compare(
             verdict=_no_verdict(f"no verdict: {'; '.join(mismatch)}", verdict) if mismatch and by_clock else verdict,
             over=_over_text(partners, pair),
             per=_per(partners, pair[0]),
-            seconds={
-                clock: tuple(median(seconds for _, seconds in side) for side in sides)
-                for clock, sides in by_clock.items()
-            },
-            processes=tuple(map(len, by_clock["wall"])) if by_clock else (0, 0),
+            seconds={clock: (_median(mine), _median(other)) for clock, (mine, other) in by_clock.items()},
+            processes=(len(by_clock["wall"][0]), len(by_clock["wall"][1])) if by_clock else (0, 0),
             session_sd=SESSION_SD if by_clock and _apart(*by_clock["wall"]) else 0.0,
         )
         for pair, by_clock, verdict in zip(partners.both, processes, verdicts, strict=True)
@@ -187,6 +184,10 @@ def _verdict(by_clock: dict[str, tuple[Processes, Processes]], rule: Rule) -> Ve
         return Verdict(word="inconclusive", estimates=deciding, reason=reason)
     word, clock = decision
     return Verdict(word=word, clock=clock, estimates=deciding)
+
+
+def _median(processes: Processes) -> float:
+    return median(seconds for _, seconds in processes)
 
 
 def _no_verdict(reason: str, verdict: Verdict | None = None) -> Verdict:
@@ -253,18 +254,19 @@ def _processes(
     partners: Pairs, base: Sequence[Measurement], candidate: Sequence[Measurement]
 ) -> list[dict[str, tuple[Processes, Processes]]]:
     """For each pair of cells and each clock the processes of both sides; empty where a side has no wall time."""
-    sessions = _sessions(base, candidate)
-    found = []
-    for pair in partners.both:
-        by_clock = {
-            clock: tuple(
-                _medians(side, cell, name, _per(partners, cell)) for side, cell in zip(sessions, pair, strict=True)
+    base_sessions, candidate_sessions = _sessions(base, candidate)
+    processes = []
+    for mine, other in partners.both:
+        by_clock = {}
+        for clock, name in FIELDS.items():
+            sides = (
+                _medians(base_sessions, mine, name, _per(partners, mine)),
+                _medians(candidate_sessions, other, name, _per(partners, other)),
             )
-            for clock, name in FIELDS.items()
-        }
-        by_clock = {clock: sides for clock, sides in by_clock.items() if all(sides)}
-        found.append(by_clock if "wall" in by_clock else {})
-    return found
+            if all(sides):
+                by_clock[clock] = sides
+        processes.append(by_clock if "wall" in by_clock else {})
+    return processes
 
 
 def _medians(side: list[tuple[str, Measurement]], cell: Cell, name: str, per: str) -> Processes:

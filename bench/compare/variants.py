@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 from bench.compare import revision
 from bench.compare.variant import Variant, VariantPair
@@ -108,4 +109,5 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
         return replace(cell, image_size=int(value))
     if name == "backend":
         return replace(cell, backend=value, xla=BACKENDS[value].always_compiled or cell.xla)
-    return Cell(**{**asdict(cell), name: value})
+    changed: dict[str, Any] = {name: value}
+    return replace(cell, **changed)

@@ -181,7 +181,7 @@ def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
         suite = getattr(import_module(f"{suites}.{module}"), rest.split(".")[0], None)
     except ModuleNotFoundError:
         return None
-    if not hasattr(suite, "cell"):
+    if suite is None or not hasattr(suite, "cell"):
         return None
     with _environment(series.variables):
         return suite().cell(*series.params)

@@ -17,8 +17,12 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.compare.history.asv_series import Series
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LEVEL = 0.01  # of a stretch, shared among the places where it may step (Bonferroni)
 MIN_STRETCH = 2  # commits on either side of a step: a single commit that stands out is noise as often as not
@@ -99,7 +103,7 @@ def detect(values: Sequence[float]) -> list[Step]:
     ]
 
 
-def _best_split(values) -> tuple[int, float]:
+def _best_split(values: "np.ndarray") -> tuple[int, float]:
     """The place at which the means on both sides differ most clearly, and how probable that is by chance."""
     import numpy as np
     from scipy import special

@@ -56,7 +56,7 @@ class PairedRuns:
     def _run(self, variant_pair: VariantPair, cell: Cell) -> Verdict:
         rule = Rule(clocks=sequential_test.clocks([cell]))
         (*_, (trial,)) = comparison.run([variant_pair], self._results, rule=rule, budget_seconds=self._budget)
-        verdict = trial.verdict
+        verdict = trial.final
         reason = f" ({verdict.reason})" if verdict.reason else ""
         commits = f"{variant_pair.base.name[:8]}..{variant_pair.candidate.name[:8]}"
         self._tell(f"  {commits}: {verdict.word}, {verdict.pairs} pairs{reason}")

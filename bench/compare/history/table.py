@@ -87,16 +87,16 @@ def _notes(change: Change, history: History) -> Iterator[str]:
     if change.reason:
         where = f", in {_range(*change.within)}" if change.within and change.state == "confirmed" else ""
         yield f"{change.state}: {change.reason}{where} ({label})"
-    if change.commit and _differ(paired, named):
+    if change.commit and paired and named and _differ(paired, named):
         yield (
             f"{_range(change.commit, change.candidate.after)} changed it further, to {paired.ratio:.3f} in all: "
             f"compare these two ({label})"
         )
 
 
-def _differ(paired: Verdict | None, named: Verdict | None) -> bool:
+def _differ(paired: Verdict, named: Verdict) -> bool:
     """Whether the named commit explains less, or more, than the whole range shows."""
-    if not (paired and named and paired.ratio and named.ratio):
+    if not paired.ratio or not named.ratio:
         return False
     return abs(paired.ratio / named.ratio - 1) > Rule().margin
 
