@@ -8,6 +8,7 @@ from bench.report import key_findings
 from bench.report.gather import Gathered
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
+from bench.results.table import Interval
 from bench.training.outcome import Outcome
 
 RATE = "images/s"
@@ -39,21 +40,20 @@ class Chart:
 
 def points(summaries: Iterable[Summary], gathered: Gathered) -> list[Point]:
     """What charts and the explorer need of each cell that has a figure."""
-    good = [entry for entry in summaries if entry.status == "ok"]
-    costs = [gathered.costs.get((entry.cell.model, entry.cell.image_size), {}) for entry in good]
-    peaks = [gathered.peaks.get((entry.measurement.machine.get("id"), entry.cell.precision)) for entry in good]
-    return [_point(*values) for values in zip(good, costs, peaks, strict=True)]
+    return [_point(entry, entry.batch_time, gathered) for entry in summaries if entry.batch_time]
 
 
-def _point(entry: Summary, cost: dict, peak: float | None) -> Point:
+def _point(entry: Summary, time: Interval, gathered: Gathered) -> Point:
     """Images a second with the interval's ends; the arithmetic of a step, and what it makes of the machine's peak."""
-    cell, size = entry.cell, entry.cell.batch_size
+    cell, size, machine = entry.cell, entry.cell.batch_size, entry.measurement.machine
+    cost = gathered.costs.get((cell.model, cell.image_size), {})
+    peak = gathered.peaks.get((machine.get("id", ""), cell.precision))
     work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
     return {
         "million parameters": _rounded(cost.get("parameters", 0) / 1e6 or None),
         WORK: _rounded(work),
-        "GFLOP/s": _rounded(work and work * entry.images_per_second),
-        PEAK: _rounded(work and peak and 100 * work * entry.images_per_second / peak),
+        "GFLOP/s": _rounded(work and work * entry.rate),
+        PEAK: _rounded(work and peak and 100 * work * entry.rate / peak),
         "model": cell.model,
         "pipeline": cell.pipeline,
         "batch": size,
@@ -62,11 +62,11 @@ def _point(entry: Summary, cost: dict, peak: float | None) -> Point:
         "device": cell.device,
         "precision": cell.precision + (" XLA" if cell.xla_chosen else ""),
         "backend": cell.backend,
-        "host": entry.measurement.machine.get("host") or "unknown",
-        RATE: _rounded(entry.images_per_second),
-        "low": _rounded(size / entry.high),
-        "high": _rounded(size / entry.low),
-        "ms a step": _rounded(1000 * entry.batch_seconds),
+        "host": machine.get("host") or "unknown",
+        RATE: _rounded(entry.rate),
+        "low": _rounded(size / time.high),
+        "high": _rounded(size / time.low),
+        "ms a step": _rounded(1000 * time.centre),
         "first step, s": _rounded(entry.first_step_seconds),
         "MB": _rounded((entry.peak_bytes or 0) / 1e6),
     }

@@ -27,7 +27,7 @@ def busiest(summaries: Iterable[Summary]) -> list[Summary]:
 
 
 def _fastest(summaries: Iterable[Summary]) -> Summary | None:
-    return max(summaries, key=lambda entry: entry.images_per_second, default=None)
+    return max(summaries, key=lambda entry: entry.rate, default=None)
 
 
 def _steps_alone(summaries: Iterable[Summary], **fields: object) -> list[Summary]:
@@ -42,7 +42,7 @@ def _steps_alone(summaries: Iterable[Summary], **fields: object) -> list[Summary
 
 def _input(summaries: Sequence[Summary]) -> str | None:
     """How much faster parallel records are than photos one by one."""
-    alone = {entry.cell.pipeline: entry.images_per_second for entry in summaries if entry.cell.model == NO_MODEL}
+    alone = {entry.cell.pipeline: entry.rate for entry in summaries if entry.cell.model == NO_MODEL}
     slow, fast, cached = (alone.get(name) for name in ("photos_one_by_one", "records_parallel", "records_cached"))
     if not (slow and fast):
         return None
@@ -55,15 +55,15 @@ def _input(summaries: Sequence[Summary]) -> str | None:
 
 def _steps(summaries: Sequence[Summary]) -> str | None:
     """Which model trains fastest and which slowest, each at its best batch."""
-    steps = sorted(_steps_alone(summaries, precision="float32", xla=False), key=lambda entry: entry.images_per_second)
+    steps = sorted(_steps_alone(summaries, precision="float32", xla=False), key=lambda entry: entry.rate)
     best = {entry.cell.model: entry for entry in steps}  # the last of each is its fastest
     if len(best) < 2:
         return None
-    ordered = sorted(best.values(), key=lambda entry: entry.images_per_second)
+    ordered = sorted(best.values(), key=lambda entry: entry.rate)
     slow, fast = ordered[0], ordered[-1]
     return (
-        f"Of {len(best)} models, {fast.cell.model} trains fastest, {format.rate(fast.images_per_second)} images/s "
-        f"in batches of {fast.cell.batch_size}, and {slow.cell.model} slowest, {format.rate(slow.images_per_second)} "
+        f"Of {len(best)} models, {fast.cell.model} trains fastest, {format.rate(fast.rate)} images/s "
+        f"in batches of {fast.cell.batch_size}, and {slow.cell.model} slowest, {format.rate(slow.rate)} "
         f"in batches of {slow.cell.batch_size} ({slow.cell.image_size} px); float32."
     )
 
@@ -78,11 +78,11 @@ def _demand(summaries: Sequence[Summary]) -> str | None:
     demand = _fastest(_steps_alone(summaries, image_size=supply.cell.image_size))
     if not demand:
         return None
-    share = supply.images_per_second / demand.images_per_second
+    share = supply.rate / demand.rate
     times = f"{share:.1f} times" if share >= 1 else f"{share:.0%} of"
     return (
         f"Alone on all cores, {supply.cell.pipeline} supplies {times} the largest demand of a model, "
-        f"{format.rate(demand.images_per_second)} images/s of {demand.cell.model}."
+        f"{format.rate(demand.rate)} images/s of {demand.cell.model}."
     )
 
 
@@ -94,7 +94,7 @@ def _precisions(summaries: Sequence[Summary]) -> str | None:
         same = {"model": cell.model, "device": cell.device, "batch_size": cell.batch_size}
         plain = _fastest(_steps_alone(summaries, precision="float32", xla=False, **same))
         if plain:
-            ratio = entry.images_per_second / plain.images_per_second
+            ratio = entry.rate / plain.rate
             ratios[cell.model] = max(ratio, ratios.get(cell.model, 0.0))
     if not ratios:
         return None
@@ -111,7 +111,7 @@ def _batches(summaries: Sequence[Summary]) -> str | None:
     """From which batch size on a larger one gains little, of the model with most sizes."""
     curves: dict[str, dict[int, float]] = {}
     for entry in _steps_alone(summaries, precision="float32", xla=False):
-        curves.setdefault(entry.cell.model, {})[entry.cell.batch_size] = entry.images_per_second
+        curves.setdefault(entry.cell.model, {})[entry.cell.batch_size] = entry.rate
     curves = {name: rates for name, rates in curves.items() if len(rates) > 2 and knee(rates) < max(rates)}
     model = max(curves, key=lambda name: len(curves[name]), default=None)
     if model is None:
@@ -148,14 +148,14 @@ def _verdicts(gathered: Gathered) -> str | None:
 
 def _accuracy(gathered: Gathered) -> str | None:
     """Which model became best."""
-    trained = [outcome for outcome in gathered.outcomes if outcome.accuracy]
+    trained = {outcome.accuracy.value: outcome for outcome in gathered.outcomes if outcome.accuracy}
     if not trained:
         return None
-    best = max(trained, key=lambda outcome: outcome.accuracy.value)
-    seconds = best.first_epoch_seconds.value if best.epoch_seconds is None else None
-    took = f" after one epoch of {format.duration(seconds)}" if seconds else ""
+    accuracy, best = max(trained.items(), key=lambda item: item[0])
+    only = best.first_epoch_seconds if best.epoch_seconds is None else None
+    took = f" after one epoch of {format.duration(only.value)}" if only else ""
     if best.target_seconds:
         took = f"; {best.target:g} is reached in {format.duration(best.target_seconds.value)}"
-    count = len({outcome.model for outcome in trained})
+    count = len({outcome.model for outcome in gathered.outcomes if outcome.accuracy})
     first = f"{best.model} became best of {count} models that were trained" if count > 1 else f"Trained: {best.model}"
-    return f"{first}: validation accuracy {best.accuracy.value:.3f} (median of {len(best.trainings)}){took}."
+    return f"{first}: validation accuracy {accuracy:.3f} (median of {len(best.trainings)}){took}."

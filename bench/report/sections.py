@@ -148,7 +148,7 @@ def _comparison(comparison: Comparison) -> Table:
     rows = []
     for cell in comparison.cells:
         estimates = [cell.verdict.estimates.get(clock) for clock in CLOCKS]
-        ratios = [estimate and Interval(estimate.ratio, estimate.low, estimate.high) for estimate in estimates]
+        ratios = [Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None for estimate in estimates]
         times = cell.step_seconds.get("wall", (None, None))
         rows.append((cell.cell, cell.verdict.word, *ratios, *times, cell.verdict.pairs))
     sides = (comparison.base, comparison.candidate)

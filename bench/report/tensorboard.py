@@ -57,7 +57,7 @@ def _run(entry: Summary, folder: Path) -> None:
     name = "-".join(filter(None, (entry.cell.id, last.machine.get("id"), last.code.get("digest"))))
     values = {field: getattr(entry.cell, field) for field in FIELDS} | {"host": last.machine.get("host") or "unknown"}
     figures = {
-        "step_ms": 1000 * entry.batch_seconds,
+        "step_ms": 1000 * (entry.batch_seconds or 0.0),
         "images_per_second": entry.images_per_second,
         "first_step_seconds": entry.first_step_seconds,
         "peak_mb": (entry.peak_bytes or 0) / 1e6,

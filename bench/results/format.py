@@ -33,7 +33,7 @@ def _unit(seconds: float) -> tuple[float, str]:
 
 def interval(centre: float | None, low: float | None, high: float | None) -> str:
     """A duration with its interval in the same unit: `21.3 ms [20.9, 22.0]`."""
-    if centre is None:
+    if centre is None or low is None or high is None:
         return ABSENT
     size, _ = _unit(centre)
     return f"{duration(centre)} [{significant(low / size)}, {significant(high / size)}]"

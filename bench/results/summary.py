@@ -9,6 +9,7 @@ from statistics import median
 from bench.machine import facts
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.table import Interval
 
 CONFIDENCE = 0.95
 
@@ -54,6 +55,18 @@ class Summary:
     device_peak_bytes: int | None = None
     warnings: tuple[str, ...] = ()
     measurement: Measurement
+
+    @property
+    def batch_time(self) -> Interval | None:
+        """Seconds for a batch with their interval; None where there is no figure."""
+        if self.batch_seconds is None or self.low is None or self.high is None:
+            return None
+        return Interval(self.batch_seconds, self.low, self.high)
+
+    @property
+    def rate(self) -> float:
+        """Images a second; 0 where there is no figure."""
+        return self.images_per_second or 0.0
 
 
 def median_interval(values: list[float], confidence: float = CONFIDENCE) -> tuple[float, float] | None:

@@ -82,10 +82,10 @@ def _table(summaries: list[Summary]) -> Table:
 
 def _figures(entry: Summary) -> tuple[Value, ...]:
     """The four figures of a row."""
-    if entry.status != "ok":
+    if entry.batch_time is None:
         return entry.status, "", "", ""
     images = entry.cell.batch_size if entry.cell.model == NO_MODEL else 1
-    time = Interval(entry.batch_seconds / images, entry.low / images, entry.high / images)
+    time = Interval(*(seconds / images for seconds in entry.batch_time))
     return time, entry.images_per_second, entry.first_step_seconds, entry.peak_bytes
 
 

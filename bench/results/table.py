@@ -17,6 +17,7 @@ from bench.results.result import Result
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
 DECADE = 100 / 3  # percent of a bar's full length for a factor of ten
@@ -148,11 +149,11 @@ class Table:
             drawn.add_row(*self._terminal_cells(row))
         return drawn
 
-    def _terminal_cells(self, row: Sequence[str]) -> list[object]:
+    def _terminal_cells(self, row: Sequence[str]) -> "list[Text]":
         """A row's texts for rich, those of columns `below` others under theirs."""
         from rich.text import Text
 
-        cells = {}
+        cells: dict[str, Text] = {}
         for column, text in zip(self.columns, map(_terminal, row), strict=True):
             if not column.below:
                 cells[column.name] = Text(text, style=STYLES.get(text, "") if column.kind == "verdict" else "")
@@ -180,10 +181,10 @@ class Table:
     def html(self) -> str:
         """The `<table>` alone; each figure carries its plain value, by which a script can sort."""
         head = "".join(f'<th scope="col"{_css(column)}>{html.escape(column.name)}</th>' for column in self.columns)
-        bars = next((number for number, column in enumerate(self.columns) if column.bars), None)
-        lengths = [] if bars is None else _bars([_plain(row[bars]) for row in self.rows])
-        if lengths:
-            head += f'<th scope="col" class="rate">{html.escape(self.columns[bars].name)}, log scale</th>'
+        lengths: list[float | None] = []
+        for number, column in enumerate(self.columns):
+            if column.bars and (lengths := _bars(_plain(row[number]) for row in self.rows)):
+                head += f'<th scope="col" class="rate">{html.escape(column.name)}, log scale</th>'
         body = []
         for number, (row, texts) in enumerate(zip(self.rows, self.texts(), strict=True)):
             cells = "".join(map(_html_cell, self.columns, row, texts))
