@@ -12,7 +12,7 @@ from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
 from bench.results import summary_table
 from bench.results.summary import Summary
-from bench.results.table import Column, Interval, Table, View
+from bench.results.table import Column, Interval, Table
 from bench.run import trace_table
 from bench.training import table as accuracy_table
 
@@ -27,7 +27,6 @@ COMMANDS = {
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
 }
-LEFT = {"model", "pipeline", "cell", "loader", "from"}  # columns of names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +231,3 @@ def _training(gathered: Gathered) -> Section:
         charts=(chart,) if chart else (),
         tables=accuracy_table.tables(outcomes) if outcomes else (),
     )
-
-
-def _tables(views: Iterable[View | Table]) -> list[Table]:
-    """Tables, whatever still gives texts."""
-    return [view.table(LEFT) if isinstance(view, View) else view for view in views]

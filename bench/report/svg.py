@@ -55,4 +55,5 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, safe inside a <script> element."""
     import vl_convert
 
+    # pyrefly: ignore[missing-argument] - it has a default that its stub lacks
     return vl_convert.javascript_bundle().replace("</script", "<\\/script")

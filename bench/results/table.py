@@ -6,13 +6,12 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.results import format
-from bench.results.result import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -267,93 +266,3 @@ def _bars(values: Iterable[Value]) -> list[float | None]:
     if most is None:
         return []
     return [figure and max(1.0, 100 + DECADE * math.log10(figure / most)) for figure in figures]
-
-
-# What is below goes when the last command has moved to `Table`.
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """A table of texts: give a `Table` instead."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    rates: tuple[float | None, ...]
-    notes: tuple[str, ...]
-
-    def table(self, left: Container[str]) -> Table:
-        """The same as a `Table`: the columns named in `left` to the left."""
-        columns = tuple(Column(name, "text" if name in left else "rate") for name in self.columns)
-        return Table(title=self.title, columns=columns, rows=self.rows, notes=self.notes)
-
-
-def place_line(machine: dict, code: dict, started: str) -> str:
-    """Where figures came from: ask a result's `origin` instead."""
-    return Result(machine=machine, code=code, started=started).origin
-
-
-def markdown(view: View) -> str:
-    """A view as a Markdown table under its title, notes below."""
-    return "\n".join(
-        [
-            *(f"### {view.title}", ""),
-            *grid(view.columns, view.rows, left=view.columns[:-4]),
-            *("", *(f"- {note}" for note in view.notes), ""),
-        ]
-    )
-
-
-def grid(columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Container[str]) -> list[str]:
-    """Lines of a Markdown table: the columns named in `left` to the left, the others to the right."""
-    marks = ("---" if column in left else "---:" for column in columns)
-    cells = (" | ".join(text.replace("|", "\\|") for text in row) for row in rows)
-    return [f"| {' | '.join(columns)} |", f"|{'|'.join(marks)}|", *(f"| {row} |" for row in cells)]
-
-
-def show(view: View, console) -> None:
-    """Draws a view on a rich console; fits 80 columns."""
-    draw(view.title, view.columns, view.rows, console, left=view.columns[:-4])
-    say(view.notes, console)
-
-
-def draw(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    console,
-    *,
-    left: Container[str],
-    whole: Container[str] = (),
-) -> None:
-    """Draws rows under a title: the columns named in `left` to the left, those in `whole` never broken.
-
-    What is too wide for the console loses its margins before a text is broken.
-    """
-    from rich import markup
-
-    drawn = titled(title)
-    for column in columns:
-        justify = "left" if column in left else "right"
-        drawn.add_column(column, justify=justify, no_wrap=column in whole, overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(markup.escape, row))
-    if console.measure(drawn, options=console.options.update(max_width=WIDEST)).maximum > console.width:
-        drawn.padding, drawn.show_edge = 0, False
-        console.print()  # the edge was a line apart, too
-    console.print(drawn)
-
-
-def titled(title: str):
-    """An empty rich table as all of the house look, to be given columns and rows."""
-    from rich import box, markup, table
-
-    return table.Table(
-        title=markup.escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-
-
-def say(notes: Iterable[str], console) -> None:
-    """Prints the notes below a table."""
-    for note in notes:
-        console.print(note, style="dim", markup=False, highlight=False)
