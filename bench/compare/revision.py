@@ -76,7 +76,7 @@ def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
     Raises:
         InputError: If there is no such revision, it holds no `flowers_core`, or `repo` is not under git.
     """
-    _git(repo, "rev-parse", "--git-dir")
+    git(repo, "rev-parse", "--git-dir")
     commit = _commit("HEAD" if name == WORKTREE else name, repo)
     committed = _committed(commit, repo)
     blobs = _worktree_blobs(repo) if name == WORKTREE else committed
@@ -91,7 +91,7 @@ def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
 def subject(commit: str, *, repo: Path = WORK_DIR) -> str:
     """The title of a commit; empty where git does not know it."""
     try:
-        return _git(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
+        return git(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
     except InputError:
         return ""
 
@@ -170,8 +170,8 @@ def harness_snapshot(*, project: Path = PROJECT_ROOT, cache: Path = CACHE) -> Pa
     return folder
 
 
-def _git(repo: Path, *words: str) -> str:
-    """What git prints.
+def git(repo: Path, *words: str) -> str:
+    """Runs git in a repository and gives what it prints.
 
     Raises:
         InputError: If it is missing or fails; with its last line.
@@ -195,9 +195,9 @@ def _git(repo: Path, *words: str) -> str:
 def _commit(name: str, repo: Path) -> str:
     """The 40 digits of a commit."""
     try:
-        return _git(repo, "rev-parse", "--verify", "--end-of-options", name + "^{commit}").split()[-1]
+        return git(repo, "rev-parse", "--verify", "--end-of-options", name + "^{commit}").split()[-1]
     except InputError as error:
-        shallow = _git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
+        shallow = git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
         hint = "This clone is shallow: `git fetch --unshallow` brings the others" if shallow else "Choose one of them"
         raise InputError(
             f"`revision` must be {WORKTREE}, or a branch, a tag or enough digits of a commit of {repo}. "
@@ -208,7 +208,7 @@ def _commit(name: str, repo: Path) -> str:
 def _committed(commit: str, repo: Path) -> dict[str, str]:
     """Files of a commit that its environment is made of, and git's digests of them."""
     blobs = {}
-    for entry in _git(repo, "ls-tree", "-r", "-z", commit, "--", *PARTS).split("\0")[:-1]:
+    for entry in git(repo, "ls-tree", "-r", "-z", commit, "--", *PARTS).split("\0")[:-1]:
         about, path = entry.split("\t", 1)
         blobs[path] = about.split()[2]
     return blobs
@@ -216,9 +216,9 @@ def _committed(commit: str, repo: Path) -> dict[str, str]:
 
 def _worktree_blobs(repo: Path) -> dict[str, str]:
     """The same of files in the working tree, new ones that git does not ignore among them."""
-    listed = _git(repo, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS).split("\0")[:-1]
+    listed = git(repo, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS).split("\0")[:-1]
     paths = sorted({path for path in listed if (repo / path).is_file()})  # some may have been deleted
-    return dict(zip(paths, _git(repo, "hash-object", "--", *paths).split(), strict=True)) if paths else {}
+    return dict(zip(paths, git(repo, "hash-object", "--", *paths).split(), strict=True)) if paths else {}
 
 
 def _digest(blobs: dict[str, str]) -> str:
@@ -237,7 +237,7 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
     if revision.name != WORKTREE:
         present = sorted({path.split("/")[0] for path in _committed(revision.commit, repo)})
         archive = folder.with_name("source.zip")
-        _git(repo, "archive", "--format=zip", f"--output={archive}", revision.commit, "--", *present)
+        git(repo, "archive", "--format=zip", f"--output={archive}", revision.commit, "--", *present)
         with zipfile.ZipFile(archive) as zipped:
             zipped.extractall(folder)
         return folder

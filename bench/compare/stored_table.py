@@ -22,7 +22,7 @@ COLUMNS = (
     Column("ratio, CPU", "ratio", below="ratio [95 %]"),
 )
 CLOCKS = {"wall": "wall clock", "cpu": "CPU clock"}
-MOST = 6  # names that a note in the terminal lists; JSON has all
+MOST = 6  # names that a note lists; JSON has all
 
 
 def to_json(rows: Sequence[Row]) -> list[dict]:
@@ -32,17 +32,12 @@ def to_json(rows: Sequence[Row]) -> list[dict]:
 
 def show(rows: Sequence[Row], console: "Console") -> None:
     """Draws the cells that have figures on a rich console; fits 80 columns."""
-    for table in tables(rows, most=MOST):
+    for table in tables(rows):
         table.draw(console)
 
 
-def tables(rows: Sequence[Row], *, most: int | None = None) -> list[Table]:
-    """A table of pipelines alone and one of steps, where there are any, with notes below the last.
-
-    Args:
-        rows: What `stored.compare` gave.
-        most: How many cells a note names; None is all.
-    """
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """A table of pipelines alone and one of steps, where there are any, with notes below the last."""
     figures = [row for row in rows if row.seconds]
     pipelines = [row for row in figures if row.cell.model == NO_MODEL]
     steps = [row for row in figures if row.cell.model != NO_MODEL]
@@ -51,7 +46,7 @@ def tables(rows: Sequence[Row], *, most: int | None = None) -> list[Table]:
         for title, members in (("Pipelines alone", pipelines), ("Steps", steps))
         if members
     ] or [("Nothing to compare", [])]
-    return [_table(title, members, _notes(rows, most) if members is drafts[-1][1] else []) for title, members in drafts]
+    return [_table(title, members, _notes(rows) if members is drafts[-1][1] else []) for title, members in drafts]
 
 
 def _per(rows: Sequence[Row]) -> str:
@@ -82,8 +77,8 @@ def _ratio(row: Row, clock: str) -> Value:
     return Interval(estimate.ratio, estimate.low, estimate.high) if estimate else row.ratio(clock)
 
 
-def _notes(rows: Sequence[Row], most: int | None) -> list[str]:
-    """What the columns mean, how sure verdicts are, what was left out and why; each names up to `most` cells."""
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """What the columns mean, how sure verdicts are, what was left out and why; each names up to `MOST` cells."""
     figures = [row for row in rows if row.seconds]
     texts: dict[str, list[str]] = {}
     for row in figures:
@@ -96,18 +91,18 @@ def _notes(rows: Sequence[Row], most: int | None) -> list[str]:
     ]
     for text, ids in texts.items():
         everywhere = len(ids) == len(figures) or text.startswith("inconclusive")  # the table says it of each row
-        lines.append(text if everywhere else f"{text} ({_listed(ids, most)})")
+        lines.append(text if everywhere else f"{text} ({_listed(ids)})")
     left_out: dict[str, list[str]] = {}
     for row in rows:
         if not row.seconds:
             left_out.setdefault(row.verdict.reason, []).append(row.cell.id)
-    return lines + [f"left out, {reason}: {_listed(ids, most)}" for reason, ids in left_out.items()]
+    return lines + [f"left out, {reason}: {_listed(ids)}" for reason, ids in left_out.items()]
 
 
-def _listed(ids: list[str], most: int | None) -> str:
+def _listed(ids: list[str]) -> str:
     """Names, and how many more there are."""
-    more = len(ids) - len(ids[:most])
-    return ", ".join(ids[:most]) + (f" and {more} more" if more else "")
+    more = len(ids) - len(ids[:MOST])
+    return ", ".join(ids[:MOST]) + (f" and {more} more" if more else "")
 
 
 def _reason(row: Row) -> str:

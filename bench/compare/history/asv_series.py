@@ -4,7 +4,6 @@ import ast
 import itertools
 import math
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.compare import revision
 from bench.machine.facts import WORK_DIR
 from bench.results import store
 from bench.results.cell import Cell
@@ -76,8 +76,8 @@ class Series:
         return ", ".join(map(str, self.params))
 
 
-def branch_commits(repository: Path = WORK_DIR, *, branch: str = "HEAD") -> dict[str, str]:
-    """Lists the first-parent line of a branch: what it pointed at, one after the other; the oldest first.
+def branch_commits(repository: Path = WORK_DIR) -> dict[str, str]:
+    """Lists the first-parent line of HEAD: what the branch pointed at, one after the other; the oldest first.
 
     Commits of merged branches are no part of it: between two of them the code does not change step by step.
 
@@ -85,17 +85,10 @@ def branch_commits(repository: Path = WORK_DIR, *, branch: str = "HEAD") -> dict
         Subject line by commit (40 digits).
 
     Raises:
-        InputError: If there is no such repository or branch.
+        InputError: If there is no such repository.
     """
-    command = ["git", "log", "--first-parent", "--reverse", "--format=%H%x09%s", "--end-of-options", branch, "--"]
-    try:
-        log = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise InputError(f"The history of {repository} cannot be read: {error}. Expected a git repository") from None
-    if log.returncode:
-        last = (log.stderr.strip().splitlines() or ["git failed"])[-1]
-        raise InputError(f"`branch` must be a branch or commit of {repository}. Received: branch={branch!r} ({last})")
-    return dict(row.split("\t", 1) for row in log.stdout.split("\n") if row)
+    log = revision.git(repository, "log", "--first-parent", "--reverse", "--format=%H%x09%s")
+    return dict(row.split("\t", 1) for row in log.split("\n") if row)
 
 
 def short(commit: str) -> str:
@@ -160,7 +153,7 @@ def _plain(text: str) -> object:
         return text
 
 
-def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
+def cell_of(series: Series) -> Cell | None:
     """The cell that a series measured, as its suite would make it in the environment of the series.
 
     The name of a benchmark leads to its class, as it does for asv, so no suite is named here. An environment of
@@ -168,7 +161,6 @@ def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
 
     Args:
         series: What asv measured.
-        suites: Package of the suites.
 
     Returns:
         The cell; None for what is none, such as the time of an import, or where the suite is gone.
@@ -178,7 +170,7 @@ def cell_of(series: Series, *, suites: str = "bench") -> Cell | None:
     """
     module, _, rest = series.benchmark.partition(".")
     try:
-        suite = getattr(import_module(f"{suites}.{module}"), rest.split(".")[0], None)
+        suite = getattr(import_module(f"bench.{module}"), rest.split(".")[0], None)
     except ModuleNotFoundError:
         return None
     if suite is None or not hasattr(suite, "cell"):

@@ -61,7 +61,6 @@ def find(
     results: Path = asv_series.ASV,
     *,
     repository: Path = WORK_DIR,
-    branch: str = "HEAD",
     detect: change_points.Detect = change_points.detect,
 ) -> History:
     """Finds the steps in what asv measured.
@@ -69,13 +68,12 @@ def find(
     Args:
         results: asv's `results_dir`.
         repository: Where the commits are.
-        branch: Whose first-parent line is looked at.
         detect: Finds the steps of a list of numbers.
 
     Raises:
         InputError: If there are no commits, or asv measured none of them.
     """
-    commits = asv_series.branch_commits(repository, branch=branch)
+    commits = asv_series.branch_commits(repository)
     series = asv_series.read(results, commits=commits)
     candidates, too_short = change_points.find(series, detect=detect)
     changes = tuple(Change(candidate=candidate) for candidate in candidates)
