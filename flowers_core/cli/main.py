@@ -93,7 +93,7 @@ def models(json: bool) -> None:
         click.echo(json_text.dumps(rows))
         return
     entry.print_table(
-        ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "act. MB"),
+        ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "MB"),
         [
             (
                 row["name"],
@@ -109,7 +109,7 @@ def models(json: bool) -> None:
         ],
     )
     click.echo(
-        "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; activations in float32."
+        "Of one image: million multiply-adds forward; GFLOPs forward and in a training step; MB of float32 activations."
     )
 
 

@@ -97,6 +97,7 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     from flowers_core.data import manifest
     from flowers_core.train import plots, settings
 
+    goal = models.spec(model).recipe.accuracy
     if request.keep_memory:
         malloc.keep_freed()
     records = request.records if storage.is_bucket(request.records) else str(Path(request.records))
@@ -114,7 +115,6 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     else:
         run.begin(resolved)
     rows = _train(resolved, run, device, request)
-    goal = models.spec(model).recipe.accuracy
     plots.draw(run.curves, rows, title=f"{model}, {resolved.precision}, batch {resolved.batch_size}", goal=goal)
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):

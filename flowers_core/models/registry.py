@@ -91,9 +91,9 @@ MODELS: dict[str, ModelSpec] = {
     "dense": _codelab("dense:dense", _DENSE, smallest=1),
     "convnet": _codelab("convnet:convnet", _CONVOLUTIONS),
     "convnet_unpooled": _codelab("convnet:convnet_unpooled", _CONVOLUTIONS, smallest=1),
-    "convnet_gap": _codelab("convnet_gap:convnet_gap", replace(_CONVOLUTIONS, accuracy=(0.704, 0.761))),
+    "convnet_gap": _codelab("convnet:convnet_gap", replace(_CONVOLUTIONS, accuracy=(0.704, 0.761))),
     "convnet_gap_dense": _codelab(
-        "convnet_gap:convnet_gap_dense",
+        "convnet:convnet_gap_dense",
         replace(_CONVOLUTIONS, epochs=10, batch_size=64, accuracy=(0.7455, 0.7455)),
     ),
     "squeezenet": _codelab("squeezenet:squeezenet", replace(_AUGMENTED, accuracy=(0.800, 0.810))),
@@ -111,10 +111,10 @@ MODELS: dict[str, ModelSpec] = {
         image_size=331,
     ),
     "mobilenetv2": _codelab(
-        "frozen:mobilenetv2", replace(_TRANSFER, accuracy=(0.756, 0.864)), smallest=32, has_base=True
+        "pretrained:mobilenetv2", replace(_TRANSFER, accuracy=(0.756, 0.864)), smallest=32, has_base=True
     ),
     "xception": _codelab(
-        "xception:xception",
+        "pretrained:xception",
         replace(
             _AUGMENTED,
             epochs=12,
@@ -127,9 +127,9 @@ MODELS: dict[str, ModelSpec] = {
         smallest=71,
         has_base=True,
     ),
-    "vgg16": ModelSpec(builder="frozen:vgg16", smallest=32, has_base=True, recipe=_TRANSFER),
-    "resnet50": ModelSpec(builder="frozen:resnet50", smallest=32, has_base=True, recipe=_TRANSFER),
-    "mobilenet": ModelSpec(builder="frozen:mobilenet", smallest=32, has_base=True, recipe=_TRANSFER),
+    "vgg16": ModelSpec(builder="pretrained:vgg16", smallest=32, has_base=True, recipe=_TRANSFER),
+    "resnet50": ModelSpec(builder="pretrained:resnet50", smallest=32, has_base=True, recipe=_TRANSFER),
+    "mobilenet": ModelSpec(builder="pretrained:mobilenet", smallest=32, has_base=True, recipe=_TRANSFER),
 }
 
 

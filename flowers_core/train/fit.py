@@ -15,7 +15,7 @@ from flowers_core.data import manifest, storage
 from flowers_core.errors import InputError
 from flowers_core.input import cache as caching
 from flowers_core.input import data_service, training_data
-from flowers_core.models import pixel_range  # noqa: F401 a model that is loaded may hold its layers
+from flowers_core.models import pretrained  # noqa: F401 a model that is loaded may hold its layers
 from flowers_core.train import feature_cache, schedules
 from flowers_core.train.callbacks import KeepEpochs, StopAtTarget
 from flowers_core.train.run_dir import Run

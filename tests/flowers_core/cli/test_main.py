@@ -7,11 +7,11 @@ import pytest
     ("arguments", "message"),
     [
         (["train", "dense", "--records", "r", "--dispatcher", "127.0.0.1:1"], "127.0.0.1:1"),
-        (["train", "alexnet", "--records", "/no/such"], "/no/such"),
+        (["train", "alexnet", "--records", "/no/such"], "convnet_gap"),
         (["train", "dense"], "--records"),
         (["evaluate", "/no/such"], "training.json"),
         (["predict", "/tmp", "/no/such.jpg"], "/no/such.jpg"),
-        (["export", "/no/such", "/tmp"], "not be there yet"),
+        (["export", "/no/such", "/tmp"], "must not exist yet"),
         (["synthetic", "/tmp/x", "--photos", "many"], "full"),
         (["records", "/no/such", "/tmp/x"], "/no/such"),
         (["records", "/no/such", "/tmp/x", "--image-size", "100"], "192, 224, 331, 512"),

@@ -1,4 +1,4 @@
-"""The models are the codelab's: sizes, parameters, precision, weights."""
+"""Tests of `flowers_core.models`: sizes, parameters, precision and weights are the codelab's."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ import pytest
 from flowers_core import models
 from flowers_core.backends import precision
 from flowers_core.errors import InputError, RunFailed
-from flowers_core.models import pixel_range
+from flowers_core.models import pretrained
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -42,7 +42,7 @@ TABLE = [
     ("mobilenet", 192, 3, (36_864,), 3_413_189, 184_325),
 ]
 SMALL = [name for name, *_, parameters, _ in TABLE if parameters < 1_000_000]
-ONE_OF_EACH_FILE = ["dense", "convnet", "convnet_gap_dense", "squeezenet_331", "mobilenetv2", "xception"]
+ONE_OF_EACH_KIND = ["dense", "convnet", "convnet_gap_dense", "squeezenet_331", "mobilenetv2", "xception"]
 
 ON_JAX = """
 import json, sys
@@ -61,13 +61,13 @@ def noise():
     return images, np.eye(5, dtype="float32")[:2]
 
 
-def test_the_table_holds_every_model():
+def test_table_holds_every_model():
     """Every name has its row in the table of this file."""
     assert [name for name, *_ in TABLE] == list(models.MODELS)
 
 
 @pytest.mark.parametrize(("name", "size", "layers", "features", "parameters", "learn"), TABLE)
-def test_a_model_is_the_codelabs(name, size, layers, features, parameters, learn):
+def test_build_gives_codelabs_model(name, size, layers, features, parameters, learn):
     """Sizes, number of layers, parameters and the shape before the last layer are the codelab's."""
     with keras.StatelessScope(initialize_variables=False):  # no weights are drawn: they are not looked at
         model = models.build(name)
@@ -82,32 +82,18 @@ def test_a_model_is_the_codelabs(name, size, layers, features, parameters, learn
     assert not model.compiled
 
 
-@pytest.fixture(scope="module")
-def in_bfloat16():
-    """One model of each file, in mixed_bfloat16, for 3 classes and images of 96 pixels."""
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+def test_build_takes_size_classes_and_policy(name):
+    """Other sizes and classes are taken; under mixed_bfloat16 only the softmax computes in float32."""
     with precision.use("mixed_bfloat16"), keras.StatelessScope(initialize_variables=False):
-        return {name: models.build(name, image_size=96, classes=3) for name in ONE_OF_EACH_FILE}
-
-
-@pytest.mark.parametrize("name", ONE_OF_EACH_FILE)
-def test_other_sizes_and_classes(name, in_bfloat16):
-    """A model takes other image sizes and numbers of classes."""
-    model = in_bfloat16[name]
-    assert model.input_shape == (None, 96, 96, 3)
-    assert model.output_shape == (None, 3)
-
-
-@pytest.mark.parametrize("name", ONE_OF_EACH_FILE)
-def test_softmax_is_float32_whatever_the_policy(name, in_bfloat16):
-    """Under mixed_bfloat16 the last layer computes in float32 and what feeds it in bfloat16."""
-    model = in_bfloat16[name]
-    assert model.layers[-1].compute_dtype == "float32"
+        model = models.build(name, image_size=96, classes=3)
+    assert (model.input_shape, model.output_shape) == ((None, 96, 96, 3), (None, 3))
+    assert model.layers[-1].compute_dtype == model.outputs[0].dtype == "float32"
     assert model.layers[-2].compute_dtype == "bfloat16"
-    assert model.outputs[0].dtype == "float32"
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_model_takes_a_step(name):
+def test_small_model_takes_a_step(name):
     """One training step gives a finite loss, and every weight that learns moves but for dead units."""
     images, labels = noise()
     model = models.build(name, image_size=32)
@@ -119,7 +105,7 @@ def test_a_small_model_takes_a_step(name):
     assert np.mean(moved) > 0.5
 
 
-def test_a_frozen_base_stays_as_it_is():
+def test_frozen_base_stays_as_it_is():
     """One training step of mobilenetv2 moves its dense layer and nothing else, moving averages included."""
     images, labels = noise()
     model = models.build("mobilenetv2", image_size=32)
@@ -133,7 +119,7 @@ def test_a_frozen_base_stays_as_it_is():
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_uint8_pixels_give_the_same_probabilities(policy):
+def test_from_uint8_gives_same_probabilities(policy):
     """Decoded pixels, scaled on the device, give what pixels in [0, 1] give, and no parameter is added."""
     with precision.use(policy):
         model = models.build("convnet_gap", image_size=32)
@@ -147,7 +133,7 @@ def test_uint8_pixels_give_the_same_probabilities(policy):
     np.testing.assert_allclose(decoded(pixels), model(pixels.astype("float32") / 255), atol=tolerance)
 
 
-def test_weights_of_the_whole_model(tmp_path):
+def test_build_loads_weights_of_whole_model(tmp_path):
     """A model built with the weights that another one saved gives the same probabilities."""
     images, _ = noise()
     saved = models.build("squeezenet", image_size=32)
@@ -156,7 +142,7 @@ def test_weights_of_the_whole_model(tmp_path):
     np.testing.assert_array_equal(saved(images), loaded(images))
 
 
-def test_weights_of_a_base():
+def test_build_loads_weights_of_base():
     """The base of mobilenetv2 has the numbers that its file holds."""
     if not MOBILENETV2_WEIGHTS.is_file():
         pytest.skip(f"needs {MOBILENETV2_WEIGHTS.name} in ../shared/weights, which is not there")
@@ -167,7 +153,7 @@ def test_weights_of_a_base():
 
 
 @pytest.mark.parametrize("name", ["squeezenet", "mobilenetv2"])
-def test_weights_of_another_model_are_an_input_error(name, tmp_path):
+def test_build_refuses_weights_of_another_model(name, tmp_path):
     """Weights that do not fit are refused with the path and what was expected, not half loaded."""
     path = tmp_path / "other.weights.h5"
     models.build("convnet", image_size=32).save_weights(path)
@@ -175,7 +161,7 @@ def test_weights_of_another_model_are_an_input_error(name, tmp_path):
         models.build(name, image_size=32, weights=path)
 
 
-def test_weights_that_are_no_weights_are_an_input_error(tmp_path):
+def test_build_refuses_files_without_weights(tmp_path):
     """A missing file, one with another ending and one that is not HDF5 are refused."""
     broken = tmp_path / "broken.weights.h5"
     broken.write_text("not HDF5")
@@ -186,13 +172,7 @@ def test_weights_that_are_no_weights_are_an_input_error(tmp_path):
             models.build("convnet", image_size=32, weights=path)
 
 
-def test_imagenet_weights_are_for_bases():
-    """ImageNet weights for a model of ours are refused with the names of those that have them."""
-    with pytest.raises(InputError, match="mobilenetv2, xception, vgg16, resnet50, mobilenet"):
-        models.build("convnet", weights="imagenet")
-
-
-def test_imagenet_weights_without_internet_are_a_failed_run(monkeypatch):
+def test_imagenet_weights_need_internet(monkeypatch):
     """If Keras cannot download the weights, the message says to bring the file by hand."""
 
     def offline(**_):
@@ -211,17 +191,19 @@ def test_imagenet_weights_without_internet_are_a_failed_run(monkeypatch):
         ({"name": "xception", "image_size": 70}, "at least 71"),
         ({"name": "vgg16", "image_size": 31}, "at least 32"),
         ({"name": "dense", "image_size": 19.2}, "whole number"),
+        ({"name": "convnet", "weights": "imagenet"}, "mobilenetv2, xception, vgg16, resnet50, mobilenet"),
+        ({"name": "convnet", "pixels": "weights"}, "`pixels` must be one of codelab"),
         ({"name": "dense", "classes": 1}, "`classes` must be a whole number of at least 2"),
     ],
 )
-def test_what_cannot_be_built_is_an_input_error(arguments, message):
-    """Unknown names and sizes that an architecture shrinks to nothing are refused with what is possible."""
+def test_build_refuses_what_it_cannot_build(arguments, message):
+    """Unknown names, sizes that shrink to nothing, and what needs a base are refused with what is possible."""
     with pytest.raises(InputError, match=message):
         models.build(**arguments)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_smallest_size_is_the_smallest(name):
+def test_build_takes_smallest_size(name):
     """A model can be built at the least size that its error message names."""
     with pytest.raises(InputError) as refused:
         models.build(name, image_size=0)
@@ -229,7 +211,7 @@ def test_the_smallest_size_is_the_smallest(name):
     assert models.build(name, image_size=least).output_shape == (None, 5)
 
 
-def test_models_run_on_jax_without_tensorflow():
+def test_model_runs_on_jax_without_tensorflow():
     """On the JAX backend a model predicts; only its own file is imported, and TensorFlow is not."""
     if importlib.util.find_spec("jax") is None:
         pytest.skip("JAX is not installed")
@@ -237,16 +219,16 @@ def test_models_run_on_jax_without_tensorflow():
     command = [sys.executable, "-c", ON_JAX]
     done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["total"] == pytest.approx(2, abs=1e-4)
-    assert told["modules"] == ["dense", "registry"]
-    assert not told["tensorflow"]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["total"] == pytest.approx(2, abs=1e-4)
+    assert report["modules"] == ["dense", "registry"]
+    assert not report["tensorflow"]
 
 
 @pytest.mark.parametrize(
-    ("layers", "mode"), [(pixel_range.signed, "tf"), (pixel_range.centred, "caffe")], ids=["signed", "centred"]
+    ("layers", "mode"), [(pretrained.signed, "tf"), (pretrained.centred, "caffe")], ids=["signed", "centred"]
 )
-def test_pixels_are_what_the_weights_expect(layers, mode):
+def test_pixels_are_what_weights_expect(layers, mode):
     """From [0, 1] to what `preprocess_input` makes of [0, 255]."""
     images = noise()[0]
     (layer,) = layers("weights")
@@ -255,26 +237,21 @@ def test_pixels_are_what_the_weights_expect(layers, mode):
     np.testing.assert_allclose(layer(images), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2", "xception", "mobilenet", "resnet50"])
-def test_the_range_of_the_weights_is_a_choice(name):
+@pytest.mark.parametrize("name", ["mobilenetv2", "xception", "resnet50"])
+def test_build_puts_range_of_weights_before_base(name):
     """It puts one layer without parameters before the base, and a model saved so can be loaded safely."""
-    plain, ranged = (models.build(name, image_size=71, pixels=pixels) for pixels in models.PIXELS)
+    with keras.StatelessScope(initialize_variables=False):
+        plain, ranged = (models.build(name, image_size=71, pixels=pixels) for pixels in models.PIXELS)
 
     assert len(ranged.layers) == len(plain.layers) + 1
     assert ranged.count_params() == plain.count_params()
     assert ranged.layers[0].name == ("centred" if name == "resnet50" else "signed")
 
 
-def test_a_range_of_weights_needs_a_base():
-    """Of a model without one it is a mistake."""
-    with pytest.raises(InputError, match="`pixels` must be one of codelab"):
-        models.build("convnet", pixels="weights")
-
-
-def test_a_range_survives_saving(tmp_path):
+def test_centred_survives_saving(tmp_path):
     """A layer of ours needs no code in the file: safe mode loads it."""
     images = noise()[0]
-    model = keras.Sequential([keras.Input((32, 32, 3)), *pixel_range.centred("weights")])
+    model = keras.Sequential([keras.Input((32, 32, 3)), *pretrained.centred("weights")])
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
 

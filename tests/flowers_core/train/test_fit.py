@@ -148,7 +148,7 @@ def small_base(monkeypatch):
             ]
         )
         base.trainable = False
-        layers = [*models.pixel_range.signed(pixels), base, keras.layers.Flatten(), keras.layers.Dense(classes)]
+        layers = [*models.pretrained.signed(pixels), base, keras.layers.Flatten(), keras.layers.Dense(classes)]
         return keras.Sequential(
             [keras.Input((image_size, image_size, 3)), *layers, keras.layers.Softmax(dtype="float32")], name=name
         )

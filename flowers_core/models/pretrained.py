@@ -1,0 +1,76 @@
+"""Transfer learning: a network of keras.applications with a new head, which learns alone or with its base.
+
+Sources: the codelab's notebooks "04 transfer learning, solution", which uses MobileNetV2 on a frozen base and names the
+other bases, and "07 Xception fine-tuned, best" (Chollet, arXiv:1610.02357), in which all of it learns. Their bases are
+shown pixels in [0, 1], although ImageNet weights were trained on other ranges.
+"""
+
+from collections.abc import Callable
+
+import keras
+
+_BLUE_GREEN_RED_MEANS = (103.939, 116.779, 123.68)  # of ImageNet's photographs, in [0, 255]
+
+
+def mobilenetv2(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+    """MobileNetV2, frozen: 2,488,389 parameters, of which 230,405 learn, at 192 pixels and 5 classes."""
+    base = _frozen(keras.applications.MobileNetV2, image_size, weights)
+    return _stack("mobilenetv2", [*signed(pixels), base, keras.layers.Flatten()], image_size, classes)
+
+
+def vgg16(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+    """VGG16, frozen: 14,806,853 parameters, of which 92,165 learn, at 192 pixels and 5 classes."""
+    base = _frozen(keras.applications.VGG16, image_size, weights)
+    return _stack("vgg16", [*centred(pixels), base, keras.layers.Flatten()], image_size, classes)
+
+
+def resnet50(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+    """ResNet50, frozen: 23,956,357 parameters, of which 368,645 learn, at 192 pixels and 5 classes."""
+    base = _frozen(keras.applications.ResNet50, image_size, weights)
+    return _stack("resnet50", [*centred(pixels), base, keras.layers.Flatten()], image_size, classes)
+
+
+def mobilenet(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+    """MobileNet, frozen: 3,413,189 parameters, of which 184,325 learn, at 192 pixels and 5 classes."""
+    base = _frozen(keras.applications.MobileNet, image_size, weights)
+    return _stack("mobilenet", [*signed(pixels), base, keras.layers.Flatten()], image_size, classes)
+
+
+def xception(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+    """Xception and a global average: 20,871,725 parameters, of which 20,817,197 learn, at 5 classes."""
+    base = keras.applications.Xception(weights=weights, include_top=False, input_shape=(image_size, image_size, 3))
+    layers = [*signed(pixels), base, keras.layers.GlobalAveragePooling2D()]
+    return _stack("xception", layers, image_size, classes)
+
+
+def _frozen(application: Callable[..., keras.Model], image_size: int, weights: str | None) -> keras.Model:
+    base = application(weights=weights, include_top=False, input_shape=(image_size, image_size, 3))
+    base.trainable = False
+    return base
+
+
+def _stack(name: str, layers: list, image_size: int, classes: int) -> keras.Model:
+    head = keras.layers.Dense(classes, activation="softmax", dtype="float32")
+    return keras.Sequential([keras.Input((image_size, image_size, 3)), *layers, head], name=name)
+
+
+@keras.saving.register_keras_serializable(package="flowers")
+class Centred(keras.layers.Layer):
+    """[0, 255] less the mean of each colour, blue first: what `keras.applications` calls the mode "caffe"."""
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:  # pyrefly: ignore[bad-override]: Layer's is untyped
+        """Float images in [0, 1], shape `(batch, height, width, 3)`, to the same shape and dtype."""
+        return images[..., ::-1] * 255.0 - keras.ops.cast(_BLUE_GREEN_RED_MEANS, images.dtype)
+
+
+def centred(pixels: str) -> list[keras.Layer]:
+    """For VGG16 and ResNet50; none for the codelab's pixels.
+
+    Computed in float32 whatever the policy: bfloat16 holds [0, 255] to 8 bits only.
+    """
+    return [Centred(name="centred", dtype="float32")] if pixels == "weights" else []
+
+
+def signed(pixels: str) -> list[keras.Layer]:
+    """[-1, 1], what `keras.applications` calls the mode "tf", for MobileNet and Xception; none for the codelab's."""
+    return [keras.layers.Rescaling(2.0, offset=-1.0, name="signed", dtype="float32")] if pixels == "weights" else []
