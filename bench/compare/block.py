@@ -12,23 +12,6 @@ from bench.machine.cpu_time import cpu_seconds, worker_ids
 # its CPU time is that of a batch. Steps are thrown away until those are gone.
 DROP_SECONDS = 0.05
 
-WARMUP_STEPS = 10
-WARMUP_SECONDS = 1.0
-SLOW_WARMUP_SECONDS = 3.0  # slow steps are steady after few
-
-
-def warm_up(step: Callable[[], object]) -> None:
-    """Runs steps until they are steady: at least 10 and 1 s, or 3 s and 3 steps where a step is slow."""
-    start, count = perf_counter(), 0
-    while True:
-        step()
-        count += 1
-        elapsed = perf_counter() - start
-        if count >= WARMUP_STEPS and elapsed >= WARMUP_SECONDS:
-            return
-        if count >= 3 and elapsed >= SLOW_WARMUP_SECONDS:
-            return
-
 
 def take(step: Callable[[], object], steps: int) -> Sample:
     """Times `steps` steps in a row."""

@@ -5,14 +5,13 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 
 from bench.compare import block, inject
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
-from bench.run import child, product, step_under_test
+from bench.run import child, product, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 
-CALIBRATION_SECONDS = 0.5
+CALIBRATION_SECONDS = 0.5  # the mean step over so long says how many make a block
 
 
 def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLASSES) -> Callable[[], object]:
@@ -33,7 +32,8 @@ def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLAS
     else:
         step = _stepping(cell, source, {"classes": classes, **data})
         step = inject.StepInjector(step) if injectable else step
-    block.warm_up(step)
+    step()
+    timing.warm_up(step, timing.Effort())
     return step
 
 
@@ -48,8 +48,8 @@ def _drawing(cell: Cell, source: Source, *, images: int, injectable: bool) -> Ca
     """One batch drawn from a pipeline alone."""
     injector = inject.PipelineInjector() if injectable else None
     batches = step_under_test.dataset(cell, source)
-    step_under_test.fill_caches(batches, images=images, batch_size=cell.batch_size)
-    step = step_under_test.drawing(iter(batches), 1)
+    timing.fill_caches(batches, images=images, batch_size=cell.batch_size)
+    step = timing.drawing(iter(batches), 1)
     if injector is None:
         return step
     injector.draw, injector.images_per_draw = step, cell.batch_size
@@ -68,15 +68,6 @@ def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     image = {"image": tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(list(paths), num_parallel_reads=1).take(count)
     return [tf.io.parse_single_example(record, image)["image"].numpy() for record in records]
-
-
-def step_seconds(step: Callable[[], object]) -> float:
-    """What a step takes, to plan blocks: the mean over half a second."""
-    start, count = perf_counter(), 0
-    while perf_counter() - start < CALIBRATION_SECONDS:
-        step()
-        count += 1
-    return (perf_counter() - start) / count
 
 
 def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
@@ -99,8 +90,8 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
         elif order["do"] == "calibrate":
             answer(
                 {
-                    "step_seconds": step_seconds(step),
-                    "burst": step_under_test.at_once(cell),
+                    "step_seconds": timing.mean_seconds(step, seconds=CALIBRATION_SECONDS),
+                    "burst": timing.burst(cell),
                     "alone": cell.model == NO_MODEL,
                 }
             )

@@ -16,8 +16,7 @@ from time import perf_counter, time
 from bench.machine import cpu_time, facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
-from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test
-from bench.run import timing as clock
+from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 from bench.run.product import ReportedError, Unsuitable
 
@@ -36,7 +35,7 @@ class Job:
     """
 
     cell: Cell
-    effort: clock.Effort = field(default_factory=clock.Effort)
+    effort: timing.Effort = field(default_factory=timing.Effort)
     source: Source = field(default_factory=Source)
     classes: int = CLASSES
     trace: str = ""
@@ -56,7 +55,7 @@ def job_from_json(values: dict) -> Job:
     """Reads what `Job.to_json` gave."""
     return Job(
         cell=Cell(**values["cell"]),
-        effort=clock.Effort(**values["effort"]),
+        effort=timing.Effort(**values["effort"]),
         source=Source(**values["source"]),
         classes=values["classes"],
         trace=values["trace"],
@@ -135,11 +134,11 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     next(iter(batches))
     first_batch = perf_counter()
     if is_cached(job.cell.pipeline) or not product.is_bucket(getattr(job.source, job.cell.reads)):
-        step_under_test.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
+        timing.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
     iterator = iter(batches)
-    count = step_under_test.batches_per_step(iterator, step_under_test.at_once(job.cell))
+    count = timing.batches_per_step(iterator, timing.burst(job.cell))
     return replace(
-        _timed(step_under_test.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
+        _timed(timing.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
         build_seconds=built - start,
         first_step_seconds=first_batch - built,
     )
@@ -172,29 +171,29 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
 def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
     """What the clock says of a step, and how busy the machine was meanwhile; `batches`: what feeds it, if anything."""
     load = cpu_time.ForeignLoad()
-    backlog = step_under_test.backlog(job.cell)
-    timing = clock.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
+    backlog = timing.backlog(job.cell)
+    times = timing.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
     seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
-    waits = input_wait.of_last(batches, len(timing.step_seconds))
-    if batches is not None and input_wait.waited(waits, timing.step_seconds):
+    waits = input_wait.of_last(batches, len(times.step_seconds))
+    if batches is not None and input_wait.waited(waits, times.step_seconds):
         # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
-        burst = step_under_test.at_once(job.cell)
-        timing, waits = timing.over(burst), clock.means(waits, burst)
+        burst = timing.burst(job.cell)
+        times, waits = times.over(burst), timing.means(waits, burst)
     seen["step_wait_seconds"] = waits
     if job.trace:
-        step_seconds = median(timing.step_seconds)
+        step_seconds = median(times.step_seconds)
         seen["trace"] = profiler_trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)
     return replace(
         base,
         **seen,
         status="ok",
-        first_step_seconds=timing.first_step_seconds,
-        warmup_steps=timing.warmup_steps,
-        steady=timing.steady,
-        step_seconds=timing.step_seconds,
-        step_cpu_seconds=timing.step_cpu_seconds,
+        first_step_seconds=times.first_step_seconds,
+        warmup_steps=times.warmup_steps,
+        steady=times.steady,
+        step_seconds=times.step_seconds,
+        step_cpu_seconds=times.step_cpu_seconds,
         images_per_step=images_per_step,
-        images_per_second=rate(images_per_step, timing.step_seconds),
+        images_per_second=rate(images_per_step, times.step_seconds),
     )
 
 

@@ -1,17 +1,11 @@
 """What is timed: a cell made into a step, a callable that has done its work when it returns."""
 
-import math
-import os
 from collections.abc import Callable
-from time import perf_counter
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
-from bench.run import product
+from bench.run import product, timing
 from bench.run.data_source import Source
 from bench.run.product import Unsuitable
-
-PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
-MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
 
 
 def dataset(cell: Cell, source: Source):
@@ -32,53 +26,6 @@ def dataset(cell: Cell, source: Source):
     return product.build_pipeline(
         cell.pipeline, photos_or_shards, image_size=cell.image_size, batch_size=cell.batch_size
     )
-
-
-def fill_caches(batches, *, images: int, batch_size: int) -> None:
-    """Draws a whole pass: it fills the page cache, and the pipeline's own, which all its iterators share."""
-    iterator, start = iter(batches), perf_counter()
-    for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
-        next(iterator)
-        if perf_counter() - start > MOST_FILLING_SECONDS:
-            break
-
-
-def drawing(iterator, count: int) -> Callable[[], None]:
-    """A step of a pipeline alone: `count` batches, drawn and thrown away."""
-
-    def draw() -> None:
-        for _ in range(count):
-            next(iterator)
-
-    return draw
-
-
-def batches_per_step(iterator, at_once: int = 1) -> int:
-    """How many batches make a step long enough to time, whole bursts of them: see `at_once`."""
-    next(iterator)  # waits for processes and threads to start: of such a wait nothing is to be counted
-    start, count = perf_counter(), 0
-    while perf_counter() - start < PIPELINE_STEP_SECONDS or count % at_once:
-        next(iterator)
-        count += 1
-    return count
-
-
-def at_once(cell: Cell) -> int:
-    """How many batches of a cell's pipeline come at once, from all processes that make them, for they keep step.
-
-    1 where nothing makes several, or the code under test is older than the question.
-    """
-    pipeline = product.pipelines().get(cell.pipeline)
-    if not pipeline or not pipeline.by_processes:
-        return 1
-    each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
-    return each * len(os.sched_getaffinity(0))
-
-
-def backlog(cell: Cell) -> int:
-    """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
-    burst = at_once(cell)
-    return product.batches_ahead() * burst if burst > 1 else 0
 
 
 def place(cell: Cell):
@@ -115,7 +62,7 @@ def feed(cell: Cell, source: Source, *, images: int, classes: int):
     if cell.pipeline == RESIDENT:
         return _resident(cell, classes)
     batches = dataset(cell, source)
-    fill_caches(batches, images=images, batch_size=cell.batch_size)
+    timing.fill_caches(batches, images=images, batch_size=cell.batch_size)
     return batches
 
 

@@ -1,18 +1,28 @@
-"""Durations of a step on two clocks, after a warm-up that ends when the step is steady."""
+"""When a figure counts: caches that are full, a warm-up that ends when steps are steady, whole bursts of input.
 
-from collections.abc import Callable
+Everything that times steps does so by this one policy: single measurements, pairs, loaders over a service.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 from time import perf_counter
 
 from bench.machine.cpu_time import cpu_seconds
+from bench.results.cell import Cell
+from bench.run import product
 
 QUICK_STEP_SECONDS = 0.03  # steps below it need more of them until caches and thread pools have settled
 SLOW_STEP_SECONDS = 1.0  # steps above it are steady at once: what varies between them is not the start
 STEADY_WITHIN = 0.1  # two windows of warm-up steps whose medians differ by less are one level
 WINDOW = 3
 MOST_WARMUP_STEPS = 30
-MOST_STEPS = 200  # beyond it more steps of one process say nothing new, and the record grows
+MOST_STEPS = 200  # beyond it more steps of one process say nothing new, and the result grows
+
+PIPELINE_STEP_SECONDS = 0.25  # one draw is too short and too bursty (prefetching) to be timed on its own
+MOST_FILLING_SECONDS = 30.0  # a slow disk would take longer than a process may live
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +93,24 @@ def is_steady(seconds: list[float]) -> bool:
     return abs(after - before) <= STEADY_WITHIN * before
 
 
+def warm_up(
+    step: Callable[[], object], effort: Effort, *, wall: Callable[[], float] = perf_counter
+) -> tuple[int, bool]:
+    """Runs steps, of which the one that compiles was the last before, until they are steady or have lasted long enough.
+
+    Returns:
+        How many it ran, and whether they were steady in the end.
+    """
+    seconds: list[float] = []
+    while len(seconds) < 2 or (len(seconds) < MOST_WARMUP_STEPS and sum(seconds) < 2 * effort.seconds + 2):
+        if seconds and len(seconds) >= least_warmup(median(seconds)) and is_steady(seconds):
+            break
+        start = wall()
+        step()
+        seconds.append(wall() - start)
+    return len(seconds), is_steady(seconds)
+
+
 def watch(
     step: Callable[[], object],
     effort: Effort,
@@ -110,12 +138,7 @@ def watch(
 
     first, _ = timed()
     after_first()
-    warmup = [timed()[0]]
-    while len(warmup) < 2 or (len(warmup) < MOST_WARMUP_STEPS and sum(warmup) < 2 * effort.seconds + 2):
-        if len(warmup) >= least_warmup(median(warmup)) and is_steady(warmup):
-            break
-        warmup.append(timed()[0])
-
+    steps, steady = warm_up(step, effort, wall=wall)
     at_start()
     samples: list[tuple[float, float]] = []
     elapsed = 0.0
@@ -124,8 +147,64 @@ def watch(
         elapsed += samples[-1][0]
     return Timing(
         first_step_seconds=first,
-        warmup_steps=1 + len(warmup),
-        steady=is_steady(warmup),
+        warmup_steps=1 + steps,
+        steady=steady,
         step_seconds=tuple(seconds for seconds, _ in samples),
         step_cpu_seconds=tuple(seconds for _, seconds in samples),
     )
+
+
+def mean_seconds(step: Callable[[], object], *, seconds: float) -> float:
+    """What a step takes on average, run for so many seconds."""
+    start, count = perf_counter(), 0
+    while perf_counter() - start < seconds:
+        step()
+        count += 1
+    return (perf_counter() - start) / count
+
+
+def fill_caches(batches: Iterable, *, images: int, batch_size: int) -> None:
+    """Draws a whole pass: it fills the page cache, and the pipeline's own, which all its iterators share."""
+    iterator, start = iter(batches), perf_counter()
+    for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
+        next(iterator)
+        if perf_counter() - start > MOST_FILLING_SECONDS:
+            break
+
+
+def drawing(iterator: Iterator, count: int) -> Callable[[], None]:
+    """A step of a pipeline alone: `count` batches, drawn and thrown away."""
+
+    def draw() -> None:
+        for _ in range(count):
+            next(iterator)
+
+    return draw
+
+
+def batches_per_step(iterator: Iterator, burst: int = 1) -> int:
+    """How many batches make a step long enough to time, whole bursts of them: see `burst`."""
+    next(iterator)  # waits for processes and threads to start: of such a wait nothing is to be counted
+    start, count = perf_counter(), 0
+    while perf_counter() - start < PIPELINE_STEP_SECONDS or count % burst:
+        next(iterator)
+        count += 1
+    return count
+
+
+def burst(cell: Cell) -> int:
+    """How many batches of a cell's pipeline come at once, from all processes that make them, for they keep step.
+
+    1 where nothing makes several, or the code under test is older than the question.
+    """
+    pipeline = product.pipelines().get(cell.pipeline)
+    if not pipeline or not pipeline.by_processes:
+        return 1
+    each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
+    return each * len(os.sched_getaffinity(0))
+
+
+def backlog(cell: Cell) -> int:
+    """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
+    at_once = burst(cell)
+    return product.batches_ahead() * at_once if at_once > 1 else 0

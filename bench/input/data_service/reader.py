@@ -11,11 +11,9 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 from bench.machine.cpu_time import ForeignLoad
-from bench.run import child, step_under_test
+from bench.run import child, timing
 from bench.run.product import ReportedError
 from flowers_core.input import data_service
-
-WARM_SECONDS = 1.0  # until AUTOTUNE has settled and buffers are as full as they stay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +112,16 @@ def _rate(job: Job, task: Task, batches: Iterator, begun: float) -> dict:
     """Steps of several batches, timed for some seconds, and what CPU time they cost here and in the servers."""
     next(batches)
     first = perf_counter() - begun
-    warm = perf_counter() + WARM_SECONDS
-    while perf_counter() < warm:
-        next(batches)
-    count = step_under_test.batches_per_step(batches)
-    step = step_under_test.drawing(batches, count)
+    count = timing.batches_per_step(batches)
     servers = [pid for pids in job.pids.values() for pid in pids]
-    load, before, seconds = ForeignLoad(*servers), _cpu_seconds(job), []
-    while sum(seconds) < task.seconds:
-        start = perf_counter()
-        step()
-        seconds.append(perf_counter() - start)
+    load, before = ForeignLoad(*servers), {}
+
+    def start() -> None:
+        load.start()
+        before.update(_cpu_seconds(job))
+
+    effort = timing.Effort(seconds=task.seconds, least_steps=1)
+    seconds = timing.watch(timing.drawing(batches, count), effort, at_start=start).step_seconds
     after = _cpu_seconds(job)
     return {
         "images_per_step": count * task.batch_size,

@@ -14,7 +14,7 @@ from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
-from bench.run import child, corrupt_input, process, step_under_test
+from bench.run import child, corrupt_input, process, step_under_test, timing
 from bench.run.data_source import Source
 from bench.run.product import ReportedError, RunFailed
 
@@ -91,7 +91,7 @@ def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float
         _check_memory(workload)
         data = source.describe(cell.reads)
         batches = step_under_test.dataset(cell, source)
-        step_under_test.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
+        timing.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
         load.start()
         timed = consume(iter(batches), workload.step_seconds, seconds=seconds)
     except ReportedError as error:

@@ -56,14 +56,6 @@ def test_take_throws_the_first_steps_away():
     assert len(slow) == 2
 
 
-def test_warm_up_ends():
-    """Quick steps are repeated for a second, at least ten of them."""
-    calls = []
-    block.warm_up(lambda: calls.append(time.sleep(0.01)))
-
-    assert len(calls) >= block.WARMUP_STEPS
-
-
 def test_run_delay_only_grows():
     """The kernel's count of waiting for a core never falls while threads live."""
     before = block.run_delay_seconds()

@@ -10,7 +10,7 @@ import pytest
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run import measure as lab_measure
-from bench.run import step_under_test
+from bench.run import step_under_test, timing
 from bench.run.data_source import Source
 from bench.run.measure import Job, job_from_json, measure
 from bench.run.timing import Effort
@@ -153,7 +153,7 @@ def test_photos_that_became_no_record_are_left_out(damaged, tmp_path):
 def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
     """The first pass, which fills it, is not among the timed steps."""
     passes = []
-    monkeypatch.setattr(step_under_test, "fill_caches", lambda _, **how: passes.append(how))
+    monkeypatch.setattr(timing, "fill_caches", lambda _, **how: passes.append(how))
     measure(Job(cell=Cell(model="dense_single", pipeline="records_cached", batch_size=4), effort=SHORT, source=source))
 
     assert passes == [{"images": 20, "batch_size": 4}]
@@ -163,10 +163,10 @@ def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
 def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
     """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
     passes = []
-    monkeypatch.setattr(lab_measure.storage, "is_bucket", lambda _: True)
+    monkeypatch.setattr(lab_measure.product, "is_bucket", lambda _: True)
     monkeypatch.setattr(step_under_test, "dataset", lambda *_: [0])
-    monkeypatch.setattr(step_under_test, "batches_per_step", lambda *_: 1)
-    monkeypatch.setattr(step_under_test, "fill_caches", lambda _, **how: passes.append(how))
+    monkeypatch.setattr(timing, "batches_per_step", lambda *_: 1)
+    monkeypatch.setattr(timing, "fill_caches", lambda _, **how: passes.append(how))
     monkeypatch.setattr(lab_measure, "_timed", lambda _, __, base, **___: base)
     job = Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), source=source)
     lab_measure._measure_input(job, dataclasses.replace(measured(), data={"images": 20}))
@@ -239,8 +239,8 @@ def test_code_without_workers_has_no_backlog(monkeypatch):
     """Nothing of them is asked for where batches do not come at once."""
     monkeypatch.setitem(sys.modules, "flowers_core.input.decode_pool", None)
 
-    assert step_under_test.backlog(Cell(model="dense", pipeline="records_parallel")) == 0
-    assert step_under_test.backlog(Cell(model="dense")) == 0
+    assert timing.backlog(Cell(model="dense", pipeline="records_parallel")) == 0
+    assert timing.backlog(Cell(model="dense")) == 0
 
 
 def test_a_job_survives_json():
