@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 
 from bench.machine import facts
 from bench.results.cell import Cell
-from bench.results.measurement import RULER, Measurement
+from bench.results.measurement import HARNESS_VERSION, Measurement
 from bench.run import data_source, product
 from bench.run.timing import Effort
 
@@ -16,7 +16,7 @@ from bench.run.timing import Effort
 # (99 % of the time by simulation; three find it in 33 %).
 ROUNDS = 5
 EFFORT = Effort()
-VERSION = f"1-ruler{RULER}"  # explicit: asv would hash the source and lose history when a comment changes
+VERSION = f"1-ruler{HARNESS_VERSION}"  # explicit: asv would hash the source and lose history when a comment changes
 
 
 class Suite(ABC):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bench.compare.sequential_test import Verdict
-from bench.results.measurement import RULER
+from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 
 
@@ -38,7 +38,7 @@ class Comparison(Result):
         rule: How sure verdicts had to be, see `sequential_test.Rule`.
         cells: A verdict for each cell, in the order of the command.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
-        ruler: Version of how we measure.
+        harness_version: Of the harness that measured it.
     """
 
     KIND = "comparisons"
@@ -51,4 +51,4 @@ class Comparison(Result):
     rule: dict
     cells: tuple[CellVerdict, ...]
     foreign_cpu_share: float | None = None
-    ruler: str = RULER
+    harness_version: str = HARNESS_VERSION

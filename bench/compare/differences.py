@@ -92,7 +92,7 @@ def _facts(measurement: Measurement) -> dict[str, str]:
         "python": ".".join(machine.get("python", ABSENT).split(".")[:2]),
         **{name: version for name, version in machine.get("packages", {}).items() if name not in BESIDE},
         **machine.get("environment", {}),
-        "ruler": measurement.ruler,
+        "harness version": measurement.harness_version,
     }
 
 

@@ -11,7 +11,7 @@ from bench.compare.sequential_test import LOOKS, Rule
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, labels
 from bench.results.cell import Cell
-from bench.results.measurement import RULER
+from bench.results.measurement import HARNESS_VERSION
 from bench.results.table import Column, Table, Value
 
 MIN_PAIRS = LOOKS[0]  # for a deviation as for the first look
@@ -77,7 +77,7 @@ def floors(results: Iterable[PairResult], *, machine_id: str) -> list[Floor]:
     started: dict[tuple[str, str], PairResult] = {}
     cells: dict[str, list[PairResult]] = {}
     for result in results:
-        if (result.machine.get("id"), result.load, result.ruler) != (machine_id, "", RULER):
+        if (result.machine.get("id"), result.load, result.harness_version) != (machine_id, "", HARNESS_VERSION):
             continue
         started.setdefault((result.comparison, result.pair), result)
         if result.status == "ok" and result.identical:

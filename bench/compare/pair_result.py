@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bench.results.measurement import RULER
+from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 
 CLOCKS = ("wall", "cpu")
@@ -48,7 +48,7 @@ class PairResult(Result):
         foreign_cpu_share: Share of the machine's CPU time that others used during the blocks.
         load: Name of the load that ran beside it on purpose; empty for none.
         margin: Within which its comparison calls two the same; None outside a comparison, and in older results.
-        ruler: Version of how we measure.
+        harness_version: Of the harness that measured it.
     """
 
     KIND = "pairs"
@@ -68,7 +68,7 @@ class PairResult(Result):
     foreign_cpu_share: float | None = None
     load: str = ""
     margin: float | None = None
-    ruler: str = RULER
+    harness_version: str = HARNESS_VERSION
 
     @property
     def identical(self) -> bool:

@@ -8,7 +8,7 @@ from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 
 # Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
-RULER = "2"
+HARNESS_VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Measurement(Result):
             taken.
         sweep: Id of the sweep it belongs to; empty for a single measurement.
         round: Which of the sweep's rounds of fresh processes, from 0.
-        ruler: `RULER` when it was measured.
+        harness_version: `HARNESS_VERSION` when it was measured.
     """
 
     KIND = "measurements"
@@ -61,7 +61,7 @@ class Measurement(Result):
     trace: dict = field(default_factory=dict)
     sweep: str = ""
     round: int = 0
-    ruler: str = RULER
+    harness_version: str = HARNESS_VERSION
 
     @property
     def batches_per_step(self) -> int:

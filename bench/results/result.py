@@ -69,9 +69,14 @@ class Result:
         ]
         return "; ".join(parts)
 
+    @classmethod
+    def _key(cls, name: str) -> str:
+        """The JSON key of a field; the harness version was called ruler once."""
+        return "ruler" if name == "harness_version" else cls.KEYS.get(name, name)
+
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store; `from_json` is the way back."""
-        return {self.KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {self._key(name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: object) -> Self:
@@ -86,8 +91,11 @@ class Result:
             raise InputError(f"not a {cls.__name__}: a JSON object with its `format` is expected")
         if values["format"] > cls.FORMAT:
             raise InputError(f"a {cls.__name__} of format {values['format']}; this program reads up to {cls.FORMAT}")
-        keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
+        keys = {entry.name: cls._key(entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
+        for name, value in known.items():
+            if isinstance(value, dict) and "ruler" in value:  # a result within a result
+                known[name] = {**value, "harness_version": value["ruler"]}
         try:
             if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
                 known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}

@@ -172,4 +172,6 @@ def setting(measurement: Measurement) -> str:
     Machine, versions, environment, code, data and harness version, as one text.
     """
     machine = {name: measurement.machine.get(name) for name in ("id", "usable_cores", "packages", "environment")}
-    return json.dumps([machine, measurement.code.get("digest"), measurement.ruler, measurement.data], sort_keys=True)
+    return json.dumps(
+        [machine, measurement.code.get("digest"), measurement.harness_version, measurement.data], sort_keys=True
+    )

@@ -140,7 +140,7 @@ def _facts(entry: Summary) -> dict[str, Value]:
         "commit": last.code.get("commit"),
         "dirty": last.code.get("dirty"),
         "photos": last.data.get("photos"),
-        "ruler": last.ruler,
+        "harness_version": last.harness_version,
         "started": last.started,
         "command": entry.cell.command,
     }

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
-from bench.results.measurement import RULER
+from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 from bench.run import process, product
 from bench.run.data_source import Source
@@ -86,7 +86,7 @@ class TrainingRun(Result):
         data: What the records were made of, see `data_source.Source.describe`.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        ruler: Harness version.
+        harness_version: Of the harness that measured it.
     """
 
     KIND = "trainings"
@@ -103,7 +103,7 @@ class TrainingRun(Result):
     images: int = 0
     process_seconds: float = 0.0
     foreign_cpu_share: float | None = None
-    ruler: str = RULER
+    harness_version: str = HARNESS_VERSION
 
 
 def train(job: Job, *, timeout: float) -> TrainingRun:

@@ -47,11 +47,11 @@ def test_the_benchmarks_are_these(discovered):
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_is_a_time_with_a_version_and_rounds(discovered, name):
-    """Smaller is better throughout; versions are explicit and name the ruler; rounds are fresh processes."""
+    """Smaller is better throughout; versions are explicit and name the harness version; rounds are fresh processes."""
     benchmark = discovered[name]
 
     assert benchmark["unit"] == "seconds"
-    assert benchmark["version"] == f"1-ruler{suite.RULER}"
+    assert benchmark["version"] == f"1-ruler{suite.HARNESS_VERSION}"
     assert benchmark["rounds"] == suite.ROUNDS
 
 

@@ -141,7 +141,7 @@ def validate(pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, see
 
 
 def _place(pair: PairResult) -> tuple[str, str]:
-    return pair.machine.get("id", ""), pair.ruler
+    return pair.machine.get("id", ""), pair.harness_version
 
 
 def _injection(pair: PairResult) -> tuple[str, str, str, float]:

@@ -76,7 +76,7 @@ def group(measurements: Iterable[Measurement]) -> list[ThreeRuns]:
     """
     rounds: dict[tuple, dict[Cell, Measurement]] = {}
     for measurement in measurements:
-        place = measurement.machine.get("id"), measurement.code.get("digest"), measurement.ruler
+        place = measurement.machine.get("id"), measurement.code.get("digest"), measurement.harness_version
         key = *place, measurement.sweep, measurement.round
         rounds.setdefault(key, {})[measurement.cell] = measurement
     groups: dict[tuple, list[list[Measurement | None]]] = {}

@@ -6,7 +6,7 @@ import pytest
 
 from bench.compare.differences import differences, other_packages
 from bench.results import summary
-from bench.results.measurement import RULER
+from bench.results.measurement import HARNESS_VERSION
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,12 @@ def test_differences_name_uncommitted_changes(measured):
 def test_differences_name_harness_and_data(measured):
     """Another harness version and other photos are differences; a resident batch has no photos and contradicts none."""
     base = replace(measured(), data={"photos": "synthetic", "images": 300})
-    candidate = replace(measured(seconds=(0.2,)), ruler="other", data={"photos": "flower_photos", "images": 300})
+    candidate = replace(
+        measured(seconds=(0.2,)), harness_version="other", data={"photos": "flower_photos", "images": 300}
+    )
 
     assert differences([base, measured(seconds=(0.3,))], [candidate]) == [
-        f"ruler {RULER}, other",
+        f"harness version {HARNESS_VERSION}, other",
         "photos synthetic, flower_photos",
     ]
 

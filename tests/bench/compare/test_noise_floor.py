@@ -73,7 +73,7 @@ def test_floors_are_the_scatter_of_identical_pairs():
         {"status": "error"},
         {"load": "0.5 core"},
         {"machine": {"id": "elsewhere"}},
-        {"ruler": "0"},
+        {"harness_version": "0"},
     ],
     ids=str,
 )

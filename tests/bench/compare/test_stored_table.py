@@ -92,10 +92,10 @@ def test_notes_say_what_was_left_out():
 
 def test_notes_say_why_there_is_no_verdict():
     """Differences, and the field over which cells are paired, are notes."""
-    verdict = dataclasses.replace(LACKS, reason="no verdict: ruler 1, 2", estimates=ESTIMATES)
+    verdict = dataclasses.replace(LACKS, reason="no verdict: harness version 1, 2", estimates=ESTIMATES)
     row = dataclasses.replace(SLOWER, verdict=verdict, over="device cpu, gpu")
 
-    assert "no verdict: ruler 1, 2" in notes([row])
+    assert "no verdict: harness version 1, 2" in notes([row])
     assert "not the same cells (base, candidate): device cpu, gpu" in notes([row])
 
 

@@ -126,7 +126,11 @@ def test_minutes_are_those_of_a_pair_alone(recorded):
 def test_other_machines_and_versions_are_left_out(recorded):
     """Pair results of another machine or harness version, and pairs that died, are counted and left out."""
     usual = recorded(24)
-    strange = [replace(usual[0], machine={"id": "m2"}), replace(usual[0], ruler="0"), replace(usual[0], status="error")]
+    strange = [
+        replace(usual[0], machine={"id": "m2"}),
+        replace(usual[0], harness_version="0"),
+        replace(usual[0], status="error"),
+    ]
 
     validation = validate([*strange, *usual], comparisons=5)
 
