@@ -42,16 +42,6 @@ def _bytes(meminfo: str, name: str) -> int:
     return 1024 * int(search(rf"^{name}:\s+(\d+) kB$", meminfo))
 
 
-@check("load average")
-def load_average(root: Path) -> Answer:
-    """Whether more threads wanted to run in the last minute than half the cores can take, ours included."""
-    load, cores = float(search(r"^(\d+\.\d+) ", read(root, "proc/loadavg"))), len(usable_cores(root))
-    fact = f"{load:.2f} in the last minute, {cores} cores"
-    if load <= cores / 2:
-        return "ok", fact, ""
-    return "note", fact, "if that was not you, find out who: `ps -eo pcpu,pid,etime,args --sort=-pcpu | head`"
-
-
 @check("steal time")
 def steal(before: Counters, after: Counters) -> Answer:
     """Whether the host ran other guests while we wanted to run."""
@@ -157,5 +147,5 @@ def swap(before: Counters, after: Counters) -> Answer:
     return ("note", fact, "bring it back: `sudo swapoff -a`") if total > free else ("ok", fact, "")
 
 
-OF_STATE = (load_average, cpu_quota, free_memory, memory_limit)  # what the files say at one moment
+OF_STATE = (cpu_quota, free_memory, memory_limit)  # what the files say at one moment
 OF_CHANGE = (steal, quota_stalls, throttling, swap)  # how they changed during the watch

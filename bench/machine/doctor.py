@@ -160,10 +160,10 @@ def verdict(findings: Sequence[Finding]) -> str:
     """All findings in one sentence."""
     count = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
     if count["bad"]:
-        things = "1 thing" if count["bad"] == 1 else f"{count['bad']} things"
-        return f"Noisy: {things} to mend; figures carry wider intervals until then."
+        problems = "1 problem" if count["bad"] == 1 else f"{count['bad']} problems"
+        return f"Noisy: {problems} to fix; until then intervals are wider."
     known = len(findings) - count["unknown"]
-    return f"Quiet: nothing bad in {known} findings, {count['note']} to know; {count['unknown']} unknown here."
+    return f"Quiet: nothing bad in {known} findings, {count['note']} worth knowing; {count['unknown']} unknown here."
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

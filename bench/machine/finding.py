@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
-from flowers_core import errors
-
 LEVELS = ("bad", "note", "unknown", "ok")  # worst first
 UNREADABLE = (OSError, ValueError, LookupError, ArithmeticError)  # what text from outside can lead to
 MAX_TEXT = 300  # characters; what comes from outside may be of any length
@@ -31,9 +29,6 @@ class Finding:
     level: str
     fact: str
     remedy: str = ""
-
-    def __post_init__(self):
-        errors.one_of("level", self.level, LEVELS)
 
 
 def check(name: str) -> Callable[[Callable[..., Answer]], Callable[..., Finding]]:

@@ -1,7 +1,7 @@
 """A/A runs: comparisons of a cell with itself, from start to verdict, followed once more; nothing in them is drawn."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -67,13 +67,13 @@ def _summarize(load: str, runs: dict[str, dict[str, list[PairResult]]]) -> AARun
     pairs = [pair for cells in runs.values() for pairs in cells.values() for pair in pairs]
     return AARuns(
         load=load,
-        foreign_cpu_share=_median([share for pair in pairs if (share := pair.foreign_cpu_share) is not None]),
+        foreign_cpu_share=median_of(pair.foreign_cpu_share for pair in pairs),
         runs=len(runs),
         cells=dict(Counter(cell for _, cell, *_ in ends)),
         verdicts=dict(Counter(outcome.word for outcome in outcomes)),
         unfinished=sum(map(len, runs.values())) - len(ends),
-        pairs=_median([outcome.pairs for outcome in outcomes]),
-        minutes=_median([outcome.minutes for outcome in outcomes]),
+        pairs=median_of(outcome.pairs for outcome in outcomes),
+        minutes=median_of(outcome.minutes for outcome in outcomes),
         other_tests={name: dict(Counter(words)) for name, words in others.items()},
         false_alarms=tuple(
             f"{cell} {outcome.word} in {run}" for run, cell, outcome, _ in ends if outcome.word in ("slower", "faster")
@@ -98,5 +98,7 @@ def _outcomes(cells: dict[str, list[PairResult]]) -> dict[str, tuple[Outcome, Se
     }
 
 
-def _median(values: Sequence[float]) -> float | None:
-    return median(values) if values else None
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of the values that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -114,7 +114,8 @@ def validate(pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, see
         raise InputError("There are no pair results to validate with: record some first")
     usable = [pair for pair in pairs if _place(pair) == places.most_common(1)[0][0]]
     good = [pair for pair in usable if pair.status == "ok"]
-    seconds = _first_seconds(good)
+    # Of a pair, what its first result took: the others are spared the start of its processes.
+    seconds = {pair.pair: pair.seconds for pair in reversed(good)}
     groups: dict[tuple, list[PairResult]] = {}
     for pair in good:
         if pair.comparison.startswith(RECORDED):
@@ -153,14 +154,6 @@ def _order(group: tuple[tuple, list[PairResult]]) -> tuple:
     return load, cell, KINDS.index(kind), share
 
 
-def _first_seconds(pairs: Iterable[PairResult]) -> dict[str, float]:
-    """By pair, what its first result took: the others are spared the start of its processes."""
-    seconds: dict[str, float] = {}
-    for pair in pairs:
-        seconds.setdefault(pair.pair, pair.seconds)
-    return seconds
-
-
 def _error_rates(
     results: Sequence[PairResult],
     series: Series,
@@ -173,7 +166,7 @@ def _error_rates(
     load, cell, kind, share = _injection(results[0])
     empty = ErrorRates(
         load=load,
-        foreign_cpu_share=_median_of(pair.foreign_cpu_share for pair in results),
+        foreign_cpu_share=aa_runs.median_of(pair.foreign_cpu_share for pair in results),
         cell=cell,
         kind=kind,
         share=share,
@@ -204,19 +197,9 @@ def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(Counter(outcome.word for outcome in outcomes))
 
 
-def _median_of(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
-
-
 def _spent(values: Sequence[float]) -> tuple[float, float]:
     """Median and 95th percentile."""
-    return median(values), quantile(sorted(values), 0.95)
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which a share of ordered ones lies."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return median(values), sorted(values)[int(0.95 * len(values))]
 
 
 def _overall(cells: Iterable[ErrorRates]) -> list[ErrorRates]:
@@ -233,7 +216,7 @@ def _sum(cells: list[ErrorRates]) -> ErrorRates:
     return replace(
         cells[0],
         cell="",
-        foreign_cpu_share=_median_of(rates.foreign_cpu_share for rates in cells),
+        foreign_cpu_share=aa_runs.median_of(rates.foreign_cpu_share for rates in cells),
         results=sum(rates.results for rates in cells),
         pairs=sum(rates.pairs for rates in cells),
         effects={},

@@ -36,10 +36,6 @@ def machine(tmp_path):
 
 
 STATES = [
-    (checks.load_average, ALLOWED | {"proc/loadavg": "0.50 0.12 0.05 3/93 4090\n"}, "ok", "0.50 in the last minute"),
-    (checks.load_average, ALLOWED | {"proc/loadavg": "6.00 0.12 0.05 3/93 4090\n"}, "note", "6.00"),
-    (checks.load_average, ALLOWED | {"proc/loadavg": "nan"}, "unknown", "nan"),
-    (checks.load_average, {"proc/loadavg": "0.50 0.12 0.05 3/93 4090\n"}, "unknown", "No such file"),
     (checks.free_memory, ROOMY, "ok", "8.2 of 16.4 GB"),
     (checks.free_memory, {"proc/meminfo": MEMORY.format(free=900_000, total=0, left=0)}, "bad", "0.9 of 16.4 GB"),
     (checks.free_memory, {"proc/meminfo": "MemTotal: lots"}, "unknown", "MemAvailable"),
@@ -149,10 +145,10 @@ def test_forbidden_file_is_unknown(machine, monkeypatch):
     def refuse(path, **_):
         raise PermissionError(13, "Permission denied", str(path))
 
-    root = machine({"proc/loadavg": "0.50 0.12 0.05 3/93 4090\n"})
+    root = machine(ROOMY)
     monkeypatch.setattr(Path, "read_text", refuse)
 
-    assert_finding(checks.load_average(root), "unknown", "loadavg: Permission denied")
+    assert_finding(checks.free_memory(root), "unknown", "meminfo: Permission denied")
 
 
 def test_folder_in_place_of_file_is_unknown(machine):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from bench.compare.validation import error_rates
 from bench.compare.validation.error_rates import interval, validate
 from flowers_core.errors import InputError
 
@@ -145,9 +144,3 @@ def test_old_recordings_are_used(recorded):
 def test_interval_is_exact():
     """No alarm in 40 leaves room for 8.8 %, as the exact binomial interval says."""
     assert interval(0, 40) == pytest.approx((0, 0.0881), abs=1e-4)
-
-
-def test_quantile():
-    """The 95th percentile of a hundred values is the 96th in order, and the last of one is that one."""
-    assert error_rates.quantile(range(100), 0.95) == 95
-    assert error_rates.quantile([7], 0.95) == 7
