@@ -1,19 +1,21 @@
-"""Errors that a command line shows as one sentence and never as a traceback: the user's mistakes, failed runs."""
+"""Errors that a command line shows as one sentence and never as a traceback: wrong use, and runs that failed."""
+
+from collections.abc import Collection
 
 
 class ReportedError(ValueError):
-    """An error whose message says all that there is to know; what is raised is one of the two below."""
+    """An error whose message says everything; raise one of its two subclasses."""
 
 
 class InputError(ReportedError):
-    """What was given cannot be used; the message says what was expected, what was received, what to do."""
+    """Wrong use: the message says what was expected, what was received, and what to do."""
 
 
 class RunFailed(ReportedError):
-    """What was asked for was right, but the run failed: a process died, a worker was lost, an installation failed."""
+    """The use was right, but the run failed: a process died, a worker was lost, an installation failed."""
 
 
-def one_of(name: str, value: object, allowed) -> None:
+def one_of(name: str, value: object, allowed: Collection) -> None:
     """Checks a choice.
 
     Raises:

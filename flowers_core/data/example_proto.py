@@ -1,6 +1,7 @@
 """`tf.train.Example` without TensorFlow, which takes seconds to import: the same bytes, by the same protobuf."""
 
 from functools import cache
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -8,7 +9,7 @@ _PACKAGE = "flowers_core"
 
 
 @cache
-def message():
+def message() -> Any:
     """The class: `message().FromString(record).features.feature["image"].bytes_list.value[0]`.
 
     Numbers and names are those of TensorFlow's example.proto and feature.proto; floats, which our records do not hold,
@@ -27,14 +28,15 @@ def message():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
 
 
-def _message(parent, name: str, *fields):
+def _message(parent: Any, name: str, *fields: tuple) -> Any:
     """Adds a message to a file, or to the message it belongs to; fields are name, number, type and label."""
     kinds = descriptor_pb2.FieldDescriptorProto
-    made = getattr(parent, "message_type", getattr(parent, "nested_type", None)).add(name=name)
+    nested = parent.message_type if isinstance(parent, descriptor_pb2.FileDescriptorProto) else parent.nested_type
+    message = nested.add(name=name)
     for name, number, kind, label in ((*field, "OPTIONAL")[:4] for field in fields):
-        field = made.field.add(name=name, number=number, label=kinds.Label.Value(f"LABEL_{label}"))
+        field = message.field.add(name=name, number=number, label=kinds.Label.Value(f"LABEL_{label}"))
         if kind.isupper():
             field.type = kinds.Type.Value(f"TYPE_{kind}")
         else:
             field.type, field.type_name = kinds.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
-    return made
+    return message

@@ -1,9 +1,13 @@
 """JPEG bytes -> image and back; fill and crop; augmentation. All of it also runs inside `tf.data` maps."""
 
+from typing import Any
+
 import tensorflow as tf
 
+Tensor = Any  # or whatever TensorFlow converts to a tensor
 
-def decode(jpeg):
+
+def decode(jpeg: Tensor) -> tf.Tensor:
     """Decodes a photo or the image of a record.
 
     Args:
@@ -18,7 +22,7 @@ def decode(jpeg):
     return tf.io.decode_jpeg(jpeg, channels=3)
 
 
-def fill_and_crop(image, size: int):
+def fill_and_crop(image: Tensor, size: int) -> tf.Tensor:
     """Scales an image until it covers a square, sides in proportion, and cuts out the middle.
 
     The codelab's rule (section 3): bilinear without antialias, smaller images are scaled up, and the cast to
@@ -40,7 +44,7 @@ def fill_and_crop(image, size: int):
     return tf.cast(image, tf.uint8)
 
 
-def encode(image):
+def encode(image: Tensor) -> tf.Tensor:
     """Compresses an image as the codelab's records hold it: quality 95, colours at full resolution (4:4:4).
 
     Args:
@@ -52,12 +56,12 @@ def encode(image):
     return tf.io.encode_jpeg(image, quality=95, optimize_size=True, chroma_downsampling=False)
 
 
-def scale(image):
+def scale(image: Tensor) -> tf.Tensor:
     """Turns uint8 pixels of any shape into float32 in [0, 1], the range of every model of the codelab."""
     return tf.cast(image, tf.float32) / 255
 
 
-def augment(image, seed=None):
+def augment(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:
     """Flips every other image left to right and draws its saturation between 0 (grey) and 2.
 
     Put it after `cache`, or the augmentation of the first epoch is repeated.
@@ -76,7 +80,7 @@ def augment(image, seed=None):
     return tf.image.stateless_random_saturation(image, 0, 2, seed)
 
 
-def flip(image, seed=None):
+def flip(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:
     """Flips every other image left to right.
 
     Args:
@@ -89,7 +93,7 @@ def flip(image, seed=None):
     return tf.cond(is_flipped(seed), lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def is_flipped(seed=None):
+def is_flipped(seed: Tensor | None = None) -> tf.Tensor:
     """Scalar bool, true every other time: whether `flip` turns the image round, for draws that are the same."""
     draw = tf.random.uniform(()) if seed is None else tf.random.stateless_uniform((), seed)
     return draw < 0.5

@@ -1,8 +1,10 @@
-"""What a folder of records holds: its shards, classes and source, as manifest.json or told from the names."""
+"""What a folder of records holds: its shards, classes and source, from manifest.json or from the files' names."""
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from flowers_core import errors
@@ -13,7 +15,7 @@ FORMAT = 1
 
 NAME = "manifest.json"
 UNFINISHED = "unfinished"
-"""Lies in the folder from the first shard until the manifest: tells our half a set from a public whole one."""
+"""Lies in the folder from the first shard until the manifest: it tells an unfinished set from a whole public one."""
 
 VALIDATION_SHARE = 0.19
 """Part of the shards that validates; of 16 that is 3 (codelab, section 4)."""
@@ -108,7 +110,7 @@ def count(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def load(folder) -> Manifest:
+def load(folder: str | Path) -> Manifest:
     """The manifest of a folder of records, on disk or in a bucket, checked against the files that are there.
 
     Public records have no manifest: theirs is made from names such as `flowers00-230.tfrec`, the `size` of
@@ -137,12 +139,14 @@ def load(folder) -> Manifest:
     return found
 
 
-def paths(folder, manifest: Manifest) -> tuple[str, ...]:
+def paths(folder: str | Path, manifest: Manifest) -> tuple[str, ...]:
     """Paths of the shards, sorted by name."""
     return tuple(sorted(storage.join(folder, shard.name) for shard in manifest.shards))
 
 
-def split(paths, *, validation: Literal["first", "last"] = "first") -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split(
+    paths: Sequence[str], *, validation: Literal["first", "last"] = "first"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Parts shards into training and validation by file, as the codelab does (section 4): 3 of 16 to validate.
 
     Args:
@@ -168,7 +172,7 @@ def split(paths, *, validation: Literal["first", "last"] = "first") -> tuple[tup
     return ordered[:-held_out], ordered[-held_out:]
 
 
-def check_matches(manifest: Manifest, *, image_size: int, classes=None) -> None:
+def check_matches(manifest: Manifest, *, image_size: int, classes: Sequence[str] | None = None) -> None:
     """Checks that records are what was asked for.
 
     Raises:
@@ -210,9 +214,10 @@ def _damaged(path: str, error: Exception) -> errors.InputError:
     )
 
 
-def _from_names(folder, held: dict[str, int]) -> Manifest:
+def _from_names(folder: str | Path, held: dict[str, int]) -> Manifest:
     """The manifest of records that have none; opens the first shard only."""
-    shards = tuple(Shard(name, count(name), size) for name, size in held.items() if count(name) is not None)
+    counts = {name: count(name) for name in held}
+    shards = tuple(Shard(name, images, held[name]) for name, images in counts.items() if images is not None)
     if not shards:
         raise errors.InputError(
             f"`folder` must hold records, files such as flowers00-230.tfrec. Received: {folder}, with none. "
@@ -241,7 +246,7 @@ def _image_size(shard: str) -> int:
     return int(height)
 
 
-def _check_files(folder, found: Manifest, held: dict[str, int]) -> None:
+def _check_files(folder: str | Path, found: Manifest, held: dict[str, int]) -> None:
     for shard in found.shards:
         if held.get(shard.name) != shard.bytes:
             size = f"{held[shard.name]} bytes" if shard.name in held else "no such file"

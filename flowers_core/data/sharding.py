@@ -1,10 +1,11 @@
-"""What is to be written: photos dealt to shards; whether a folder holds just that already, or is being written."""
+"""Photos are dealt to shards; a folder that holds these records already, or that another process writes, is found."""
 
 import fcntl
 import hashlib
 import os
 import random
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from flowers_core import errors
 from flowers_core.data import manifest, storage
+from flowers_core.data.photos import Photos
 
 IMAGE_SIZES = (192, 224, 331, 512)
 """Sides in pixels in which the codelab published its records."""
@@ -20,12 +22,12 @@ _OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json(\.tmp)?|unfini
 """Every name that an unfinished call may leave behind, but for its mark; nothing else is ever removed."""
 
 
-def relative(path: str, photos) -> str:
+def relative(path: str, photos: Photos) -> str:
     """The path of a photo below the folder of all photos."""
     return path.removeprefix(photos.folder.rstrip("/") + "/")
 
 
-def source_digest(photos) -> str:
+def source_digest(photos: Photos) -> str:
     """SHA-256 of the sorted relative paths and sizes in bytes of photos; the size of a missing one is -1."""
     with ThreadPoolExecutor(32) as pool:  # in a bucket every size is a request
         sizes = pool.map(storage.size, photos.paths)
@@ -33,7 +35,7 @@ def source_digest(photos) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
+def deal(photos: Photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
     """Shuffles photos once and deals them to shards.
 
     As the codelab deals (section 3), ceil(photos / shards) to each and the rest to the last; where that would
@@ -59,7 +61,7 @@ def deal(photos, *, shards: int, seed: int) -> list[list[tuple[str, int]]]:
     return [pairs[first:last] for first, last in pairwise(edges)]
 
 
-def existing(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
+def existing(folder: str | Path, wanted: manifest.Manifest, *, shards: int) -> manifest.Manifest | None:
     """The manifest of a folder that holds the wanted records; None if they must be written.
 
     Args:
@@ -88,7 +90,7 @@ def existing(folder, wanted: manifest.Manifest, *, shards: int) -> manifest.Mani
 
 
 @contextmanager
-def exclusive(folder):
+def exclusive(folder: str | Path) -> Iterator[None]:
     """Marks a folder as unfinished while the block writes records into it; if that fails, removes them again.
 
     On a disk the mark is locked as well, against a second process; a bucket knows no locks.
@@ -111,7 +113,7 @@ def exclusive(folder):
 
 
 @contextmanager
-def _locked(mark: Path):
+def _locked(mark: Path) -> Iterator[None]:
     """Holds the lock of a folder, which is made if missing."""
     mark.parent.mkdir(parents=True, exist_ok=True)
     with mark.open("a") as file:
@@ -125,7 +127,7 @@ def _locked(mark: Path):
         yield
 
 
-def _clear(folder) -> None:
+def _clear(folder: str | Path) -> None:
     """Removes all but the mark of what an unfinished call wrote: it is of no use, and may fill a disk."""
     storage.remove(storage.join(folder, manifest.NAME))  # first: it promises shards
     for name in storage.listing(folder):
@@ -133,14 +135,14 @@ def _clear(folder) -> None:
             storage.remove(storage.join(folder, name))
 
 
-def _busy(folder) -> errors.InputError:
+def _busy(folder: str | Path) -> errors.InputError:
     return errors.InputError(
         f"`folder` must not be written by two at once. Received: {folder}, which is being written by another "
         f"process. Wait for its end and do the same again, or choose another folder"
     )
 
 
-def _other(folder, what: str) -> errors.InputError:
+def _other(folder: str | Path, what: str) -> errors.InputError:
     return errors.InputError(
         f"`folder` must be empty or hold the same records, from the same photos, size, shards and seed. "
         f"Received: {folder} with {what}. Choose another folder, or remove this one"

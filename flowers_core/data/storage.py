@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator, MutableMapping
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 from urllib import error as answers
 from urllib import request
 
@@ -40,7 +40,7 @@ _AT_ONCE = 32
 """Requests for sizes at once: in a bucket each takes its latency, and no work."""
 
 
-def is_bucket(folder) -> bool:
+def is_bucket(folder: str | Path) -> bool:
     """Whether this is an address such as gs://bucket/folder, which TensorFlow reads, and not a path on disk."""
     return "://" in str(folder)
 
@@ -85,12 +85,12 @@ def is_utf8(name: str) -> bool:
     return True
 
 
-def join(folder, name: str) -> str:
+def join(folder: str | Path, name: str) -> str:
     """The path of a file in a folder."""
     return f"{str(folder).rstrip('/')}/{name}" if is_bucket(folder) else str(Path(folder) / name)
 
 
-def listing(folder) -> dict[str, int]:
+def listing(folder: str | Path) -> dict[str, int]:
     """Names and sizes in bytes of the files right in a folder, sorted; none if there is no such folder.
 
     Raises:
@@ -145,14 +145,14 @@ def read_text(path: str) -> str:
 def write_text(path: str, text: str) -> None:
     """Writes a UTF-8 file, whole or not at all."""
     folder, name = path.rsplit("/", 1) if is_bucket(path) else os.path.split(path)
-    with scratch(folder) as room:
-        temporary = room / f"{name}.tmp"
+    with scratch(folder) as temporary_folder:
+        temporary = temporary_folder / f"{name}.tmp"
         temporary.write_text(text, "utf-8")
         place(temporary, path)
 
 
 @contextmanager
-def scratch(folder) -> Iterator[Path]:
+def scratch(folder: str | Path) -> Iterator[Path]:
     """A folder on disk for unfinished files: for a bucket a temporary one, else `folder` itself.
 
     The same folder, because only within one file system is a rename all or nothing. It is made if missing.
@@ -161,11 +161,8 @@ def scratch(folder) -> Iterator[Path]:
         Path(folder).mkdir(parents=True, exist_ok=True)
         yield Path(folder)
         return
-    room = Path(tempfile.mkdtemp())
-    try:
-        yield room
-    finally:
-        shutil.rmtree(room)
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
 
 
 def place(temporary: Path, path: str) -> None:
@@ -220,19 +217,19 @@ def _bucket_listing(folder: str) -> dict[str, int]:
     try:
         with _bucket(folder) as files, ThreadPoolExecutor(_AT_ONCE) as pool:
             paths = sorted(files.glob(join(folder, "*")))  # listdir calls every error "not found", even missing rights
-            found = dict(zip(paths, pool.map(files.stat, paths), strict=True))
+            stats = dict(zip(paths, pool.map(files.stat, paths), strict=True))
     except FileNotFoundError as error:
         if not folder.startswith("gs://"):
             return {}
         raise errors.InputError(
             f"`folder` must be in a bucket that is there. Received: {folder} ({error.strerror}). Correct its name"
         ) from error
-    return {path.rpartition("/")[2]: one.length for path, one in found.items() if not one.is_directory}
+    return {path.rpartition("/")[2]: stat.length for path, stat in stats.items() if not stat.is_directory}
 
 
 @contextmanager
-def _bucket(address: str) -> Iterator:
-    """Yields TensorFlow's files; its errors become FileNotFoundError or an InputError that names the address."""
+def _bucket(address: str) -> Iterator[Any]:
+    """Yields `tf.io.gfile`; its errors become FileNotFoundError or an InputError that names the address."""
     import tensorflow as tf
 
     try:
@@ -254,12 +251,12 @@ def _reach(address: str) -> None:
 
 @cache
 def _ask(bucket: str) -> None:
-    """Asks for a bucket, the way that TensorFlow's client would; an answer is asked for once.
+    """Asks for a bucket, as TensorFlow's client would; an answer is asked for once.
 
     Any answer will do but a fault of the server: what is wrong with the bucket is said by who uses it.
 
     Raises:
-        InputError: If there is no answer within `REACH_SECONDS`, or none can be had.
+        InputError: If there is no answer within `REACH_SECONDS`, or the connection fails.
     """
     url = f"https://www.googleapis.com/storage/v1/b/{bucket.removeprefix('gs://')}"
     end, cause = monotonic() + REACH_SECONDS, ""

@@ -4,14 +4,18 @@ import errno
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import tensorflow as tf
 
 from flowers_core import errors, progress
 from flowers_core.data import images, jpeg_check, manifest, sharding, storage
+from flowers_core.data.images import Tensor
+from flowers_core.data.photos import Photos
 
 SHARDS = 16
 SEED = 35155
@@ -39,7 +43,7 @@ _WHOLE = _IMAGE_AND_CLASS | {
 }
 
 
-def parse(record, *, image_size: int):
+def parse(record: Tensor, *, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads image and label from a record; the fast way, for training.
 
     Args:
@@ -57,11 +61,11 @@ def parse(record, *, image_size: int):
     return image, features["class"]
 
 
-def parse_batch(some):
+def parse_batch(records: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads JPEGs and labels from a batch of records at once, without decoding.
 
     Args:
-        some: Strings, shape `(batch,)`, serialized tf.train.Examples.
+        records: Strings, shape `(batch,)`, serialized tf.train.Examples.
 
     Returns:
         `(jpegs, labels)`: strings and int64, both of shape `(batch,)`.
@@ -69,11 +73,11 @@ def parse_batch(some):
     Raises:
         tf.errors.InvalidArgumentError: If a feature is missing.
     """
-    features = tf.io.parse_example(some, _IMAGE_AND_CLASS)
+    features = tf.io.parse_example(records, _IMAGE_AND_CLASS)
     return features["image"], features["class"]
 
 
-def example(jpeg: bytes, *, label: int, classes, image_size: int) -> bytes:
+def example(jpeg: bytes, *, label: int, classes: Sequence[str], image_size: int) -> bytes:
     """Serializes one record in the codelab's schema (section 3), the same bytes for the same input.
 
     Args:
@@ -95,8 +99,8 @@ def example(jpeg: bytes, *, label: int, classes, image_size: int) -> bytes:
 
 
 def write(
-    photos,
-    folder,
+    photos: Photos,
+    folder: str | Path,
     *,
     image_size: int = 192,
     shards: int = SHARDS,
@@ -110,7 +114,7 @@ def write(
     unfinished, and the next call does it over. The bytes depend on photos, size, shards and seed alone.
 
     Args:
-        photos: The `photos.Photos` to write; paths on disk or in a bucket.
+        photos: What to write; paths on disk or in a bucket.
         folder: Where to, on disk or in a bucket; is made if missing.
         image_size: Side of the square images in pixels.
         shards: Number of files.
@@ -131,17 +135,18 @@ def write(
     digest = sharding.source_digest(photos)
     wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
     folder = storage.normalize(folder)
-    found = sharding.existing(folder, wanted, shards=shards)
-    if found:
-        if strict and found.skipped:
-            raise _undecodable(found.skipped[0])
-        return found
+    existing = sharding.existing(folder, wanted, shards=shards)
+    if existing:
+        if strict and existing.skipped:
+            raise _undecodable(existing.skipped[0])
+        return existing
     try:
         with sharding.exclusive(folder):
-            written = _write_all(photos, folder, wanted, shards=shards, strict=strict, threads=threads)
+            dealt = sharding.deal(photos, shards=shards, seed=seed)
+            written = _write_all(photos, dealt, folder, wanted, strict=strict, threads=threads)
             storage.write_text(storage.join(folder, manifest.NAME), written.to_json())
     except (OSError, tf.errors.OpError) as error:
-        raise _refused(folder, error) from error
+        raise _write_error(folder, error) from error
     return written
 
 
@@ -166,7 +171,7 @@ def verify(path: str) -> int:
     except (tf.errors.OpError, ValueError) as error:
         raise errors.InputError(
             f"{path} must hold whole records. Received: record {number} (counted from 0), which begins at "
-            f"byte {offset}: {_words(error)}. Fetch the shard again, or write the records again"
+            f"byte {offset}: {_message(error)}. Fetch the shard again, or write the records again"
         ) from error
     if manifest.count(path) not in (None, number):
         raise errors.InputError(
@@ -176,7 +181,7 @@ def verify(path: str) -> int:
     return number
 
 
-def explain(error: Exception, paths) -> Exception:
+def explain(error: Exception, paths: Sequence[str]) -> Exception:
     """What to raise for an error met while reading shards: an InputError that names the place, if one is damaged.
 
     Args:
@@ -194,7 +199,15 @@ def explain(error: Exception, paths) -> Exception:
     return error
 
 
-def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: int | None):
+def _write_all(
+    photos: Photos,
+    dealt: list[list[tuple[str, int]]],
+    folder: str,
+    wanted: manifest.Manifest,
+    *,
+    strict: bool,
+    threads: int | None,
+) -> manifest.Manifest:
     """Writes every shard; returns the whole manifest."""
     work = partial(_record, photos=photos, image_size=wanted.image_size)
     written, skipped = [], []
@@ -203,10 +216,10 @@ def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: in
         # cores stay busy (1.5 times as fast as with one, on two cores).
         ThreadPoolExecutor(threads or 2 * len(os.sched_getaffinity(0))) as pool,
         progress.bar("writing records", len(photos.paths)) as advance,
-        storage.scratch(folder) as room,
+        storage.scratch(folder) as scratch,
     ):
-        for number, pairs in enumerate(sharding.deal(photos, shards=shards, seed=wanted.seed)):
-            temporary = room / f"flowers{number:02d}.tmp"
+        for number, pairs in enumerate(dealt):
+            temporary = scratch / f"flowers{number:02d}.tmp"
             counts = Counter()
             with tf.io.TFRecordWriter(str(temporary)) as file:
                 for (_, label), record in zip(pairs, pool.map(work, pairs), strict=True):
@@ -225,7 +238,7 @@ def _write_all(photos, folder, wanted, *, shards: int, strict: bool, threads: in
     return replace(wanted, shards=tuple(written), skipped=tuple(skipped))
 
 
-def _place(temporary, folder, class_counts: list[int]) -> manifest.Shard:
+def _place(temporary: Path, folder: str, class_counts: list[int]) -> manifest.Shard:
     """Gives a finished shard its name, which tells how many records it really holds."""
     name = f"{temporary.stem}-{sum(class_counts)}.tfrec"
     size = temporary.stat().st_size
@@ -233,43 +246,42 @@ def _place(temporary, folder, class_counts: list[int]) -> manifest.Shard:
     return manifest.Shard(name, sum(class_counts), size, tuple(class_counts))
 
 
-def _record(pair: tuple[str, int], *, photos, image_size: int) -> bytes | manifest.Skipped:
+def _record(pair: tuple[str, int], *, photos: Photos, image_size: int) -> bytes | manifest.Skipped:
     """The record of one photo, which is read and decoded once, or why there is none."""
     path, label = pair
+    skipped = partial(manifest.Skipped, sharding.relative(path, photos))
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
             size = file.size()
             if size > jpeg_check.MAX_BYTES:
-                return manifest.Skipped(sharding.relative(path, photos), f"{size} bytes, no photo")
+                return skipped(f"{size} bytes, no photo")
             photo = file.read()
-        reason = jpeg_check.fault(photo, image_size=image_size)
     except _UNREADABLE as error:
-        reason = f"cannot be read: {_words(error)}"
-    if reason is None:
-        try:
-            jpeg = _compressed(tf.constant(photo), image_size).numpy()
-        except tf.errors.InvalidArgumentError:
-            reason = "truncated or damaged JPEG data"
-        else:
-            return example(jpeg, label=label, classes=photos.classes, image_size=image_size)
-    return manifest.Skipped(sharding.relative(path, photos), reason)
+        return skipped(f"cannot be read: {_message(error)}")
+    if reason := jpeg_check.fault(photo, image_size=image_size):
+        return skipped(reason)
+    try:
+        jpeg = _fill_and_encode(tf.constant(photo), image_size).numpy()
+    except tf.errors.InvalidArgumentError:
+        return skipped("truncated or damaged JPEG data")
+    return example(jpeg, label=label, classes=photos.classes, image_size=image_size)
 
 
 @tf.function(autograph=False)  # run eagerly, the ops' Python holds the GIL: half as fast, and one core only
-def _compressed(photo, image_size: int):
+def _fill_and_encode(photo: Tensor, image_size: int) -> tf.Tensor:
     with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
         return images.encode(images.fill_and_crop(images.decode(photo), image_size))
 
 
-def _refused(folder: str, error: OSError | tf.errors.OpError) -> Exception:
+def _write_error(folder: str, error: OSError | tf.errors.OpError) -> Exception:
     """What to raise where records cannot be written: an OSError if there is no room, else an InputError."""
     if isinstance(error, OSError) and storage.is_full(error):
         return OSError(error.errno, error.strerror, folder)
     if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError):  # ENOSPC and EFBIG
-        return OSError(errno.ENOSPC, _words(error), folder)
+        return OSError(errno.ENOSPC, _message(error), folder)
     return errors.InputError(
         f"`folder` must be writable, and the photos stay readable. "
-        f"Received: {folder}: {_words(error)}. Choose another folder, then do the same again"
+        f"Received: {folder}: {_message(error)}. Choose another folder, then do the same again"
     )
 
 
@@ -280,7 +292,7 @@ def _undecodable(photo: manifest.Skipped) -> errors.InputError:
     )
 
 
-def _check(record) -> None:
+def _check(record: Tensor) -> None:
     """Raises ValueError or an error of TensorFlow if a record is not one of ours or its image is damaged."""
     features = tf.io.parse_single_example(record, _WHOLE)
     shape = images.decode(features["image"]).shape[:2]
@@ -291,6 +303,6 @@ def _check(record) -> None:
         raise ValueError(f"its class is {features['class']}, of {classes}")
 
 
-def _words(error: Exception) -> str:
-    """What an error says, without the names of TensorFlow's nodes."""
+def _message(error: Exception) -> str:
+    """The message of an error, without the names of TensorFlow's nodes."""
     return re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*?\]", "", getattr(error, "message", None) or str(error))

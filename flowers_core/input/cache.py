@@ -1,4 +1,4 @@
-"""Where decoded images are kept for later epochs, decided before the first: in memory, on this disk, or nowhere."""
+"""Where decoded images are cached for later epochs, decided before the first: in memory, on this disk, or nowhere."""
 
 import os
 import shutil
@@ -13,11 +13,11 @@ DISK_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """Where decoded images are kept.
+    """Where decoded images are cached.
 
     Attributes:
         place: `memory`, `disk` or `none`.
-        reason: What they take and what there is, in words.
+        reason: What they need and what there is, in words.
     """
 
     place: str
@@ -26,7 +26,7 @@ class Cache:
     @property
     def description(self) -> str:
         """One line for the user."""
-        where = {"memory": "kept in memory", "disk": "kept on disk", "none": "decoded anew in every epoch"}
+        where = {"memory": "cached in memory", "disk": "cached on disk", "none": "decoded anew in every epoch"}
         return f"decoded images are {where[self.place]}: {self.reason}"
 
 
@@ -34,7 +34,7 @@ IN_MEMORY = Cache(place="memory", reason="as asked for")
 
 
 def decide(images: int, *, image_size: int, memory_bytes: int | None = None, disk_bytes: int | None = None) -> Cache:
-    """Where to keep images as uint8.
+    """Decides where to cache images as uint8.
 
     Args:
         images: How many, those to validate on among them.

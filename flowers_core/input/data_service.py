@@ -1,6 +1,6 @@
-"""An epoch over several hosts: a pipeline's work spread by tf.data service over workers that a dispatcher knows.
+"""An epoch over several hosts: tf.data service spreads a pipeline's work over the workers that a dispatcher knows.
 
-Nothing of it ends of itself when a dispatcher or all workers are lost: tf.data tries again for an hour. Hence limits.
+When a dispatcher or all workers are lost, tf.data tries again for an hour. Hence the time-outs here.
 """
 
 import queue
@@ -9,8 +9,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from flowers_core.errors import InputError, ReportedError, RunFailed, one_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SHARDING = {
     "dynamic": "DYNAMIC",  # whichever worker is free asks for the next shard
@@ -29,14 +33,14 @@ def address(dispatcher: str) -> tuple[str, int]:
     Raises:
         InputError: If it is neither.
     """
-    found = re.fullmatch(r"(?:grpc://)?([^\s:/]+):(\d{1,5})", dispatcher)
-    if not found or not 0 < int(found[2]) < 65536:
+    parts = re.fullmatch(r"(?:grpc://)?([^\s:/]+):(\d{1,5})", dispatcher)
+    if not parts or not 0 < int(parts[2]) < 65536:
         raise InputError(f"`dispatcher` must be an address such as grpc://10.0.0.2:5050. Received: {dispatcher!r}")
-    return found[1], int(found[2])
+    return parts[1], int(parts[2])
 
 
 def reach(dispatcher: str, *, seconds: float = REACH_SECONDS) -> None:
-    """Checks that somebody listens at an address.
+    """Checks that something listens at an address.
 
     Raises:
         InputError: If there is no answer within `seconds`; the message has the address and the cause.
@@ -51,14 +55,16 @@ def reach(dispatcher: str, *, seconds: float = REACH_SECONDS) -> None:
         ) from error
 
 
-def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynamic", whole: bool = False):
+def distribute(
+    data: "tf.data.Dataset", dispatcher: str, *, batch_size: int, sharding: str = "dynamic", whole: bool = False
+) -> "tf.data.Dataset":
     """The same batches, made by the workers of a dispatcher: each image once an epoch, in no fixed order.
 
     Each worker ends with a part of a batch; here they are put together again. Every pass is an epoch of its own.
     Nothing is compressed on its way: a decoded photo would cost the CPU more than it saves the network.
 
     Args:
-        data: A `tf.data.Dataset` of batches `(images, labels)`, whose files every worker sees under the same paths.
+        data: Batches `(images, labels)`, whose files every worker sees under the same paths.
         dispatcher: Its address.
         batch_size: Images a batch.
         sharding: One of `SHARDING`.
@@ -78,7 +84,7 @@ def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynam
         service="grpc://{}:{}".format(*address(dispatcher)),
         compression=None,
     )
-    registering = _Beside(lambda: data.apply(spread))
+    registering = _Background(lambda: data.apply(spread))
     try:
         data = registering.result(REACH_SECONDS)
     except TimeoutError:
@@ -94,11 +100,11 @@ def distribute(data, dispatcher: str, *, batch_size: int, sharding: str = "dynam
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def iterate(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator:
-    """Batches of a distributed pipeline, one by one, never waiting longer than it says.
+def iterate(data: "tf.data.Dataset", dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator[Any]:
+    """Yields the batches of a distributed pipeline, and never waits longer than `silent_seconds`.
 
     Args:
-        data: What `distribute` gave.
+        data: What `distribute` returned.
         dispatcher: Its address, for the message.
         silent_seconds: Longest wait for one batch.
 
@@ -108,7 +114,7 @@ def iterate(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) ->
     """
     import tensorflow as tf
 
-    drawing = _Beside(lambda: iter(data))
+    drawing = _Background(lambda: iter(data))
     try:
         iterator = drawing.result(silent_seconds)
         while True:
@@ -125,7 +131,9 @@ def iterate(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) ->
         drawing.end()
 
 
-def with_timeout(data, dispatcher: str, *, silent_seconds: float = SILENT_SECONDS):
+def with_timeout(
+    data: "tf.data.Dataset", dispatcher: str, *, silent_seconds: float = SILENT_SECONDS
+) -> "tf.data.Dataset":
     """A distributed pipeline as a `tf.data.Dataset` that fails instead of waiting for ever; see `reported_errors`."""
     import tensorflow as tf
 
@@ -150,22 +158,22 @@ def reported_errors() -> Iterator[None]:
 
 def explain(error: Exception, dispatcher: str) -> ReportedError:
     """What an error of TensorFlow means where it registers or draws a pipeline."""
-    said = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
-    if "Version mismatch" in said:
-        return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {said}")
-    if "workers list" in said:
+    message = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
+    if "Version mismatch" in message:
+        return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {message}")
+    if "workers list" in message:
         return InputError(
             "Static sharding needs a dispatcher that knows its workers: `bench data-service serve dispatcher "
-            f"--worker HOST:PORT`, for each. Received: {dispatcher}: {said}"
+            f"--worker HOST:PORT`, for each. Received: {dispatcher}: {message}"
         )
     return RunFailed(
-        f"A pipeline over {dispatcher} failed: {said}. Every worker must see the records under the same path as this "
-        f"host, and run the same TensorFlow"
+        f"A pipeline over {dispatcher} failed: {message}. Every worker must see the records under the same path as "
+        f"this host, and run the same TensorFlow"
     )
 
 
 def _silent(dispatcher: str, seconds: float) -> RunFailed:
-    """Who is to blame for silence, as far as can be told from here."""
+    """Says which side is silent, as far as that can be seen from here."""
     try:
         reach(dispatcher)
     except InputError as error:
@@ -177,8 +185,11 @@ def _silent(dispatcher: str, seconds: float) -> RunFailed:
     )
 
 
-class _Beside:
-    """Work in a thread beside, which can be given up: what waits in TensorFlow's code cannot be interrupted."""
+class _Background:
+    """Work in another thread, which can be given up: what waits in TensorFlow's code cannot be interrupted.
+
+    Why not `ThreadPoolExecutor`: Python waits for its threads before it exits.
+    """
 
     def __init__(self, work: Callable[[], object]):
         self._asked: queue.SimpleQueue = queue.SimpleQueue()
@@ -194,11 +205,11 @@ class _Beside:
                 self._done.put((None, error))
 
     def begin(self, work: Callable[[], object]) -> None:
-        """Begins the next piece of work."""
+        """Starts the next piece of work."""
         self._asked.put(work)
 
-    def result(self, seconds: float):
-        """What it gave, or raises what it raised; TimeoutError if that takes longer."""
+    def result(self, seconds: float) -> Any:
+        """Returns what it returned, or raises what it raised; TimeoutError if that takes longer."""
         try:
             value, error = self._done.get(timeout=seconds)
         except queue.Empty:

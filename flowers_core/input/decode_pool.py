@@ -1,7 +1,14 @@
-"""Batches made by processes of their own, as many as cores: no thread waits for another one's Python lock.
+"""Batches made by decode workers, processes as many as cores: no thread waits for another one's Python lock.
 
-A process is started as `python -m flowers_core.input.decode_worker` and follows orders, a JSON line each, on its
+A decode worker is started as `python -m flowers_core.input.decode_worker` and follows orders, a JSON line each, on its
 standard input. Pixels and labels come back in memory that is shared with it, and are never copied.
+
+Why not `multiprocessing.Pool` or `ProcessPoolExecutor`: results come back pickled through a pipe. A batch of 32 images
+is 3.5 MB and takes 8 ms of this process, about as long as two cores take to decode it. Why not
+`multiprocessing.shared_memory`: its blocks have names in /dev/shm, which containers limit to 64 MB, and a killed
+process leaves them behind; a memfd has no name and goes with its last holder. Why not fork: TensorFlow's threads do not
+survive it. Why not threads: libjpeg-turbo and OpenCV let go of Python's lock, but what happens between two images does
+not; threads lost a fifth of the decode ceiling of records.
 """
 
 import json
@@ -14,43 +21,43 @@ import sys
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 
 from flowers_core import errors
 
-ORDERS_AHEAD = 2  # orders a process has at once: the next is there when one is done
-MOST_PENDING = 3  # the same with what is done and waits for what was ordered before it
+ORDERS_AHEAD = 2  # orders a decode worker has at once: the next is there when one is done
+MOST_PENDING = 3  # the same with batches that are done and wait for one that was ordered before them
 _LABEL_BYTES = 8
 _living: set[int] = set()
 _ended_seconds = 0.0
 
 
 def worker_ids() -> tuple[int, ...]:
-    """Ids of the processes that work for this one now."""
+    """Process ids of the decode workers of this process."""
     return tuple(_living)
 
 
 def cpu_seconds() -> float:
-    """CPU seconds, user and system, of all that have worked for this process so far."""
-    return _ended_seconds + sum(map(_spent, worker_ids()))
+    """CPU seconds, user and system, of all decode workers that this process has had."""
+    return _ended_seconds + sum(map(_cpu_seconds_of, worker_ids()))
 
 
 def decode_batches(
     orders: Iterable[list], *, kind: str, image_size: int, batch_size: int, count: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Generator[tuple[np.ndarray, np.ndarray]]:
     """The batches of some orders, in their order.
 
     Args:
-        orders: Of each batch what `worker` makes an image of, at most `batch_size` of them.
+        orders: Of each batch what `decode_worker` makes an image of, at most `batch_size` of them.
         kind: One of `decode_worker.KINDS`.
         image_size: Side of the images in pixels.
         batch_size: Images a batch at most.
-        count: How many processes work.
+        count: How many decode workers there are.
 
     Yields:
         `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten when nobody holds it any
@@ -59,45 +66,47 @@ def decode_batches(
     Raises:
         InputError: If what an order names is not as it must be.
         tf.errors.InvalidArgumentError: If an image is truncated or damaged.
-        OSError: If a file cannot be read, or a process is lost.
+        OSError: If a file cannot be read, or a decode worker is lost.
     """
     memory = SharedMemory(batch_size, image_size)
     with memory, ExitStack() as stack:
         job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
-        crew = [stack.enter_context(_Worker(job)) for _ in range(count)]
-        yield from _shared_out(iter(orders), crew, memory)
+        workers = [stack.enter_context(_Worker(job)) for _ in range(count)]
+        yield from _distribute(iter(orders), workers, memory)
 
 
-def _shared_out(orders: Iterator[list], crew: list["_Worker"], memory: "SharedMemory"):
-    """Gives each order to who has fewest, and yields what is made in the order of the orders.
+def _distribute(
+    orders: Iterator[list], workers: list["_Worker"], memory: "SharedMemory"
+) -> Generator[tuple[np.ndarray, np.ndarray]]:
+    """Gives each order to the worker that has fewest, and yields batches in the order of their orders.
 
     A core that others take away for a while then delays its own work alone.
     """
-    begun: deque[_Ordered] = deque()
+    pending: deque[_Ordered] = deque()
     while True:
-        while len(begun) < MOST_PENDING * len(crew):
-            worker = min(crew, key=lambda one: len(one.told))
-            if len(worker.told) == ORDERS_AHEAD or not (items := next(orders, None)):
+        while len(pending) < MOST_PENDING * len(workers):
+            worker = min(workers, key=lambda worker: len(worker.ordered))
+            if len(worker.ordered) == ORDERS_AHEAD or not (items := next(orders, None)):
                 break
-            begun.append(_Ordered(worker, worker.tell(memory.take(), items), len(items)))
-        if not begun:
+            pending.append(_Ordered(worker, worker.order(memory.take(), items), len(items)))
+        if not pending:
             return
-        if begun[0].is_done():
-            yield begun.popleft().batch()
+        if pending[0].is_done():
+            yield pending.popleft().batch()
         else:
-            for worker in select.select([one for one in crew if one.told], [], [])[0]:
-                worker.hear()
+            for worker in select.select([worker for worker in workers if worker.ordered], [], [])[0]:
+                worker.receive()
 
 
 class _Ordered(NamedTuple):
-    """A batch that a worker was told to make."""
+    """A batch that a worker was ordered to make."""
 
     worker: "_Worker"
     slot: "Slot"
     images: int
 
     def is_done(self) -> bool:
-        return self.slot.number not in self.worker.told
+        return self.slot.number not in self.worker.ordered
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         return self.slot.images[: self.images], self.slot.labels[: self.images].copy()
@@ -113,80 +122,86 @@ class _Worker:
             [sys.executable, "-P", "-m", "flowers_core.input.decode_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # `select` would not see what a buffer had read ahead
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             pass_fds=[job["memory"]],
         )
+        self._input = cast(BinaryIO, self._process.stdin)
+        self._output = cast(BinaryIO, self._process.stdout)
         _living.add(self._process.pid)
-        self.told: deque[int] = deque()
+        self.ordered: deque[int] = deque()
         self._write(job)
 
-    def tell(self, slot: "Slot", items: list) -> "Slot":
-        """Orders a batch, and gives back the slot that it comes into."""
-        self.told.append(slot.number)
+    def order(self, slot: "Slot", items: list) -> "Slot":
+        """Orders a batch, and returns the slot that it comes into."""
+        self.ordered.append(slot.number)
         self._write({"slot": slot.number, "items": items})
         return slot
 
     def _write(self, line: dict) -> None:
-        with suppress(BrokenPipeError):  # `hear` says why
-            self._process.stdin.write(json.dumps(line).encode() + b"\n")
-            self._process.stdin.flush()
+        rest = memoryview(json.dumps(line).encode() + b"\n")
+        with suppress(BrokenPipeError):  # `receive` says why
+            while rest:
+                rest = rest[self._input.write(rest) :]
 
     def fileno(self) -> int:
         """Where its answers come from, for `select`."""
-        return self._process.stdout.fileno()
+        return self._output.fileno()
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         """Waits until its oldest order is done."""
-        line = self._process.stdout.raw.readline()  # `select` would not see what a buffer had read ahead
+        line = self._output.readline()
         if not line:
-            code = self._ended()
+            code = self._wait()
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
             raise ChildProcessError(f"a process that decodes images ended {how}: the images are not complete")
         answer = json.loads(line)
         if "error" in answer:
             raise _ERRORS[answer["error"]](answer["says"])
-        self.told.popleft()
+        self.ordered.popleft()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         """Ends it, whatever it is at."""
         if self._process.returncode is None:
             os.kill(self._process.pid, signal.SIGKILL)  # `Popen.kill` would wait for one that has ended by itself
-            self._ended()
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._wait()
+        self._input.close()
+        self._output.close()
 
-    def _ended(self) -> int:
-        """Waits until it has ended and keeps its CPU seconds; gives its exit code."""
+    def _wait(self) -> int:
+        """Waits until it has ended and keeps its CPU seconds; returns its exit code."""
         global _ended_seconds
         pid = self._process.pid
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its clock goes when it is waited for
         _living.discard(pid)
-        _ended_seconds += _spent(pid)
+        _ended_seconds += _cpu_seconds_of(pid)
         return self._process.wait()
 
 
-def _invalid(says: str) -> Exception:
+def _damaged(says: str) -> Exception:
     import tensorflow as tf
 
     return tf.errors.InvalidArgumentError(None, None, says)
 
 
-_ERRORS = {"input": errors.InputError, "image": _invalid, "file": OSError}
+_ERRORS = {"input": errors.InputError, "image": _damaged, "file": OSError}
 
 
-def _spent(pid: int) -> float:
-    """CPU seconds of another process, by its own clock (`clock_getcpuclockid`); 0 when it is gone."""
+def _cpu_seconds_of(pid: int) -> float:
+    """CPU seconds of another process, by its own clock (`clock_getcpuclockid`); 0 when it is gone.
+
+    Why not psutil or /proc/PID/stat: they count in ticks of 10 ms, more than a small batch takes.
+    """
     with suppress(OSError):
         return time.clock_gettime((~pid << 3) | 2)
     return 0.0
 
 
 class Slot:
-    """SharedMemory memory for one batch.
+    """Shared memory for one batch.
 
     Attributes:
         number: Its place among the slots.
@@ -231,7 +246,8 @@ class SharedMemory:
             number = len(self._mapped)
             os.ftruncate(self.file, (number + 1) * self._bytes)
         slot = self.slot(number)
-        weakref.finalize(slot.flat, self._free.append, number).atexit = False
+        release: Any = weakref.finalize(slot.flat, self._free.append, number)
+        release.atexit = False
         return slot
 
     def slot(self, number: int) -> Slot:
@@ -240,9 +256,9 @@ class SharedMemory:
             self._mapped.append(mmap.mmap(self.file, self._bytes, offset=len(self._mapped) * self._bytes))
         return Slot(self._mapped[number], number, *self._sizes)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         """Closes the file; slots that are held stay as they are."""
         os.close(self.file)

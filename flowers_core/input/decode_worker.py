@@ -1,10 +1,10 @@
-"""A process that makes batches for another one: `python -m flowers_core.input.decode_worker`, started by `workers`."""
+"""A decode worker: `python -m flowers_core.input.decode_worker`, started by `decode_pool`, makes batches for it."""
 
 import ctypes
 import json
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 
@@ -15,13 +15,13 @@ from flowers_core.data import tfrecord_reader
 from flowers_core.input import decode_pool, fast_decode
 
 
-def photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
+def read_photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
     """Bytes and label of photos, given their paths and labels."""
     return ((fast_decode.read(path), label) for path, label in items)
 
 
-def records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
-    """JPEG and label of records, given their places: see `tfrecord_reader.locate`."""
+def read_records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
+    """JPEG and label of records, given where they lie: see `tfrecord_reader.locate`."""
     return (tfrecord_reader.parse(_shard(path)[start:end], path) for path, start, end in items)
 
 
@@ -30,33 +30,33 @@ def _shard(path: str) -> memoryview:
     return tfrecord_reader.map_file(path)
 
 
-# What an order names, and how an image gets into its place in the batch.
+# How what an order names is read, and how an image gets into its place in the batch.
 KINDS = {
-    "photos": (photos, fast_decode.BatchDecoder.decode_photos),
-    "records": (records, fast_decode.BatchDecoder.decode_records),
+    "photos": (read_photos, fast_decode.BatchDecoder.decode_photos),
+    "records": (read_records, fast_decode.BatchDecoder.decode_records),
 }
 
 
-def follow(orders: Iterable[str], answer) -> None:
+def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
     """Makes a batch for each order, the first line being the job: see `decode_pool.decode_batches`."""
-    orders = iter(orders)
-    job = json.loads(next(orders))
-    sizes = job["batch_size"], job["image_size"]
-    memory, filler = decode_pool.SharedMemory(*sizes, file=job["memory"]), fast_decode.BatchDecoder(job["image_size"])
-    draw, put = KINDS[job["kind"]]
-    for line in orders:
+    lines = iter(lines)
+    job = json.loads(next(lines))
+    memory = decode_pool.SharedMemory(job["batch_size"], job["image_size"], file=job["memory"])
+    decoder = fast_decode.BatchDecoder(job["image_size"])
+    read, decode = KINDS[job["kind"]]
+    for line in lines:
         order = json.loads(line)
         slot = memory.slot(order["slot"])
-        images, labels = slot.images[: len(order["items"])], slot.labels
         try:
-            put(filler, _noting(draw(order["items"]), labels), images)
+            jpegs = _copy_labels(read(order["items"]), slot.labels)
+            decode(decoder, jpegs, slot.images[: len(order["items"])])
             answer({})
         except errors.InputError as error:
             answer({"error": "input", "says": str(error)})
         except OSError as error:
             answer({"error": "file", "says": str(error)})
         except _damaged() as error:
-            answer({"error": "image", "says": error.message})
+            answer({"error": "image", "says": getattr(error, "message", str(error))})
 
 
 def _damaged() -> tuple[type[Exception], ...]:
@@ -65,8 +65,8 @@ def _damaged() -> tuple[type[Exception], ...]:
     return (tensorflow.errors.InvalidArgumentError,) if tensorflow else ()
 
 
-def _noting(pairs: Iterable[tuple[bytes, int]], labels: np.ndarray) -> Iterator[bytes]:
-    """The JPEGs; their labels are written down."""
+def _copy_labels(pairs: Iterable[tuple[bytes, int]], labels: np.ndarray) -> Iterator[bytes]:
+    """Yields the JPEGs, and writes their labels down."""
     for number, (jpeg, label) in enumerate(pairs):
         labels[number] = label
         yield jpeg
@@ -88,8 +88,8 @@ def main() -> None:
     _wake_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for that process to decide
 
-    def answer(said: dict) -> None:
-        sys.stdout.write(json.dumps(said) + "\n")
+    def answer(content: dict) -> None:
+        sys.stdout.write(json.dumps(content) + "\n")
         sys.stdout.flush()
 
     follow(sys.stdin, answer)

@@ -8,9 +8,10 @@ import mmap
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import gcd
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ import simplejpeg
 
 from flowers_core import errors
 
+_FAST_DCT = True  # as TensorFlow decodes, too
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
 
 
@@ -31,15 +33,15 @@ class BatchDecoder:
     def __init__(self, image_size: int):
         self._size = image_size
         self._memory = BatchMemory()
-        self._desk = threading.local()  # of each thread: where a photo lies before it is scaled
+        self._scratch = threading.local()  # of each thread: where a photo lies before it is scaled
         cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
 
     def decode_records(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes images of the right size, those of records; the pixels are those of `images.decode`.
 
         Args:
-            jpegs: As many as the batch holds.
-            batch: Where to; memory of the filler if None.
+            jpegs: As many as the batch holds; may be read while they are decoded.
+            batch: Where to; memory of the decoder if None.
 
         Returns:
             uint8, shape `(images, image_size, image_size, 3)`.
@@ -48,14 +50,16 @@ class BatchDecoder:
             InputError: If an image is of another size.
             tf.errors.InvalidArgumentError: If an image is truncated or damaged.
         """
-        batch = self._memory.batch(len(jpegs), self._size) if batch is None else batch
+        if batch is None:
+            jpegs = list(jpegs)
+            batch = self._memory.batch(len(jpegs), self._size)
         for place, jpeg in zip(batch, jpegs, strict=True):
-            pixels = _decoded(jpeg, place)
-            if pixels.shape != place.shape:
-                raise errors.InputError(
-                    f"Images must be of {self._size} x {self._size} pixels. "
-                    f"Received: {pixels.shape[0]} x {pixels.shape[1]}. Write records of this size"
-                )
+            try:
+                pixels = simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=place)
+            except ValueError:
+                self._check_size(*(_size(jpeg) or place.shape[:2]))  # a larger one does not fit
+                pixels = _decode_by_tensorflow(jpeg)
+            self._check_size(*pixels.shape[:2])
             if pixels.base is not place and not np.shares_memory(pixels, place):
                 place[:] = pixels
         return batch
@@ -66,8 +70,8 @@ class BatchDecoder:
         The pixels differ by rounding: where that cuts fractions off, OpenCV rounds (51 dB and more).
 
         Args:
-            jpegs: As many as the batch holds; may be read while they are drawn.
-            batch: Where to; memory of the filler if None.
+            jpegs: As many as the batch holds; may be read while they are decoded.
+            batch: Where to; memory of the decoder if None.
 
         Returns:
             uint8, shape `(images, image_size, image_size, 3)`.
@@ -75,61 +79,76 @@ class BatchDecoder:
         Raises:
             tf.errors.InvalidArgumentError: If a photo is truncated or damaged.
         """
-        batch = self._memory.batch(len(jpegs), self._size) if batch is None else batch
+        if batch is None:
+            jpegs = list(jpegs)
+            batch = self._memory.batch(len(jpegs), self._size)
         for place, jpeg in zip(batch, jpegs, strict=True):
-            self.fill_and_crop(place, self._whole(jpeg))
+            self.fill_and_crop(place, self._decode_photo(jpeg))
         return batch
 
-    def _whole(self, jpeg: bytes) -> np.ndarray:
+    def _check_size(self, height: int, width: int) -> None:
+        if (height, width) != (self._size, self._size):
+            raise errors.InputError(
+                f"Images must be of {self._size} x {self._size} pixels. "
+                f"Received: {height} x {width}. Write records of this size"
+            )
+
+    def _decode_photo(self, jpeg: bytes) -> np.ndarray:
         """A decoded photo, valid until this thread's next."""
-        desk = self._desk
+        scratch = self._scratch
         try:
-            return simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=desk.photo)
+            return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
         except (AttributeError, ValueError):  # the first photo of this thread, one that is larger, or a damaged one
-            desk.photo = np.empty(_HEADROOM * _bytes(jpeg), np.uint8)
-            return _decoded(jpeg, desk.photo)
+            height, width = _size(jpeg) or (0, 0)
+            scratch.photo = np.empty(_HEADROOM * height * width * 3, np.uint8)
+        try:
+            return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
+        except ValueError:
+            return _decode_by_tensorflow(jpeg)
 
     def fill_and_crop(self, place: np.ndarray, photo: np.ndarray) -> None:
         """Scales the middle of a decoded photo into its place, uint8 `(image_size, image_size, 3)`."""
-        size, desk = self._size, self._desk
+        size, scratch = self._size, self._scratch
         rows, columns, height, width, top, left = crop_region(*photo.shape[:2], size)
         photo = photo[rows, columns]
         if (height, width) == (size, size):
             cv2.resize(photo, (size, size), place)
             return
         needed = height * width * 3
-        if getattr(desk, "scaled", place[:0]).size < needed:
-            desk.scaled = np.empty(_HEADROOM * needed, np.uint8)
-        scaled = desk.scaled[:needed].reshape(height, width, 3)
+        if getattr(scratch, "scaled", place[:0]).size < needed:
+            scratch.scaled = np.empty(_HEADROOM * needed, np.uint8)
+        scaled = scratch.scaled[:needed].reshape(height, width, 3)
         cv2.resize(photo, (width, height), scaled)
         place[:] = scaled[top : top + size, left : left + size]
 
 
-def map_of_records(image_size: int):
+def map_of_records(image_size: int) -> Callable:
     """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
     from flowers_core.data import tfrecords
 
-    decode = BatchDecoder(image_size).decode_records
+    decode = _map_of_batches(BatchDecoder(image_size).decode_records, image_size)
 
-    def read(some):
-        jpegs, labels = tfrecords.parse_batch(some)
-        return _called(decode, jpegs, image_size), labels
+    def parse_and_decode(records: Any) -> tuple:
+        jpegs, labels = tfrecords.parse_batch(records)
+        return decode(jpegs), labels
 
-    return read
+    return parse_and_decode
 
 
-def map_of_photos(image_size: int):
+def map_of_photos(image_size: int) -> Callable:
     """A map, for `tf.data`, from a batch of the bytes of photos to uint8 images."""
-    fill = BatchDecoder(image_size).decode_photos
-    return lambda some: _called(fill, some, image_size)
+    return _map_of_batches(BatchDecoder(image_size).decode_photos, image_size)
 
 
-def _called(function, strings, image_size):
-    """Images that a Python function makes of a batch of strings, with their shape as far as it is known."""
+def _map_of_batches(decode: Callable[[np.ndarray], np.ndarray], image_size: int) -> Callable:
+    """A map that decodes a batch in Python; images have their shape as far as it is known."""
     import tensorflow as tf
 
-    pixels = tf.numpy_function(function, [strings], tf.uint8, stateful=False)
-    return tf.ensure_shape(pixels, (strings.shape[0], image_size, image_size, 3))
+    def apply(jpegs: tf.Tensor) -> tf.Tensor:
+        pixels = tf.numpy_function(decode, [jpegs], tf.uint8, stateful=False)
+        return tf.ensure_shape(pixels, (jpegs.shape[0], image_size, image_size, 3))
+
+    return apply
 
 
 @lru_cache(4096)
@@ -180,23 +199,20 @@ def read(path: str) -> bytes:
         os.close(file)
 
 
-def _decoded(jpeg: bytes, memory: np.ndarray) -> np.ndarray:
-    """Pixels in `memory`; elsewhere if libjpeg-turbo complains, for then TensorFlow decides what is damaged."""
-    try:
-        return simplejpeg.decode_jpeg(jpeg, "RGB", True, buffer=memory)  # True: the DCT that TensorFlow takes, too
-    except ValueError:
-        import tensorflow as tf
+def _decode_by_tensorflow(jpeg: bytes) -> np.ndarray:
+    """Where libjpeg-turbo complains it is TensorFlow that decides what is damaged."""
+    import tensorflow as tf
 
-        return tf.io.decode_jpeg(jpeg, channels=3).numpy()
+    return tf.io.decode_jpeg(jpeg, channels=3).numpy()
 
 
-def _bytes(jpeg: bytes) -> int:
-    """What the pixels of a photo take; 0 if its header is damaged."""
+def _size(jpeg: bytes) -> tuple[int, int] | None:
+    """Height and width of an image; None if its header is damaged."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
     except ValueError:
-        return 0
-    return height * width * 3
+        return None
+    return int(height), int(width)
 
 
 class BatchMemory:
@@ -219,5 +235,6 @@ class BatchMemory:
         if memory is None or len(memory) < needed:  # the last batch of a pass is smaller than the others
             memory = mmap.mmap(-1, needed)
         flat = np.frombuffer(memory, np.uint8, needed)  # every view of the batch keeps this one
-        weakref.finalize(flat, self._free.append, memory).atexit = False
+        release: Any = weakref.finalize(flat, self._free.append, memory)
+        release.atexit = False
         return flat.reshape(images, size, size, 3)

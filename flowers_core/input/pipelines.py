@@ -1,18 +1,21 @@
-"""The input pipelines: photos or records -> batches, one short function for each way of feeding.
+"""The input pipelines: photos or records -> batches, one short function each.
 
-Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size, 3)`, float32 in [0, 1] or
-uint8 as `registry.PIPELINES` says, and labels int64 `(batch,)`.
+Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size, 3)`, float32 in [0, 1] or uint8 as
+`registry.PIPELINES` says, and labels int64 `(batch,)`.
 """
 
 import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pkgutil import resolve_name
 
+import numpy as np
 import tensorflow as tf
 
 from flowers_core import errors
-from flowers_core.data import images, manifest, storage, tfrecords
-from flowers_core.data.tfrecord_reader import locate
+from flowers_core.data import images, manifest, storage, tfrecord_reader, tfrecords
+from flowers_core.data.photos import Photos
 from flowers_core.input import decode_pool, fast_decode, generator_dataset
 from flowers_core.input.registry import PIPELINES
 
@@ -25,7 +28,40 @@ BUCKET_PHOTOS = 64
 """Photos of a bucket read at once, likewise: each takes a connection and a request."""
 
 
-def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | None = 1) -> tf.data.Dataset:
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How a pipeline batches.
+
+    Attributes:
+        image_size: Side of the images in pixels.
+        batch_size: Images a batch.
+        epochs: Passes over the source; None for ever.
+    """
+
+    image_size: int
+    batch_size: int
+    epochs: int | None
+
+    def __post_init__(self):
+        if min(self.image_size, self.batch_size, 1 if self.epochs is None else self.epochs) < 1:
+            raise errors.InputError(
+                f"`image_size`, `batch_size` and `epochs` must be 1 or more (`epochs` may be None: for ever). "
+                f"Received: image_size={self.image_size}, batch_size={self.batch_size}, epochs={self.epochs}"
+            )
+
+    @property
+    def endless(self) -> bool:
+        """Whether it never ends, and every batch is whole, so that shapes are static."""
+        return self.epochs is None
+
+    def apply(self, data: tf.data.Dataset) -> tf.data.Dataset:
+        """Batches images."""
+        return data.batch(self.batch_size, drop_remainder=self.endless)
+
+
+def build(
+    name: str, source: Photos | Sequence[str], *, image_size: int, batch_size: int, epochs: int | None = 1
+) -> tf.data.Dataset:
     """Builds a pipeline of `registry.PIPELINES`, to be measured.
 
     Args:
@@ -41,133 +77,87 @@ def build(name: str, source, *, image_size: int, batch_size: int, epochs: int | 
     """
     errors.one_of("name", name, PIPELINES)
     reads_photos = PIPELINES[name].reads == "photos"
-    if hasattr(source, "paths") != reads_photos or isinstance(source, str) or not len(source):
+    if isinstance(source, Photos) != reads_photos or isinstance(source, str) or not len(source):
         raise errors.InputError(
             f"`source` must be {'Photos' if reads_photos else 'paths of shards'}, at least one, "
             f"for {name}. Received: source={source!r:.200}"
         )
-    if min(image_size, batch_size, 1 if epochs is None else epochs) < 1:
-        raise errors.InputError(
-            f"`image_size`, `batch_size` and `epochs` must be 1 or more (`epochs` may be None: for ever). "
-            f"Received: image_size={image_size}, batch_size={batch_size}, epochs={epochs}"
-        )
     function = resolve_name(PIPELINES[name].build)
-    return function(source, image_size=image_size, batch_size=batch_size, epochs=epochs)
+    return function(source, Batching(image_size=image_size, batch_size=batch_size, epochs=epochs))
 
 
-def photos_one_by_one(photos, *, image_size, batch_size, epochs):
+def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos as the codelab first reads them: one file is read, decoded and cropped, and only then the next."""
-    data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
-    data = data.repeat(epochs)
-    data = data.map(_photo(image_size))
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    return data.with_options(_one_by_one())
+    data = _paths_and_labels(photos, batching.epochs)
+    data = data.map(_decode_photo(batching.image_size))
+    data = batching.apply(data)
+    return data.with_options(_serial_options())
 
 
-def photos_parallel(photos, *, image_size, batch_size, epochs):
+def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos with as many files at once as the machine bears."""
-    data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
-    data = data.repeat(epochs)  # before the work: the next epoch's first photos are read beside the last
-    waiting = storage.is_bucket(photos.folder)
-    data = data.map(_photo(image_size), num_parallel_calls=BUCKET_PHOTOS if waiting else AUTOTUNE)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
+    data = _paths_and_labels(photos, batching.epochs)
+    in_bucket = storage.is_bucket(photos.folder)
+    data = data.map(_decode_photo(batching.image_size), num_parallel_calls=BUCKET_PHOTOS if in_bucket else AUTOTUNE)
+    data = batching.apply(data)
     data = data.prefetch(AUTOTUNE)
     # A thread for each photo that is waited for: those of the process are as few as the cores.
-    return data.with_options(unordered_options(threads=BUCKET_PHOTOS) if waiting else unordered_options())
+    return data.with_options(unordered_options(threads=BUCKET_PHOTOS) if in_bucket else unordered_options())
 
 
-def photos_turbo(photos, *, image_size, batch_size, epochs):
+def photos_turbo(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos by libjpeg-turbo and OpenCV, a whole batch in each process; uint8, a rounding away from the others."""
-    sizes = {"image_size": image_size, "batch_size": batch_size}
     if not storage.is_bucket(photos.folder):
-        return _by_workers("photos", lambda: zip(photos.paths, photos.labels, strict=True), epochs=epochs, **sizes)
-    data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
-    data = data.repeat(epochs)
+        return _by_processes("photos_turbo", lambda: zip(photos.paths, photos.labels, strict=True), batching)
+    data = _paths_and_labels(photos, batching.epochs)
     # Many requests at once hide the latency, and threads that decode are few.
     data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    filled = fast_decode.map_of_photos(image_size)
-    data = data.map(lambda some, labels: (filled(some), labels), num_parallel_calls=_cores(), deterministic=True)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options(threads=2 * _cores()))
+    data = batching.apply(data)
+    decode = fast_decode.map_of_photos(batching.image_size)
+    return _decode_in_threads(data, lambda jpegs, labels: (decode(jpegs), labels))
 
 
-def records_sequential(shards, *, image_size, batch_size, epochs):
+def records_sequential(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """Records without any parallelism: what the file format alone brings."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
-    data = data.repeat(epochs)
+    data = data.repeat(batching.epochs)
     data = tf.data.TFRecordDataset(data)
-    data = data.map(_scaled_record(image_size))
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    return data.with_options(_one_by_one())
+    data = data.map(_decode_and_scale_record(batching.image_size))
+    data = batching.apply(data)
+    return data.with_options(_serial_options())
 
 
-def records_parallel(shards, *, image_size, batch_size, epochs):
+def records_parallel(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """Records as the codelab reads them in the end: shards and decoding in parallel, float32 pixels."""
-    data = read_records(shards, epochs)
-    data = data.map(_scaled_record(image_size), num_parallel_calls=AUTOTUNE)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
+    return _records_parallel(shards, batching, _decode_and_scale_record(batching.image_size))
 
 
-def records_uint8(shards, *, image_size, batch_size, epochs):
+def records_uint8(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """The same with the pixels left as they are: a quarter of the bytes to batch, prefetch and send."""
-    data = read_records(shards, epochs)
-    data = data.map(decode_record(image_size), num_parallel_calls=AUTOTUNE)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
+    return _records_parallel(shards, batching, decode_record(batching.image_size))
 
 
-def records_turbo(shards, *, image_size, batch_size, epochs):
+def records_turbo(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
-    sizes = {"image_size": image_size, "batch_size": batch_size}
     if not storage.is_bucket(shards[0]):
-        return _by_workers("records", lambda: locate(shards), epochs=epochs, **sizes)
-    data = read_records(shards, epochs)
-    data = data.batch(batch_size, drop_remainder=epochs is None)
-    data = data.map(fast_decode.map_of_records(image_size), num_parallel_calls=_cores(), deterministic=True)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options(threads=2 * _cores()))
+        return _by_processes("records_turbo", lambda: tfrecord_reader.locate(shards), batching)
+    data = read_records(shards, batching.epochs)
+    data = batching.apply(data)
+    return _decode_in_threads(data, fast_decode.map_of_records(batching.image_size))
 
 
-def _by_workers(kind: str, items, *, image_size, batch_size, epochs):
-    """Batches that processes make of items, which `items()` gives anew for each epoch."""
-    whole = epochs is None
-    several = batch_size * PIPELINES[f"{kind}_turbo"].batches_at_once(image_size=image_size, batch_size=batch_size)
-    images_of = (several if whole else None,)
-
-    def made():
-        passes = repeat(items) if whole else repeat(items, epochs)
-        drawn = chain.from_iterable(again() for again in passes)
-        orders = iter(lambda: list(islice(drawn, several)), [])
-        return decode_pool.decode_batches(orders, kind=kind, image_size=image_size, batch_size=several, count=_cores())
-
-    data = generator_dataset.dataset(
-        made,
-        (
-            tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
-            tf.TensorSpec(images_of, tf.int64),
-        ),
-    )
-    data = data.rebatch(batch_size, drop_remainder=whole)  # without a copy
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
-
-
-def records_cached(shards, *, image_size, batch_size, epochs):
+def records_cached(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """Decoded once and kept in memory as uint8: from the second epoch on nothing is read or decoded."""
     data = read_records(shards, epochs=1)
-    data = data.map(decode_record(image_size), num_parallel_calls=AUTOTUNE)
+    data = data.map(decode_record(batching.image_size), num_parallel_calls=AUTOTUNE)
     data = data.cache()
-    data = data.repeat(epochs)  # after the cache, which one whole pass has to fill
-    data = data.batch(batch_size, drop_remainder=epochs is None)
+    data = data.repeat(batching.epochs)  # after the cache, which one whole pass has to fill
+    data = batching.apply(data)
     data = data.prefetch(AUTOTUNE)
     return data.with_options(unordered_options())
 
 
-def records_batches_cached(shards, *, image_size, batch_size, epochs):
+def records_batches_cached(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
     """Whole batches decoded once and kept: an epoch only hands them over, the same images together in each.
 
     An endless stream is without the images of the smaller last batch.
@@ -175,27 +165,74 @@ def records_batches_cached(shards, *, image_size, batch_size, epochs):
     Raises:
         InputError: If there is no end and not one whole batch.
     """
+    size = batching.batch_size
     count = sum(manifest.count(shard) or 0 for shard in shards)  # 0: their names do not say
-    if epochs is None and 0 < count < batch_size:
+    if batching.endless and 0 < count < size:
         raise errors.InputError(
             f"`batch_size` must be at most the {count} images there are, for whole batches are kept. "
-            f"Received: batch_size={batch_size}. Give a smaller one, or write records of more photos"
+            f"Received: batch_size={size}. Give a smaller one, or write records of more photos"
         )
-    data = records_turbo(shards, image_size=image_size, batch_size=batch_size, epochs=1)
-    if epochs is None:
-        data = data.filter(lambda _, labels: tf.size(labels) == batch_size)
-        data = data.map(lambda pixels, labels: _whole(pixels, labels, batch_size))
+    data = records_turbo(shards, Batching(image_size=batching.image_size, batch_size=size, epochs=1))
+    if batching.endless:
+        data = data.filter(lambda _, labels: tf.size(labels) == size)
+        data = data.map(
+            lambda pixels, labels: (
+                tf.ensure_shape(pixels, (size, *pixels.shape[1:])),
+                tf.ensure_shape(labels, (size,)),
+            )
+        )
     data = data.cache()
-    data = data.repeat(epochs)
+    data = data.repeat(batching.epochs)
     return data.with_options(unordered_options())
 
 
-def _whole(pixels, labels, batch_size):
-    """A batch whose size is known to be that of all."""
-    return tf.ensure_shape(pixels, (batch_size, *pixels.shape[1:])), tf.ensure_shape(labels, (batch_size,))
+def _paths_and_labels(photos: Photos, epochs: int | None) -> tf.data.Dataset:
+    data = tf.data.Dataset.from_tensor_slices((list(photos.paths), tf.constant(photos.labels, tf.int64)))
+    return data.repeat(epochs)  # before the work: the next epoch's first photos are read beside the last
 
 
-def read_records(shards, epochs):
+def _records_parallel(shards: Sequence[str], batching: Batching, decode: Callable) -> tf.data.Dataset:
+    data = read_records(shards, batching.epochs)
+    data = data.map(decode, num_parallel_calls=AUTOTUNE)
+    data = batching.apply(data)
+    data = data.prefetch(AUTOTUNE)
+    return data.with_options(unordered_options())
+
+
+def _decode_in_threads(data: tf.data.Dataset, decode: Callable) -> tf.data.Dataset:
+    """Decodes batches that come from a bucket, one in each of as many threads as there are cores."""
+    data = data.map(decode, num_parallel_calls=_cores(), deterministic=True)
+    data = data.prefetch(AUTOTUNE)
+    return data.with_options(unordered_options(threads=2 * _cores()))
+
+
+def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching) -> tf.data.Dataset:
+    """Batches that decode workers make of items, which `items()` gives anew for each epoch."""
+    size, image_size = batching.batch_size, batching.image_size
+    several = size * PIPELINES[name].batches_at_once(image_size=image_size, batch_size=size)
+    images_of = (several if batching.endless else None,)
+
+    def begin() -> Generator[tuple[np.ndarray, np.ndarray]]:
+        passes = repeat(items) if batching.epochs is None else repeat(items, batching.epochs)
+        stream = chain.from_iterable(epoch_items() for epoch_items in passes)
+        orders = iter(lambda: list(islice(stream, several)), [])
+        return decode_pool.decode_batches(
+            orders, kind=PIPELINES[name].reads, image_size=image_size, batch_size=several, count=_cores()
+        )
+
+    data = generator_dataset.dataset(
+        begin,
+        (
+            tf.TensorSpec((*images_of, image_size, image_size, 3), tf.uint8),
+            tf.TensorSpec(images_of, tf.int64),
+        ),
+    )
+    data = data.rebatch(size, drop_remainder=batching.endless)  # without a copy
+    data = data.prefetch(AUTOTUNE)
+    return data.with_options(unordered_options())
+
+
+def read_records(shards: Sequence[str], epochs: int | None) -> tf.data.Dataset:
     """Serialized records from many shards at once."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(epochs)  # of the names: the next epoch's first shard is opened beside the last
@@ -206,27 +243,22 @@ def read_records(shards, epochs):
     return tf.data.TFRecordDataset(data, num_parallel_reads=AUTOTUNE)
 
 
-def _photo(image_size):
-    """A map from a path and a label to a float32 image in [0, 1] and the label."""
-
-    def read(path, label):
-        image = images.decode(tf.io.read_file(path))
-        return images.scale(images.fill_and_crop(image, image_size)), label
-
-    return read
-
-
-def decode_record(image_size):
+def decode_record(image_size: int) -> Callable:
     """A map from a record to a uint8 image and its label."""
     return lambda record: tfrecords.parse(record, image_size=image_size)
 
 
-def _scaled_record(image_size):
+def _decode_and_scale_record(image_size: int) -> Callable:
     """A map from a record to a float32 image in [0, 1] and its label."""
     return lambda record: scale(*tfrecords.parse(record, image_size=image_size))
 
 
-def scale(image, label):
+def _decode_photo(image_size: int) -> Callable:
+    """A map from a path and a label to a float32 image in [0, 1] and the label."""
+    return lambda path, label: scale(images.fill_and_crop(images.decode(tf.io.read_file(path)), image_size), label)
+
+
+def scale(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A map from a uint8 image and its label to a float32 image in [0, 1] and the label."""
     return images.scale(image), label
 
@@ -236,7 +268,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def unordered_options(threads: int | None = None):
+def unordered_options(threads: int | None = None) -> tf.data.Options:
     """Speed over order: whatever is ready comes first. On the last dataset: options of one left behind are lost.
 
     Args:
@@ -249,7 +281,7 @@ def unordered_options(threads: int | None = None):
     return options
 
 
-def _one_by_one():
+def _serial_options() -> tf.data.Options:
     """No work ahead and none in parallel, which tf.data's default optimizations would add unasked."""
     options = tf.data.Options()
     options.autotune.enabled = False  # it would add a prefetch at the end

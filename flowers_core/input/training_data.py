@@ -1,28 +1,29 @@
-"""The two splits as batches: training for ever, augmented anew each time; validation once a pass; both kept."""
+"""The two splits as batches: training for ever, augmented anew each time; validation once a pass; both cached."""
 
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import tensorflow as tf
 
 from flowers_core.data import images, tfrecords
-from flowers_core.input import cache, data_service, pipelines
+from flowers_core.input import data_service, pipelines
+from flowers_core.input.cache import IN_MEMORY, Cache
 
 
 def training(  # noqa: PLR0913 - its options
-    shards,
+    shards: Sequence[str],
     *,
     image_size: int,
     batch_size: int,
     augmentation: str = "codelab",
-    shuffle_buffer=2048,
-    seed=None,
-    cache: cache.Cache = cache.IN_MEMORY,
+    shuffle_buffer: int = 2048,
+    seed: int | None = None,
+    cache: Cache = IN_MEMORY,
     dispatcher: str = "",
-):
+) -> tf.data.Dataset:
     """Batches to train on, for ever: the codelab's order, cache, repeat, augment, shuffle, batch (section 5).
 
     Args:
@@ -39,18 +40,20 @@ def training(  # noqa: PLR0913 - its options
     Returns:
         Dataset of `(images, labels)`, images float32 in [0, 1].
     """
-    data = _decoded(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-    data = _kept(data, cache)  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
+    data = _decode(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
+    data = _cached(data, cache)  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
     data = data.repeat()
     # After the cache, which would freeze the first epoch's augmentation for all others.
-    data = _augmented(data, augmentation, seed)
+    data = _augment(data, augmentation, seed)
     data = data.shuffle(shuffle_buffer, seed=seed)
     data = data.batch(batch_size, drop_remainder=True)
     data = data.prefetch(tf.data.AUTOTUNE)
     return data.with_options(pipelines.unordered_options() if seed is None else tf.data.Options())
 
 
-def validation(shards, *, image_size: int, batch_size: int, cache: cache.Cache = cache.IN_MEMORY, dispatcher: str = ""):
+def validation(
+    shards: Sequence[str], *, image_size: int, batch_size: int, cache: Cache = IN_MEMORY, dispatcher: str = ""
+) -> tf.data.Dataset:
     """Batches to validate on: every image once a pass, in the same order each time, the last batch smaller.
 
     Args:
@@ -63,14 +66,14 @@ def validation(shards, *, image_size: int, batch_size: int, cache: cache.Cache =
     Returns:
         Dataset of `(images, labels)`, images float32 in [0, 1].
     """
-    data = _decoded(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
+    data = _decode(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
     data = data.batch(batch_size)
-    data = _kept(data, cache)  # batches, for their order is always the same
+    data = _cached(data, cache)  # batches, for their order is always the same
     data = data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def _kept(data, cache: cache.Cache):
+def _cached(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
     """Elements that later passes need not make again; what lies on disk goes with the process."""
     if cache.place == "none":
         return data
@@ -81,7 +84,7 @@ def _kept(data, cache: cache.Cache):
     return data.cache(f"{folder}/images")
 
 
-def _decoded(shards, *, image_size, batch_size, dispatcher):
+def _decode(shards: Sequence[str], *, image_size: int, batch_size: int, dispatcher: str) -> tf.data.Dataset:
     """uint8 images and labels of one epoch, decoded here or, in batches, by the workers of a dispatcher."""
     data = pipelines.read_records(shards, epochs=1)
     data = data.map(pipelines.decode_record(image_size), num_parallel_calls=tf.data.AUTOTUNE)
@@ -91,7 +94,7 @@ def _decoded(shards, *, image_size, batch_size, dispatcher):
     return data_service.with_timeout(data, dispatcher).unbatch()
 
 
-def _augmented(data, augmentation: str, seed):
+def _augment(data: tf.data.Dataset, augmentation: str, seed: int | None) -> tf.data.Dataset:
     """Scaled and augmented images; where there is a seed, by draws that are numbered as the images are."""
     if augmentation == "none":
         return data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
@@ -103,13 +106,13 @@ def _augmented(data, augmentation: str, seed):
     )
 
 
-def augmentation_seeds(seed: int):
+def augmentation_seeds(seed: int) -> tf.data.Dataset:
     """For each image of a training in turn what decides its augmentation: int64, shape `(2,)`."""
     return tf.data.Dataset.random(seed).batch(2, drop_remainder=True)
 
 
 @contextmanager
-def explain_errors(shards) -> Iterator[None]:
+def explain_errors(shards: Sequence[str]) -> Iterator[None]:
     """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it."""
     try:
         yield

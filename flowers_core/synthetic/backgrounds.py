@@ -21,7 +21,7 @@ def blur(image: Image.Image, radius: float, kernel: type = ImageFilter.GaussianB
     return image.filter(kernel(float(radius)))  # Pillow 13 takes no numpy number here
 
 
-def _strokes(width, height, colours, outlines) -> Image.Image:
+def _strokes(width: int, height: int, colours: np.ndarray, outlines: np.ndarray) -> Image.Image:
     """Draws polygons, back to front; the nearer, the brighter; the farthest third is out of focus.
 
     Args:
@@ -43,7 +43,7 @@ def _strokes(width, height, colours, outlines) -> Image.Image:
     return canvas
 
 
-def _green(rng) -> np.ndarray:
+def _green(rng: np.random.Generator) -> np.ndarray:
     return np.array([rng.uniform(0.16, 0.5), rng.uniform(0.38, 0.62), rng.uniform(0.06, 0.28)])
 
 
@@ -51,7 +51,7 @@ def _picture(image: Image.Image) -> np.ndarray:
     return np.asarray(image, np.float32) / 255
 
 
-def _varied(rng, colour, count, spread=0.18):
+def _varied(rng: np.random.Generator, colour: np.ndarray, count: int, spread: float = 0.18) -> np.ndarray:
     """Returns `count` colours around one, shape (count, 3)."""
     return colour * rng.normal(1, spread, (count, 1)) + rng.normal(0, spread / 5, (count, 3))
 
@@ -136,7 +136,7 @@ KINDS = (grass, leaves, sky, soil, wall, bokeh)
 WEIGHTS = (0.24, 0.3, 0.1, 0.12, 0.12, 0.12)
 
 
-def _far_flowers(rng, image):
+def _far_flowers(rng: np.random.Generator, image: Image.Image) -> None:
     """Draws soft spots of one random hue, as flowers of any kind look from afar, in place."""
     pen, size, hue = ImageDraw.Draw(image), max(image.size), rng.uniform(0.1, 1, 3)
     for _ in range(int(rng.integers(3, 25))):

@@ -13,7 +13,9 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -28,7 +30,7 @@ FULL = sum(COUNTS.values())
 """Photos of the real data set, 3,670."""
 
 DRAWING = 1  # raise it when photo, flowers or backgrounds draw something else for the same seed
-DRAWN_BY = "0411c20c4efa0042aef439d04ebf910e281aebeb9c25c600e5750d2fb1abd00a"
+DRAWN_BY = "74bc5e56273bdee2483303725cf6c10261210543a9d8cd4f3a80b3cb8400c062"
 """SHA-256 of those three files: a test asks for a new DRAWING when they change."""
 
 MARK = "synthetic.json"  # says what a folder holds
@@ -116,13 +118,12 @@ def _marked_count(folder: Path, wanted: dict) -> int:
     """Returns how many of the wanted photos the folder is marked as holding; 0 without a mark."""
     try:
         mark = json.loads((folder / MARK).read_text("utf-8"))
-        same = all(mark[key] == wanted[key] for key in ("drawing", "seed"))
-        count = _whole("count", mark["count"], 5)
+        count = _whole("count", mark["count"], 5) if all(mark[key] == wanted[key] for key in ("drawing", "seed")) else 0
     except FileNotFoundError:
         return 0
     except (ValueError, TypeError, KeyError):
-        mark, same = "something unreadable", False
-    if not same:
+        mark, count = "something unreadable", 0
+    if not count:
         raise errors.InputError(
             f"`folder` holds other synthetic photos. Expected: {wanted} or another count in {folder / MARK}. "
             f"Received: {mark}. Give another folder, or delete this one"
@@ -163,17 +164,22 @@ def _draw_all(tasks: list[tuple[Path, int, int]], processes: int) -> None:
                 _draw_one(task)
                 advance()
             return
+        before = {*multiprocessing.active_children()}
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_settle)
         try:
             # Held back, lest Ctrl-C end a process that has not settled: the pool would kill the others in mid-photo.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                drawn = pool.map(_draw_one, tasks, chunksize=4)
+                photos = pool.map(_draw_one, tasks, chunksize=4)
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            for _ in drawn:
+            for _ in photos:
                 advance()
+        except BrokenProcessPool:
+            for process in {*multiprocessing.active_children()} - before:
+                process.kill()  # the pool ends them, but for one that it was starting just then: it waits for that
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -181,5 +187,5 @@ def _draw_all(tasks: list[tuple[Path, int, int]], processes: int) -> None:
 def _settle() -> None:
     """Makes a drawing process leave Ctrl-C to its parent, finish its photos, and never outlive its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
+    parent = cast(BaseProcess, multiprocessing.parent_process())
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -47,13 +47,13 @@ SHAPES = {
 TILTS = {"roses": (0.1, 1.2), "tulips": (0.9, 1.65)}  # radians away from the viewer; tulips are seen from the side
 
 
-def _pick(rng, weighted):
+def _pick(rng: np.random.Generator, weighted: list[tuple]) -> tuple:
     """Returns one of `weighted`, whose last items are the weights."""
     weights = np.array([row[-1] for row in weighted], float)
     return weighted[rng.choice(len(weighted), p=weights / weights.sum())]
 
 
-def _turn(*, spin, tilt, roll):
+def _turn(*, spin: float, tilt: float, roll: float) -> np.ndarray:
     """Returns the matrix that turns points around the flower's axis, away from the viewer, in the photo's plane."""
     whole = np.eye(3)
     for axes, angle in (((0, 1), spin), ((1, 2), tilt), ((0, 1), roll)):
@@ -63,7 +63,7 @@ def _turn(*, spin, tilt, roll):
     return whole
 
 
-def _lit(mesh, light, contrast):
+def _lit(mesh: flowers.Mesh, light: np.ndarray, contrast: float) -> flowers.Mesh:
     """Returns the mesh with every quad shaded by its angle to the light; petals let some light through."""
     corners = mesh.corners
     normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
@@ -73,7 +73,9 @@ def _lit(mesh, light, contrast):
     return flowers.Mesh(corners, mesh.colours * shade[:, None])
 
 
-def _stem(rng, foot, lean, radius, height, green):
+def _stem(
+    rng: np.random.Generator, foot: np.ndarray, lean: np.ndarray, radius: float, height: int, green: np.ndarray
+) -> flowers.Mesh:
     """Returns a round stem from the flower's foot down out of the photo, in pixels."""
     t = np.linspace(0, 1, 24)[:, None]
     below = height - foot[1] + 2 * radius
@@ -90,7 +92,9 @@ def _stem(rng, foot, lean, radius, height, green):
     return flowers.Mesh(mesh.corners, mesh.colours * roundness)
 
 
-def _plant(rng, kind, *, centre, radius, size, scene):
+def _plant(
+    rng: np.random.Generator, kind: str, *, centre: np.ndarray, radius: float, size: tuple[int, int], scene: dict
+) -> flowers.Mesh:
     """Returns one flower with stem and leaves as quads in pixels, x right, y down, z towards the viewer."""
     low, high = TILTS.get(kind, (0.0, 1.1))
     tilt, roll = rng.uniform(low, high), rng.normal(0, 0.2)
@@ -120,7 +124,7 @@ def _plant(rng, kind, *, centre, radius, size, scene):
     return flowers.join(parts)
 
 
-def _rendered(mesh, width, height, scale):
+def _rendered(mesh: flowers.Mesh, width: int, height: int, scale: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws quads from back to front.
 
     Returns:
@@ -142,7 +146,7 @@ def _rendered(mesh, width, height, scale):
     return bands[..., :3], np.asarray(cover.reduce(scale), np.float32)[..., None] / 255, bands[..., 3:]
 
 
-def _shadowed(colours, depth, light, radius):
+def _shadowed(colours: np.ndarray, depth: np.ndarray, light: np.ndarray, radius: float) -> np.ndarray:
     """Darkens what lies behind nearer petals, more so away from the light."""
     near = Image.fromarray((depth[..., 0] * 255).astype(np.uint8))
     near = backgrounds.blur(near, radius * 0.1, ImageFilter.BoxBlur)
@@ -150,7 +154,9 @@ def _shadowed(colours, depth, light, radius):
     return colours * (1 - np.clip((near[..., None] / 255 - depth) * 3, 0, 0.6))
 
 
-def _place(rng, picture, mesh, *, blur, radius, light):
+def _place(
+    rng: np.random.Generator, picture: np.ndarray, mesh: flowers.Mesh, *, blur: float, radius: float, light: np.ndarray
+) -> None:
     """Puts a mesh in front of a picture, in place, `blur` pixels out of focus."""
     size = picture.shape[1::-1]
     margin = 3 * blur + 2
@@ -173,14 +179,14 @@ def _place(rng, picture, mesh, *, blur, radius, light):
     part += colours
 
 
-def _flowers(rng, picture, kind):
+def _flowers(rng: np.random.Generator, picture: np.ndarray, kind: str) -> None:
     """Puts one to some ten flowers of one kind before a background, far ones first and less in focus."""
     height, width = picture.shape[:2]
     if kind == "dandelion" and rng.random() < 0.35:
         kind = "seed_head"
     angle, high = rng.uniform(0, 7), rng.uniform(0.5, 0.95)
     flat = np.sqrt(1 - high**2)
-    scene = {
+    scene: dict = {
         "light": np.array([flat * np.cos(angle), -abs(flat * np.sin(angle)), high]),
         "contrast": rng.uniform(0.25, 0.6),
         "green": np.array([rng.uniform(0.2, 0.45), rng.uniform(0.42, 0.6), rng.uniform(0.1, 0.3)]),
@@ -199,7 +205,7 @@ def _flowers(rng, picture, kind):
         _place(rng, picture, mesh, blur=scene["blur"], radius=radius, light=scene["light"])
 
 
-def _exposed(rng, picture):
+def _exposed(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """Returns what the camera makes of a picture, uint8: white balance, exposure, tone, fall-off of light, noise."""
     height, width = picture.shape[:2]
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]

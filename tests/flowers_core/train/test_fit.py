@@ -85,7 +85,7 @@ def test_train_keeps_row_and_weights_of_each_epoch(unbroken):
     numbers = list(range(1, EPOCHS + 1))
 
     assert [row["epoch"] for row in rows] == [row["epoch"] for row in run.history()] == numbers
-    assert lines[0].startswith("decoded images are kept in memory: ")
+    assert lines[0].startswith("decoded images are cached in memory: ")
     assert [line.split(":")[0] for line in lines[1:]] == [f"epoch {number}" for number in numbers]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert all(row["images_per_second"] > 0 for row in rows)
