@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowers_core.backends.devices import DEVICES
 from flowers_core.errors import one_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -55,11 +56,11 @@ def unsuitable(precision: str, device: str) -> str | None:
 
     Args:
         precision: One of `PRECISIONS`.
-        device: "cpu", "gpu" or "tpu".
+        device: One of `devices.DEVICES`.
 
     Raises:
         InputError: If there is no such precision or kind of device.
     """
     one_of("precision", precision, PRECISIONS)
-    one_of("device", device, ("cpu", "gpu", "tpu"))
+    one_of("device", device, DEVICES)
     return _UNSUITABLE.get((precision, device))

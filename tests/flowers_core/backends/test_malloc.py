@@ -29,13 +29,13 @@ def faults(first: str) -> int:
     return int(done.stdout)
 
 
-def test_kept_memory_is_not_asked_for_again():
+def test_keep_freed_saves_page_faults():
     """What is freed is taken again without a page fault, where the C library can keep it."""
     if not faults("assert malloc.keep_freed()") < faults("") / 10:
         pytest.fail("large blocks were mapped afresh")
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
+def test_keep_freed_leaves_other_c_libraries_alone(monkeypatch):
     """Without mallopt nothing is done and the answer is no."""
     monkeypatch.setattr(malloc.ctypes, "CDLL", lambda _: object())
     assert malloc.keep_freed() is False

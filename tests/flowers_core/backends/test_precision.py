@@ -1,4 +1,4 @@
-"""Precisions are set for a block, restored after it, and refused where they make no sense."""
+"""Tests of `flowers_core.backends.precision`."""
 
 import keras
 import pytest
@@ -8,7 +8,7 @@ from flowers_core.errors import InputError
 
 
 @pytest.mark.parametrize("name", precision.PRECISIONS)
-def test_a_precision_holds_in_its_block(name):
+def test_use_holds_in_its_block(name):
     """In the block new layers follow the policy; after it the old policy is back."""
     before = keras.config.dtype_policy().name
     with precision.use(name):
@@ -18,7 +18,7 @@ def test_a_precision_holds_in_its_block(name):
     assert keras.config.dtype_policy().name == before
 
 
-def test_a_failing_block_restores_the_policy():
+def test_use_restores_policy_after_error():
     """The old policy is back even if the block raises."""
     before = keras.config.dtype_policy().name
     with pytest.raises(RuntimeError), precision.use("mixed_bfloat16"):
@@ -28,28 +28,24 @@ def test_a_failing_block_restores_the_policy():
 
 @pytest.mark.parametrize("device", ["cpu", "gpu", "tpu"])
 @pytest.mark.parametrize("name", precision.PRECISIONS)
-def test_only_float16_off_a_gpu_is_unsuitable(name, device):
+def test_unsuitable_is_only_float16_off_a_gpu(name, device):
     """float16 is for GPUs; every other pair of precision and device is fine."""
     reason = precision.unsuitable(name, device)
     assert (reason is not None) == (name == "mixed_float16" and device != "gpu")
 
 
-def test_a_reason_says_what_to_do():
+def test_unsuitable_says_what_to_do():
     """The reason against float16 names the precision to take instead."""
     assert "mixed_bfloat16" in precision.unsuitable("mixed_float16", "cpu")
 
 
-def test_an_unknown_precision_is_an_input_error():
-    """An unknown precision is refused with the list of those there are, before any policy is set."""
+def test_unknown_names_are_refused():
+    """The message lists the precisions, or the kinds of devices, before any policy is set."""
     with pytest.raises(InputError, match="float32, mixed_bfloat16, mixed_float16"), precision.use("int4"):
         pass
     with pytest.raises(InputError, match="int4"):
         precision.unsuitable("int4", "cpu")
-
-
-def test_an_unknown_device_is_an_input_error():
-    """An unknown kind of device is refused with the list of those there are."""
-    with pytest.raises(InputError, match="cpu, gpu, tpu"):
+    with pytest.raises(InputError, match="tpu, gpu, cpu"):
         precision.unsuitable("float32", "npu")
 
 
@@ -57,7 +53,7 @@ def test_an_unknown_device_is_an_input_error():
     ("text", "expected"),
     [("flags\t\t: fpu amx_bf16 avx\n", True), ("flags\t\t: fpu avx512_bf16\n", False), ("", False)],
 )
-def test_units_for_bfloat16_are_told_by_the_flags(tmp_path, text, expected):
+def test_multiplies_bfloat16_reads_cpu_flags(tmp_path, text, expected):
     """AMX is named among the flags of the CPU; other instructions for bfloat16 do not count."""
     path = tmp_path / "cpuinfo"
     path.write_text(text)

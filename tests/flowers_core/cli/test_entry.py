@@ -1,4 +1,4 @@
-"""Exit codes of the command lines."""
+"""Tests of `flowers_core.cli.entry`."""
 
 import click
 import pytest
@@ -15,7 +15,7 @@ from flowers_core.cli import entry
         (OSError(28, "No space left on device"), entry.FAILED),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys, monkeypatch, error, code):
+def test_enter_turns_errors_into_a_line_and_exit_code(capsys, monkeypatch, error, code):
     """A user's mistake is 2, a run that failed is 1, and neither is a traceback."""
 
     @click.command()
@@ -26,7 +26,7 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(capsys, monkeypatch, error
     with pytest.raises(SystemExit) as ended:
         entry.enter(fail)
 
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert ended.value.code == code
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1

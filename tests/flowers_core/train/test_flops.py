@@ -1,4 +1,4 @@
-"""The counts are those of a count by hand, of the codelab's table, and of XLA."""
+"""Tests of `flowers_core.train.flops`: counts are those by hand, of the codelab's table, and of XLA."""
 
 import importlib.util
 import json
@@ -62,7 +62,7 @@ def xla():
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_forward_flops_are_those_of_xla(name, rows, xla):
+def test_table_forward_flops_are_those_of_xla(name, rows, xla):
     """Forward FLOPs differ from XLA's count of the un-compiled program by less than 5 %.
 
     XLA leaves out what falls on padding, which matters most for small maps (resnet50, vgg16: 4 to 5 %).
@@ -71,7 +71,7 @@ def test_forward_flops_are_those_of_xla(name, rows, xla):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_training_flops_are_those_of_xla(name, rows, xla):
+def test_table_training_flops_are_those_of_xla(name, rows, xla):
     """Training FLOPs differ from XLA's count of loss and gradient by less than 5 %."""
     assert rows[name]["training_gflops"] * 1e9 == pytest.approx(xla[name][1], rel=0.05)
 
@@ -83,12 +83,12 @@ def test_training_flops_are_those_of_xla(name, rows, xla):
         ("squeezenet_small", 352), ("mobilenetv2", 220), ("xception", 10_219),
     ],
 )  # fmt: skip
-def test_multiply_adds_are_those_of_the_codelab(name, millions, rows):
+def test_table_multiply_adds_are_those_of_codelab(name, millions, rows):
     """Multiply-adds, in whole millions, are those derived from the codelab's models."""
     assert round(rows[name]["multiply_adds"] / 1e6) == millions
 
 
-def test_dense_single_by_hand(rows):
+def test_table_dense_single_by_hand(rows):
     """One dense layer: a multiply-add for each weight, a bias and a softmax for each of 5 outputs."""
     row = rows["dense_single"]
     inputs = 192 * 192 * 3
@@ -99,7 +99,7 @@ def test_dense_single_by_hand(rows):
     assert row["activation_megabytes"] == 5 * 4 / 1e6
 
 
-def test_convnet_gap_by_hand(rows):
+def test_table_convnet_gap_by_hand(rows):
     """Convolutions of 16, 30, 60, 90, 110, 130 and 40 filters at 192, 96, 48, 24 and 12 pixels."""
     by_hand = 192**2 * 9 * (3 * 16 + 16 * 30)
     by_hand += 96**2 * 9 * 30 * 60 + 48**2 * 9 * 60 * 90 + 24**2 * 9 * 90 * 110
@@ -107,7 +107,7 @@ def test_convnet_gap_by_hand(rows):
     assert rows["convnet_gap"]["multiply_adds"] == by_hand
 
 
-def test_each_kind_of_convolution_by_hand():
+def test_layers_of_each_kind_by_hand():
     """A separable and a strided depthwise convolution, pooling, normalisation and an average, one by one."""
     model = keras.Sequential(
         [
@@ -134,7 +134,7 @@ def test_each_kind_of_convolution_by_hand():
     ]
 
 
-def test_nested_layers_stand_in_place_of_their_model():
+def test_layers_of_nested_model_stand_in_its_place():
     """The layers of a base are counted one by one, under its name, and its frozen weights do not learn."""
     base = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 1)], name="base")
     base.trainable = False
@@ -148,7 +148,7 @@ def test_nested_layers_stand_in_place_of_their_model():
     assert whole.training_flops == convolution.flops + 2 * dense.flops
 
 
-def test_half_the_width_is_half_the_bytes():
+def test_total_counts_bytes_by_width():
     """Activations in bfloat16 take half the bytes of float32, and cost the same FLOPs."""
     model = models.build("convnet", image_size=16)
     wide, narrow = flops.total(model), flops.total(model, dtype="bfloat16")
@@ -158,27 +158,17 @@ def test_half_the_width_is_half_the_bytes():
         flops.layers(model, dtype="int8")
 
 
-def test_an_unknown_kind_of_layer_is_not_counted_as_nothing():
+def test_total_refuses_unknown_kind_of_layer():
     """A layer for which there is no rule is refused by name."""
     model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2DTranspose(2, 2)])
     with pytest.raises(InputError, match="Conv2DTranspose"):
         flops.total(model)
 
 
-def test_the_table_leaves_no_weights_to_be_drawn(rows):
+def test_table_leaves_weights_to_be_drawn(rows):
     """After the table a new model draws its own weights, and an unknown name is refused."""
     assert len(rows) == len(models.MODELS)
     fresh = models.build("convnet", image_size=16)
     assert all(weight.numpy().shape == tuple(weight.shape) for weight in fresh.weights)
     with pytest.raises(InputError, match="one of dense_single"):
         flops.table(["nope"])
-
-
-def test_names_and_costs_are_cold():
-    """Importing the names, costs, precisions and schedules loads no framework."""
-    code = (
-        "import sys, flowers_core.models, flowers_core.train.flops, flowers_core.backends.precision, flowers_core.train.schedules\n"  # noqa: E501
-        "print([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
