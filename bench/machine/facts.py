@@ -1,4 +1,4 @@
-"""What machine this was, with what software, which code, and how busy: what a figure means nothing without."""
+"""What machine this was, with what software and which code: what a figure means nothing without."""
 
 import hashlib
 import os

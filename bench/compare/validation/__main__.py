@@ -51,9 +51,10 @@ def record(*, minutes: float, load: float, kinds: tuple[str, ...], photos: str, 
     Example: python -m bench.compare.validation record --minutes 40 --load 0.5
     """
     from bench.compare.validation import record as recording
-    from bench.run import data_source
+    from bench.run import data_source, sweep
 
     source = data_source.find(photos=photos, records=records)
+    sweep.check(recording.CELLS, source)
     recording.record(results, source, seconds=60 * minutes, load_share=load, kinds=kinds)
 
 

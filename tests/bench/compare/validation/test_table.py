@@ -12,6 +12,7 @@ from bench.compare.validation import table
 from bench.compare.validation.__main__ import cli
 from bench.compare.validation.error_rates import validate
 from bench.results import store
+from flowers_core.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +100,10 @@ def test_report_of_an_empty_store_is_refused(tmp_path):
     assert "no pair results" in str(done.exception)
 
 
-def test_record_needs_minutes():
-    """A wrong use says what is missing."""
+def test_record_says_what_is_missing(tmp_path):
+    """A wrong use is refused before anything runs."""
     done = CliRunner().invoke(cli, ["record"])
-
     assert (done.exit_code, "--minutes" in done.output) == (2, True)
+
+    done = CliRunner().invoke(cli, ["record", "--minutes", "1", "--records", str(tmp_path)])
+    assert isinstance(done.exception, InputError)
