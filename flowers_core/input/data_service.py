@@ -7,7 +7,7 @@ import queue
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,9 @@ def distribute(
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def iterate(data: "tf.data.Dataset", dispatcher: str, *, silent_seconds: float = SILENT_SECONDS) -> Iterator[Any]:
+def iterate(
+    data: "tf.data.Dataset", dispatcher: str, *, silent_seconds: float = SILENT_SECONDS
+) -> Generator[Any, None, None]:
     """Yields the batches of a distributed pipeline, and never waits longer than `silent_seconds`.
 
     Args:

@@ -1,7 +1,11 @@
 """Keeps the listening sockets of this process to one address, where a library would listen on all of them.
 
-TensorFlow's servers listen on every address of a machine, and nobody is asked for a password. A filter that the kernel
-runs on their sockets (see Linux' Documentation/networking/filter.rst) drops what is sent to any other address.
+TensorFlow's servers listen on every address of a machine and ask nobody for a password. A filter that the kernel runs
+on their sockets (see Linux' Documentation/networking/filter.rst) drops what is sent to any other address.
+
+Why not a firewall or a network namespace: both need root, and this must work in a container. Why not an option of
+TensorFlow: its servers take a port and no address. Why not a wrapper of bind() by LD_PRELOAD: it needs a compiler, and
+gRPC may call the kernel directly. The filter needs neither, and cannot be taken off by what the library does later.
 """
 
 import ctypes
@@ -15,7 +19,7 @@ from flowers_core.errors import InputError
 SO_ATTACH_FILTER = 26  # Linux, asm-generic/socket.h
 KEEP, DROP = 0xFFFFFFFF, 0
 NETWORK_HEADER = 0xFFF00000  # SKF_NET_OFF: where the packet's IP header begins
-BYTE, WORD, SHIFT, IF_EQUAL, GIVE = 0x30, 0x20, 0x74, 0x15, 0x06  # BPF: ld b, ld w, rsh, jeq, ret
+BYTE, WORD, SHIFT, IF_EQUAL, RETURN = 0x30, 0x20, 0x74, 0x15, 0x06  # BPF: ld b, ld w, rsh, jeq, ret
 
 
 class Instruction(ctypes.Structure):
@@ -25,7 +29,7 @@ class Instruction(ctypes.Structure):
 
 
 def keep_to(host: str) -> int:
-    """Lets this process answer only what is sent to one address; gives how many sockets were listening.
+    """Makes this process answer only what is sent to one address; gives how many sockets were listening.
 
     Args:
         host: An IPv4 address of this machine, or its name.
@@ -33,25 +37,25 @@ def keep_to(host: str) -> int:
     Raises:
         InputError: If there is no such address, or the kernel has no such filters.
     """
-    wanted = struct.unpack("!I", socket.inet_aton(resolved(host)))[0]
-    steps = (  # is it IPv4, and is the receiver (byte 16 of the header) the address that is wanted?
+    wanted = struct.unpack("!I", socket.inet_aton(resolve(host)))[0]
+    steps = (  # is it IPv4, and is the receiver (byte 16 of the header) the wanted address?
         *((BYTE, 0, 0, NETWORK_HEADER), (SHIFT, 0, 0, 4), (IF_EQUAL, 0, 3, 4)),
-        *((WORD, 0, 0, NETWORK_HEADER + 16), (IF_EQUAL, 0, 1, wanted), (GIVE, 0, 0, KEEP), (GIVE, 0, 0, DROP)),
+        *((WORD, 0, 0, NETWORK_HEADER + 16), (IF_EQUAL, 0, 1, wanted), (RETURN, 0, 0, KEEP), (RETURN, 0, 0, DROP)),
     )
     program = (Instruction * len(steps))(*steps)
     pointer = struct.pack("HL", len(steps), ctypes.addressof(program))
-    found = listening()
-    for one in found:
-        with one:
+    sockets = listening()
+    for listener in sockets:
+        with listener:
             try:
-                one.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+                listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
             except OSError as error:
                 raise InputError(f"This system cannot keep a server to {host}: {error}. It needs Linux") from error
-    return len(found)
+    return len(sockets)
 
 
-def resolved(host: str) -> str:
-    """The IPv4 address of a host.
+def resolve(host: str) -> str:
+    """Gives the IPv4 address of a host.
 
     Raises:
         InputError: If it has none.
@@ -65,30 +69,31 @@ def resolved(host: str) -> str:
 
 
 def listening() -> list[socket.socket]:
-    """Copies of the sockets of this process that listen on the network."""
-    found = []
+    """Gives copies of the sockets of this process that listen on the network."""
+    sockets = []
     for descriptor in sorted(int(path.name) for path in Path("/proc/self/fd").iterdir() if path.is_socket()):
         try:
-            one = socket.socket(fileno=os.dup(descriptor))
+            copy = socket.socket(fileno=os.dup(descriptor))
         except OSError:  # closed meanwhile
             continue
-        if one.family in (socket.AF_INET, socket.AF_INET6) and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            found.append(one)
+        is_network = copy.family in (socket.AF_INET, socket.AF_INET6)
+        if is_network and copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            sockets.append(copy)
         else:
-            one.close()
-    return found
+            copy.close()
+    return sockets
 
 
 def check_free(host: str, port: int) -> None:
-    """Checks that nobody listens on a port: gRPC would share it with another server, and each get half of the calls.
+    """Checks that nobody listens on a port: gRPC would share it with another server, and split the calls between both.
 
     Raises:
         InputError: If it is taken, or the address is none of this machine.
     """
     try:
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as after a server that was killed
-            one.bind((resolved(host), port))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as after a server that was killed
+            probe.bind((resolve(host), port))
     except OSError as error:
         raise InputError(
             f"`bind` must be a free port of this machine. Received: {host}:{port}: {error.strerror}"
@@ -96,7 +101,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port of an address that nobody listens on."""
-    with socket.socket() as one:
-        one.bind((host, 0))
-        return one.getsockname()[1]
+    """Finds a port of an address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]

@@ -1,7 +1,7 @@
 """A dispatcher or a worker of tf.data service in this process, which answers at one address alone.
 
-`python -m bench.input.data_service.server` is told what to be, and answers that it is ready, or why not: see
-`bench.run.child`.
+`python -m bench.input.data_service.server` reads its role from its parent, and answers that it is ready, or why not:
+see `bench.run.child`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ HEARTBEAT_MS = 1000
 GIVE_UP_MS = 20_000  # a worker without a dispatcher; TensorFlow's own limit is an hour
 
 
-def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] = ()):
+def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] = ()) -> object:
     """Starts a server, which lives as long as what this gives.
 
     Args:
@@ -61,7 +61,7 @@ def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] 
     return server
 
 
-def wait(server) -> None:
+def wait(server: object) -> None:
     """Sleeps for ever in Python, where Ctrl-C is heard, as it is not in `server.join()`."""
     while server is not None:
         sleep(3600)

@@ -49,14 +49,24 @@ def _rate(
     pairs = [(result, base[result.round]) for result in measured if workers != 0 and result.round in base]
     cpu, ratios = [], []
     if workers is not None:  # what servers elsewhere spend cannot be seen from here
-        cpu = [result.cpu_image_seconds for result in measured]
-        ratios = [result.cpu_image_seconds / alone.cpu_image_seconds for result, alone in pairs]
+        cpu = [_cpu_seconds(result) for result in measured]
+        ratios = [_cpu_seconds(result) / _cpu_seconds(alone) for result, alone in pairs]
     return (
-        _spread([result.images_per_second for result in measured]),
-        _spread([result.images_per_second / alone.images_per_second for result, alone in pairs]),
+        _spread([_images_per_second(result) for result in measured]),
+        _spread([_images_per_second(result) / _images_per_second(alone) for result, alone in pairs]),
         median(cpu) if cpu else None,
         median(ratios) if ratios else "",
     )
+
+
+def _images_per_second(result: DataServiceResult) -> float:
+    """Of a result that ended well."""
+    return result.images_per_second or 0.0
+
+
+def _cpu_seconds(result: DataServiceResult) -> float:
+    """Per image, of a result that ended well."""
+    return result.cpu_image_seconds or 0.0
 
 
 def _workers(workers: int | None) -> str:

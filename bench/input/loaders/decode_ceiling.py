@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 from bench.input.loaders.task import Task
@@ -39,7 +40,7 @@ def load(task: Task) -> Iterator[int]:
         yield task.batch_size
 
 
-def _work(parent: int, task: Task, paths: Sequence[str], finished) -> None:
+def _work(parent: int, task: Task, paths: Sequence[str], finished: Semaphore) -> None:
     """Works through batches for ever, or until the loader ends, however it does."""
     die_with_parent(parent)
     for _ in _read(task, paths) if task.variant == "page cache" else _decode(task, paths):
@@ -78,4 +79,4 @@ def _pixel_bytes(jpeg: bytes) -> int:
     import simplejpeg
 
     height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
-    return height * width * 3
+    return int(height) * int(width) * 3

@@ -18,7 +18,7 @@ def load(task: Task) -> Iterator[int]:
         def __len__(self):
             return len(labelled)
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: int):
             path, label = labelled[index]
             return Image.open(path).convert("RGB"), label  # its writer takes pixels only, and compresses them again
 

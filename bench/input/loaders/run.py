@@ -175,7 +175,13 @@ def run(
 
 
 def _run_rounds(
-    starts: Sequence[Callable[[], Runner]], results: dict[str, LoaderResult], *, rounds, seconds, order, advance
+    starts: Sequence[Callable[[], Runner]],
+    results: dict[str, LoaderResult],
+    *,
+    rounds: int,
+    seconds: float,
+    order: random.Random,
+    advance: Callable[[int], object],
 ) -> None:
     """Starts loaders, which run in an order drawn anew in each round; the first round is thrown away.
 

@@ -17,7 +17,7 @@ def load(task: Task) -> Iterator[int]:
         def __len__(self):
             return len(labelled)
 
-        def __getitem__(self, index):
+        def __getitem__(self, index: int):
             path, label = labelled[index]
             return decode(Path(path).read_bytes()), label
 

@@ -1,7 +1,7 @@
 """webdataset: tar shards, read by torch's DataLoader with a decode worker per core."""
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.input.loaders.task import Task
@@ -26,7 +26,7 @@ def load(task: Task) -> Iterator[int]:
         yield len(images)
 
 
-def _image_and_label(sample: dict, decode):
+def _image_and_label(sample: dict, decode: Callable) -> tuple:
     """Decodes a sample, whose only field is named `LABEL.jpg`."""
     name = next(key for key in sample if key.endswith("jpg"))
     return decode(sample[name]), int(name.split(".")[0])

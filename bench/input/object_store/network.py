@@ -1,4 +1,4 @@
-"""What a store costs and does to its users: latency, bandwidth, planted faults; and what was asked of it, counted."""
+"""The network to a store: latency, bandwidth and injected faults; and counts of what was requested."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic, sleep
 
-from bench.run.product import InputError
+from flowers_core.errors import InputError
 
-PIECE_BYTES = 1 << 16  # what is sent at once where bandwidth is limited
+PIECE_BYTES = 1 << 16  # sent at once where bandwidth is limited
 
 CUT, SILENT = "cut", "silent"
-"""Faults beside a status: the connection ends in the middle of the body; no answer, ever."""
+"""Effects of faults beside a status: the connection ends in the middle of the body; no response, ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,9 @@ class Conditions:
     """How far away a store is.
 
     Attributes:
-        latency_seconds: From a request to the first byte of its answer.
+        latency_seconds: From a request to the first byte of its response.
         round_trips: What a new connection costs before its first request, in latencies: one for TCP, two for TLS 1.2.
-        bytes_per_second: Of all answers together; None for no limit.
+        bytes_per_second: Of all responses together; None for no limit.
     """
 
     latency_seconds: float = 0.03
@@ -35,31 +35,31 @@ class Conditions:
 
 @dataclass(kw_only=True)
 class Fault:
-    """Something that goes wrong.
+    """An injected fault.
 
     Attributes:
-        does: A status such as 503, or `CUT`, or `SILENT`.
-        to: What is asked for: `list`, `stat`, `read`, `write`, `delete`; empty for anything.
+        effect: A status such as 503, or `CUT`, or `SILENT`.
+        request: Kind of request that it hits: `list`, `stat`, `read`, `write`, `delete`; empty for any.
         times: How often; None for ever.
     """
 
-    does: int | str
-    to: str = ""
+    effect: int | str
+    request: str = ""
     times: int | None = None
 
 
 @dataclass(kw_only=True)
 class Counts:
-    """What was asked of a store since it was opened, or since `reset`.
+    """What was requested of a store since it was opened, or since `reset`.
 
     Attributes:
         connections: That were opened.
         requests: By kind.
-        statuses: Answers, by status.
+        statuses: Responses, by status.
         sent_bytes: Of bodies, by kind of request.
         received_bytes: Of bodies.
         refused: Connections that ended before TLS stood, as of a client that does not trust the authority.
-        cpu_seconds: What the server's connections took; a real store would take it elsewhere.
+        cpu_seconds: Of the server's connections; a real store would spend them elsewhere.
     """
 
     connections: int = 0
@@ -76,7 +76,8 @@ class Traffic:
 
     def __init__(self, conditions: Conditions):
         """Begins with nothing counted and no fault; conditions and faults may be changed at any time."""
-        self.conditions, self.faults, self.counts = conditions, [], Counts()
+        self.conditions, self.counts = conditions, Counts()
+        self.faults: list[Fault] = []
         self._lock, self._free = Lock(), 0.0
 
     def reset(self) -> Counts:
@@ -85,34 +86,34 @@ class Traffic:
             counted, self.counts = self.counts, Counts()
         return counted
 
-    def opened(self) -> None:
-        """Counts a connection, and lets it cost what it costs."""
+    def open_connection(self) -> None:
+        """Counts a connection, and waits as long as opening it takes."""
         with self._lock:
             self.counts.connections += 1
         sleep(self.conditions.round_trips * self.conditions.latency_seconds)
 
-    def refused(self) -> None:
+    def refuse_connection(self) -> None:
         """Counts a connection that ended before TLS stood."""
         with self._lock:
             self.counts.refused += 1
 
-    def closed(self, cpu_seconds: float) -> None:
+    def close_connection(self, cpu_seconds: float) -> None:
         """Adds what a connection took from the first byte to the last."""
         with self._lock:
             self.counts.cpu_seconds += cpu_seconds
 
-    def asked(self, kind: str) -> Fault | None:
-        """Counts a request, lets it wait, and says what shall go wrong with it."""
+    def begin_request(self, kind: str) -> Fault | None:
+        """Counts a request, waits for the latency, and gives the fault that hits it."""
         with self._lock:
             self.counts.requests[kind] += 1
-            fault = next((one for one in self.faults if one.to in ("", kind) and one.times != 0), None)
+            fault = next((fault for fault in self.faults if fault.request in ("", kind) and fault.times != 0), None)
             if fault and fault.times:
                 fault.times -= 1
         sleep(self.conditions.latency_seconds)
         return fault
 
-    def answered(self, kind: str, status: int, *, sent: int, received: int) -> None:
-        """Counts an answer and the bytes of both bodies."""
+    def end_request(self, kind: str, status: int, *, sent: int, received: int) -> None:
+        """Counts a response and the bytes of both bodies."""
         with self._lock:
             self.counts.statuses[status] += 1
             self.counts.sent_bytes[kind] += sent

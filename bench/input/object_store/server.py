@@ -1,17 +1,17 @@
-"""An object store on this machine, far away by statement: folders served to TensorFlow's own `gs://` client.
+"""An object store on this machine, at a stated distance: folders served to TensorFlow's own `gs://` client.
 
-The client's host names are compiled in and it speaks TLS only, so the door is a proxy: the client is told of one by
-HTTPS_PROXY, asks it to CONNECT to Google's hosts, and meets this server there, under a certificate that it trusts by
-CURL_CA_BUNDLE. No root, no name service, no network.
+The client's host names are compiled in and it speaks TLS only, so the entrance is a proxy: HTTPS_PROXY leads the
+client to it, the client asks it to CONNECT to Google's hosts, and meets this server there, under a certificate that it
+trusts by CURL_CA_BUNDLE. No root, no name service, no network.
 
-Emulators were looked at first. gcp-storage-emulator and fake-gcs-server speak the API, but neither is a proxy or wears
-Google's names, and neither knows latency, bandwidth or faults; mitmproxy before one of them would be a second Python
-process through which every byte goes twice more, on the cores that are being measured, and some thirty packages.
+Why not an emulator: gcp-storage-emulator and fake-gcs-server speak the API, but neither is a proxy or answers under
+Google's names, and neither knows latency, bandwidth or faults. mitmproxy in front of them would be a second Python
+process through which every byte passes twice more, on the cores that are being measured, and some thirty packages.
 """
 
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,21 +21,28 @@ from time import thread_time
 
 from bench.input.object_store import gcs_api, tls
 from bench.input.object_store.network import CUT, SILENT, Conditions, Traffic
-from bench.run.product import InputError
+from flowers_core.errors import InputError
 
 
 class _Server(ThreadingHTTPServer):
-    """Listens on this machine alone; a thread a connection."""
+    """Listens on this machine alone, with a thread per connection."""
 
-    block_on_close = False  # a connection may wait for ever, as a planted fault does
+    block_on_close = False  # a connection may wait for ever, as an injected fault does
     request_queue_size = 1024  # a client that opens a hundred connections at once must not wait for a second try
 
-    def __init__(self, port: int, context: ssl.SSLContext, traffic: Traffic, buckets: gcs_api.Buckets, tell):
+    def __init__(
+        self,
+        port: int,
+        context: ssl.SSLContext,
+        traffic: Traffic,
+        buckets: gcs_api.Buckets,
+        tell: Callable[[str], object],
+    ):
         super().__init__(("127.0.0.1", port), _Connection)
         self.context, self.traffic, self.buckets, self.tell, self.closed = context, traffic, buckets, tell, Event()
 
-    def handle_error(self, request, client_address):
-        """A client that goes away is no error of the server."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignores a client that goes away: that is no error of the server."""
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -43,67 +50,70 @@ class _Connection(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for 40 ms
+    server: _Server  # pyrefly: ignore[bad-override-mutable-attribute] - only it makes connections
     host = ""
 
-    def log_message(self, format, *args):
-        """Says nothing: `Traffic` tells of each request."""
+    def log_message(self, format: str, *args: object) -> None:
+        """Prints nothing: the server tells of each request."""
 
-    def do_CONNECT(self):
-        """Becomes the host that is asked for."""
+    def do_CONNECT(self) -> None:
+        """Takes the place of the host that is asked for."""
         self.host = self.path.rpartition(":")[0]
         if self.host not in gcs_api.HOSTS:
-            self._send(gcs_api.refusal(403, f"this store is {' and '.join(gcs_api.HOSTS)}, not {self.host}"))
+            message = f"this store is {' and '.join(gcs_api.HOSTS)}, not {self.host}"
+            self._send(gcs_api.error_response(403, message))
             return
-        self.server.traffic.opened()
+        self.server.traffic.open_connection()
         self.send_response_only(200, "Connection established")
         self.end_headers()
         try:
             self.request = self.server.context.wrap_socket(self.request, server_side=True)
         except OSError:  # ssl.SSLError is one: the client does not trust the authority
-            self.server.traffic.refused()
+            self.server.traffic.refuse_connection()
             self.close_connection = True
             return
         self.setup()
         self.close_connection = False
 
-    def handle(self):
+    def handle(self) -> None:
         """Answers until the client goes."""
         start = thread_time()
         try:
             super().handle()
         finally:
-            self.server.traffic.closed(thread_time() - start)
+            self.server.traffic.close_connection(thread_time() - start)
 
-    def finish(self):
-        """Closes what TLS has taken over; the server itself knows only the socket that was wrapped."""
+    def finish(self) -> None:
+        """Closes the TLS socket; the server itself knows only the socket that was wrapped."""
         with suppress(OSError):  # what could not be sent, to a client that has gone
             super().finish()
         self.connection.close()
 
-    def _serve(self):
+    def _serve(self) -> None:
         if not self.host:
-            self._send(gcs_api.refusal(400, "this is a proxy: ask it to CONNECT"))
+            self._send(gcs_api.error_response(400, "this is a proxy: ask it to CONNECT"))
             return
-        body = self._body()
-        ask = gcs_api.understand(self.command, self.host, self.path)
-        fault = self.server.traffic.asked(ask.kind)
-        if fault and fault.does == SILENT:
-            self.server.closed.wait()
+        server, body = self.server, self._body()
+        request = gcs_api.parse(self.command, self.host, self.path)
+        fault = server.traffic.begin_request(request.kind)
+        effect = fault.effect if fault else None
+        if effect == SILENT:
+            server.closed.wait()
             self.close_connection = True
             return
-        cut = fault is not None and fault.does == CUT
-        if fault and not cut:
-            answer = gcs_api.refusal(fault.does, "planted")
+        if isinstance(effect, int):
+            response = gcs_api.error_response(effect, "injected")
         else:
-            answer = self.server.buckets.answer(ask, self.headers, body)
-        self.server.traffic.answered(ask.kind, answer.status, sent=len(answer.body), received=len(body))
-        self.server.tell(f"{answer.status} {len(answer.body):>9,} B  {self.command} {ask.kind} {ask.bucket}/{ask.name}")
-        self._send(answer, cut=cut)
+            response = server.buckets.respond(request, self.headers, body)
+        server.traffic.end_request(request.kind, response.status, sent=len(response.body), received=len(body))
+        what = f"{self.command} {request.kind} {request.bucket}/{request.name}"
+        server.tell(f"{response.status} {len(response.body):>9,} B  {what}")
+        self._send(response, cut=effect == CUT)
 
     do_GET = do_PUT = do_POST = do_DELETE = _serve
 
     def _body(self) -> bytes:
-        """What the client sends along."""
+        """The body of the request."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
         pieces = []
@@ -113,14 +123,14 @@ class _Connection(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _send(self, answer: gcs_api.Answer, *, cut: bool = False) -> None:
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+    def _send(self, response: gcs_api.Response, *, cut: bool = False) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        if answer.status != 204:
-            self.send_header("Content-Length", str(len(answer.body)))
+        if response.status != 204:
+            self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        body = memoryview(answer.body)
+        body = memoryview(response.body)
         self.server.traffic.send(body[: len(body) // 2] if cut else body, self.connection.sendall)
         if cut:
             self.close_connection = True
@@ -131,7 +141,7 @@ class Store:
     """A store that is open.
 
     Attributes:
-        traffic: What was asked of it; its conditions and faults may be changed.
+        traffic: Counts of its requests; its conditions and faults may be changed.
         port: Where it listens.
         authority: The certificate that a client has to trust.
     """
@@ -141,7 +151,7 @@ class Store:
     authority: Path
 
     def environment(self) -> dict[str, str]:
-        """Variables by which TensorFlow's client, in any program, comes here instead of to Google, without a name."""
+        """Variables that lead TensorFlow's client, in any program, here instead of to Google, without credentials."""
         proxy = f"http://127.0.0.1:{self.port}"
         return {
             "HTTPS_PROXY": proxy,
@@ -157,7 +167,7 @@ class Store:
 
 @contextmanager
 def serve(
-    folders: dict[str, str | Path],
+    folders: Mapping[str, str | Path],
     conditions: Conditions | None = None,
     *,
     port: int = 0,
@@ -166,13 +176,13 @@ def serve(
     """Serves folders as buckets, in threads of this process, while the block runs.
 
     Args:
-        folders: Bucket name -> folder; written to where a client writes.
+        folders: Folder of each bucket; written to where a client writes.
         conditions: How far away it is.
         port: 0 for any that is free.
         tell: Hears a line for each request.
     """
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-store-") as room:
-        authority = Path(room) / "authority.pem"
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-store-") as scratch:
+        authority = Path(scratch) / "authority.pem"
         context = tls.context(gcs_api.HOSTS, authority)
         traffic = Traffic(conditions or Conditions())
         try:

@@ -90,12 +90,12 @@ def _row(
     failed = tuple(f"{result.status}: {result.reason}" for result in results if result not in good)
     if not good:
         return Row(pipeline=pipeline, latency_seconds=latency, results=good, failed=failed)
-    rates = [result.measurement.images_per_second for result in good]
-    disk_rates = {result.round: result.measurement.images_per_second for result in disk if result.status == "ok"}
+    rates = [_rate(result) for result in good]
+    disk_rates = {result.round: _rate(result) for result in disk if result.status == "ok"}
     remote, ratios = latency is not None, []
     if remote:
         paired = [result for result in good if result.round in disk_rates]
-        ratios = [result.measurement.images_per_second / disk_rates[result.round] for result in paired]
+        ratios = [_rate(result) / disk_rates[result.round] for result in paired]
     return Row(
         pipeline=pipeline,
         latency_seconds=latency,
@@ -108,7 +108,7 @@ def _row(
         ratio_low=min(ratios, default=None),
         ratio_high=max(ratios, default=None),
         server_share=_median(good, _server_share) if remote else None,
-        first_batch_seconds=median(result.measurement.first_step_seconds for result in good),
+        first_batch_seconds=median(result.measurement.first_step_seconds or 0.0 for result in good),
         requests_per_file=_median(good, lambda result: result.requests["read"] / result.files) if remote else None,
         bytes_per_second=_median(good, _sent_per_second) if remote else None,
     )
@@ -119,13 +119,19 @@ def _median(good: Sequence[ObjectStoreResult], figure: Callable[[ObjectStoreResu
     return median(values) if values else None
 
 
+def _rate(result: ObjectStoreResult) -> float:
+    """Images/s of a result that ended well."""
+    return result.measurement.images_per_second or 0.0
+
+
 def _sent_per_second(result: ObjectStoreResult) -> float:
-    return result.measurement.images_per_second * result.image_bytes
+    return _rate(result) * (result.image_bytes or 0.0)
 
 
 def _server_share(result: ObjectStoreResult) -> float:
-    image_seconds = result.server_cpu_seconds / (result.sent_bytes["read"] / result.image_bytes)
-    return image_seconds * result.measurement.images_per_second / result.machine["usable_cores"]
+    """CPU seconds of the server for the bytes of one image, times images/s, as a share of the cores."""
+    byte_seconds = (result.server_cpu_seconds or 0.0) / result.sent_bytes["read"]
+    return byte_seconds * _sent_per_second(result) / result.machine["usable_cores"]
 
 
 def _alone(row: Row) -> Value:
@@ -139,7 +145,9 @@ def _values(row: Row) -> tuple[Value, ...]:
     named = row.pipeline, row.place
     if not row.results:
         return (*named, "failed", *[""] * 4)
-    share = "" if row.ratio is None else f"{row.ratio:.0%} [{100 * row.ratio_low:.0f}, {100 * row.ratio_high:.0f}]"
+    share = ""
+    if row.ratio is not None and row.ratio_low is not None and row.ratio_high is not None:
+        share = f"{row.ratio:.0%} [{100 * row.ratio_low:.0f}, {100 * row.ratio_high:.0f}]"
     requests = "" if row.requests_per_file is None else row.requests_per_file
     return *named, row.images_per_second, share, _alone(row), row.first_batch_seconds, requests
 

@@ -56,7 +56,9 @@ class Emulation(Result):
     @property
     def utilisation(self) -> float | None:
         """Accelerator utilisation as MLPerf Storage defines it: compute time / total time, without the first step."""
-        return self.compute_seconds / self.total_seconds if self.total_seconds else None
+        if not self.compute_seconds or not self.total_seconds:
+            return None
+        return self.compute_seconds / self.total_seconds
 
 
 def run(
@@ -74,9 +76,9 @@ def run(
     Raises:
         RunFailed: If the process dies or takes too long.
     """
-    asked = [{"workload": asdict(workload), "pipeline": pipeline} for workload, pipeline in jobs]
+    fed = [{"workload": asdict(workload), "pipeline": pipeline} for workload, pipeline in jobs]
     place = {"machine": facts.fingerprint(), "code": facts.code(), "campaign": campaign}
-    job = {"jobs": asked, "source": asdict(source), "seconds": seconds}
+    job = {"jobs": fed, "source": asdict(source), "seconds": seconds}
     for answer in process.answers("bench.input.stall.emulate", job, timeout=timeout):
         yield Emulation.from_json({**answer, **place})
 
@@ -155,9 +157,10 @@ def main() -> None:
     orders, answer = child.connect()
     job = next(orders)
     source = Source(**job["source"])
-    for asked in job["jobs"]:
-        workload = Workload(**{**asked["workload"], "step_seconds": tuple(asked["workload"]["step_seconds"])})
-        answer(emulate(workload, asked["pipeline"], source, seconds=job["seconds"]).to_json())
+    for fed in job["jobs"]:
+        step_seconds = tuple(fed["workload"].pop("step_seconds"))
+        workload = Workload(**fed["workload"], step_seconds=step_seconds)
+        answer(emulate(workload, fed["pipeline"], source, seconds=job["seconds"]).to_json())
 
 
 if __name__ == "__main__":

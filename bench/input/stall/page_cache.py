@@ -59,11 +59,11 @@ def evict(paths: Iterable[str | Path]) -> Eviction:
 
     Files are written out first: a page that is not on the disk yet cannot be dropped.
     """
-    paths = [str(path) for path in paths]
-    if any("://" in path for path in paths):
+    files = [str(path) for path in paths]
+    if any("://" in path for path in files):
         return Eviction(before=None, after=None, reason="objects of a bucket are not in this machine's page cache")
-    before = cached_share(paths)
-    for path in paths:
+    before = cached_share(files)
+    for path in files:
         file = os.open(path, os.O_RDONLY)
         try:
             os.fdatasync(file)
@@ -72,7 +72,7 @@ def evict(paths: Iterable[str | Path]) -> Eviction:
             return Eviction(before=before, after=None, reason=f"the file system refuses: {error.strerror}")
         finally:
             os.close(file)
-    after = cached_share(paths)
+    after = cached_share(files)
     return Eviction(before=before, after=after, reason=_why_warm(after))
 
 

@@ -92,7 +92,7 @@ class Plan:
     @property
     def coverage(self) -> float | None:
         """Supply over demand: from 1 on it is met, by cores that do nothing else."""
-        return self.supply and self.supply.images_per_second / self.demand.images_per_second
+        return self.supply.images_per_second / self.demand.images_per_second if self.supply else None
 
 
 def supplies(summaries: Iterable[Summary]) -> list[Supply]:
@@ -100,7 +100,7 @@ def supplies(summaries: Iterable[Summary]) -> list[Supply]:
     fastest: dict[tuple[str, int], Supply] = {}
     for summary in summaries:
         cell = summary.cell
-        if cell.model != NO_MODEL or summary.status != "ok":
+        if cell.model != NO_MODEL or summary.images_per_second is None or summary.cpu_seconds is None:
             continue
         supply = Supply(
             pipeline=cell.pipeline,
@@ -121,7 +121,7 @@ def demands(summaries: Iterable[Summary], workloads: Iterable[Workload]) -> list
     fastest: dict[tuple, Demand] = {}
     for summary in summaries:
         cell = summary.cell
-        if is_step(summary):
+        if is_step(summary) and summary.images_per_second is not None:
             demand = _demand(cell, cell.device, summary.images_per_second, "measured")
             key = cell.model, cell.device, cell.image_size
             fastest[key] = max(fastest.get(key, demand), demand, key=_images_per_second)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter, process_time
+from typing import Any
 
 from bench.input.stall import autotune, page_cache
 from bench.machine import facts
@@ -153,16 +154,16 @@ def _prefix(kind: str, paths: list[str], last: str, *, image_size: int, images: 
     return data.batch(BATCH_SIZE) if last == "batch" else data
 
 
-def _apply(kind: str, element, last: str, image_size: int):
+def _apply(kind: str, element: Any, last: str, image_size: int):
     """An element after all stages up to the last one: the same work as in the pipelines that are measured."""
     import tensorflow as tf
 
     from flowers_core.data import images
 
-    def parse(record):
+    def parse(record: Any):
         return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
 
-    def resize(image):
+    def resize(image: Any):
         return images.fill_and_crop(image, image_size)
 
     known_size = (image_size, image_size, 3)
@@ -181,7 +182,7 @@ def _apply(kind: str, element, last: str, image_size: int):
     return element
 
 
-def _runner(data) -> Callable[[int], None]:
+def _runner(data: Any) -> Callable[[int], None]:
     """What reads all elements so many times over and drops them within tf.data, without a call of Python for each."""
     import tensorflow as tf
 
@@ -242,6 +243,7 @@ def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
     run = _runner(_prefix(kind, list(paths), "read", image_size=0, images=images))
     run(1)
     seen: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
+    evicted = page_cache.Eviction(before=None, after=None)
     for _ in range(COLD_ROUNDS):
         evicted = page_cache.evict(paths)
         for state in ("warm",) if evicted.reason else ("cold", "warm"):

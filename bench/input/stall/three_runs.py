@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from bench.input.stall import classify
 from bench.input.stall.classify import Facts
@@ -39,7 +40,7 @@ class ThreeRuns:
             return None
         names = [name for name in Facts.__dataclass_fields__ if name.endswith("_seconds")]
         columns = {name: [getattr(facts, name) for facts in self.rounds] for name in names}
-        medians = {name: None if None in values else median(values) for name, values in columns.items()}
+        medians: dict[str, Any] = {name: None if None in values else median(values) for name, values in columns.items()}
         return replace(self.rounds[-1], **medians)
 
     @property
@@ -124,11 +125,11 @@ def _three_runs(cell: Cell, sets: Sequence[Sequence[Measurement | None]]) -> Thr
 def _facts(pipeline: Measurement, step: Measurement, both: Measurement) -> Facts:
     alone = summary.summarise([pipeline])
     return Facts(
-        pipeline_seconds=alone.batch_seconds,
+        pipeline_seconds=alone.batch_seconds or 0.0,
         step_seconds=median(step.step_seconds),
         both_seconds=median(both.step_seconds),
         wait_seconds=median(both.step_wait_seconds) if both.step_wait_seconds else None,
-        pipeline_cpu_seconds=alone.cpu_seconds,
+        pipeline_cpu_seconds=alone.cpu_seconds or 0.0,
         both_cpu_seconds=median(both.step_cpu_seconds),
         cores=both.machine.get("usable_cores") or 1,
         shares_cores=both.cell.device == "cpu",

@@ -29,7 +29,7 @@ print(before, count, [answers(host) for host in hosts])
 """
 
 
-def test_a_socket_is_kept_to_one_address():
+def test_keep_to_leaves_one_address():
     """What listened everywhere answers at the address that was wanted, and nowhere else."""
     done = subprocess.run([sys.executable, "-c", KEPT], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     before, _, after = done.stdout.strip().partition(" 1 ")
@@ -38,15 +38,15 @@ def test_a_socket_is_kept_to_one_address():
     assert after == "[False, True, False]"
 
 
-def test_a_port_that_is_taken_is_told():
+def test_check_free_reports_a_taken_port():
     """Its address and the reason are named; a free one passes."""
-    with socket.create_server(("127.0.0.1", 0)) as one, pytest.raises(InputError, match=r"127\.0\.0\.1:\d+.*in use"):
-        bind.check_free(*one.getsockname())
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match=r"127\.0\.0\.1:\d+.*in use"):
+        bind.check_free(*taken.getsockname())
     bind.check_free("127.0.0.1", bind.free_port("127.0.0.1"))
 
 
 @pytest.mark.parametrize("host", ["192.0.2.77", "no.such.host.invalid"])
-def test_an_address_of_another_machine_is_told(host):
+def test_check_free_reports_addresses_of_other_machines(host):
     """Nobody can listen there."""
     with pytest.raises(InputError, match=host):
         bind.check_free(host, 5050)

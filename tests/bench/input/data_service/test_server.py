@@ -1,4 +1,4 @@
-"""A dispatcher or a worker in this process: mistakes are told before TensorFlow is loaded."""
+"""A dispatcher or a worker in this process: mistakes are reported before TensorFlow is loaded."""
 
 import io
 import json
@@ -18,22 +18,24 @@ def free():
     return f"127.0.0.1:{bind.free_port('127.0.0.1')}"
 
 
-def test_a_worker_needs_a_dispatcher_that_answers(free):
+def test_start_worker_needs_a_dispatcher_that_answers(free):
     """The address is told at once."""
     with pytest.raises(InputError, match=r"127\.0\.0\.1:1: Connection refused"):
         server.start("worker", free, dispatcher="127.0.0.1:1")
 
 
-def test_a_port_is_not_shared():
+def test_start_refuses_a_taken_port():
     """Two servers would share one, as gRPC has it; here a port that is taken is refused."""
-    with socket.create_server(("127.0.0.1", 0)) as one, pytest.raises(InputError, match="in use"):
-        server.start("dispatcher", f"127.0.0.1:{one.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="in use"):
+        server.start("dispatcher", f"127.0.0.1:{taken.getsockname()[1]}")
 
 
-@pytest.mark.parametrize(("role", "bind", "said"), [("boss", "127.0.0.1:5050", "worker"), ("worker", "x", "10.0.0.2")])
-def test_wrong_use_is_told(role, bind, said):
+@pytest.mark.parametrize(
+    ("role", "bind", "message"), [("boss", "127.0.0.1:5050", "worker"), ("worker", "x", "10.0.0.2")]
+)
+def test_start_refuses_wrong_use(role, bind, message):
     """An unknown role, an address without a port."""
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         server.start(role, bind)
 
 

@@ -22,8 +22,8 @@ def test_read_from_a_store_gives_addresses_and_counts(source, measured):
 
     def take(job, *, variables, **_):
         jobs.append((job, variables))
-        opened.traffic.asked("read")
-        opened.traffic.answered("read", 206, sent=2 * round(shard_bytes), received=0)
+        opened.traffic.begin_request("read")
+        opened.traffic.end_request("read", 206, sent=2 * round(shard_bytes), received=0)
         return measured()
 
     shard_bytes, image_bytes = measure.mean_bytes(source, "records")

@@ -14,20 +14,22 @@ from flowers_core.data import photos, storage, tfrecords
 # What a test sends is run as it stands; the last line gives what comes back. A silent store is given up soon.
 CLIENT = """
 import ast, json, os, sys
-from flowers_core import batches, errors, folders, manifest, photos, records
+from flowers_core import errors
+from flowers_core.data import manifest, photos, storage, tfrecords
+from flowers_core.input import pipelines
 import tensorflow as tf
-room = {**globals()}
-folders.REACH_SECONDS = 2
+names = {**globals()}
+storage.REACH_SECONDS = 2
 for line in sys.stdin:
     tree = ast.parse(json.loads(line))
     last = ast.Expression(tree.body.pop().value)
-    folders._ask.cache_clear()
+    storage._ask.cache_clear()
     try:
-        exec(compile(tree, "test", "exec"), room)
-        found = {"gave": eval(compile(last, "test", "eval"), room)}
+        exec(compile(tree, "test", "exec"), names)
+        answer = {"gave": eval(compile(last, "test", "eval"), names)}
     except Exception as error:
-        found = {"raised": type(error).__name__, "said": str(error)}
-    print(json.dumps(found), flush=True)
+        answer = {"raised": type(error).__name__, "message": str(error)}
+    print(json.dumps(answer), flush=True)
 """
 QUICK = {
     "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000",
@@ -39,18 +41,18 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def room(synthetic_photos, synthetic_records, tmp_path_factory):
+def served(synthetic_photos, synthetic_records, tmp_path_factory):
     """Serves photos, records, a bucket to write to and an empty one; with the folder that is written to."""
     written, empty = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("empty")
-    served = {"photos": synthetic_photos, "records": synthetic_records, "written": written, "empty": empty}
-    with server.serve(served, Conditions(latency_seconds=0.001)) as store:
+    folders = {"photos": synthetic_photos, "records": synthetic_records, "written": written, "empty": empty}
+    with server.serve(folders, Conditions(latency_seconds=0.001)) as store:
         yield store, written
 
 
 @pytest.fixture(scope="module")
-def child(room):
+def child(served):
     """TensorFlow's client, whose environment leads to the store."""
-    variables = {**os.environ, **room[0].environment(), **QUICK}
+    variables = {**os.environ, **served[0].environment(), **QUICK}
     storage.configure_client(variables)
     started = subprocess.Popen(
         [sys.executable, "-c", CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -63,29 +65,29 @@ def child(room):
 
 
 @pytest.fixture
-def client(child, room):
+def client(child, served):
     """Runs lines in the client, while some faults hold: gives what the last line gives, or what was raised."""
-    room[0].traffic.reset()
+    served[0].traffic.reset()
 
     def run(code, *faults):
-        room[0].traffic.faults = list(faults)
+        served[0].traffic.faults = list(faults)
         child.stdin.write(json.dumps(code) + "\n")
         child.stdin.flush()
         return json.loads(child.stdout.readline())
 
     yield run
-    room[0].traffic.faults = []
+    served[0].traffic.faults = []
 
 
-def test_records_are_read_as_from_the_disk(client, synthetic_records, room):
+def test_records_are_the_same_as_on_the_disk(client, synthetic_records, served):
     """Every image and label of an epoch is that of the disk, and each shard takes one request."""
     read = (
         "shards = manifest.paths({0!r}, manifest.load({0!r}))\n"
-        "data = batches.build('records_uint8', shards, image_size=192, batch_size=4)\n"
+        "data = pipelines.build('records_uint8', shards, image_size=192, batch_size=4)\n"
         "sorted([int(label), int(tf.reduce_sum(tf.cast(image, tf.int64)))] for image, label in data.unbatch())"
     )
     near, far = client(read.format(str(synthetic_records))), client(read.format("gs://records"))
-    counts = room[0].traffic.counts
+    counts = served[0].traffic.counts
 
     assert far["gave"] == near["gave"]
     assert len(far["gave"]) == 20
@@ -93,13 +95,13 @@ def test_records_are_read_as_from_the_disk(client, synthetic_records, room):
     assert counts.requests["list"] == 1
 
 
-def test_photos_are_found_and_read(client, synthetic_photos, room):
+def test_photos_are_the_same_as_on_the_disk(client, synthetic_photos, served):
     """One listing finds what the disk holds; one by one and in parallel yield the same sums."""
     found = client("found = photos.find('gs://photos')\nlist(found.paths)")
     here = photos.find(synthetic_photos)
     sums = [
         client(
-            f"data = batches.build({name!r}, found, image_size=24, batch_size=5)\n"
+            f"data = pipelines.build({name!r}, found, image_size=24, batch_size=5)\n"
             "sorted(round(float(tf.reduce_sum(image)), 2) for image, _ in data.unbatch())"
         )["gave"]
         for name in ("photos_one_by_one", "photos_parallel")
@@ -108,79 +110,84 @@ def test_photos_are_found_and_read(client, synthetic_photos, room):
     assert found["gave"] == [path.replace(str(synthetic_photos), "gs://photos") for path in here.paths]
     assert sums[0] == sums[1]
     assert len(sums[0]) == len(here)
-    assert room[0].traffic.counts.requests["list"] == 1
+    assert served[0].traffic.counts.requests["list"] == 1
 
 
-def test_records_are_written_into_a_bucket(client, synthetic_photos, room, tmp_path):
+def test_records_are_written_into_a_bucket(client, synthetic_photos, served, tmp_path):
     """Photos of one bucket become records in another, byte for byte those of the disk; again, and nothing is done."""
     write = (
-        "written = records.write(photos.find('gs://photos'), 'gs://written/r', image_size=24, shards=2)\n"
-        "[written.images, len(folders.listing('gs://written/r'))]"
+        "written = tfrecords.write(photos.find('gs://photos'), 'gs://written/r', image_size=24, shards=2)\n"
+        "[written.images, len(storage.listing('gs://written/r'))]"
     )
     first, again = client(write), client(write)
     tfrecords.write(photos.find(synthetic_photos), tmp_path / "r", image_size=24, shards=2)
 
     assert first == again == {"gave": [20, 3]}
     for shard in (tmp_path / "r").glob("*.tfrec"):
-        assert (room[1] / "r" / shard.name).read_bytes() == shard.read_bytes()
+        assert (served[1] / "r" / shard.name).read_bytes() == shard.read_bytes()
 
 
-def test_files_are_written_listed_and_removed(client, room):
+def test_files_are_written_listed_and_removed(client, served):
     """Texts go there and come back; what was removed is gone."""
     gave = client(
-        "folders.write_text('gs://written/t/a.txt', 'flower' * 1000)\n"
-        "back = folders.read_text('gs://written/t/a.txt')\n"
-        "before = folders.listing('gs://written/t')\n"
-        "folders.remove('gs://written/t/a.txt')\n"
-        "[back == 'flower' * 1000, before, folders.listing('gs://written/t'), folders.size('gs://written/t/a.txt')]"
+        "storage.write_text('gs://written/t/a.txt', 'flower' * 1000)\n"
+        "back = storage.read_text('gs://written/t/a.txt')\n"
+        "before = storage.listing('gs://written/t')\n"
+        "storage.remove('gs://written/t/a.txt')\n"
+        "[back == 'flower' * 1000, before, storage.listing('gs://written/t'), storage.size('gs://written/t/a.txt')]"
     )
 
     assert gave == {"gave": [True, {"a.txt": 6000}, {}, -1]}
-    assert not (room[1] / "t" / "a.txt").exists()
+    assert not (served[1] / "t" / "a.txt").exists()
+
+
+LOAD = "manifest.load('gs://records').images"
 
 
 @pytest.mark.parametrize(
-    ("code", "fault", "said"),
+    ("code", "fault", "words"),
     [
-        ("manifest.load('gs://records').images", Fault(does=403, to="list"), ["gs://records", "403"]),
-        ("manifest.load('gs://records').images", Fault(does=403, to="read"), ["gs://records/manifest.json", "403"]),
-        ("manifest.load('gs://records').images", Fault(does=500), ["gs://records", "answers 500"]),
-        ("manifest.load('gs://records').images", Fault(does=500, to="list"), ["gs://records", "500"]),
-        ("manifest.load('gs://records').images", Fault(does=CUT, to="read"), ["manifest.json", "bytes missing"]),
-        ("manifest.load('gs://records').images", Fault(does=SILENT), ["gs://records", "did not answer within 2 s"]),
-        ("manifest.load('gs://nothing').images", Fault(does=403, times=0), ["gs://nothing", "404"]),
-        ("manifest.load('gs://empty').images", Fault(does=403, times=0), ["gs://empty", "with none"]),
-        ("len(photos.find('gs://photos'))", Fault(does=403, to="list"), ["gs://photos", "403"]),
+        (LOAD, Fault(effect=403, request="list"), ["gs://records", "403"]),
+        (LOAD, Fault(effect=403, request="read"), ["gs://records/manifest.json", "403"]),
+        (LOAD, Fault(effect=500), ["gs://records", "answers 500"]),
+        (LOAD, Fault(effect=500, request="list"), ["gs://records", "500"]),
+        (LOAD, Fault(effect=CUT, request="read"), ["manifest.json", "bytes missing"]),
+        (LOAD, Fault(effect=SILENT), ["gs://records", "did not answer within 2 s"]),
+        ("manifest.load('gs://nothing').images", Fault(effect=403, times=0), ["gs://nothing", "404"]),
+        ("manifest.load('gs://empty').images", Fault(effect=403, times=0), ["gs://empty", "with none"]),
+        ("len(photos.find('gs://photos'))", Fault(effect=403, request="list"), ["gs://photos", "403"]),
     ],
 )  # fmt: skip
-def test_what_fails_is_told_with_address_and_cause(client, code, fault, said):
+def test_failures_name_address_and_cause(client, code, fault, words):
     """Whatever the store does, the user gets one sentence, soon."""
     answer = client(code, fault)
 
     assert answer.get("raised") == "InputError", answer
-    assert [word for word in said if word not in answer["said"]] == []
+    assert [word for word in words if word not in answer["message"]] == []
 
 
-@pytest.mark.parametrize("fault", [Fault(does=503, to="list", times=2), Fault(does=CUT, to="read", times=1)])
-def test_what_is_over_soon_is_tried_again(client, room, fault):
+@pytest.mark.parametrize(
+    "fault", [Fault(effect=503, request="list", times=2), Fault(effect=CUT, request="read", times=1)]
+)
+def test_short_faults_are_tried_again(client, served, fault):
     """The client's tries are counted: one more request for each fault."""
-    tries, kind = fault.times, fault.to
-    answer = client("manifest.load('gs://records').images", fault)
+    tries, kind = fault.times, fault.request
+    answer = client(LOAD, fault)
 
     assert answer == {"gave": 20}
-    assert room[0].traffic.counts.requests[kind] == tries + 1
+    assert served[0].traffic.counts.requests[kind] == tries + 1
 
 
-def test_a_shard_that_is_refused_stops_the_pipeline_with_its_name(client):
+def test_a_refused_shard_stops_the_pipeline_with_its_name(client):
     """In the middle of an epoch: TensorFlow's error holds the address and the cause."""
     answer = client(
-        "data = batches.build('records_parallel', ['gs://records/x-1.tfrec'], image_size=192, batch_size=4)\n"
+        "data = pipelines.build('records_parallel', ['gs://records/x-1.tfrec'], image_size=192, batch_size=4)\n"
         "len(list(data))",
-        Fault(does=403, to="read"),
+        Fault(effect=403, request="read"),
     )
 
-    assert "403" in answer["said"]
-    assert "gs://records/x-1.tfrec" in answer["said"]
+    assert "403" in answer["message"]
+    assert "gs://records/x-1.tfrec" in answer["message"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +197,7 @@ def test_a_shard_that_is_refused_stops_the_pipeline_with_its_name(client):
         ("https_proxy", "http://127.0.0.1:1", "refused"),
     ],
 )
-def test_a_store_that_cannot_be_met_is_told_at_once(client, tmp_path, variable, value, said):
+def test_an_unreachable_store_is_reported_at_once(client, tmp_path, variable, value, said):
     """An authority that is not trusted, a proxy that is not there: the cause, and which variable decides."""
     from bench.input.object_store import tls
 
@@ -212,19 +219,19 @@ def test_a_store_that_cannot_be_met_is_told_at_once(client, tmp_path, variable, 
     assert variable.upper() in answer["gave"]
 
 
-def test_other_hosts_are_not_served(room):
+def test_proxy_serves_no_other_hosts(served):
     """A proxy that led anywhere would be a hole."""
     from urllib import request
 
-    opener = request.build_opener(request.ProxyHandler({"https": f"http://127.0.0.1:{room[0].port}"}))
+    opener = request.build_opener(request.ProxyHandler({"https": f"http://127.0.0.1:{served[0].port}"}))
     with pytest.raises(OSError, match="403"):
         opener.open("https://example.org/", timeout=5)
 
 
-def test_a_port_that_is_taken_is_a_mistake(room, tmp_path):
+def test_serve_refuses_a_port_that_is_taken(served, tmp_path):
     """The message says which."""
     with (
-        pytest.raises(server.InputError, match=f"port={room[0].port}"),
-        server.serve({"a": tmp_path}, port=room[0].port),
+        pytest.raises(server.InputError, match=f"port={served[0].port}"),
+        server.serve({"a": tmp_path}, port=served[0].port),
     ):
         pass
