@@ -26,7 +26,7 @@ def run(
     as_json: bool = False,
     record: Callable[..., list[PairResult]] = pair.record,
 ) -> int:
-    """Runs so many identical pairs of each cell, in turns over the cells, and prints the noise floor of each.
+    """Runs so many identical pairs of each cell, cell after cell in turn, and prints the noise floor of each.
 
     Each is stored when it ends: after Ctrl-C those that are there count, and a second call adds to them.
 

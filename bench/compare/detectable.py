@@ -108,12 +108,12 @@ def slower(values: dict[str, "np.ndarray"], rule: Rule) -> "np.ndarray":
     import numpy as np
 
     comparisons, pairs = values["wall"].shape
-    undecided, found = np.ones(comparisons, bool), np.zeros(comparisons, bool)
+    undecided, found_slower = np.ones(comparisons, bool), np.zeros(comparisons, bool)
     for looked in (number for number in LOOKS if number <= pairs):
         sure, same = _look({clock: values[clock][:, :looked] for clock in {"wall", *rule.clocks}}, rule)
-        found |= undecided & (sure > 0)
+        found_slower |= undecided & (sure > 0)
         undecided &= (sure == 0) & ~same
-    return found
+    return found_slower
 
 
 def _look(values: dict[str, "np.ndarray"], rule: Rule) -> tuple["np.ndarray", "np.ndarray"]:

@@ -225,7 +225,7 @@ def _mismatch(partners: Pairs, base: list[Measurement], candidate: list[Measurem
 def _sessions(base: Sequence[Measurement], candidate: Sequence[Measurement]) -> list[list[tuple[str, Measurement]]]:
     """The measurements of each side with their sessions: one sweep, unless it paused; else what ran without a pause.
 
-    Only a sweep takes turns between its cells, so only a sweep can be a session that both sides share.
+    Only a sweep lets its cells take turns, so only a sweep can be a session that both sides share.
     """
     runs: dict[tuple, list[tuple[float, int, Measurement]]] = {}
     for number, side in enumerate((base, candidate)):

@@ -90,8 +90,10 @@ def test_run_gives_up_a_cell_after_three_failures_in_a_row(tmp_path, recorder):
 
 def test_run_drops_and_counts_a_failure_now_and_then(tmp_path, paired):
     """A pair that died does not count, and a whole one after it forgives it."""
-    units = iter([paired(), paired(status="error", reason="killed"), paired(), paired(status="error"), *[paired()] * 2])
-    trials = run([variant_pair()], tmp_path, lambda *_, **__: [next(units)])
+    results = iter(
+        [paired(), paired(status="error", reason="killed"), paired(), paired(status="error"), *[paired()] * 2]
+    )
+    trials = run([variant_pair()], tmp_path, lambda *_, **__: [next(results)])
 
     assert (trials[0].verdict.word, len(trials[0].pairs), len(trials[0].failures)) == ("same", 4, 2)
 

@@ -146,7 +146,7 @@ def test_notes_of_a_quiet_floor_name_no_remedy():
     ],
 )
 def test_notes_of_a_bad_floor_name_the_remedy(change, words):
-    """Foreign load and too much noise are told, with what to do."""
+    """Foreign load and too much noise are noted, with what to do."""
     *_, doubt, remedy = noise_floor.notes([dataclasses.replace(FLOOR, **change)])
 
     assert words in doubt
@@ -155,11 +155,11 @@ def test_notes_of_a_bad_floor_name_the_remedy(change, words):
 
 def test_minimum_effect_shrinks_with_time():
     """What can be found shrinks with time, until the last look."""
-    found = [minimum_effect(FLOOR, seconds) for seconds in (48.0, 72.0, 96.0, 144.0, 192.0, 288.0)]
+    effects = [minimum_effect(FLOOR, seconds) for seconds in (48.0, 72.0, 96.0, 144.0, 192.0, 288.0)]
 
-    assert found == sorted(found, reverse=True)
-    assert len(set(found)) == 6
-    assert minimum_effect(FLOOR, 3600.0) == found[-1]
+    assert effects == sorted(effects, reverse=True)
+    assert len(set(effects)) == 6
+    assert minimum_effect(FLOOR, 3600.0) == effects[-1]
     assert minimum_effect(FLOOR, 47.0) is None
 
 

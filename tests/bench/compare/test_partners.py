@@ -12,15 +12,15 @@ def cells(measured, *fields):
 
 def test_pairs_cells_of_both_sets(measured):
     """A cell in both sets is a pair, one in a single set is named with its set."""
-    found = pairs(
+    partners = pairs(
         cells(measured, {"model": "dense"}, {"model": "convnet"}),
         cells(measured, {"model": "squeezenet"}, {"model": "dense"}, {"model": "dense"}),
     )
 
-    assert [(mine.model, theirs.model) for mine, theirs in found.both] == [("dense", "dense")]
-    assert [cell.model for cell in found.only_base] == ["convnet"]
-    assert [cell.model for cell in found.only_candidate] == ["squeezenet"]
-    assert found.over == ""
+    assert [(mine.model, theirs.model) for mine, theirs in partners.both] == [("dense", "dense")]
+    assert [cell.model for cell in partners.only_base] == ["convnet"]
+    assert [cell.model for cell in partners.only_candidate] == ["squeezenet"]
+    assert partners.over == ""
 
 
 @pytest.mark.parametrize(
@@ -36,29 +36,32 @@ def test_pairs_cells_of_both_sets(measured):
 def test_pairs_sets_over_the_field_in_which_they_differ(measured, base, candidate, over):
     """One field, or the backend with the XLA that JAX always has, may differ throughout."""
     models = {"model": "dense"}, {"model": "convnet"}
-    found = pairs(
+    partners = pairs(
         cells(measured, *({**model, **base} for model in models)),
         cells(measured, *({**model, **candidate} for model in models)),
     )
 
-    assert found.over == over
-    assert [(mine.model, theirs.model) for mine, theirs in found.both] == [("dense", "dense"), ("convnet", "convnet")]
+    assert partners.over == over
+    assert [(mine.model, theirs.model) for mine, theirs in partners.both] == [
+        ("dense", "dense"),
+        ("convnet", "convnet"),
+    ]
 
 
 def test_pairs_steps_beside_pipelines_alone(measured):
     """A sweep on a CPU and one on a GPU share their pipelines; their steps are paired over the device."""
     pipeline = {"model": "none", "pipeline": "records_parallel"}
-    found = pairs(cells(measured, pipeline, {}), cells(measured, pipeline, {"device": "gpu"}))
+    partners = pairs(cells(measured, pipeline, {}), cells(measured, pipeline, {"device": "gpu"}))
 
-    assert found.over == "device"
-    assert [mine == theirs for mine, theirs in found.both] == [True, False]
+    assert partners.over == "device"
+    assert [mine == theirs for mine, theirs in partners.both] == [True, False]
 
 
 def test_pairs_nothing_over_a_field_beside_a_common_cell(measured):
     """Where a model's cell is in both sets, the others are not paired over a field."""
-    found = pairs(cells(measured, {}, {"batch_size": 8}), cells(measured, {}, {"batch_size": 64}))
+    partners = pairs(cells(measured, {}, {"batch_size": 8}), cells(measured, {}, {"batch_size": 64}))
 
-    assert (found.over, len(found.both), len(found.only_base), len(found.only_candidate)) == ("", 1, 1, 1)
+    assert (partners.over, len(partners.both), len(partners.only_base), len(partners.only_candidate)) == ("", 1, 1, 1)
 
 
 def test_pairs_refuses_two_fields(measured):

@@ -139,7 +139,7 @@ def running(monkeypatch, paired, tmp_path):
 
 
 def test_run_shows_and_returns_trials(running, capsys):
-    """Lines while it runs, the table in the end, and the trials for who asked."""
+    """Lines while it runs, the table in the end, and the trials for the caller."""
     (trial,) = running([1.001, 0.999, 1.002, 0.998])
     captured = capsys.readouterr()
 

@@ -29,9 +29,9 @@ PIN = next(line for line in (revision.PROJECT_ROOT / "constraints.txt").read_tex
 
 
 def git(repo, *words):
-    who = ["-c", "user.name=Flora", "-c", "user.email=flora@example.org", "-c", "commit.gpgsign=false"]
+    identity = ["-c", "user.name=Flora", "-c", "user.email=flora@example.org", "-c", "commit.gpgsign=false"]
     variables = {name: value for name, value in os.environ.items() if name not in revision.HOOK_VARIABLES}
-    command = ["git", "-C", str(repo), *who, *words]
+    command = ["git", "-C", str(repo), *identity, *words]
     process = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     return process.stdout.strip()
 
@@ -108,10 +108,10 @@ def test_resolve_takes_any_name_of_a_commit(repo, name):
     git(repo, "tag", "v1")
     digits = git(repo, "rev-parse", "HEAD")
     name = digits[:8] if name == "short" else name
-    found = revision.resolve(name, repo=repo)
+    code = revision.resolve(name, repo=repo)
 
-    assert (found.name, found.commit, found.dirty) == (name, digits, False)
-    assert re.fullmatch(r"[0-9a-f]{12}", found.digest)
+    assert (code.name, code.commit, code.dirty) == (name, digits, False)
+    assert re.fullmatch(r"[0-9a-f]{12}", code.digest)
 
 
 def test_same_looks_at_what_is_built(repo):
@@ -246,8 +246,8 @@ def test_build_finds_what_it_has_built(two):
 def test_build_makes_an_environment_for_extras(tmp_path):
     """What an extra wants is installed, beside the environment without it."""
     repo = made_up(tmp_path / "project")
-    found = revision.resolve("HEAD", repo=repo)
-    built = revision.build(found, extras=["more"], repo=repo, cache=tmp_path / "asv")
+    code = revision.resolve("HEAD", repo=repo)
+    built = revision.build(code, extras=["more"], repo=repo, cache=tmp_path / "asv")
 
     assert "-more/" in built.python
     assert runs(built, "from importlib.metadata import requires; print(requires('made-up-flowers'))")
@@ -270,10 +270,10 @@ def test_build_makes_an_environment_for_extras(tmp_path):
 def test_build_explains_what_cannot_be_built(repo, files, reason, kind):
     """The error names the revision and keeps the reason; no environment is left."""
     commit(repo, files)
-    found = revision.resolve("HEAD", repo=repo)
+    code = revision.resolve("HEAD", repo=repo)
 
     with pytest.raises(kind, match=rf"(?s)Revision 'HEAD' cannot be built and installed\..*{reason}"):
-        revision.build(found, repo=repo, cache=repo / ".asv")
+        revision.build(code, repo=repo, cache=repo / ".asv")
     assert list((repo / ".asv").rglob("pyvenv.cfg")) == []
 
 

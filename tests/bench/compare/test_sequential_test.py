@@ -15,7 +15,7 @@ RULE = Rule()
 
 
 def made_up(seed, *, effect=0.0, wall=0.02, cpu=0.01, count=LOOKS[-1], waiting=0.0):
-    """Values of units: logarithms with noise of the given standard deviations."""
+    """Values of pairs: logarithms with noise of the given standard deviations."""
     dice = np.random.default_rng(seed)
     return {
         "wall": list(effect + waiting + wall * dice.standard_normal(count)),

@@ -74,7 +74,7 @@ def test_compare_raises_no_false_alarm_between_sessions(three_cells):
 
 
 def test_compare_raises_no_false_alarm_within_a_sweep(three_cells):
-    """Nor do they where both sides ran in turns in one sweep, and no drift is added."""
+    """Nor do they where both sets were measured in one sweep, and no drift is added."""
     chance = np.random.default_rng(3)
     sweeps = [three_cells(chance, sweep="a", day=0, drift=0, processes=12) for _ in range(100)]
 
@@ -247,13 +247,13 @@ def test_load_takes_a_file_or_a_store(measured, tmp_path):
 
 
 def test_load_reports_damaged_lines(measured, tmp_path):
-    """Damaged lines are left out of a set, and said so."""
+    """Damaged lines are left out of a set, and reported."""
     path = store.append(measured(), tmp_path)
     path.write_text(path.read_text() + '{"half": \nnonsense\n')
-    told = []
+    reports = []
 
-    assert stored.load(path, told.append) == [measured()]
-    assert "left out 2 damaged lines, the first: lab.jsonl:2" in told[0]
+    assert stored.load(path, reports.append) == [measured()]
+    assert "left out 2 damaged lines, the first: lab.jsonl:2" in reports[0]
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ CELLS = [Cell(model="dense", batch_size=8), Cell(model="squeezenet", batch_size=
 )
 def test_of_axis_makes_two_cells_of_one(axis, field, values):
     """Base and candidate differ in the field alone, and are called by its values."""
-    found = variants.of_axis(CELLS, axis, Source())
+    pairs = variants.of_axis(CELLS, axis, Source())
 
-    assert len(found) == 2
-    for pair, cell in zip(found, CELLS, strict=True):
+    assert len(pairs) == 2
+    for pair, cell in zip(pairs, CELLS, strict=True):
         assert (getattr(pair.base.cell, field), getattr(pair.candidate.cell, field)) == values
         assert (pair.base.name, pair.candidate.name) == tuple(axis.partition("=")[2].split(","))
         assert pair.base.cell.model == pair.candidate.cell.model == cell.model
@@ -95,9 +95,9 @@ def built(monkeypatch):
 
 def test_of_revisions_run_their_own_code_under_one_harness(built, monkeypatch):  # noqa: ARG001
     """Each variant has the interpreter of its environment; both have the same harness; the code is named."""
-    found = {"main": "d1", "topic": "d2"}
+    digests = {"main": "d1", "topic": "d2"}
     monkeypatch.setattr(
-        revision, "resolve", lambda name: revision.Revision(name=name, commit=40 * "a", digest=found[name])
+        revision, "resolve", lambda name: revision.Revision(name=name, commit=40 * "a", digest=digests[name])
     )
     monkeypatch.setattr(facts, "uncommitted_files", list)
     notes = []

@@ -33,19 +33,19 @@ def stepped(*steps):
 @pytest.mark.parametrize("culprit", range(1, 13))
 def test_bisect_names_any_commit_of_twelve(culprit, factor):
     """Wherever the change is and in whichever direction, its commit is named after at most five runs."""
-    found = bisect(COMMITS, runs_of(stepped((culprit, factor))))
+    finding = bisect(COMMITS, runs_of(stepped((culprit, factor))))
 
-    assert (found.state, found.commit) == ("confirmed", f"c{culprit}")
-    assert (found.good, found.bad) == (f"c{culprit - 1}", f"c{culprit}")
-    assert found.verdict == ("slower" if factor > 1 else "faster")
-    assert len(found.compared) <= 5
+    assert (finding.state, finding.commit) == ("confirmed", f"c{culprit}")
+    assert (finding.good, finding.bad) == (f"c{culprit - 1}", f"c{culprit}")
+    assert finding.verdict == ("slower" if factor > 1 else "faster")
+    assert len(finding.compared) <= 5
 
 
 def test_bisect_runs_neighbours_once():
     """Where the commits around a change are neighbours, confirming names the commit."""
-    found = bisect(COMMITS[6:8], runs_of(stepped((7, 1.1))))
+    finding = bisect(COMMITS[6:8], runs_of(stepped((7, 1.1))))
 
-    assert (found.commit, found.compared) == ("c7", (("c7", "slower"),))
+    assert (finding.commit, finding.compared) == ("c7", (("c7", "slower"),))
 
 
 def test_bisect_always_runs_against_the_same_base():
@@ -58,57 +58,57 @@ def test_bisect_always_runs_against_the_same_base():
 
 def test_bisect_rejects_ends_that_are_the_same():
     """Ends that are the same end the matter after one run."""
-    found = bisect(COMMITS, runs_of(stepped()))
+    finding = bisect(COMMITS, runs_of(stepped()))
 
-    assert (found.state, found.commit, len(found.compared)) == ("rejected", None, 1)
+    assert (finding.state, finding.commit, len(finding.compared)) == ("rejected", None, 1)
 
 
 def test_bisect_leaves_inconclusive_ends_unconfirmed():
     """Inconclusive is no pass and no confirmation."""
-    found = bisect(COMMITS, runs_of(stepped((7, 1.1)), open_at=["c12"]))
+    finding = bisect(COMMITS, runs_of(stepped((7, 1.1)), open_at=["c12"]))
 
-    assert (found.state, found.commit, found.verdict) == ("unconfirmed", None, "inconclusive")
-    assert "inconclusive" in found.reason
+    assert (finding.state, finding.commit, finding.verdict) == ("unconfirmed", None, "inconclusive")
+    assert "inconclusive" in finding.reason
 
 
 def test_bisect_rejects_the_opposite_of_what_is_expected():
     """A slowdown that turns out a speed-up is not confirmed, and not searched."""
-    found = bisect(COMMITS, runs_of(stepped((7, 0.9))), expected="slower")
+    finding = bisect(COMMITS, runs_of(stepped((7, 0.9))), expected="slower")
 
-    assert (found.state, found.verdict, found.commit, len(found.compared)) == ("rejected", "faster", None, 1)
-    assert "faster" in found.reason
+    assert (finding.state, finding.verdict, finding.commit, len(finding.compared)) == ("rejected", "faster", None, 1)
+    assert "faster" in finding.reason
 
 
 def test_bisect_keeps_the_smallest_range_around_an_inconclusive_middle():
     """Where a middle is inconclusive, the range is as small as runs could make it, and no commit is named."""
-    found = bisect(COMMITS, runs_of(stepped((8, 1.1)), open_at=["c9"]))
+    finding = bisect(COMMITS, runs_of(stepped((8, 1.1)), open_at=["c9"]))
 
-    assert (found.state, found.commit) == ("confirmed", None)
-    assert (found.good, found.bad) == ("c6", "c12")
-    assert "6 commits" in found.reason
+    assert (finding.state, finding.commit) == ("confirmed", None)
+    assert (finding.good, finding.bad) == ("c6", "c12")
+    assert "6 commits" in finding.reason
 
 
 def test_bisect_names_one_of_two_slowdowns():
     """With two commits that slow down, the named one is one of them, and the range before it holds no other."""
-    found = bisect(COMMITS, runs_of(stepped((3, 1.1), (9, 1.1))))
+    finding = bisect(COMMITS, runs_of(stepped((3, 1.1), (9, 1.1))))
 
-    assert (found.state, found.commit) == ("confirmed", "c3")
+    assert (finding.state, finding.commit) == ("confirmed", "c3")
 
 
 def test_bisect_takes_a_speed_up_as_good():
     """A speed-up before the slowdown is on the good side."""
-    found = bisect(COMMITS, runs_of(stepped((4, 0.9), (10, 1.3))))
+    finding = bisect(COMMITS, runs_of(stepped((4, 0.9), (10, 1.3))))
 
-    assert (found.verdict, found.commit) == ("slower", "c10")
+    assert (finding.verdict, finding.commit) == ("slower", "c10")
 
 
 def test_bisect_reports_each_run():
     """Whoever waits hears which commit runs against which."""
-    said = []
-    found = bisect(COMMITS, runs_of(stepped((7, 1.1))), tell=said.append)
+    lines = []
+    finding = bisect(COMMITS, runs_of(stepped((7, 1.1))), tell=lines.append)
 
-    assert len(said) == len(found.compared)
-    assert "c12 against c0" in said[0]
+    assert len(lines) == len(finding.compared)
+    assert "c12 against c0" in lines[0]
 
 
 def test_bisect_needs_two_commits():

@@ -37,10 +37,10 @@ def runs(monkeypatch, paired):
 
 @pytest.fixture
 def paired_runs(tmp_path):
-    """Runs pairs on this machine; what it reports is in `paired_runs.told`."""
-    told = []
-    runs = confirm.PairedRuns(tmp_path, Source(), budget_seconds=None, tell=told.append)
-    runs.told = told
+    """Runs pairs on this machine; what it reports is in `paired_runs.reports`."""
+    reports = []
+    runs = confirm.PairedRuns(tmp_path, Source(), budget_seconds=None, tell=reports.append)
+    runs.reports = reports
     return runs
 
 
@@ -64,7 +64,7 @@ def test_paired_runs_spare_the_same_code(paired_runs, runs):
 def test_paired_runs_take_a_failed_build_as_inconclusive(paired_runs, runs):
     """It can be neither confirmed nor rejected, and the reason is told."""
     assert paired_runs(CELL, "good-a", "broken-c").word == "inconclusive"
-    assert "does not build" in paired_runs.told[0]
+    assert "does not build" in paired_runs.reports[0]
     assert runs == []
 
 

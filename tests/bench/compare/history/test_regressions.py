@@ -35,8 +35,8 @@ def runs_of(hashes, culprit, ratio=1.1):
 def test_confirm_names_the_commit_that_slowed(slowed):
     """Of a made-up repository with one slower commit among 12, that one is named."""
     folder, hashes, results = slowed
-    found = regressions.find(results, repository=folder)
-    (change,) = regressions.confirm(found, runs_of(hashes, 7)).changes
+    history = regressions.find(results, repository=folder)
+    (change,) = regressions.confirm(history, runs_of(hashes, 7)).changes
 
     assert change.candidate.series.params == ("squeezenet", 8)
     assert change.candidate.ratio == pytest.approx(1.1, abs=0.03)
@@ -59,12 +59,12 @@ def test_confirm_searches_commits_that_asv_skipped(repository, stored):
     for number in (0, 5, 10):
         samples = [[1.1 if number >= 7 else 1.0] * 5]
         results = stored(hashes[number], {name: ([["squeezenet"], [8]], samples)}, variables=variables)
-    found = regressions.find(results, repository=folder, detect=at(2))
-    assert not found.changes  # three commits are too few
+    history = regressions.find(results, repository=folder, detect=at(2))
+    assert not history.changes  # three commits are too few
 
-    series = found.series[0]
+    series = history.series[0]
     candidate = regressions.Candidate(series=series, before=hashes[5], after=hashes[10], ratio=1.1, p=None)
-    known = regressions.replace(found, changes=(regressions.Change(candidate=candidate),))
+    known = regressions.replace(history, changes=(regressions.Change(candidate=candidate),))
     (change,) = regressions.confirm(known, runs_of(hashes, 7)).changes
 
     assert (change.commit, change.within) == (hashes[7], (hashes[6], hashes[7]))
@@ -73,8 +73,8 @@ def test_confirm_searches_commits_that_asv_skipped(repository, stored):
 def test_confirm_rejects_a_false_alarm(slowed):
     """A step alone changes nothing: a paired run that finds no difference rejects it."""
     folder, hashes, results = slowed
-    found = regressions.find(results, repository=folder, detect=at(3))
-    (change,) = regressions.confirm(found, runs_of(hashes, 7)).changes
+    history = regressions.find(results, repository=folder, detect=at(3))
+    (change,) = regressions.confirm(history, runs_of(hashes, 7)).changes
 
     assert (change.state, change.commit, change.paired.word) == ("rejected", None, "same")
     assert change.reason
@@ -85,8 +85,8 @@ def test_confirm_leaves_what_is_no_cell(repository, stored):
     folder, hashes = repository
     for commit in hashes:
         results = stored(commit, {"import_time.ImportTime.track_import_seconds": ([["flowers_core.cli"]], [[0.1] * 5])})
-    found = regressions.find(results, repository=folder, detect=at(3))
-    (change,) = regressions.confirm(found, lambda *_: pytest.fail("run")).changes
+    history = regressions.find(results, repository=folder, detect=at(3))
+    (change,) = regressions.confirm(history, lambda *_: pytest.fail("run")).changes
 
     assert change.state == "unconfirmed"
     assert "cell" in change.reason
@@ -95,6 +95,6 @@ def test_confirm_leaves_what_is_no_cell(repository, stored):
 def test_find_keeps_series_without_a_step(slowed):
     """A history without steps holds its series all the same."""
     folder, _, results = slowed
-    found = regressions.find(results, repository=folder, detect=lambda _: [])
+    history = regressions.find(results, repository=folder, detect=lambda _: [])
 
-    assert (found.changes, len(found.series)) == ((), 2)
+    assert (history.changes, len(history.series)) == ((), 2)

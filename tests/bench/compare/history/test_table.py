@@ -68,9 +68,9 @@ def test_tables_have_a_row_for_each_series(confirmed):
 def test_show_fits_80_columns(confirmed):
     """On a terminal of 80 columns no line is longer, and no hash or state is cut."""
     pipelines = replace(confirmed.series[1], benchmark="input.Input.track_image_seconds", params=("photos_one_by_one",))
-    drawn = io.StringIO()
-    table.show(replace(confirmed, series=(*confirmed.series, pipelines)), Console(file=drawn, width=80))
-    lines = drawn.getvalue().splitlines()
+    output = io.StringIO()
+    table.show(replace(confirmed, series=(*confirmed.series, pipelines)), Console(file=output, width=80))
+    lines = output.getvalue().splitlines()
 
     assert max(map(len, lines)) <= 80
     assert any("66666666..77777777" in line and "confirmed" in line and "1.098" in line for line in lines)
@@ -78,7 +78,7 @@ def test_show_fits_80_columns(confirmed):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "note"),
     [
         (
             {"state": "rejected", "commit": None, "reason": "the paired run found no difference"},
@@ -95,13 +95,13 @@ def test_show_fits_80_columns(confirmed):
     ],
     ids=["rejected", "open", "two"],
 )
-def test_tables_note_what_stays_open(confirmed, changed, said):
-    """Why a step was rejected, which range is known, and that a second commit slowed it down are said."""
+def test_tables_note_what_stays_open(confirmed, changed, note):
+    """Why a step was rejected, which range is known, and that a second commit slowed it down are notes."""
     (change,) = confirmed.changes
     wide = replace(change.candidate, before=COMMITS[2], after=COMMITS[11])
     (drawing,) = table.tables(replace(confirmed, changes=(replace(change, candidate=wide, **changed),)))
 
-    assert said in drawing.notes
+    assert note in drawing.notes
 
 
 def test_markdown_has_rows_and_notes(confirmed):
