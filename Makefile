@@ -43,16 +43,16 @@ clean:  ## forget photos, records and environments; measurements stay
 data/synthetic: $(INSTALLED)
 	$(RUN) -m flowers_core synthetic data/synthetic
 
-# uv installs in seconds what takes pip minutes; compiled bytecode saves 5 s at the first import of TensorFlow.
+# uv installs in seconds what takes pip minutes. Python compiles what is imported at the first import: all would take a minute.
 # `make bench EXTRAS=[gpu]`, `[jax]` or `[tpu]` adds what an accelerator or the JAX backend needs.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --editable '.$(EXTRAS)'
+	$(RUN) -m uv pip install --python .venv --constraint constraints.txt --editable '.$(EXTRAS)'
 	.venv/bin/asv machine --yes > /dev/null
 	touch $@
 
 .venv/installed-test: $(INSTALLED)
-	$(RUN) -m uv pip install --python .venv --compile-bytecode --constraint constraints.txt --group test
+	$(RUN) -m uv pip install --python .venv --constraint constraints.txt --group test
 	touch $@

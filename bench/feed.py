@@ -12,12 +12,12 @@ class Feed(suite.Suite):
     params = [["dense", "mobilenetv2"], ["photos_one_by_one", "records_parallel"]]
     param_names = ["model", "pipeline"]
 
-    def cell(self, model, pipeline):
+    def cell(self, model: str, pipeline: str) -> Cell:
         """The step, fed."""
         return Cell(model=model, pipeline=pipeline, batch_size=8, **suite.axes())
 
     @suite.series
-    def track_fed_step_seconds(self, model, pipeline):
+    def track_fed_step_seconds(self, model: str, pipeline: str) -> suite.Sample:
         """Median seconds a step."""
         seconds = self.measured(model, pipeline).step_seconds
         return suite.sample(median(seconds) if seconds else None)

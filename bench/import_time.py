@@ -22,7 +22,7 @@ class ImportTime:
     params = [["flowers_core.cli", "flowers_core.records", "flowers_core.step"]]
     param_names = ["room"]
 
-    def setup(self, room):
+    def setup(self, room: str) -> None:
         """Refuses to file uncommitted changes under a commit, and says n/a where it lacks the module."""
         suite.refuse_uncommitted()
         try:
@@ -31,7 +31,7 @@ class ImportTime:
             raise NotImplementedError(missing) from missing
 
     @suite.series
-    def track_import_seconds(self, room):
+    def track_import_seconds(self, room: str) -> suite.Sample:
         """Wall seconds of one import statement; the files are in the page cache from the first of two."""
         place = product.find_module(*PLACES[room])
         code = f"from time import perf_counter as now; start = now(); import {place}; print('\\n', now() - start)"

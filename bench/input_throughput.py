@@ -22,12 +22,12 @@ class InputThroughput(suite.Suite):
     ]
     param_names = ["pipeline"]
 
-    def cell(self, pipeline):
+    def cell(self, pipeline: str) -> Cell:
         """The pipeline alone."""
         return Cell(model=NO_MODEL, pipeline=pipeline)
 
     @suite.series
-    def track_image_seconds(self, pipeline):
+    def track_image_seconds(self, pipeline: str) -> suite.Sample:
         """Median seconds an image."""
         rate = self.measured(pipeline).images_per_second
         return suite.sample(rate and 1 / rate)

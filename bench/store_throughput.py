@@ -7,6 +7,7 @@ serves the store meanwhile.
 from bench import suite
 from bench.input.object_store import measure
 from bench.input.object_store.network import Conditions
+from bench.results.cell import Cell
 from bench.run import data_source
 
 
@@ -16,12 +17,12 @@ class StoreThroughput(suite.Suite):
     params = [["photos_one_by_one", "records_parallel"], [5, 30, 100]]
     param_names = ["pipeline", "latency_milliseconds"]
 
-    def cell(self, pipeline, latency_milliseconds):  # noqa: ARG002 - the store's, not the cell's
+    def cell(self, pipeline: str, latency_milliseconds: int) -> Cell:  # noqa: ARG002 - the store's, not the cell's
         """The pipeline alone."""
         return measure.cell_of(pipeline)
 
     @suite.series
-    def track_image_seconds(self, pipeline, latency_milliseconds):
+    def track_image_seconds(self, pipeline: str, latency_milliseconds: int) -> suite.Sample:
         """Median seconds an image."""
         from bench.results import store
 

@@ -5,6 +5,8 @@ asv discovers concrete classes wherever they are visible, so suites import this 
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 from bench.machine import facts
 from bench.results.cell import Cell
@@ -16,6 +18,7 @@ from bench.run.timing import Effort
 # (99 % of the time by simulation; three find it in 33 %).
 ROUNDS = 5
 EFFORT = Effort()
+Sample = dict | float  # what a track function gives: one number of one process, or n/a
 VERSION = f"1-ruler{HARNESS_VERSION}"  # explicit: asv would hash the source and lose history when a comment changes
 
 
@@ -26,10 +29,10 @@ class Suite(ABC):
     version = VERSION
 
     @abstractmethod
-    def cell(self, *params) -> Cell:
+    def cell(self, *params: Any, **named: Any) -> Cell:
         """The cell that some parameters stand for."""
 
-    def setup(self, *params) -> None:
+    def setup(self, *params: Any) -> None:
         """Refuses what would be filed wrongly, and says n/a where there is nothing to read.
 
         Raises:
@@ -50,7 +53,7 @@ class Suite(ABC):
         except product.Unsuitable as unsuitable:
             raise NotImplementedError(unsuitable) from unsuitable
 
-    def measured(self, *params) -> Measurement:
+    def measured(self, *params: Any) -> Measurement:
         """Measures a cell in this process, which asv has started for it alone, and stores the measurement.
 
         Raises:
@@ -67,17 +70,18 @@ class Suite(ABC):
         return done
 
 
-def series(function):
+def series(function: Callable) -> Callable:
     """Decorates a track function that gives seconds.
 
     asv reads unit and rounds from the function, not from its class. Of all units it scales only this one for people:
     0.000266 is shown as 266 µs.
     """
-    function.unit, function.rounds = "seconds", ROUNDS
+    decorated: Any = function
+    decorated.unit, decorated.rounds = "seconds", ROUNDS
     return function
 
 
-def sample(seconds: float | None) -> dict | float:
+def sample(seconds: float | None) -> Sample:
     """One number of one process, as asv pools them over rounds; None is n/a."""
     return float("nan") if seconds is None else {"samples": [seconds], "number": 1}
 

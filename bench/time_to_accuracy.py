@@ -15,14 +15,14 @@ class TimeToAccuracy:
     params = [["squeezenet_small"]]
     param_names = ["model"]
 
-    def setup(self, model):  # noqa: ARG002 - asv hands over the parameters
+    def setup(self, model: str) -> None:  # noqa: ARG002 - asv hands over the parameters
         """Refuses to file uncommitted changes under a commit, and says n/a where there are no records."""
         suite.refuse_uncommitted()
         if not data_source.find().records:
             raise NotImplementedError("no records to read: run `make bench` first, or set FLOWERS_RECORDS")
 
     @suite.series
-    def track_target_seconds(self, model):
+    def track_target_seconds(self, model: str) -> suite.Sample:
         """Building, compilation, validation and saving included; n/a if the target is never reached."""
         from bench.results import store
 
@@ -32,4 +32,4 @@ class TimeToAccuracy:
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.reason}")
         reached = outcome.first_reaching(done, outcome.target_of(done))
-        return suite.sample(reached and reached["elapsed_seconds"])
+        return suite.sample(reached["elapsed_seconds"] if reached else None)

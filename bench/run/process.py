@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
+from typing import IO, cast
 
 from bench.machine import facts
 from bench.results.cell import Cell
@@ -85,7 +86,8 @@ class ChildProcess:
         """
         self.name, self.peak_bytes = name, 0
         self._words, self._unread, self._limit = folder / "stderr", b"", 1
-        self._answers, write = os.pipe()
+        answers_end, write = os.pipe()
+        self._answers, self._is_open = answers_end, True
         with self._words.open("wb") as stderr, (Path(os.devnull) if answers else folder / "stdout").open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-IS", child.__file__, str(os.getpid()), *command, *([str(write)] if answers else [])],
@@ -98,6 +100,7 @@ class ChildProcess:
                 start_new_session=True,
             )
         os.close(write)
+        self._orders = cast("IO[bytes]", self._process.stdin)
         self.pid = self._process.pid
 
     def __enter__(self) -> "ChildProcess":
@@ -114,8 +117,8 @@ class ChildProcess:
     def tell(self, order: dict) -> None:
         """Gives an order and does not wait for the answer."""
         with suppress(BrokenPipeError):  # it has died, which `answer` will say
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
+            self._orders.write(json.dumps(order).encode() + b"\n")
+            self._orders.flush()
 
     def answer(self, *, timeout: float, memory_bytes: int | None = None) -> dict:
         """Waits for its next answer.
@@ -188,11 +191,11 @@ class ChildProcess:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        if self._answers is not None:
+        if self._is_open:
             with suppress(BrokenPipeError):
-                self._process.stdin.close()
+                self._orders.close()
             os.close(self._answers)
-            self._answers = None
+            self._is_open = False
 
     def _check(self, deadline: float, late: str, memory_bytes: int | None) -> None:
         """Looks at the limits."""

@@ -122,7 +122,7 @@ def jpeg_fault(jpeg: bytes, *, image_size: int) -> str | None:
     return _module("flowers_core.data.jpeg_check", "flowers_core.decodable").fault(jpeg, image_size=image_size)
 
 
-def images() -> ModuleType:
+def images() -> Any:
     """The module whose `decode` the pipelines call, which an injection replaces."""
     return _module("flowers_core.data.images", "flowers_core.images")
 

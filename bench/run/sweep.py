@@ -195,7 +195,7 @@ def check(cells: Iterable[Cell], source: Source) -> None:
     for cell in cells:
         if cell.model != NO_MODEL:
             models.check_image_size(cell.model, cell.image_size)
-        if cell.reads == "records":
+        if written and cell.reads == "records":
             manifest.check_matches(written, image_size=cell.image_size)
         images = described[cell.reads].get("images", cell.batch_size)
         if cell.batch_size > images:
