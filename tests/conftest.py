@@ -113,7 +113,7 @@ def twelve_classes(tmp_path_factory):
     return Source(photos=str(folder / "photos"), records=str(folder / "records-32"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measured():
     """Makes a measurement of a cell: `measured(model="dense", seconds=(0.1, 0.2))`; other fields as given."""
 
@@ -149,7 +149,7 @@ def measured():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def paired():
     """Makes a pair result: in each block the candidate takes `ratio` times as long, by clock; other fields as given."""
 

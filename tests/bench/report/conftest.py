@@ -6,7 +6,7 @@ from bench.compare.comparison_result import CellVerdict, Comparison
 from bench.compare.sequential_test import Verdict, estimate
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def compared():
     """Makes a comparison of main and HEAD: `compared(dense="slower", convnet="same")`; each about 5 % slower."""
 

@@ -4,61 +4,76 @@ import pytest
 from PIL import Image
 
 from bench.report import page
+from bench.results import store
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+PATIENCE = 300_000  # milliseconds: a machine may be busy
 
 
-@pytest.fixture
-def address(tmp_path, measured):
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, measured):
     """A page with charts of two kinds and a table that is worth sorting."""
-    from bench.results import store
-
-    for number, model in enumerate(("dense", "convnet", "convnet_gap", "squeezenet", "vgg16", "resnet50", "mobilenet")):
-        store.append(measured(model=model, seconds=(0.1 + 0.31 * number,) * 3), tmp_path)
+    results = tmp_path_factory.mktemp("store")
+    for number, model in enumerate(
+        ("dense", "convnet", "convnet_gap", "squeezenet", "dense_single", "squeezenet_small", "mobilenet")
+    ):
+        store.append(measured(model=model, seconds=(0.1 + 0.31 * number,) * 3), results)
     for batch_size in (8, 128):
-        store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3), tmp_path)
-    store.append(measured(model="none", pipeline="records_parallel", machine={"cpu": HOSTILE}), tmp_path)
-    return f"file://{page.write(tmp_path)}"
+        store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3), results)
+    store.append(measured(model="none", pipeline="records_parallel", machine={"cpu": HOSTILE}), results)
+    return f"file://{page.write(results)}"
 
 
 @pytest.fixture
 def opened(browser, address):
-    """Opens the page: `opened(width=390, scheme="dark")` gives it with what it said and asked for."""
+    """Opens the page: `opened(width=390, scheme="dark")` gives it with its messages and its requests."""
     contexts = []
 
     def go(*, width=1100, scheme="light", javascript=True):
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, java_script_enabled=javascript
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         shown = context.new_page()
-        said, asked = [], []
-        shown.on("console", lambda message: said.append(message.text))
-        shown.on("pageerror", lambda error: said.append(str(error)))
-        shown.on("dialog", lambda dialog: said.append(dialog.message))
-        shown.on("request", lambda request: asked.append(request.url))
+        messages, requests = [], []
+        shown.on("console", lambda message: messages.append(message.text))
+        shown.on("pageerror", lambda error: messages.append(str(error)))
+        shown.on("dialog", lambda dialog: messages.append(dialog.message))
+        shown.on("request", lambda request: requests.append(request.url))
         shown.goto(address)
         if javascript:
             shown.wait_for_selector("html[data-drawn]")
-        return shown, said, asked
+        return shown, messages, requests
 
     yield go
     for context in contexts:
         context.close()
 
 
-def test_it_asks_for_nothing_and_fails_nowhere(opened, address):
-    """One request, the file itself; no word on the console; every chart was drawn anew."""
-    shown, said, asked = opened()
+@pytest.fixture(scope="module")
+def page_in_browser(browser, address):
+    """The page, opened once for tests that leave it as they found it."""
+    context = browser.new_context(viewport={"width": 1100, "height": 900}, offline=True)
+    context.set_default_timeout(PATIENCE)
+    shown = context.new_page()
+    shown.goto(address)
+    shown.wait_for_selector("html[data-drawn]")
+    yield shown
+    context.close()
 
-    assert asked == [address]
-    assert said == []
+
+def test_page_asks_for_nothing_and_fails_nowhere(opened, address):
+    """One request, the file itself; no message on the console; every chart was drawn anew."""
+    shown, messages, requests = opened()
+
+    assert requests == [address]
+    assert messages == []
     assert int(shown.get_attribute("html", "data-drawn")) == shown.locator("figure svg").count() == 5
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1100, 390])
-def test_it_fits_every_width_in_both_lights(opened, tmp_path, width, scheme):
+@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (390, "dark")])
+def test_page_fits_every_width_in_light_and_dark(opened, tmp_path, width, scheme):
     """Nothing sticks out at the side, and paper and ink are apart in dark and in light."""
     shown, _, _ = opened(width=width, scheme=scheme)
     shown.screenshot(path=tmp_path / "shot.png")
@@ -69,9 +84,9 @@ def test_it_fits_every_width_in_both_lights(opened, tmp_path, width, scheme):
     assert (corner > 200) == (scheme == "light")
 
 
-def test_a_heading_sorts_by_value(opened):
+def test_heading_sorts_by_value(page_in_browser):
     """By what is meant, not by its letters: 100 ms comes before 1.96 s; by keyboard as well."""
-    shown, _, _ = opened()
+    shown = page_in_browser
     table = shown.locator("#steps table").first
     names = lambda: table.locator("tbody tr td:first-child").all_inner_texts()  # noqa: E731
     table.get_by_role("button", name="time a step").press("Enter")
@@ -84,26 +99,28 @@ def test_a_heading_sorts_by_value(opened):
     assert table.locator("th[aria-sort=descending]").inner_text().startswith("time a step")
 
 
-def test_a_field_filters_rows(opened):
+def test_field_filters_rows(page_in_browser):
     """Only rows with the word stay."""
-    shown, _, _ = opened()
+    shown = page_in_browser
     shown.locator("#steps input.filter").first.fill("convnet")
+    visible = shown.locator("#steps table").first.locator("tbody tr:visible").count()
+    shown.locator("#steps input.filter").first.fill("")
 
-    assert shown.locator("#steps table").first.locator("tbody tr:visible").count() == 2
+    assert visible == 2
 
 
-def test_a_chart_answers_to_hovering(opened):
+def test_chart_answers_to_hovering(page_in_browser):
     """Its figures appear beside the pointer."""
-    shown, _, _ = opened()
+    shown = page_in_browser
     shown.locator("#steps figure svg path[aria-roledescription=bar]").first.hover()
     shown.wait_for_selector("#vg-tooltip-element.visible")
 
     assert "images/s" in shown.locator("#vg-tooltip-element").inner_text()
 
 
-def test_any_axis_goes_against_any(opened):
+def test_explorer_puts_any_axis_against_any(opened):
     """The reader's choice of rows, columns and metric makes another table and another chart."""
-    shown, said, _ = opened()
+    shown, messages, _ = opened()
     shown.locator("#pivot select[name=columns]").select_option("batch")
     shown.locator("#pivot select[name=metric]").select_option("ms a step")
     heads = shown.locator("#pivoted thead th").all_inner_texts()
@@ -111,12 +128,12 @@ def test_any_axis_goes_against_any(opened):
     shown.wait_for_function("document.querySelector('#plotted').textContent.includes('batch (log)')")
 
     assert heads == ["ms a step by model", "8", "32", "128"]
-    assert said == []
+    assert messages == []
 
 
-def test_the_data_can_be_taken_along(opened):
+def test_data_can_be_saved(page_in_browser):
     """As CSV, every row of it, names from outside as they are."""
-    shown, _, _ = opened()
+    shown = page_in_browser
     with shown.expect_download() as waited:
         shown.get_by_role("button", name="Save as CSV").click()
     text = waited.value.path().read_text()
@@ -125,7 +142,7 @@ def test_the_data_can_be_taken_along(opened):
     assert HOSTILE in text
 
 
-def test_it_prints_what_matters(opened):
+def test_page_prints_what_matters(opened):
     """Headings stay, what needs a hand does not."""
     shown, _, _ = opened()
     shown.emulate_media(media="print")
@@ -136,7 +153,7 @@ def test_it_prints_what_matters(opened):
     assert not shown.locator("input.filter").first.is_visible()
 
 
-def test_it_is_readable_without_javascript(opened):
+def test_page_is_readable_without_javascript(opened):
     """Answers, tables and pictures are there."""
     shown, _, _ = opened(javascript=False)
 

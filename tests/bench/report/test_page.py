@@ -9,79 +9,15 @@ import pytest
 
 from bench.input.loaders import registry
 from bench.input.loaders.result import LoaderResult
-from bench.input.object_store import measure
+from bench.input.object_store.measure import ObjectStoreResult
 from bench.report import page
 from bench.results import store
 from bench.run.peak import Peak
-from bench.training import campaign
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SMALL_ENOUGH = 4_000_000  # bytes
-
-
-def embedded(text, name):
-    return json.loads(re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
-
-
-def body(text):
-    """What a reader sees: all before the data."""
-    return text.split('<script id="rows"')[0]
-
-
-SENT = {
-    "round_trips": 3.0,
-    "requests": {"read": 2},
-    "sent_bytes": {"read": 100},
-    "files": 2.0,
-    "image_bytes": 10.0,
-    "server_cpu_seconds": 0.1,
-}
-
-
-@pytest.fixture
-def filled(tmp_path, measured, paired, compared):
-    """A small store with something for every section, and hostile names."""
-    for batch_size in (4, 8, 16):
-        store.append(measured(batch_size=batch_size, seconds=(0.1, 0.11, 0.12)), tmp_path)
-    for one in (
-        measured(model="none", pipeline="photos_one_by_one"),
-        measured(model="none", pipeline="records_parallel", seconds=(0.02, 0.021)),
-        measured(model="none", pipeline="records_cached", seconds=(0.001, 0.0011)),
-        measured(model="convnet", seconds=(0.05, 0.051)),
-        measured(precision="mixed_bfloat16", batch_size=8, seconds=(0.04, 0.05)),
-        measured(pipeline="records_parallel"),
-        replace(measured(model="vgg16"), trace=TRACE),
-        measured(model="convnet", batch_size=16, status="error", reason=HOSTILE),
-        measured(machine={"cpu": "<script>alert(2)</script>", "id": "other"}),
-    ):
-        store.append(one, tmp_path)
-    peak = {"float32": {"value": 500.0}}
-    store.append(Peak(limits=peak, started="2026", machine={"id": "0123456789ab"}), tmp_path)
-    store.append(compared(dense="slower", convnet="same"), tmp_path)
-    store.append(paired(1.001, comparison="20261101T120000Z"), tmp_path)
-    data = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
-    for loader_id in list(registry.LOADERS)[:3]:
-        store.append(
-            LoaderResult(comparison="r", loader=loader_id, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=data),
-            tmp_path,
-        )
-    for latency in (None, 0.03):
-        one = measured(model="none", pipeline="records_parallel", reason="")
-        store.append(
-            measure.ObjectStoreResult(measurement=one, campaign="c", latency_seconds=latency, **SENT), tmp_path
-        )
-    rows = tuple(
-        {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
-        for n in (1, 2)
-    )
-    given = {"settings": {"batch_size": 4}, "history": rows, "images": 10, "machine": {"host": "lab", "cpu": HOSTILE}}
-    one = TrainingRun(model="dense", variant="ours", seed=1, campaign="c", status="ok", started="2026-11-24", **given)
-    store.append(one, tmp_path)
-    (tmp_path / "tables").mkdir(exist_ok=True)
-    (tmp_path / "tables" / "regressions.json").write_text(json.dumps(HISTORY))
-    return tmp_path
 
 
 TRACE = {
@@ -107,107 +43,154 @@ HISTORY = {
     ],
 }  # fmt: skip
 
+SENT = {"round_trips": 3.0, "requests": {"read": 2}, "sent_bytes": {"read": 100}, "files": 2.0, "image_bytes": 10.0}
+EPOCHS = tuple(
+    {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
+    for n in (1, 2)
+)
+PHOTOS = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
 
-@pytest.fixture
-def made(filled):
+
+def embedded(text: str, name: str):
+    """The data that a page holds under a name."""
+    return json.loads(re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def body(text: str) -> str:
+    """What a reader sees: all before the data."""
+    return text.split('<script id="rows"')[0]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, measured, paired, compared):
+    """A small store with something for every section, and hostile names."""
+    results = tmp_path_factory.mktemp("store")
+    alone = measured(model="none", pipeline="records_parallel", seconds=(0.02, 0.021))
+    training = {"settings": {"batch_size": 4}, "history": EPOCHS, "machine": {"host": "lab", "cpu": HOSTILE}}
+    for stored in (
+        *(measured(batch_size=batch_size, seconds=(0.1, 0.11, 0.12)) for batch_size in (4, 8, 16)),
+        measured(model="none", pipeline="photos_one_by_one"),
+        alone,
+        measured(model="none", pipeline="records_cached", seconds=(0.001, 0.0011)),
+        measured(model="convnet", seconds=(0.05, 0.051)),
+        measured(precision="mixed_bfloat16", batch_size=8, seconds=(0.04, 0.05)),
+        measured(pipeline="records_parallel"),
+        replace(measured(model="vgg16"), trace=TRACE),
+        measured(model="convnet", batch_size=16, status="error", reason=HOSTILE),
+        measured(machine={"cpu": "<script>alert(2)</script>", "id": "other"}),
+        Peak(limits={"float32": {"value": 500.0}}, started="2026", machine={"id": "0123456789ab"}),
+        compared(dense="slower", convnet="same"),
+        paired(1.001, comparison="20261101T120000Z"),
+        *(
+            LoaderResult(comparison="r", loader=loader, rates=(99.0, 101.0), cpu_seconds=(0.01, 0.01), data=PHOTOS)
+            for loader in list(registry.LOADERS)[:3]
+        ),
+        *(
+            ObjectStoreResult(measurement=alone, campaign="c", latency_seconds=latency, server_cpu_seconds=0.1, **SENT)
+            for latency in (None, 0.03)
+        ),
+        TrainingRun(model="dense", variant="ours", seed=1, campaign="c", started="2026-11-24", images=10, **training),
+    ):
+        store.append(stored, results)
+    (results / "tables").mkdir(exist_ok=True)
+    (results / "tables" / "regressions.json").write_text(json.dumps(HISTORY))
+    return results
+
+
+@pytest.fixture(scope="module")
+def written(filled):
+    """The page of that store."""
     return page.write(filled).read_text()
 
 
-def test_every_section_is_there(made):
-    """What the store holds is shown, in the order of the data's way."""
-    assert re.findall(r'<section id="(\w+)">', made) == [
-        *(
-            "findings",
-            "input",
-            "loaders",
-            "object_store",
-            "steps",
-            "stall",
-            "traces",
-            "verdicts",
-            "history",
-            "training",
-        ),
-        *("explorer", "data"),
+@pytest.fixture(scope="module")
+def pull_request(filled):
+    """The same as Markdown."""
+    return page.markdown(filled)
+
+
+def test_page_has_every_section(written):
+    """What the store holds is shown, in the order in which data flows."""
+    assert re.findall(r'<section id="(\w+)">', written) == [
+        *("findings", "input", "loaders", "object_store", "steps", "stall", "traces", "verdicts", "history"),
+        *("training", "explorer", "data"),
     ]
 
 
-def test_names_are_escaped(made):
+def test_page_escapes_names(written):
     """What files, frameworks and commits say shows as text, in tables and in pictures."""
-    assert "<img" not in body(made) + made.split('<script id="rows"')[1].split("<script>")[0]
-    assert "<script>" not in body(made)
-    assert "&lt;img src=x onerror=alert(1)&gt;" in body(made)
+    assert "<img" not in body(written) + written.split('<script id="rows"')[1].split("<script>")[0]
+    assert "<script>" not in body(written)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in body(written)
 
 
-def test_embedded_data_is_whole_and_cannot_end_its_script(made):
-    """Every row of the tidy table stands in the page, and no name in it can break out."""
-    rows = embedded(made, "rows")
+def test_page_holds_its_data_whole(written):
+    """Every row of the tidy table stands in the page, and no name in it can end the script around it."""
+    rows = embedded(written, "rows")
 
     assert len(rows["data"]) == 12
     assert sum(row[rows["columns"].index("cpu")] == "<script>alert(2)</script>" for row in rows["data"]) == 1
 
 
-def test_each_chart_is_a_picture_without_javascript(made):
+def test_page_draws_each_chart_without_javascript(written):
     """There are as many pictures as descriptions, drawn in the page's own colours."""
-    assert body(made).count("<svg") == len(embedded(made, "specs")) >= 9
-    assert "currentColor" in made
-    names = re.findall(r'<clipPath id="([^"]+)"', body(made))
+    assert body(written).count("<svg") == len(embedded(written, "specs")) >= 9
+    assert "currentColor" in written
+    names = re.findall(r'<clipPath id="([^"]+)"', body(written))
     assert len(names) == len(set(names))
-    assert "#123456" not in body(made)
+    assert "#123456" not in body(written)
 
 
-def test_arithmetic_is_held_against_the_machines_peak(made):
+def test_page_holds_arithmetic_against_the_peak_of_the_machine(written):
     """A training step of dense at 16 images: its GFLOPs an image by images a second, over the peak."""
-    (one,) = (
-        point
-        for point in embedded(made, "points")
-        if (point["model"], point["batch"], point["pipeline"], point["precision"])
-        == ("dense", 16, "resident", "float32")
-    )
+    wanted = {"model": "dense", "batch": 16, "pipeline": "resident", "precision": "float32"}
+    (point,) = (point for point in embedded(written, "points") if wanted.items() <= point.items())
 
-    assert one["GFLOP/s"] == pytest.approx(one["GFLOPs an image"] * one["images/s"], rel=1e-3)
-    assert one["% of peak"] == pytest.approx(one["GFLOP/s"] / 5, rel=1e-3)
+    assert point["GFLOP/s"] == pytest.approx(point["GFLOPs an image"] * point["images/s"], rel=1e-3)
+    assert point["% of peak"] == pytest.approx(point["GFLOP/s"] / 5, rel=1e-3)
 
 
-def test_nothing_is_loaded_from_elsewhere(made):
-    """No element of the page has an address, and its policy forbids loading."""
+def test_page_loads_nothing_from_elsewhere(written):
+    """No element of it has an address but within it, and its policy forbids loading; library and all, it is small."""
     addresses = []
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, given: addresses.extend(
-        f"{tag} {name}={value}" for name, value in given if name in ("src", "href", "xlink:href", "action", "srcset")
+    parser.handle_starttag = lambda tag, attributes: addresses.extend(
+        f"{tag} {name}={value}"
+        for name, value in attributes
+        if name in ("src", "href", "xlink:href", "action", "srcset")
     )
-    parser.feed(made)
+    parser.feed(written)
 
     assert addresses
-    assert [one for one in addresses if "=#" not in one] == []
-    assert not re.search(r"@import|url\((?!#)", body(made))
-    assert "default-src 'none'" in made
+    assert [address for address in addresses if "=#" not in address] == []
+    assert not re.search(r"@import|url\((?!#)", body(written))
+    assert "default-src 'none'" in written
+    assert len(written.encode()) < SMALL_ENOUGH
 
 
-def test_the_page_is_small(made):
-    """Library and all."""
-    assert len(made.encode()) < SMALL_ENOUGH
-
-
-def test_an_empty_store_gives_a_page(tmp_path):
-    """The page of nothing says what to run."""
+def test_page_of_an_empty_store_says_what_to_run(tmp_path):
+    """There is a page, though no tables; for a pull request there is nothing."""
     text = page.write(tmp_path).read_text()
 
     assert "make bench" in text
     assert embedded(text, "rows") == {}
+    with pytest.raises(InputError, match="make bench"):
+        page.markdown(tmp_path)
 
 
-def test_one_measurement_is_enough(tmp_path, measured):
-    """A page of a single figure has its table and its chart."""
+def test_page_of_one_measurement_is_whole(tmp_path, measured):
+    """It has a table and a chart; Markdown and CSV of the same figures lie beside it."""
     store.append(measured(), tmp_path)
     text = page.write(tmp_path).read_text()
 
     assert 'id="steps"' in text
     assert body(text).count("<svg") == 1
+    assert "| dense |" in (tmp_path / "tables" / "all.md").read_text()
+    assert "dense" in (tmp_path / "tables" / "all.csv").read_text()
 
 
-def test_only_failures_are_shown_with_their_reasons(tmp_path, measured):
-    """Where nothing was measured there is no chart, and the reason is told."""
+def test_page_of_failures_tells_their_reasons(tmp_path, measured):
+    """Where nothing was measured there is no chart."""
     store.append(measured(status="oom", reason="killed at 8 GB"), tmp_path)
     text = page.write(tmp_path).read_text()
 
@@ -215,8 +198,8 @@ def test_only_failures_are_shown_with_their_reasons(tmp_path, measured):
     assert "<svg" not in body(text)
 
 
-def test_what_cannot_be_read_is_told(tmp_path, measured):
-    """Damaged lines, lines of a newer program and a damaged history are on the page."""
+def test_page_tells_what_cannot_be_read(tmp_path, measured):
+    """Damaged lines, lines of a newer program and a damaged history."""
     path = store.append(measured(), tmp_path)
     line = json.loads(path.read_text())
     path.write_text(json.dumps(line) + "\n{half\n" + json.dumps({**line, "format": 99}) + "\n")
@@ -224,105 +207,47 @@ def test_what_cannot_be_read_is_told(tmp_path, measured):
     (tmp_path / "tables" / "regressions.json").write_text('{"points": [')
     text = page.write(tmp_path).read_text()
 
-    assert "lab.jsonl:2" in text
-    assert "lab.jsonl:3" in text
-    assert "format 99" in text
-    assert "regressions.json" in text
+    assert all(said in text for said in ("lab.jsonl:2", "lab.jsonl:3", "format 99", "regressions.json"))
 
 
-def test_twenty_thousand_measurements_make_a_page(tmp_path, measured):
-    """It stays under 4 MB, shows the latest, and says how many older ones it leaves out."""
+def test_page_of_many_measurements_stays_small(tmp_path, measured):
+    """It shows the latest, and says how many older ones it leaves out."""
     line = json.dumps(measured(reason="a reason of usual length, such as a framework gives").to_json())
-    lines = [
-        line.replace('"batch_size": 32', f'"batch_size": {1 + n % 4000}').replace(
-            '"digest": "', f'"digest": "{n // 4000}'
-        )
-        for n in range(20_000)
-    ]
+    lines = [line.replace('"batch_size": 32', f'"batch_size": {1 + n}') for n in range(page.MOST_ROWS + 1000)]
     (tmp_path / "measurements").mkdir()
     (tmp_path / "measurements" / "lab.jsonl").write_text("\n".join(lines) + "\n")
     text = page.write(tmp_path).read_text()
 
     assert len(text.encode()) < SMALL_ENOUGH
-    assert "17000 older ones" in text
+    assert "1000 older ones" in text
 
 
-def test_tables_are_written_beside_the_page(tmp_path, measured):
-    """Markdown and CSV of the same figures."""
-    store.append(measured(), tmp_path)
-    page.write(tmp_path)
-
-    assert "| dense |" in (tmp_path / "tables" / "all.md").read_text()
-    assert "dense" in (tmp_path / "tables" / "all.csv").read_text()
-
-
-def test_a_pull_request_gets_answers_and_tables(filled):
-    """As Markdown: each section, each row with as many columns as its head."""
-    text = page.markdown(filled)
-
-    assert text.startswith("- Parallel TFRecords deliver")
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        *(
-            "## Input",
-            "## Loaders",
-            "## Object store",
-            "## Steps",
-            "## Stall",
-            "## Traces",
-            "## Verdicts",
-            "## History",
-        ),
-        "## Training",
-    ]
-    assert "| dense |" in text
+def test_pull_request_has_findings_and_tables(pull_request):
+    """As Markdown: each section with its tables, and the command that measures them again."""
+    assert pull_request.startswith("- Parallel TFRecords deliver")
+    titles = ("Input", "Loaders", "Object store", "Steps", "Stall", "Traces", "Verdicts", "History", "Training")
+    assert re.findall("^## (.*)", pull_request, re.MULTILINE) == list(titles)
+    assert all(said in pull_request for said in ("| dense |", "python -m bench loaders", "30 ms"))
 
 
-def test_a_pull_request_of_nothing_is_a_mistake(tmp_path):
-    """What to run is said."""
-    with pytest.raises(InputError, match="make bench"):
-        page.markdown(tmp_path)
+def test_pull_request_shows_verdicts_as_they_were_given(pull_request):
+    """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
+    assert "### main v HEAD, 2026-11-24 10:00 UTC" in pull_request
+    assert "| dense | **slower** | 1.051 [" in pull_request
+    assert "| convnet | same |" in pull_request
+    assert "HEAD (deadbeef &lt;b>Candidate&lt;/b>)" in pull_request
+    assert "### No verdict stored" in pull_request
 
 
-def test_the_last_campaign_is_shown(filled):
-    """Of trainings, the latest."""
-    assert [one.model for one in campaign.load_latest(filled)] == ["dense"]
-
-
-def test_verdicts_of_feeding_and_the_planner_are_on_the_page(tmp_path, measured):
+def test_page_shows_stalls_and_the_planner(tmp_path, measured):
     """A step that loses half of its speed by waiting is input-bound, and published accelerators are in the plan."""
     data = {"photos": "synthetic", "images": 300, "classes": 5}
     fed = replace(measured(pipeline="records_parallel", seconds=(0.2,) * 3), step_wait_seconds=(0.1,) * 3, data=data)
-    for one in (
-        replace(measured(model="none", pipeline="records_parallel", seconds=(0.2,) * 3), data=data),
-        measured(seconds=(0.1,) * 3),
-        fed,
-    ):
-        store.append(one, tmp_path)
+    alone = measured(model="none", pipeline="records_parallel", seconds=(0.2,) * 3)
+    for measurement in (replace(alone, data=data), measured(seconds=(0.1,) * 3), fed):
+        store.append(measurement, tmp_path)
     text, markdown = page.write(tmp_path).read_text(), page.markdown(tmp_path)
 
     for shown in (body(text), markdown):
-        assert "Fed by records_parallel" in shown
-        assert "input-bound" in shown
-        assert "TPU v2-8" in shown
-    assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % | 50% | 1.00 | input-bound |" in markdown
-
-
-def test_verdicts_are_shown_as_they_were_given(filled):
-    """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
-    text = page.markdown(filled)
-
-    assert "### main v HEAD, 2026-11-24 10:00 UTC" in text
-    assert "| dense | **slower** | 1.051 [" in text
-    assert "| convnet | same |" in text
-    assert "HEAD (deadbeef &lt;b>Candidate&lt;/b>)" in text
-    assert "### No verdict stored" in text
-
-
-def test_loaders_and_a_far_store_have_their_tables(filled):
-    """Ours beside others and the limit; a store beside the disk; each with the command that makes them again."""
-    text = page.markdown(filled)
-
-    assert "## Loaders" in text
-    assert "python -m bench loaders" in text
-    assert "## Object store" in text
-    assert "30 ms" in text
+        assert all(said in shown for said in ("Fed by records_parallel", "input-bound", "TPU v2-8"))
+    assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % |" in markdown
