@@ -174,7 +174,8 @@ def _verdict(by_clock: dict[str, tuple[Processes, Processes]], rule: Rule) -> Ve
     """The verdict on one cell."""
     counts = tuple(map(len, by_clock["wall"]))
     if min(counts) < MIN_PROCESSES:
-        reason = "too few processes ({} and {}): a verdict needs {} on both sides".format(*counts, MIN_PROCESSES)
+        wanted = f"a verdict needs {MIN_PROCESSES} on both sides, `python -m bench sweep --rounds {MIN_PROCESSES}`"
+        reason = "too few processes ({} and {}): {}".format(*counts, wanted)
         return Verdict(word="inconclusive", estimates={}, reason=reason)
     estimates = {clock: _estimate(*by_clock[clock]) for clock in FIELDS if clock in by_clock}
     deciding = {clock: estimates[clock] for clock in rule.clocks if clock in estimates}
