@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from time import perf_counter, time
+from typing import Any
 
 from bench.machine import cpu_time, facts
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
@@ -154,7 +155,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     start = perf_counter()
     step = step_under_test.fed_step(cell, batches, device, classes=classes)
     built = perf_counter()
-    last = {}
+    last: dict[str, Any] = {}
 
     def remembered() -> None:
         last["outputs"] = step()
@@ -173,7 +174,8 @@ def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_
     load = cpu_time.ForeignLoad()
     backlog = timing.backlog(job.cell)
     times = timing.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
-    seen = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}  # before a trace adds to both
+    # Read before a trace adds to both.
+    seen: dict[str, Any] = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}
     waits = input_wait.of_last(batches, len(times.step_seconds))
     if batches is not None and input_wait.waited(waits, times.step_seconds):
         # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
