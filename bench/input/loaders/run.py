@@ -213,9 +213,10 @@ def _unpack(source: Source, folder: Path) -> Path:
     records = tf.data.TFRecordDataset(list(manifest.paths(source.records, written))).batch(64)
     number = 0
     for batch in records:
-        for jpeg, label in zip(*tfrecords.parse_batch(batch), strict=True):
+        jpegs, labels = tfrecords.parse_batch(batch)
+        for jpeg, label in zip(jpegs.numpy(), labels.numpy(), strict=True):
             path = folder / written.classes[int(label)] / f"{number:06d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg.numpy())
+            path.write_bytes(jpeg)
             number += 1
     return folder
