@@ -40,10 +40,10 @@ class Choice:
             cells = matrix.profile(self.profile, **place.fields())
         elif self.model or self.pipeline:
             models_named, pipelines_named = options.split(self.model), options.split(self.pipeline)
-            cells = matrix.chosen(models_named, pipelines_named, batch_size=self.batch_size, **place.step_fields())
+            cells = matrix.select(models_named, pipelines_named, batch_size=self.batch_size, **place.step_fields())
         else:
             cells = matrix.few(**place.step_fields())
-        return matrix.pick(cells, list(self.filters))
+        return matrix.filter_cells(cells, list(self.filters))
 
 
 CHOICE = options.group(

@@ -42,7 +42,7 @@ class Compared:
         from bench.results import store
 
         python, source = self.interpreter(), data.source()
-        source.found_photos()
+        source.load_photos()
         source.manifest()
         loaders = registry.select(self.job, self.only)
         effort = run.Effort(

@@ -63,7 +63,7 @@ def sweep(  # noqa: PLR0913 - its options
     if resume:
         planned = sweeps.resume(output.results)
     else:
-        cells = matrix.pick(matrix.profile(profile, **place.fields()), list(filters))
+        cells = matrix.filter_cells(matrix.profile(profile, **place.fields()), list(filters))
         planned = measuring.sweep(cells, data)
     if dry_run:
         sweep_progress.print_plan(planned, output.results)

@@ -39,17 +39,17 @@ def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLAS
 
 def _stepping(cell: Cell, source: Source, data: dict) -> Callable[[], object]:
     """One step of a model."""
-    device = step_under_test.place(cell)
-    batches = step_under_test.feed(cell, source, images=data.get("images", 0), classes=data["classes"])
-    return step_under_test.fed_step(cell, batches, device, classes=data["classes"])
+    device = step_under_test.find_device(cell)
+    batches = step_under_test.build_batches(cell, source, images=data.get("images", 0), classes=data["classes"])
+    return step_under_test.build_step(cell, batches, device, classes=data["classes"])
 
 
 def _drawing(cell: Cell, source: Source, *, images: int, injectable: bool) -> Callable[[], object]:
     """One batch drawn from a pipeline alone."""
     injector = inject.PipelineInjector() if injectable else None
-    batches = step_under_test.dataset(cell, source)
+    batches = step_under_test.build_dataset(cell, source)
     timing.fill_caches(batches, images=images, batch_size=cell.batch_size)
-    step = timing.drawing(iter(batches), 1)
+    step = timing.draw_step(iter(batches), 1)
     if injector is None:
         return step
     injector.draw, injector.images_per_draw = step, cell.batch_size
@@ -60,7 +60,7 @@ def _drawing(cell: Cell, source: Source, *, images: int, injectable: bool) -> Ca
 def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     """A few of the photos that the pipeline decodes."""
     if cell.reads == "photos":
-        paths = source.found_photos().paths
+        paths = source.load_photos().paths
         return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
     import tensorflow as tf
 

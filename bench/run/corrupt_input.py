@@ -30,7 +30,7 @@ def _damaged_shard(source: Source, error: Exception) -> str:
 def _damaged_photo(source: Source, image_size: int) -> str:
     import tensorflow as tf
 
-    for path in source.found_photos().paths:
+    for path in source.load_photos().paths:
         try:
             jpeg = tf.io.read_file(path)
             fault = product.jpeg_fault(jpeg.numpy(), image_size=image_size)

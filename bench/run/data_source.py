@@ -25,7 +25,7 @@ class Source:
     photos: str = ""
     records: str = ""
 
-    def found_photos(self) -> Any:
+    def load_photos(self) -> Any:
         """The photos; without those that the records of the same folder had to leave out, for they do not decode.
 
         Raises:
@@ -62,12 +62,12 @@ class Source:
             raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
         return product.load_manifest(self.records)
 
-    def sized(self, image_size: int) -> "Source":
+    def with_image_size(self, image_size: int) -> "Source":
         """The same with records of an image size: where ours are of another, those beside them, `synthetic-331`."""
-        beside = self.beside(image_size)
-        return replace(self, records=beside) if beside and (Path(beside) / product.manifest_file()).is_file() else self
+        other = self.records_of_size(image_size)
+        return replace(self, records=other) if other and (Path(other) / product.manifest_file()).is_file() else self
 
-    def beside(self, image_size: int) -> str:
+    def records_of_size(self, image_size: int) -> str:
         """Where records of an image size would lie beside ours; empty where ours are of it, or lie in a bucket."""
         ours = re.fullmatch(r"(.*-)\d+", self.records)
         if not ours or "://" in self.records or self._size() in (None, image_size):
@@ -88,7 +88,7 @@ class Source:
         if not reads:
             return {}
         if reads == "photos":
-            found = self.found_photos()
+            found = self.load_photos()
             return {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
         written = self.manifest()
         return {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}

@@ -4,51 +4,52 @@ Keras' step draws from a dataset inside its graph, where no clock of ours runs; 
 Python, as here. That costs about 0.1 ms a step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import fsum
 from time import perf_counter
+from typing import Any
 
 from bench.results.cell import RESIDENT, Cell
 
-NOTHING_SHARE = 0.02  # of the steps' time: what draws from full buffers take
+NEGLIGIBLE_SHARE = 0.02  # of the steps' time: draws from full buffers take less
 
 
-class Waiting(Iterator):
+class TimedDraws(Iterator):
     """An iterator over batches that keeps the seconds of each draw."""
 
-    def __init__(self, batches, now: Callable[[], float] = perf_counter):
+    def __init__(self, batches: Iterable, now: Callable[[], float] = perf_counter):
         self._batches, self._now = iter(batches), now
         self.seconds: list[float] = []
 
-    def __next__(self):
+    def __next__(self) -> Any:
         start = self._now()
         batch = next(self._batches)
         self.seconds.append(self._now() - start)
         return batch
 
 
-def watched(cell: Cell, batches, *, replicas: int):
-    """Batches of a pipeline that time their draws; as they are where the framework itself must draw.
+def time_draws(cell: Cell, batches: Iterable, *, replicas: int) -> Iterable:
+    """Times the draws of a pipeline, except where the framework itself must draw.
 
-    That is on several replicas, which share a batch out, on JAX, whose batches go to the device ahead of the step,
-    and from a resident batch, for which nothing waits.
+    It must on several replicas, among which it splits a batch, and on JAX, where batches go to the device ahead of the
+    step. A resident batch is never waited for.
     """
     alone = replicas == 1 and cell.backend == "tensorflow" and cell.pipeline != RESIDENT
-    return Waiting(batches) if alone else batches
+    return TimedDraws(batches) if alone else batches
 
 
-def drain(batches, count: int) -> None:
-    """Draws what was made ready while a step compiled; no step would wait until it was used up."""
-    if isinstance(batches, Waiting):
+def drain(batches: Iterable | None, count: int) -> None:
+    """Draws what the pipeline prepared while a step compiled: until it is used up, no step waits."""
+    if isinstance(batches, TimedDraws):
         for _ in range(count):
             next(batches)
 
 
-def waited(waits: tuple[float, ...], step_seconds: tuple[float, ...]) -> bool:
-    """Whether steps waited for their input, or may have: where the draws were not timed nobody knows."""
-    return not waits or fsum(waits) > NOTHING_SHARE * fsum(step_seconds)
+def may_wait(waits: tuple[float, ...], step_seconds: tuple[float, ...]) -> bool:
+    """Whether steps waited for their input, or may have, where their draws were not timed."""
+    return not waits or fsum(waits) > NEGLIGIBLE_SHARE * fsum(step_seconds)
 
 
-def of_last(batches, steps: int) -> tuple[float, ...]:
+def last_waits(batches: Iterable | None, steps: int) -> tuple[float, ...]:
     """Seconds that each of the last steps waited; empty where the draws were not timed."""
-    return tuple(batches.seconds[-steps:]) if isinstance(batches, Waiting) else ()
+    return tuple(batches.seconds[-steps:]) if isinstance(batches, TimedDraws) else ()

@@ -68,7 +68,7 @@ def few(**place) -> list[Cell]:
     return read + _steps(FEW, batch_size=8, heavy_batch_size=1, **place)
 
 
-def chosen(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:
+def select(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:
     """Cells by name: models on a resident batch, pipelines alone, or each model fed by each pipeline.
 
     Args:
@@ -102,7 +102,7 @@ def profile(name: str, *, device: str = "cpu", backend: str = "tensorflow") -> l
     return PROFILES[name](device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
 
 
-def pick(cells: list[Cell], filters: list[str]) -> list[Cell]:
+def filter_cells(cells: list[Cell], filters: list[str]) -> list[Cell]:
     """Cells that every filter allows.
 
     Args:

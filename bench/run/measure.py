@@ -5,10 +5,11 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, time
@@ -24,14 +25,14 @@ from bench.run.product import ReportedError, Unsuitable
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a process is to measure, for how long, and with what data.
+    """What a process measures, for how long, and with what data.
 
     Attributes:
         cell: What is measured.
         effort: For how long.
         source: Where photos and records lie.
-        classes: How many the model tells apart on a resident batch; one that is fed has those of what it reads. Both
-            are the same where they are compared, see `Source.classes`.
+        classes: How many classes a model on a resident batch has; with a pipeline it has those of the data. Models
+            that are compared have equally many, see `Source.classes`.
         trace: Log directory for a profiler trace of further steps, when all have been timed.
     """
 
@@ -66,9 +67,9 @@ def job_from_json(values: dict) -> Job:
 def measure(job: Job) -> Measurement:
     """Measures one cell.
 
-    What cannot be had here (a device, a package, a precision that makes no sense) gives status `n/a`, running out of
-    memory `oom`, anything else that fails `error`, each with its reason. The process should be fresh: kernels,
-    allocators and thread pools that another cell has warmed up would be measured with it.
+    A device or package that is missing, or a precision that makes no sense, gives the status `n/a`; running out of
+    memory gives `oom`, any other failure `error`; each with its reason. The process should be fresh: kernels,
+    allocators and thread pools that another cell has warmed up would be measured, too.
     """
     begin, load_before = time(), os.getloadavg()[0]
     base = Measurement(
@@ -79,11 +80,11 @@ def measure(job: Job) -> Measurement:
         code=facts.code(),
     )
     try:
-        job = replace(job, source=job.source.sized(job.cell.image_size))
+        job = replace(job, source=job.source.with_image_size(job.cell.image_size))
         base = replace(base, data=job.describe())
         done = _measure_input(job, base) if job.cell.model == NO_MODEL else _measure_step(job, base)
-    except Unsuitable as absent:
-        done = replace(base, status="n/a", reason=str(absent))
+    except Unsuitable as unsuitable:
+        done = replace(base, status="n/a", reason=str(unsuitable))
     except ImportError as error:
         done = replace(base, status="n/a", reason=f"{error}. {product.install_hint()}")
     except ReportedError as error:
@@ -94,7 +95,7 @@ def measure(job: Job) -> Measurement:
 
 
 def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
-    """What a framework threw, put so that a user can do something about it."""
+    """The measurement of a cell whose framework raised an error, with a reason that a user can act on."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
         return replace(base, status="oom", reason=text[:500])
@@ -110,7 +111,7 @@ def _age() -> float:
 
 
 def _peak_bytes() -> int:
-    """Most memory that this process has held, with what those that make its batches hold now."""
+    """Most memory that this process has held, plus what its decode workers hold now."""
     import resource
 
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -118,7 +119,7 @@ def _peak_bytes() -> int:
 
 
 def _held_bytes(pid: int) -> int:
-    """Memory that a process holds alone: what it shares counts with this one; 0 when it is gone."""
+    """Memory that a process shares with no other; 0 when it has ended."""
     import psutil
 
     with suppress(psutil.Error):
@@ -127,10 +128,10 @@ def _held_bytes(pid: int) -> int:
 
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:
-    """Draws batches and throws them away: what the pipeline delivers when nothing else uses the machine."""
+    """Draws batches and throws them away: the rate of the pipeline when nothing else uses the machine."""
     product.load_pipelines()
     start = perf_counter()
-    batches = step_under_test.dataset(job.cell, job.source)
+    batches = step_under_test.build_dataset(job.cell, job.source)
     built = perf_counter()
     next(iter(batches))
     first_batch = perf_counter()
@@ -139,28 +140,28 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     iterator = iter(batches)
     count = timing.batches_per_step(iterator, timing.burst(job.cell))
     return replace(
-        _timed(timing.drawing(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
+        _time(timing.draw_step(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
         build_seconds=built - start,
         first_step_seconds=first_batch - built,
     )
 
 
 def _measure_step(job: Job, base: Measurement) -> Measurement:
-    """Trains or predicts, on a resident batch or fed by a pipeline."""
+    """Trains or predicts, on a resident batch or on those of a pipeline."""
     cell = job.cell
-    device = step_under_test.place(cell)
+    device = step_under_test.find_device(cell)
     classes = base.data.get("classes", job.classes)
-    batches = step_under_test.feed(cell, job.source, images=base.data.get("images", 0), classes=classes)
-    batches = input_wait.watched(cell, batches, replicas=device.replicas)
+    batches = step_under_test.build_batches(cell, job.source, images=base.data.get("images", 0), classes=classes)
+    batches = input_wait.time_draws(cell, batches, replicas=device.replicas)
     start = perf_counter()
-    step = step_under_test.fed_step(cell, batches, device, classes=classes)
+    step = step_under_test.build_step(cell, batches, device, classes=classes)
     built = perf_counter()
     last: dict[str, Any] = {}
 
-    def remembered() -> None:
+    def keep_outputs() -> None:
         last["outputs"] = step()
 
-    timed = _timed(remembered, job, base, images_per_step=cell.batch_size, batches=batches)
+    timed = _time(keep_outputs, job, base, images_per_step=cell.batch_size, batches=batches)
     return replace(
         timed,
         build_seconds=built - start,
@@ -169,18 +170,20 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     )
 
 
-def _timed(step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches=None) -> Measurement:
-    """What the clock says of a step, and how busy the machine was meanwhile; `batches`: what feeds it, if anything."""
+def _time(
+    step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches: Iterable | None = None
+) -> Measurement:
+    """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile."""
     load = cpu_time.ForeignLoad()
-    backlog = timing.backlog(job.cell)
-    times = timing.watch(step, job.effort, after_first=lambda: input_wait.drain(batches, backlog), at_start=load.start)
+    drain = partial(input_wait.drain, batches, timing.backlog(job.cell))
+    times = timing.time_steps(step, job.effort, after_first=drain, at_start=load.start)
     # Read before a trace adds to both.
     seen: dict[str, Any] = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}
-    waits = input_wait.of_last(batches, len(times.step_seconds))
-    if batches is not None and input_wait.waited(waits, times.step_seconds):
-        # Steps that wait for bursts are timed over whole ones; those of a pipeline alone draw whole ones anyway.
+    waits = input_wait.last_waits(batches, len(times.step_seconds))
+    if batches is not None and input_wait.may_wait(waits, times.step_seconds):
+        # Steps that wait for bursts are averaged over whole ones; those of a pipeline alone draw whole ones anyway.
         burst = timing.burst(job.cell)
-        times, waits = times.over(burst), timing.means(waits, burst)
+        times, waits = times.averaged_over(burst), timing.means(waits, burst)
     seen["step_wait_seconds"] = waits
     if job.trace:
         step_seconds = median(times.step_seconds)

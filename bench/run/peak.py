@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
@@ -60,15 +61,15 @@ def measure(*, timeout: float = 300.0) -> Peak:
     return Peak(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
 
 
-def here() -> dict[str, Limit]:
+def measure_here() -> dict[str, Limit]:
     """Measures all limits in this process."""
     import tensorflow as tf
 
-    found = {precision: products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
-    return {**found, COPY: copies()}
+    found = {precision: matrix_products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
+    return {**found, COPY: memory_copies()}
 
 
-def products(dtype, size: int = SIZE) -> Limit:
+def matrix_products(dtype: Any, size: int = SIZE) -> Limit:
     """GFLOP/s of the product of two square matrices."""
     import tensorflow as tf
 
@@ -77,7 +78,7 @@ def products(dtype, size: int = SIZE) -> Limit:
     return _limit(lambda: product().numpy(), 2 * size**3 / 1e9, "GFLOP/s")
 
 
-def copies(size: int = COPIED_BYTES) -> Limit:
+def memory_copies(size: int = COPIED_BYTES) -> Limit:
     """GB/s of copying large arrays, on all cores: each byte is read and written."""
     import tensorflow as tf
 
@@ -98,4 +99,4 @@ def _limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
 
 
 if __name__ == "__main__":
-    child.connect()[1]({name: asdict(limit) for name, limit in here().items()})
+    child.connect()[1]({name: asdict(limit) for name, limit in measure_here().items()})

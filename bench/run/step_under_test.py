@@ -1,6 +1,7 @@
-"""What is timed: a cell made into a step, a callable that has done its work when it returns."""
+"""Makes a cell into a step: a callable that has done its work when it returns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run import product, timing
@@ -8,7 +9,7 @@ from bench.run.data_source import Source
 from bench.run.product import Unsuitable
 
 
-def dataset(cell: Cell, source: Source):
+def build_dataset(cell: Cell, source: Source) -> Any:
     """The endless pipeline of a cell.
 
     Returns:
@@ -20,7 +21,7 @@ def dataset(cell: Cell, source: Source):
     if cell.backend != "tensorflow" or cell.model == NO_MODEL:
         product.leave_gpus()
     if cell.reads == "photos":
-        photos_or_shards = source.found_photos()
+        photos_or_shards = source.load_photos()
     else:
         photos_or_shards = product.record_paths(source.records, source.manifest(), image_size=cell.image_size)
     return product.build_pipeline(
@@ -28,7 +29,7 @@ def dataset(cell: Cell, source: Source):
     )
 
 
-def place(cell: Cell):
+def find_device(cell: Cell) -> Any:
     """The device of a cell's model, a `flowers_core.backends.devices.Device`.
 
     Raises:
@@ -41,7 +42,7 @@ def place(cell: Cell):
     return device
 
 
-def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], object]:
+def build_step(cell: Cell, batches: Iterable, device: Any, *, classes: int) -> Callable[[], object]:
     """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
     backend = product.get_backend(cell.backend)
     from_uint8 = cell.pipeline != RESIDENT and product.pipelines()[cell.pipeline].dtype == "uint8"
@@ -50,24 +51,24 @@ def fed_step(cell: Cell, batches, device, *, classes: int) -> Callable[[], objec
         product.compile_model(model, xla=cell.xla)
         run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
-    def synchronised():
+    def run_synchronised() -> object:
         with device.scope():
             return backend.synchronise(run())
 
-    return synchronised
+    return run_synchronised
 
 
-def feed(cell: Cell, source: Source, *, images: int, classes: int):
-    """Batches for a cell's model, from caches that are full."""
+def build_batches(cell: Cell, source: Source, *, images: int, classes: int) -> Iterable:
+    """Batches for a cell's model; the caches of its pipeline are full."""
     if cell.pipeline == RESIDENT:
         return _resident(cell, classes)
-    batches = dataset(cell, source)
+    batches = build_dataset(cell, source)
     timing.fill_caches(batches, images=images, batch_size=cell.batch_size)
     return batches
 
 
-def _resident(cell: Cell, classes: int):
-    """One batch of noise, again and again; what an image shows does not change what a step computes."""
+def _resident(cell: Cell, classes: int) -> Iterable:
+    """One batch of noise, again and again: what an image shows does not change what a step computes."""
     import numpy as np
 
     noise = np.random.default_rng(0)

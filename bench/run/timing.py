@@ -40,12 +40,12 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What the clock saw.
+    """Times of the steps of one process.
 
     Attributes:
         first_step_seconds: Wall time of the first step, which compiles.
         warmup_steps: How many steps were thrown away, the first one among them.
-        steady: Whether the warm-up ended because the step had become steady, not because it had lasted enough.
+        steady: Whether the warm-up ended because the step was steady, not because it had lasted long enough.
         step_seconds: Wall time of each step after the warm-up, or of several in a row their mean.
         step_cpu_seconds: CPU time of the same steps, see `cpu_time.cpu_seconds`.
     """
@@ -56,22 +56,21 @@ class Timing:
     step_seconds: tuple[float, ...]
     step_cpu_seconds: tuple[float, ...]
 
-    def over(self, several: int) -> "Timing":
+    def averaged_over(self, steps: int) -> "Timing":
         """The same with each time the mean of several steps: see `means`."""
-        wall, cpu = means(self.step_seconds, several), means(self.step_cpu_seconds, several)
+        wall, cpu = means(self.step_seconds, steps), means(self.step_cpu_seconds, steps)
         return replace(self, step_seconds=wall, step_cpu_seconds=cpu)
 
 
-def means(seconds: tuple[float, ...], several: int) -> tuple[float, ...]:
-    """Means of so many steps in a row: the median of single ones would lie where they wait for bursts of input.
+def means(seconds: tuple[float, ...], steps: int) -> tuple[float, ...]:
+    """Means of steps in a row. The median of single steps would say nothing where a few of them wait for all others.
 
     Args:
         seconds: Of each step.
-        several: Steps of a mean, all where there are fewer; what is left over at the end is not counted.
+        steps: Of a mean, or all where there are fewer; a rest at the end is not counted.
     """
-    several = min(several, len(seconds)) or 1
-    whole = range(0, len(seconds) - several + 1, several)
-    return tuple(fmean(seconds[start : start + several]) for start in whole)
+    steps = min(steps, len(seconds)) or 1
+    return tuple(fmean(seconds[start : start + steps]) for start in range(0, len(seconds) - steps + 1, steps))
 
 
 def least_warmup(step_seconds: float) -> int:
@@ -111,7 +110,7 @@ def warm_up(
     return len(seconds), is_steady(seconds)
 
 
-def watch(
+def time_steps(
     step: Callable[[], object],
     effort: Effort,
     *,
@@ -164,15 +163,15 @@ def mean_seconds(step: Callable[[], object], *, seconds: float) -> float:
 
 
 def fill_caches(batches: Iterable, *, images: int, batch_size: int) -> None:
-    """Draws a whole pass: it fills the page cache, and the pipeline's own, which all its iterators share."""
+    """Draws a whole epoch, which fills the page cache and the pipeline's own cache, shared by all its iterators."""
     iterator, start = iter(batches), perf_counter()
-    for _ in range(math.ceil(images / batch_size) + 1):  # one more, for the end of the pass to be seen
+    for _ in range(math.ceil(images / batch_size) + 1):  # one more, so that the pipeline sees the end of the epoch
         next(iterator)
         if perf_counter() - start > MOST_FILLING_SECONDS:
             break
 
 
-def drawing(iterator: Iterator, count: int) -> Callable[[], None]:
+def draw_step(iterator: Iterator, count: int) -> Callable[[], None]:
     """A step of a pipeline alone: `count` batches, drawn and thrown away."""
 
     def draw() -> None:
@@ -183,8 +182,8 @@ def drawing(iterator: Iterator, count: int) -> Callable[[], None]:
 
 
 def batches_per_step(iterator: Iterator, burst: int = 1) -> int:
-    """How many batches make a step long enough to time, whole bursts of them: see `burst`."""
-    next(iterator)  # waits for processes and threads to start: of such a wait nothing is to be counted
+    """How many batches make a step long enough to time; whole bursts, see `burst`."""
+    next(iterator)  # waits for processes and threads to start, which must not count
     start, count = perf_counter(), 0
     while perf_counter() - start < PIPELINE_STEP_SECONDS or count % burst:
         next(iterator)
@@ -193,9 +192,9 @@ def batches_per_step(iterator: Iterator, burst: int = 1) -> int:
 
 
 def burst(cell: Cell) -> int:
-    """How many batches of a cell's pipeline come at once, from all processes that make them, for they keep step.
+    """How many batches of a cell's pipeline come at once, from all decode workers together, which keep step.
 
-    1 where nothing makes several, or the code under test is older than the question.
+    1 where no decode workers make several, or the commit under test has none.
     """
     pipeline = product.pipelines().get(cell.pipeline)
     if not pipeline or not pipeline.by_processes:
@@ -205,6 +204,6 @@ def burst(cell: Cell) -> int:
 
 
 def backlog(cell: Cell) -> int:
-    """Batches that such processes make ready while nobody draws: no step may be timed on them; 0 for the others."""
+    """Batches that decode workers prepare while nobody draws, on which no step may be timed; 0 for other pipelines."""
     at_once = burst(cell)
     return product.batches_ahead() * at_once if at_once > 1 else 0

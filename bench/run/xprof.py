@@ -30,8 +30,8 @@ def facts(paths: Sequence[Path]) -> dict:
     """
     if not paths:
         raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as room, _silent():
-        copies = [_copied(path, Path(room)) for path in paths]  # XProf writes its caches beside what it reads
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder, _silent():
+        copies = [_copy(path, Path(folder)) for path in paths]  # XProf writes its caches beside what it reads
         steps = _steps(_tool(copies, "input_pipeline_analyzer"))
         count = len(steps["seconds"])
         if not count:
@@ -46,8 +46,8 @@ def facts(paths: Sequence[Path]) -> dict:
         }
 
 
-def _copied(path: Path, room: Path) -> str:
-    return str(shutil.copy(path, room / path.name))
+def _copy(path: Path, folder: Path) -> str:
+    return str(shutil.copy(path, folder / path.name))
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def _tool(paths: Sequence[str], tool: str):
 def _table(tables, column: str) -> list[dict]:
     """Rows of the table with a column, by the names of its columns; none if there is no such table."""
     for table in tables:
-        names = [one["id"] for one in table.get("cols", ())]
+        names = [header["id"] for header in table.get("cols", ())]
         if column in names:
             return [dict(zip(names, (cell["v"] for cell in row["c"]), strict=False)) for row in table.get("rows", ())]
     return []
@@ -118,7 +118,7 @@ def _data_ops(tables, steps: int) -> list[dict]:
 
 def _longest(seconds: dict[str, float], steps: int) -> list[dict]:
     total = sum(seconds.values())
-    ordered = sorted(seconds.items(), key=lambda one: -one[1])[:MOST_OPS]
+    ordered = sorted(seconds.items(), key=lambda item: -item[1])[:MOST_OPS]
     return [{"name": name, "seconds": value / steps, "share": value / total} for name, value in ordered if total]
 
 
@@ -127,7 +127,7 @@ def _peak(profile) -> int | None:
     allocators = profile.get("memoryProfilePerAllocator", {}) if isinstance(profile, dict) else {}
     peaks = [
         int(shot["aggregationStats"]["peakBytesInUse"])
-        for one in allocators.values()
-        for shot in one.get("memoryProfileSnapshots", ())
+        for allocator in allocators.values()
+        for shot in allocator.get("memoryProfileSnapshots", ())
     ]
     return max(peaks, default=0) or None

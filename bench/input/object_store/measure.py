@@ -128,7 +128,7 @@ def read(
 def mean_bytes(source: Source, reads: str) -> tuple[float, float]:
     """Bytes of the mean photo or shard of a source on disk, and of its mean image."""
     if reads == "photos":
-        sizes = [Path(path).stat().st_size for path in source.found_photos().paths]
+        sizes = [Path(path).stat().st_size for path in source.load_photos().paths]
         return sum(sizes) / len(sizes), sum(sizes) / len(sizes)
     written = source.manifest()
     total = sum(shard.bytes for shard in written.shards)

@@ -25,7 +25,7 @@ def choices(pipeline: str, source: Source, *, image_size: int, seconds: float) -
     """
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=BATCH_SIZE, image_size=image_size)
     try:
-        iterator = iter(step_under_test.dataset(cell, source))
+        iterator = iter(step_under_test.build_dataset(cell, source))
     except InputError as error:
         return str(error)
     start = perf_counter()

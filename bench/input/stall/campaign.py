@@ -90,9 +90,9 @@ def plan(
 
 def _why_not(cell: Cell, source: Source) -> str:
     try:
-        sweep.check([cell], source.sized(cell.image_size))
+        sweep.check([cell], source.with_image_size(cell.image_size))
     except InputError as error:
-        wanted = source.beside(cell.image_size) if cell.reads == "records" else ""
+        wanted = source.records_of_size(cell.image_size) if cell.reads == "records" else ""
         return f"{error}{f'; those in a folder {Path(wanted).name} beside them are found' if wanted else ''}"
     return ""
 

@@ -24,15 +24,15 @@ def quick(image_size: int, **place) -> list[Cell]:
     """
     others = [name for name in models.codelab_names() if models.image_size(name) != image_size]
     return [
-        *matrix.chosen(models.codelab_names(), [USUAL], **place),
-        *(matrix.chosen(others, [ANY_SIZE], **place) if others else []),
-        *matrix.chosen(list(matrix.FEW), [FIRST], **place),
+        *matrix.select(models.codelab_names(), [USUAL], **place),
+        *(matrix.select(others, [ANY_SIZE], **place) if others else []),
+        *matrix.select(list(matrix.FEW), [FIRST], **place),
     ]
 
 
 def full(image_size: int, **place) -> list[Cell]:
     """The same, and one of each kind by every pipeline in two batch sizes."""
-    sizes = [matrix.chosen(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
+    sizes = [matrix.select(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
     return list(dict.fromkeys([*quick(image_size, **place), *(cell for of_size in sizes for cell in of_size)]))
 
 
@@ -59,7 +59,7 @@ def select(
     for name in piped:
         one_of("pipeline", name, PIPELINES)
     if named or piped:
-        return matrix.chosen(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
+        return matrix.select(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
     cells = PROFILES[profile](image_size, **place)
     return cells if batch_size is None else list(dict.fromkeys(replace(cell, batch_size=batch_size) for cell in cells))
 
@@ -72,4 +72,4 @@ def emulation_pipelines(image_size: int, records_size: int) -> tuple[str, ...]:
 def pipelines_alone(profile: str) -> list[Cell]:
     """Pipelines alone that the planner wants as well: all of them, whatever the profile."""
     one_of("profile", profile, PROFILES)
-    return matrix.chosen([], list(PIPELINES))
+    return matrix.select([], list(PIPELINES))

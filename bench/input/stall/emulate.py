@@ -87,12 +87,12 @@ def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float
     """Feeds one workload in this process; what cannot be fed is `n/a`, what fails `error`, each with the reason."""
     load, started = ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     cell = Cell(model=NO_MODEL, pipeline=pipeline, batch_size=workload.batch_size, image_size=workload.image_size)
-    source = source.sized(cell.image_size)
+    source = source.with_image_size(cell.image_size)
     given = {"workload": workload, "pipeline": pipeline, "started": started}
     try:
         _check_memory(workload)
         data = source.describe(cell.reads)
-        batches = step_under_test.dataset(cell, source)
+        batches = step_under_test.build_dataset(cell, source)
         timing.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
         load.start()
         timed = consume(iter(batches), workload.step_seconds, seconds=seconds)

@@ -130,7 +130,7 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
 
 
 def _paths(kind: str, source: Source) -> tuple[str, ...]:
-    return source.found_photos().paths if kind == "photos" else manifest.paths(source.records, source.manifest())
+    return source.load_photos().paths if kind == "photos" else manifest.paths(source.records, source.manifest())
 
 
 def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -> dict[str, Callable[[int], None]]:

@@ -118,7 +118,7 @@ def test_usage_error_is_one_sentence(arguments, message, command_line, monkeypat
 def test_repeated_names_are_joined(name, given, monkeypatch):
     """Every `--model` counts, none is dropped for the last, and a name that comes twice is one cell."""
     asked = []
-    monkeypatch.setattr("bench.run.matrix.pick", lambda cells, _: asked.extend(cells) or sys.exit())
+    monkeypatch.setattr("bench.run.matrix.filter_cells", lambda cells, _: asked.extend(cells) or sys.exit())
     revisions = {"compare": ["HEAD", "HEAD"], "gate": ["HEAD"]}.get(name, [])
     CliRunner().invoke(bench_cli.cli, [name, *revisions, *(part for value in given for part in ("--model", value))])
 

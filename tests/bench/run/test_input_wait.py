@@ -15,11 +15,11 @@ FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4)
 def test_each_draw_has_its_seconds():
     """A clock that ticks once a look says 1 for every draw."""
     ticks = itertools.count()
-    batches = input_wait.Waiting(["a", "b"], now=lambda: next(ticks))
+    batches = input_wait.TimedDraws(["a", "b"], now=lambda: next(ticks))
 
     assert list(batches) == ["a", "b"]
     assert batches.seconds == [1, 1]
-    assert input_wait.of_last(batches, 1) == (1,)
+    assert input_wait.last_waits(batches, 1) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_where_the_framework_draws_nothing_is_timed(cell, replicas):
     """Several replicas, JAX and resident batches keep their own iterator."""
     batches = iter(())
 
-    assert input_wait.watched(cell, batches, replicas=replicas) is batches
-    assert input_wait.of_last(batches, 3) == ()
+    assert input_wait.time_draws(cell, batches, replicas=replicas) is batches
+    assert input_wait.last_waits(batches, 3) == ()
 
 
 def test_a_fed_cell_says_how_long_it_waited(synthetic_photos, synthetic_records):
@@ -51,7 +51,7 @@ def test_a_fed_cell_says_how_long_it_waited(synthetic_photos, synthetic_records)
 
 def test_what_was_made_ready_is_drawn_away():
     """Of an iterator that is watched so many batches are gone; any other is left alone."""
-    watched, other = input_wait.Waiting(range(10)), iter(range(10))
+    watched, other = input_wait.TimedDraws(range(10)), iter(range(10))
     input_wait.drain(watched, 4)
     input_wait.drain(other, 4)
 
@@ -61,4 +61,4 @@ def test_what_was_made_ready_is_drawn_away():
 @pytest.mark.parametrize(("waits", "found"), [((), True), ((0.0, 0.0, 0.001), False), ((0.0, 0.0, 0.5), True)])
 def test_steps_that_never_wait_are_told_from_those_that_do(waits, found):
     """Where nobody timed the draws, they may have."""
-    assert input_wait.waited(waits, (0.3, 0.3, 0.3)) is found
+    assert input_wait.may_wait(waits, (0.3, 0.3, 0.3)) is found

@@ -60,7 +60,7 @@ def test_unknown_profile():
 
 def test_filters_add_up():
     """Every filter must allow a cell; a filter may allow several values."""
-    cells = matrix.pick(matrix.profile("full"), ["model=dense,convnet", "batch_size=8"])
+    cells = matrix.filter_cells(matrix.profile("full"), ["model=dense,convnet", "batch_size=8"])
 
     assert {(cell.model, cell.batch_size) for cell in cells} == {("dense", 8), ("convnet", 8)}
 
@@ -76,4 +76,4 @@ def test_filters_add_up():
 def test_a_wrong_filter_says_what_would_be_right(text, said):
     """A typo does not silently measure something else."""
     with pytest.raises(InputError, match=said):
-        matrix.pick(matrix.profile("quick"), [text])
+        matrix.filter_cells(matrix.profile("quick"), [text])

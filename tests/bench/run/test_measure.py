@@ -164,10 +164,10 @@ def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured
     """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
     passes = []
     monkeypatch.setattr(lab_measure.product, "is_bucket", lambda _: True)
-    monkeypatch.setattr(step_under_test, "dataset", lambda *_: [0])
+    monkeypatch.setattr(step_under_test, "build_dataset", lambda *_: [0])
     monkeypatch.setattr(timing, "batches_per_step", lambda *_: 1)
     monkeypatch.setattr(timing, "fill_caches", lambda _, **how: passes.append(how))
-    monkeypatch.setattr(lab_measure, "_timed", lambda _, __, base, **___: base)
+    monkeypatch.setattr(lab_measure, "_time", lambda _, __, base, **___: base)
     job = Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), source=source)
     lab_measure._measure_input(job, dataclasses.replace(measured(), data={"images": 20}))
 
@@ -209,7 +209,7 @@ def test_a_resident_batch_of_five_classes_is_stored_as_ever(source):
 def test_labels_of_a_resident_batch_are_of_all_classes():
     """A loss over twelve classes sees labels of twelve."""
     cell = Cell(model="dense", batch_size=200, image_size=1)
-    _, labels = next(iter(step_under_test.feed(cell, Source(), images=0, classes=12)))
+    _, labels = next(iter(step_under_test.build_batches(cell, Source(), images=0, classes=12)))
 
     assert set(labels.numpy()) == set(range(12))
 

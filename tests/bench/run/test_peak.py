@@ -7,9 +7,9 @@ def test_products_and_copies_have_a_rate():
     """A median within lowest and highest; a larger product does not take less time."""
     import tensorflow as tf
 
-    for one in (peak.products(tf.float32, size=256), peak.copies(size=2**20)):
-        assert 0 < one.low <= one.value <= one.high
-        assert one.rounds == peak.ROUNDS
+    for limit in (peak.matrix_products(tf.float32, size=256), peak.memory_copies(size=2**20)):
+        assert 0 < limit.low <= limit.value <= limit.high
+        assert limit.rounds == peak.ROUNDS
 
 
 def test_the_rate_is_amount_by_time(monkeypatch):

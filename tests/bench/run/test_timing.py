@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.run.timing import MOST_STEPS, MOST_WARMUP_STEPS, Effort, is_steady, least_warmup, means, watch
+from bench.run.timing import MOST_STEPS, MOST_WARMUP_STEPS, Effort, is_steady, least_warmup, means, time_steps
 
 
 class FakeTime:
@@ -24,7 +24,7 @@ class FakeTime:
 
 def timed(durations, effort=None):
     fake = FakeTime(durations)
-    return watch(fake.step, effort or Effort(seconds=3, least_steps=5), wall=fake.wall, cpu=fake.cpu)
+    return time_steps(fake.step, effort or Effort(seconds=3, least_steps=5), wall=fake.wall, cpu=fake.cpu)
 
 
 def endless(first, then):
@@ -130,7 +130,7 @@ def test_fewer_steps_than_a_burst_give_one_mean():
 
 def test_both_clocks_are_averaged_over_the_same_steps():
     """CPU seconds stand beside wall seconds, step by step."""
-    timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).over(4)
+    timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).averaged_over(4)
 
     assert len(timing.step_seconds) == len(timing.step_cpu_seconds) >= 5
     assert timing.step_seconds == pytest.approx([0.1] * len(timing.step_seconds))
@@ -140,7 +140,7 @@ def test_both_clocks_are_averaged_over_the_same_steps():
 def test_what_follows_the_first_step_is_in_no_time():
     """Between the step that compiles and the next there is room for whoever has to use up what was made ready."""
     fake = FakeTime(endless([1.0], 0.1))
-    timing = watch(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
+    timing = time_steps(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
 
     assert timing.first_step_seconds == 1.0
     assert max(timing.step_seconds) == pytest.approx(0.1)

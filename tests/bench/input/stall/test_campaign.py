@@ -50,9 +50,9 @@ def test_plan_finds_records_of_the_right_size_beside_ours(source, tmp_path, synt
     ours = Source(photos=source.photos, records=str(tmp_path / "flowers-192"))
 
     assert planned(ours, FED, LARGE).absent == ()
-    assert ours.sized(331).records == str(tmp_path / "flowers-331")
-    assert ours.sized(192) == ours
-    assert ours.sized(224) == ours
+    assert ours.with_image_size(331).records == str(tmp_path / "flowers-331")
+    assert ours.with_image_size(192) == ours
+    assert ours.with_image_size(224) == ours
 
 
 def test_ctrl_c_keeps_and_shows_what_has_ended(source, tmp_path, three, monkeypatch):
