@@ -41,7 +41,7 @@ class Floor:
         correlation: Between the two clocks.
         pair_seconds: Median time that a pair takes, the start of both processes included.
         series: How many comparisons the pair results make, one after another.
-        alarms: How many of them called the identical code slower or faster at a look.
+        alarms: How many of them called the identical code slower or faster.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
         since: Date of the first pair.
         until: Date of the last.
@@ -125,19 +125,13 @@ def _correlation(wall: Sequence[float], cpu: Sequence[float]) -> float:
 
 
 def _alarms(values: Mapping[str, Sequence[float]], rule: Rule) -> tuple[int, int]:
-    """How many comparisons the pair results make, and how many of those are slower or faster at any look."""
-    count = len(values["wall"])
-    starts = range(0, count - MIN_PAIRS + 1, LOOKS[-1])
-    alarms = 0
-    for start in starts:
-        members = {clock: numbers[start : start + LOOKS[-1]] for clock, numbers in values.items()}
-        looks = (number for number in LOOKS if number <= len(members["wall"]))
-        verdicts = (
-            sequential_test.look({clock: numbers[:looked] for clock, numbers in members.items()}, rule)
-            for looked in looks
-        )
-        alarms += any(verdict is not None and verdict.word in ("slower", "faster") for verdict in verdicts)
-    return len(starts), alarms
+    """How many comparisons the pair results make, and how many of those end slower or faster."""
+    starts = range(0, len(values["wall"]) - MIN_PAIRS + 1, LOOKS[-1])
+    verdicts = (
+        sequential_test.follow({clock: numbers[start : start + LOOKS[-1]] for clock, numbers in values.items()}, rule)
+        for start in starts
+    )
+    return len(starts), sum(verdict is not None and verdict.word in ("slower", "faster") for verdict in verdicts)
 
 
 @cache

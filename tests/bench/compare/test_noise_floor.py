@@ -81,9 +81,8 @@ def test_floors_leave_out_what_is_not_identical_here_and_now(other):
     """Injected, changed, failed and loaded pairs, those of other machines and harness versions make no floor."""
     strange = [pair_result(number, wall=1.0, **other) for number in range(8, 16)]
 
-    assert noise_floor.floors([*strange, *noisy(8)], machine_id="here") == noise_floor.floors(
-        noisy(8), machine_id="here"
-    )
+    both, alone = (noise_floor.floors([*others, *noisy(8)], machine_id="here") for others in (strange, []))
+    assert both == alone
 
 
 def test_floors_take_seconds_of_pairs_that_start_processes():
@@ -100,11 +99,7 @@ def test_floors_need_four_pairs():
     """Below four pairs there is no figure, and the reason stands below the table."""
     (floor,) = noise_floor.floors(noisy(3), machine_id="here")
 
-    assert (floor.wall_deviation, minimum_effect(floor, 1200.0), threshold(floor)) == (
-        None,
-        None,
-        None,
-    )
+    assert floor.wall_deviation is minimum_effect(floor, 1200.0) is threshold(floor) is None
     assert floor.reason == "3 of the 4 identical pairs that a floor needs at least"
     assert noise_floor.notes([floor]) == [f"{PIPELINE.id}: n/a, {floor.reason}"]
 
@@ -132,11 +127,6 @@ def test_floors_of_accelerators_ignore_cpu_seconds():
     assert (cpu.alarms, gpu.alarms) == (1, 0)
 
 
-def test_notes_of_a_quiet_floor_name_no_remedy():
-    """Where 5 % is found in 5 minutes and nothing else ran, there is no doubt to tell."""
-    assert not any("doctor" in note for note in noise_floor.notes([FLOOR]))
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -146,7 +136,8 @@ def test_notes_of_a_quiet_floor_name_no_remedy():
     ],
 )
 def test_notes_of_a_bad_floor_name_the_remedy(change, words):
-    """Foreign load and too much noise are noted, with what to do."""
+    """Foreign load and too much noise are noted, with what to do; a quiet floor has no doubts."""
+    assert not any("doctor" in note for note in noise_floor.notes([FLOOR]))
     *_, doubt, remedy = noise_floor.notes([dataclasses.replace(FLOOR, **change)])
 
     assert words in doubt
