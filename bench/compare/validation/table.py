@@ -205,8 +205,8 @@ def aa_line(runs: AARuns) -> str:
         return f"{load(runs)}: no comparison of a cell with itself came to an end ({runs.unfinished} stopped)"
     alarms = runs.verdicts.get("slower", 0) + runs.verdicts.get("faster", 0)
     others = ", ".join(
-        f"{other_tests.NAMES[name]} {said.get('slower', 0) + said.get('faster', 0)}"
-        for name, said in runs.other_tests.items()
+        f"{other_tests.NAMES[name]} {verdicts.get('slower', 0) + verdicts.get('faster', 0)}"
+        for name, verdicts in runs.other_tests.items()
     )
     return (
         f"{load(runs)}: {total} comparisons of a cell with itself, start to verdict ({len(runs.cells)} cells, "
