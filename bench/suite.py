@@ -10,7 +10,8 @@ from typing import Any
 
 from bench.machine import facts
 from bench.results.cell import Cell
-from bench.results.measurement import HARNESS_VERSION, Measurement
+from bench.results.measurement import Measurement
+from bench.results.result import HARNESS_VERSION
 from bench.run import data_source, product
 from bench.run.timing import Effort
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from bench.compare.sequential_test import Verdict
-from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 
 
@@ -38,7 +37,6 @@ class Comparison(Result):
         rule: How sure verdicts had to be, see `sequential_test.Rule`.
         cells: A verdict for each cell, in the order of the command.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
-        harness_version: Of the harness that measured it.
     """
 
     KIND = "comparisons"
@@ -51,4 +49,3 @@ class Comparison(Result):
     rule: dict
     cells: tuple[CellVerdict, ...]
     foreign_cpu_share: float | None = None
-    harness_version: str = HARNESS_VERSION

@@ -11,7 +11,7 @@ from bench.compare.sequential_test import LOOKS, Rule
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format, labels
 from bench.results.cell import Cell
-from bench.results.measurement import HARNESS_VERSION
+from bench.results.result import HARNESS_VERSION
 from bench.results.table import Column, Table, Value
 
 MIN_PAIRS = LOOKS[0]  # for a deviation as for the first look

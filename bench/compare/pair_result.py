@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 
 CLOCKS = ("wall", "cpu")
@@ -48,12 +47,11 @@ class PairResult(Result):
         foreign_cpu_share: Share of the machine's CPU time that others used during the blocks.
         load: Name of the load that ran beside it on purpose; empty for none.
         margin: Within which its comparison calls two the same; None outside a comparison, and in older results.
-        harness_version: Of the harness that measured it.
     """
 
     KIND = "pairs"
     FORMAT = 1  # both variants with their samples, order, injection, load, machine (2026-11)
-    KEYS = MappingProxyType({"injection": "plant"})
+    KEYS = MappingProxyType({**Result.KEYS, "injection": "plant"})
 
     comparison: str
     pair: str
@@ -68,7 +66,6 @@ class PairResult(Result):
     foreign_cpu_share: float | None = None
     load: str = ""
     margin: float | None = None
-    harness_version: str = HARNESS_VERSION
 
     @property
     def identical(self) -> bool:

@@ -1,4 +1,4 @@
-"""What one process measured of one cell: the record that everything else is made from."""
+"""What one process measured of one cell: the result that everything else is made from."""
 
 from dataclasses import dataclass, field
 from statistics import median
@@ -6,9 +6,6 @@ from typing import Any
 
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
-
-# Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
-HARNESS_VERSION = "2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +33,6 @@ class Measurement(Result):
             taken.
         sweep: Id of the sweep it belongs to; empty for a single measurement.
         round: Which of the sweep's rounds of fresh processes, from 0.
-        harness_version: `HARNESS_VERSION` when it was measured.
     """
 
     KIND = "measurements"
@@ -61,7 +57,6 @@ class Measurement(Result):
     trace: dict = field(default_factory=dict)
     sweep: str = ""
     round: int = 0
-    harness_version: str = HARNESS_VERSION
 
     @property
     def batches_per_step(self) -> int:

@@ -10,6 +10,9 @@ from flowers_core.errors import InputError, one_of
 # n/a: it makes no sense, or is unavailable here. The others: it was tried and failed.
 STATUSES = ("ok", "n/a", "oom", "timeout", "crash", "error")
 
+# Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
+HARNESS_VERSION = "2"
+
 RENAMED_PHOTOS = {"garden": "synthetic"}
 """Folders of photos by their names in older results: the photos are the same."""
 
@@ -21,8 +24,8 @@ Key = TypeVar("Key")
 class Result:
     """What all kinds of results share; each is one line of JSON, flat, in a file of its machine.
 
-    A kind sets `KIND` and `FORMAT`, and `KEYS` where a field has another name in the code than on disk: lines that
-    were written years ago stay readable.
+    A kind sets `KIND` and `FORMAT`, and adds to `KEYS` where a field has another name in the code than on disk: lines
+    that were written years ago stay readable.
 
     Attributes:
         KIND: Folder of the store that holds it.
@@ -34,12 +37,13 @@ class Result:
         data: Where the images came from, how many there are; empty where none were read.
         machine: Fingerprint of the machine and its software, see `bench.machine.facts`.
         code: Git state and digest of the code under test, see `bench.machine.facts.code`.
+        harness_version: `HARNESS_VERSION` when it was measured.
         format: `FORMAT` when it was written; 0 stands for today's.
     """
 
     KIND: ClassVar[str]
     FORMAT: ClassVar[int] = 1
-    KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({"harness_version": "ruler"})
 
     status: str = "ok"
     reason: str = ""
@@ -47,6 +51,7 @@ class Result:
     data: dict = field(default_factory=dict)
     machine: dict = field(default_factory=dict)
     code: dict = field(default_factory=dict)
+    harness_version: str = HARNESS_VERSION
     format: int = 0
 
     def __post_init__(self):
@@ -69,14 +74,9 @@ class Result:
         ]
         return "; ".join(parts)
 
-    @classmethod
-    def _key(cls, name: str) -> str:
-        """The JSON key of a field; the harness version was called ruler once."""
-        return "ruler" if name == "harness_version" else cls.KEYS.get(name, name)
-
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store; `from_json` is the way back."""
-        return {self._key(name): value for name, value in asdict(self).items()}
+        return {self.KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: object) -> Self:
@@ -91,11 +91,8 @@ class Result:
             raise InputError(f"not a {cls.__name__}: a JSON object with its `format` is expected")
         if values["format"] > cls.FORMAT:
             raise InputError(f"a {cls.__name__} of format {values['format']}; this program reads up to {cls.FORMAT}")
-        keys = {entry.name: cls._key(entry.name) for entry in fields(cls)}
+        keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
-        for name, value in known.items():
-            if isinstance(value, dict) and "ruler" in value:  # a result within a result
-                known[name] = {**value, "harness_version": value["ruler"]}
         try:
             if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
                 known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}

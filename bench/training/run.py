@@ -2,17 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
-from typing import ClassVar
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
-from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 from bench.run import process, product
 from bench.run.data_source import Source
@@ -86,13 +83,12 @@ class TrainingRun(Result):
         data: What the records were made of, see `data_source.Source.describe`.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-        harness_version: Of the harness that measured it.
     """
 
     KIND = "trainings"
     FORMAT = 1  # way (a variant here), settings, history, machine, code (2026-11)
 
-    KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({"variant": "way"})
+    KEYS = MappingProxyType({**Result.KEYS, "variant": "way"})
 
     model: str
     variant: str
@@ -103,7 +99,6 @@ class TrainingRun(Result):
     images: int = 0
     process_seconds: float = 0.0
     foreign_cpu_share: float | None = None
-    harness_version: str = HARNESS_VERSION
 
 
 def train(job: Job, *, timeout: float) -> TrainingRun:

@@ -8,7 +8,6 @@ from statistics import median
 
 from bench.input.data_service.reader import Job, Task
 from bench.machine import facts as machine
-from bench.results.measurement import HARNESS_VERSION
 from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
@@ -32,7 +31,6 @@ class DataServiceResult(Result):
         images: Images read: of all timed steps, or of the epoch.
         missing: Images of an epoch without a service that did not come; None where it was timed.
         doubled: Images that came more often than there; None likewise.
-        harness_version: Of the harness that measured it.
     """
 
     KIND = "data_service"
@@ -51,7 +49,6 @@ class DataServiceResult(Result):
     images: int = 0
     missing: int | None = None
     doubled: int | None = None
-    harness_version: str = HARNESS_VERSION
 
     @property
     def images_per_second(self) -> float | None:

@@ -1,6 +1,7 @@
 """What one loader did in a comparison: images per second of each of its blocks, and how they came about."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.results.result import Result
 
@@ -20,7 +21,7 @@ class LoaderResult(Result):
 
     KIND = "loaders"
     FORMAT = 1  # blocks of one loader, machine, code (2026-11)
-    KEYS = {"comparison": "race", "loader": "lane"}
+    KEYS = MappingProxyType({**Result.KEYS, "comparison": "race", "loader": "lane"})
 
     comparison: str
     loader: str

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench.input.object_store import server
 from bench.input.object_store.network import Conditions
@@ -18,7 +18,9 @@ from bench.run.measure import Job
 from bench.run.product import InputError
 from bench.run.timing import Effort
 
-OF_MEASUREMENT = ("status", "reason", "started", "data", "machine", "code")  # fields of the envelope
+OF_MEASUREMENT = [entry.name for entry in fields(Result) if entry.name != "format"]
+"""Fields of the envelope that the measurement within has."""
+
 PIPELINES = ("photos_one_by_one", "photos_parallel", "records_parallel", "records_uint8")
 FEW, MANY = 4, 32  # images per batch: one by one a batch of 32 would take 15 s at 100 ms
 
@@ -67,8 +69,17 @@ class ObjectStoreResult(Result):
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values; what the measurement says already is left to it."""
-        values = {name: value for name, value in super().to_json().items() if name not in OF_MEASUREMENT}
+        values = super().to_json()
+        for name in OF_MEASUREMENT:
+            del values[self.KEYS.get(name, name)]
         return {**values, "measurement": self.measurement.to_json()}
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """Reads what `to_json` gave, the measurement within likewise."""
+        if isinstance(values, dict) and "measurement" in values:
+            values = {**values, "measurement": Measurement.from_json(values["measurement"])}
+        return super().from_json(values)
 
 
 def cell_of(pipeline: str) -> Cell:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import cycle
 from time import perf_counter, sleep
+from types import MappingProxyType
 
 from bench.input.stall.accelerators import Workload
 from bench.machine import facts
@@ -42,7 +43,7 @@ class Emulation(Result):
 
     KIND = "emulations"
     FORMAT = 1  # workload, pipeline, waits, machine, code (2026-11)
-    KEYS = {"workload": "consumer"}
+    KEYS = MappingProxyType({**Result.KEYS, "workload": "consumer"})
 
     workload: Workload
     pipeline: str

@@ -6,7 +6,7 @@ import pytest
 
 from bench.compare.differences import differences, other_packages
 from bench.results import summary
-from bench.results.measurement import HARNESS_VERSION
+from bench.results.result import HARNESS_VERSION
 
 
 @pytest.mark.parametrize(
