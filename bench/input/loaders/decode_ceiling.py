@@ -41,10 +41,15 @@ def load(task: Task) -> Iterator[int]:
 
 
 def _work(parent: int, task: Task, paths: Sequence[str], finished: Semaphore) -> None:
-    """Works through batches for ever, or until the loader ends, however it does."""
+    """Works until the loader ends, however it does."""
     die_with_parent(parent)
-    for _ in _read(task, paths) if task.variant == "page cache" else _decode(task, paths):
+    for _ in work(task, paths):
         finished.release()
+
+
+def work(task: Task, paths: Sequence[str]) -> Iterator[None]:
+    """Works through the batches of one process for ever, and yields after each."""
+    return _read(task, paths) if task.variant == "page cache" else _decode(task, paths)
 
 
 def _read(task: Task, paths: Sequence[str]) -> Iterator[None]:

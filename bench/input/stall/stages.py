@@ -110,7 +110,7 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
     except InputError as error:
         return Stages(kind=kind, status="n/a", reason=str(error), started=started)
     images = min(MOST_IMAGES, data["images"])
-    costs = differences(prefixes(kind, paths, image_size=size, images=images), images=images)
+    costs = differences(prefixes(kind, paths, image_size=size, images=images), images=images, rounds=ROUNDS)
     return Stages(
         kind=kind,
         image_size=size,
@@ -203,7 +203,7 @@ def differences(
     runs: dict[str, Callable[[int], None]],
     *,
     images: int,
-    rounds: int = ROUNDS,
+    rounds: int,
     cpu: Callable[[], float] = process_time,
 ) -> dict[str, dict[str, float]]:
     """CPU seconds per image that each prefix takes more than the one before: median, lowest and highest of the rounds.

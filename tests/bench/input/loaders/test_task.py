@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bench.input.loaders import worker
+from bench.input.loaders import decode_ceiling, registry, worker
 from bench.input.loaders.task import Task
 
 TASK = {"photos": "", "records": "", "scratch": "", "image_size": 24, "batch_size": 2, "cores": 1}
@@ -43,3 +44,19 @@ def test_a_block_counts_what_came():
     """Batches are drawn until the time is over; all that came count, and all the time that it took."""
     clock = iter(range(100))
     assert worker.measure_block(iter([5] * 100), 2, now=lambda: next(clock)) == {"images": 5, "seconds": 2}
+
+
+CEILINGS = [loader for loader in registry.LOADERS.values() if loader.kind == "ceiling"]
+
+
+@pytest.mark.parametrize("loader", CEILINGS, ids=lambda loader: loader.id)
+def test_every_ceiling_does_its_work(loader, task, tmp_path):
+    """None that is listed is unknown to the module, and photos pass through it; records have their size already."""
+    files = Path(task.files)
+    if loader.job == "records":
+        files = tmp_path
+        (files / "rose").mkdir()
+        Image.new("RGB", (24, 24)).save(files / "rose" / "1.jpg")
+    task = dataclasses.replace(task, job=loader.job, variant=loader.variant, files=str(files))
+    paths = [path for path, _ in task.labelled()]
+    next(decode_ceiling.work(task, paths))

@@ -80,8 +80,9 @@ def test_load_last_of_an_empty_store_says_what_to_do(tmp_path):
         campaign.load_last(tmp_path)
 
 
-def test_run_emulates_accelerators_without_a_model_here(source, tmp_path):
+def test_run_emulates_accelerators_without_a_model_here(source, tmp_path, monkeypatch):
     """In a fresh process real pipelines feed a workload, and one whose images are missing is n/a; both are stored."""
+    monkeypatch.setattr(campaign, "EMULATION_SECONDS", 0.1)
     fields = {"model": "dense", "batch_size": 4, "step_seconds": (0.01,), "origin": "published", "source": "a test"}
     workloads = [Workload(accelerator="TPU", image_size=size, **fields) for size in (192, 331)]
     plan = planned(source, emulations=[(workload, "records_parallel") for workload in workloads])

@@ -13,7 +13,7 @@ def test_a_stage_is_what_its_prefix_takes_more():
         name: lambda times, seconds=seconds: time.__setitem__(0, time[0] + times * seconds)
         for name, seconds in {"tf.data": 1.0, "read": 3.0, "decode": 7.0}.items()
     }
-    costs = stages.differences(runs, images=10, cpu=lambda: time[0])
+    costs = stages.differences(runs, images=10, rounds=7, cpu=lambda: time[0])
 
     assert [costs[name]["median"] for name in runs] == pytest.approx([0.1, 0.2, 0.4])
     assert costs["decode"]["low"] == pytest.approx(costs["decode"]["high"])
@@ -30,25 +30,29 @@ def test_other_sizes_are_computed_by_pixels():
     assert measured.at(96) == pytest.approx(2.0)
 
 
-def test_both_kinds_are_measured_in_a_fresh_process(synthetic_photos, synthetic_records):
-    """Every stage has a cost, and together they have one; reading and AUTOTUNE are told."""
+@pytest.mark.parametrize("kind", ["photos", "records"])
+def test_measure_gives_costs_reads_and_settings(kind, synthetic_photos, synthetic_records, monkeypatch):
+    """Every stage has a cost, and together they have one; reading and AUTOTUNE are part of the result."""
+    monkeypatch.setattr(stages, "ROUNDS", 3)
+    monkeypatch.setattr(stages, "LEAST_SECONDS", 0.001)
     source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
-    photos, records = stages.run(("photos", "records"), source, seconds=0.1, timeout=300)
+    measured = stages.measure(kind, source, seconds=0.05)
 
-    for kind, measured in (("photos", photos), ("records", records)):
-        assert measured.status == "ok", measured.reason
-        assert tuple(measured.cpu_seconds) == (stages.OVERHEAD, *stages.STAGES[kind])
-        assert sum(cost["median"] for cost in measured.cpu_seconds.values()) > 0
-        assert measured.reading["warm"]["wall_seconds"] > 0
-        assert ("cold" in measured.reading) or measured.reading["eviction"]["reason"]
-        assert stages.Stages.from_json(measured.to_json()) == measured
-    assert photos.autotune["photos_one_by_one"] == "AUTOTUNE is off in it"
-    assert any(row["setting"] == "buffer_size" for row in records.autotune["records_parallel"])
+    assert measured.status == "ok", measured.reason
+    assert tuple(measured.cpu_seconds) == (stages.OVERHEAD, *stages.STAGES[kind])
+    assert sum(cost["median"] for cost in measured.cpu_seconds.values()) > 0
+    assert measured.reading["warm"]["wall_seconds"] > 0
+    assert ("cold" in measured.reading) or measured.reading["eviction"]["reason"]
+    assert stages.Stages.from_json(measured.to_json()) == measured
+    serial = {"photos": "photos_one_by_one", "records": "records_sequential"}[kind]
+    assert measured.autotune[serial] == "AUTOTUNE is off in it"
+    assert any(row["setting"] == "buffer_size" for row in measured.autotune[f"{kind}_parallel"])
 
 
-def test_what_is_not_there_is_na():
-    """Without records there is a reason instead of figures."""
-    absent = stages.measure("records", Source(), seconds=0.1)
+def test_run_answers_from_a_fresh_process():
+    """What is missing is n/a with the reason, for each kind, before a framework is loaded."""
+    missing = list(stages.run(("photos", "records"), Source(), seconds=0.1, timeout=120))
 
-    assert absent.status == "n/a"
-    assert "--records" in absent.reason
+    assert [(absent.kind, absent.status) for absent in missing] == [("photos", "n/a"), ("records", "n/a")]
+    assert "--records" in missing[1].reason
+    assert all(absent.machine["id"] for absent in missing)
