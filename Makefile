@@ -11,7 +11,7 @@ INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
 bench: $(INSTALLED) $(filter data/synthetic,$(PHOTOS))  ## measure the quick matrix on this machine
 	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
-	$(RUN) -m bench sweep --profile quick --seconds 2 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
+	$(RUN) -m bench sweep --profile quick --seconds 1 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
 	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
 
 test: .venv/installed-test browser  ## all tests and checks
