@@ -1,5 +1,6 @@
 """Which cells exist: the named profiles, their order, and how a filter picks from them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
@@ -18,7 +19,7 @@ FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
 FEEDING = ("photos_one_by_one", "records_parallel", "records_cached")
 
 
-def _steps(names, *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
+def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
     """A training step of each model on a resident batch, at the image size it was designed for."""
     return [
         Cell(

@@ -4,11 +4,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from bench.results import format, store, summary, summary_table
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import sweep, trace_table
+
+if TYPE_CHECKING:
+    from rich import progress
+    from rich.console import Console
 
 DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
 
@@ -62,7 +67,7 @@ def run(
     return exit_code(mine)
 
 
-def _show(measurements: list[Measurement], console) -> None:
+def _show(measurements: list[Measurement], console: "Console") -> None:
     """Draws the tables of a sweep, that of its traces last."""
     summary_table.draw(summary.by_cell(measurements), console)
     traces = trace_table.of_measurements(measurements)
@@ -70,14 +75,14 @@ def _show(measurements: list[Measurement], console) -> None:
         trace_table.steps(traces).draw(console)
 
 
-def _bar(console):
+def _bar(console: "Console") -> "progress.Progress":
     """A bar that names the running cell and counts down to the end that earlier durations foretell."""
     from rich import progress
 
     class Left(progress.ProgressColumn):
         """Time that is left."""
 
-        def render(self, task):
+        def render(self, task: "progress.Task") -> str:
             """Counts down between the ends of cells, too."""
             return format.duration(round(max(0.0, task.fields["ends"] - monotonic())))
 
@@ -87,7 +92,12 @@ def _bar(console):
     )  # fmt: skip
 
 
-def _foretell(bar, task, turns: list[tuple[int, Cell]], measurements: tuple[Measurement, ...]) -> None:
+def _foretell(
+    bar: "progress.Progress",
+    task: "progress.TaskID",
+    turns: list[tuple[int, Cell]],
+    measurements: tuple[Measurement, ...],
+) -> None:
     """Names the next cell, and foretells the end anew from what has been learnt."""
     seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in turns)
     bar.update(task, description=turns[0][1].id if turns else "done", ends=monotonic() + seconds)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 MOST_OPS = 10  # of each kind: the rest is seldom read
 IDLE = "IDLE"  # what XProf calls threads that wait; no operation
@@ -63,7 +64,7 @@ def _silent():
         os.close(nothing)
 
 
-def _tool(paths: Sequence[str], tool: str):
+def _tool(paths: Sequence[str], tool: str) -> Any:
     """What one of XProf's tools says, as plain values."""
     try:
         from xprof.convert import raw_to_tool_data
@@ -79,7 +80,7 @@ def _tool(paths: Sequence[str], tool: str):
         ) from error
 
 
-def _table(tables, column: str) -> list[dict]:
+def _table(tables: Any, column: str) -> list[dict]:
     """Rows of the table with a column, by the names of its columns; none if there is no such table."""
     for table in tables:
         names = [header["id"] for header in table.get("cols", ())]
@@ -88,7 +89,7 @@ def _table(tables, column: str) -> list[dict]:
     return []
 
 
-def _steps(tables) -> dict:
+def _steps(tables: Any) -> dict:
     """Seconds of each step, and how much of it was waiting for input."""
     rows = _table(tables, "stepTimeMs")
     return {
@@ -98,7 +99,7 @@ def _steps(tables) -> dict:
     }
 
 
-def _ops(tables, steps: int) -> list[dict]:
+def _ops(tables: Any, steps: int) -> list[dict]:
     """Operations by type: their own time in a step, over all threads."""
     seconds: dict[str, float] = {}
     for row in _table([tables] if isinstance(tables, dict) else tables, "total_self_time"):
@@ -107,7 +108,7 @@ def _ops(tables, steps: int) -> list[dict]:
     return _longest(seconds, steps)
 
 
-def _data_ops(tables, steps: int) -> list[dict]:
+def _data_ops(tables: Any, steps: int) -> list[dict]:
     """Operations of the input pipeline: their own time in a step."""
     seconds: dict[str, float] = {}
     for row in _table(tables, "selfTimeInMs"):
@@ -122,7 +123,7 @@ def _longest(seconds: dict[str, float], steps: int) -> list[dict]:
     return [{"name": name, "seconds": value / steps, "share": value / total} for name, value in ordered if total]
 
 
-def _peak(profile) -> int | None:
+def _peak(profile: Any) -> int | None:
     """Most memory of any allocator."""
     allocators = profile.get("memoryProfilePerAllocator", {}) if isinstance(profile, dict) else {}
     peaks = [
