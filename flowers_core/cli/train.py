@@ -115,7 +115,7 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     else:
         run.begin(resolved)
     rows = _train(resolved, run, device, request)
-    plots.draw(run.curves, rows, title=f"{model}, {resolved.precision}, batch {resolved.batch_size}", goal=goal)
+    plots.draw_history(run.curves, rows, title=f"{model}, {resolved.precision}, batch {resolved.batch_size}", goal=goal)
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
@@ -213,11 +213,11 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
     Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
     """
     settings, model = _load(run)
-    from flowers_core.train import contact_sheet, evaluate
+    from flowers_core.train import evaluate, plots
 
     evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records)
     if sheet:
-        contact_sheet.write(sheet, mistaken, evaluation.captions())
+        plots.draw_contact_sheet(sheet, mistaken, evaluation.captions())
     if json:
         click.echo(json_text.dumps(evaluation.to_json()))
         return

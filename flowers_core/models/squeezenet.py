@@ -28,10 +28,8 @@ def squeezenet_small(*, image_size: int, classes: int) -> keras.Model:
     """
     inputs = keras.Input((image_size, image_size, 3))
     x = _relu(inputs, 32, 3)
-    x = fire(x, squeeze=24, expand=48, convolution=_relu)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = fire(x, squeeze=24, expand=48, convolution=_relu)
-    x = keras.layers.MaxPooling2D(2)(x)
+    for _ in range(2):
+        x = keras.layers.MaxPooling2D(2)(fire(x, squeeze=24, expand=48, convolution=_relu))
     x = fire(x, squeeze=24, expand=48, convolution=_relu)
     return keras.Model(inputs, _head(x, classes), name="squeezenet_small")
 
@@ -66,14 +64,8 @@ def fire(x: keras.KerasTensor, *, squeeze: int, expand: int, convolution: Convol
 
 
 def _five_fires(x: keras.KerasTensor, convolution: Convolution) -> keras.KerasTensor:
-    x = fire(x, squeeze=24, expand=48, convolution=convolution)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = fire(x, squeeze=48, expand=96, convolution=convolution)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = fire(x, squeeze=64, expand=128, convolution=convolution)
-    x = keras.layers.MaxPooling2D(2)(x)
-    x = fire(x, squeeze=48, expand=96, convolution=convolution)
-    x = keras.layers.MaxPooling2D(2)(x)
+    for squeeze, expand in ((24, 48), (48, 96), (64, 128), (48, 96)):
+        x = keras.layers.MaxPooling2D(2)(fire(x, squeeze=squeeze, expand=expand, convolution=convolution))
     return fire(x, squeeze=24, expand=48, convolution=convolution)
 
 

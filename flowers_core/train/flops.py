@@ -13,24 +13,23 @@ Training FLOPs: each layer costs its forward FLOPs once, once more if it has wei
 and once more if anything before it learns (the gradient of its input). So a network that learns costs 3 times
 its forward pass but for its first layer, and a frozen base costs its forward pass only.
 
-Activation bytes are the outputs of all layers at the width of one dtype, except those that only rename their
+Activation bytes are the outputs of all layers in float32, except those that only rename their
 input (flattening, dropout at prediction): what a backward pass would have to keep if nothing were fused.
 """
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from flowers_core import models, progress
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
     import keras
 
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _KERNEL_LAYERS = ("Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 _OPERATIONS_PER_OUTPUT = {"BatchNormalization": 2, "Activation": 1, "ReLU": 1, "Add": 1, "Rescaling": 1}
 _MOVES = ("Concatenate", "ZeroPadding2D")
@@ -43,17 +42,15 @@ class LayerCost:
 
     Attributes:
         name: The layer's name, after the nested model that holds it, e.g. "xception/block1_conv1".
-        kind: The layer's class, e.g. "Conv2D".
         output_shape: Without the batch axis.
         parameters: Numbers in its weights.
         trainable_parameters: Those that learn.
         multiply_adds: Of the forward pass.
         flops: Of the forward pass.
-        activation_bytes: Of its output.
+        activation_bytes: Of its output, in float32.
     """
 
     name: str
-    kind: str
     output_shape: tuple[int, ...]
     parameters: int
     trainable_parameters: int
@@ -68,13 +65,13 @@ class ModelCost:
 
     Attributes:
         name: The model's name.
-        image_size: Pixels on each side.
+        image_size: Side in pixels.
         parameters: Numbers in its weights.
         trainable_parameters: Those that learn.
         multiply_adds: Of the forward pass.
-        flops: Of the forward pass.
-        training_flops: Of forward and backward pass, without the optimizer.
-        activation_bytes: Of the outputs of all layers.
+        forward_gflops: Of the forward pass, 1e9 FLOPs.
+        training_gflops: Of forward and backward pass, without the optimizer.
+        activation_megabytes: Of the outputs of all layers, 1e6 bytes.
     """
 
     name: str
@@ -82,54 +79,41 @@ class ModelCost:
     parameters: int
     trainable_parameters: int
     multiply_adds: int
-    flops: int
-    training_flops: int
-    activation_bytes: int
+    forward_gflops: float
+    training_gflops: float
+    activation_megabytes: float
 
 
-def layers(model: "keras.Model", *, dtype: str = "float32") -> list[LayerCost]:
+def layers(model: "keras.Model") -> list[LayerCost]:
     """The cost of each layer, in the order of computation; the layers of a nested model stand in its place.
 
-    Args:
-        model: A built `keras.Model` for images of fixed size.
-        dtype: "float32", "bfloat16" or "float16": the width at which activation bytes are counted.
+    Raises:
+        InputError: If the model has a kind of layer for which there is no rule.
+    """
+    return [_cost(name, layer) for name, layer in _flat(model, prefix="")]
+
+
+def total(model: "keras.Model") -> ModelCost:
+    """The cost of a whole model, built for images of a fixed size.
 
     Raises:
-        InputError: If the dtype is unknown, or the model has a kind of layer for which there is no rule.
+        InputError: If the model has a kind of layer for which there is no rule.
     """
-    one_of("dtype", dtype, _BYTES)
-    return [_cost(name, layer, _BYTES[dtype]) for name, layer in _flat(model, prefix="")]
-
-
-def total(model: "keras.Model", *, dtype: str = "float32") -> ModelCost:
-    """The cost of a whole model.
-
-    Args:
-        model: A built `keras.Model` that takes images of shape `(batch, image_size, image_size, 3)`.
-        dtype: "float32", "bfloat16" or "float16": the width at which activation bytes are counted.
-
-    Raises:
-        InputError: If the dtype is unknown, or the model has a kind of layer for which there is no rule.
-    """
-    costs = layers(model, dtype=dtype)
+    costs = layers(model)
     return ModelCost(
         name=model.name,
         image_size=model.input_shape[1],
         parameters=sum(cost.parameters for cost in costs),
         trainable_parameters=sum(cost.trainable_parameters for cost in costs),
         multiply_adds=sum(cost.multiply_adds for cost in costs),
-        flops=sum(cost.flops for cost in costs),
-        training_flops=_training_flops(costs),
-        activation_bytes=sum(cost.activation_bytes for cost in costs),
+        forward_gflops=sum(cost.flops for cost in costs) / 1e9,
+        training_gflops=_training_flops(costs) / 1e9,
+        activation_megabytes=sum(cost.activation_bytes for cost in costs) / 1e6,
     )
 
 
-def table(names: Iterable[str] = models.MODELS) -> list[dict]:
-    """The costs of models by name, at the codelab's image sizes and 5 classes, in float32.
-
-    Returns:
-        A row for each name: name, image_size, parameters, trainable_parameters, multiply_adds, forward_gflops,
-        training_gflops (both 1e9 FLOPs an image), activation_megabytes (1e6 bytes an image).
+def table(names: Iterable[str] = models.MODELS) -> list[dict[str, Any]]:
+    """The costs of models by name, a row for each, at the codelab's image sizes and 5 classes, in float32.
 
     Raises:
         InputError: If there is no such model.
@@ -139,7 +123,7 @@ def table(names: Iterable[str] = models.MODELS) -> list[dict]:
     # the gigabyte of random numbers that nobody will read is never drawn
     with ThreadPoolExecutor(max_workers=1) as drawing:
         costs = drawing.map(_without_weights, names)
-        return [_row(cost) for cost in progress.track(costs, "counting layers", len(names))]
+        return [asdict(cost) for cost in progress.track(costs, "counting layers", len(names))]
 
 
 def _without_weights(name: str) -> ModelCost:
@@ -147,19 +131,6 @@ def _without_weights(name: str) -> ModelCost:
 
     with keras.StatelessScope(initialize_variables=False):
         return total(models.build(name))
-
-
-def _row(cost: ModelCost) -> dict:
-    return {
-        "name": cost.name,
-        "image_size": cost.image_size,
-        "parameters": cost.parameters,
-        "trainable_parameters": cost.trainable_parameters,
-        "multiply_adds": cost.multiply_adds,
-        "forward_gflops": cost.flops / 1e9,
-        "training_gflops": cost.training_flops / 1e9,
-        "activation_megabytes": cost.activation_bytes / 1e6,
-    }
 
 
 def _flat(model: "keras.Model", prefix: str) -> Iterator[tuple[str, Any]]:
@@ -170,18 +141,17 @@ def _flat(model: "keras.Model", prefix: str) -> Iterator[tuple[str, Any]]:
             yield prefix + layer.name, layer
 
 
-def _cost(name: str, layer: Any, width: int) -> LayerCost:
+def _cost(name: str, layer: Any) -> LayerCost:
     shape = tuple(layer.output.shape[1:])
     multiply_adds, others = _operations(layer, shape)
     return LayerCost(
         name=name,
-        kind=type(layer).__name__,
         output_shape=shape,
         parameters=_size(layer.weights),
         trainable_parameters=_size(layer.trainable_weights),
         multiply_adds=multiply_adds,
         flops=2 * multiply_adds + others,
-        activation_bytes=0 if type(layer).__name__ in _RENAMES else prod(shape) * width,
+        activation_bytes=0 if type(layer).__name__ in _RENAMES else prod(shape) * 4,
     )
 
 

@@ -1,13 +1,25 @@
-"""The history of a training as a picture: loss and accuracy over epochs."""
+"""Pictures of a training: its history as curves, and the images that it mistakes on a contact sheet."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TRAINING, VALIDATION, GOAL = "#8a8f98", "#c2185b", "#2e7d32"
 
+SHEET_COLUMNS = 8
+SHEET_MOST = 200
+"""Most images on a sheet: nobody looks at more."""
+SIDE, MARGIN, LINE = 128, 8, 14
+INK, PAPER = (30, 30, 30), (255, 255, 255)
 
-def draw(path: Path, rows: Sequence[dict[str, float]], *, title: str, goal: tuple[float, float] | None = None) -> None:
-    """Draws loss and accuracy, of training and validation.
+
+def draw_history(
+    path: Path, rows: Sequence[dict[str, float]], *, title: str, goal: tuple[float, float] | None = None
+) -> None:
+    """Draws loss and accuracy over epochs, of training and validation.
 
     Args:
         path: Where; ends in .png.
@@ -32,3 +44,28 @@ def draw(path: Path, rows: Sequence[dict[str, float]], *, title: str, goal: tupl
             panel.axhspan(*goal, color=GOAL, alpha=0.2, lw=1, label="codelab")
         panel.legend(frameon=False)
     figure.savefig(path)
+
+
+def draw_contact_sheet(
+    path: Path, images: "Sequence[np.ndarray] | np.ndarray", captions: Sequence[tuple[str, str]]
+) -> None:
+    """Draws small images side by side, each with two lines below it.
+
+    Args:
+        path: Where; ends in .png.
+        images: uint8 arrays, shape `(height, width, 3)`; the first `SHEET_MOST` are shown.
+        captions: Two short lines for each.
+    """
+    from PIL import Image, ImageDraw
+
+    shown = min(len(images), SHEET_MOST)
+    rows = max(1, -(-shown // SHEET_COLUMNS))
+    wide, high = SIDE + MARGIN, SIDE + 2 * LINE + MARGIN
+    sheet = Image.new("RGB", (SHEET_COLUMNS * wide + MARGIN, rows * high + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number in range(shown):
+        left, top = MARGIN + number % SHEET_COLUMNS * wide, MARGIN + number // SHEET_COLUMNS * high
+        sheet.paste(Image.fromarray(images[number]).resize((SIDE, SIDE)), (left, top))
+        for row, line in enumerate(captions[number]):
+            draw.text((left, top + SIDE + row * LINE), line, fill=INK)
+    sheet.save(path, "PNG")

@@ -76,6 +76,7 @@ def test_unknown_backend_is_refused(monkeypatch, ask):
 
 
 ON_JAX = """
+import sys
 import jax, keras, numpy as np
 from flowers_core import backends, models
 assert backends.name_from_environment() == keras.backend.backend() == "jax"
@@ -89,6 +90,11 @@ def compiled():
     model = models.build("dense_single", image_size=16)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
     return model
+decoded = models.from_uint8(models.build("dense_single", image_size=16))
+assert abs(float(np.asarray(decoded(np.ones((2, 16, 16, 3), "uint8"))).sum()) - 2) < 1e-4
+assert {name for name in sys.modules if name.startswith("flowers_core.models.")} == {
+    "flowers_core.models.dense", "flowers_core.models.registry"}
+assert "tensorflow" not in sys.modules  # until Keras' fit imports it, where it is installed
 cpu = backend.find("cpu")
 assert (cpu.kind, cpu.replicas, backend.peak_device_bytes("cpu")) == ("cpu", 1, None)
 with cpu.scope():
@@ -109,8 +115,8 @@ assert np.isfinite(float(backend.train_step(compiled(), again())()["loss"]))
 
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="the extra `jax` is not installed")
-def test_jax_steps_equal_fit_and_predict():
-    """On JAX the same holds; of several devices each gets its share."""
+def test_jax_runs_models_and_steps():
+    """On JAX the same holds; a model loads its own file and no TensorFlow; of several devices each gets its share."""
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",

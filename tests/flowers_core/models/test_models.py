@@ -1,11 +1,6 @@
 """Tests of `flowers_core.models`: sizes, parameters, precision and weights are the codelab's."""
 
-import importlib.util
-import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -43,16 +38,6 @@ TABLE = [
 ]
 SMALL = [name for name, *_, parameters, _ in TABLE if parameters < 1_000_000]
 ONE_OF_EACH_KIND = ["dense", "convnet", "convnet_gap_dense", "squeezenet_331", "mobilenetv2", "xception"]
-
-ON_JAX = """
-import json, sys
-import numpy as np
-from flowers_core import models
-model = models.from_uint8(models.build("dense_single", image_size=16))
-total = float(np.asarray(model(np.ones((2, 16, 16, 3), "uint8"))).sum())
-modules = sorted(name.rsplit(".")[-1] for name in sys.modules if name.startswith("flowers_core.models."))
-print(json.dumps({"total": total, "modules": modules, "tensorflow": "tensorflow" in sys.modules}))
-"""
 
 
 def noise():
@@ -209,20 +194,6 @@ def test_build_takes_smallest_size(name):
         models.build(name, image_size=0)
     least = int(str(refused.value).split("at least ")[1].split(":")[0])
     assert models.build(name, image_size=least).output_shape == (None, 5)
-
-
-def test_model_runs_on_jax_without_tensorflow():
-    """On the JAX backend a model predicts; only its own file is imported, and TensorFlow is not."""
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed")
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", ON_JAX]
-    done = subprocess.run(command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])
-    assert report["total"] == pytest.approx(2, abs=1e-4)
-    assert report["modules"] == ["dense", "registry"]
-    assert not report["tensorflow"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests of `evaluate`, `contact_sheet` and `plots` in `flowers_core.train`."""
+"""Tests of `evaluate` and `plots` in `flowers_core.train`."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from PIL import Image
 
 from flowers_core.data import manifest
 from flowers_core.errors import InputError
-from flowers_core.train import contact_sheet, evaluate, plots
+from flowers_core.train import evaluate, plots
 from flowers_core.train.evaluate import Evaluation
 from flowers_core.train.settings import Choices, resolve
 
@@ -95,13 +95,13 @@ def test_predict_takes_photos_of_any_size(model, tmp_path):
     assert np.isnan(probabilities[1]).all()
 
 
-def test_contact_sheet_shows_each_picture(tmp_path):
+def test_contact_sheet_shows_each_image(tmp_path):
     """Nine pictures take two rows, and each is where it belongs."""
     colours = [np.full((32, 32, 3), 20 * number, np.uint8) for number in range(9)]
-    contact_sheet.write(tmp_path / "sheet.png", colours, [("is daisy", "roses 80%?")] * 9)
+    plots.draw_contact_sheet(tmp_path / "sheet.png", colours, [("is daisy", "roses 80%?")] * 9)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
 
-    wide, high = contact_sheet.SIDE + contact_sheet.MARGIN, contact_sheet.SIDE + 28 + contact_sheet.MARGIN
+    wide, high = plots.SIDE + plots.MARGIN, plots.SIDE + 28 + plots.MARGIN
     for number in range(9):
         top, left = number // 8 * high + 40, number % 8 * wide + 40
         assert sheet[top, left].tolist() == [20 * number] * 3
@@ -109,19 +109,19 @@ def test_contact_sheet_shows_each_picture(tmp_path):
 
 def test_contact_sheet_may_be_empty(tmp_path):
     """Nothing mistaken leaves white paper."""
-    contact_sheet.write(tmp_path / "sheet.png", [], [])
+    plots.draw_contact_sheet(tmp_path / "sheet.png", [], [])
 
     assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
 
 
-def test_plots_follow_history(tmp_path):
+def test_history_is_drawn(tmp_path):
     """It is drawn, has ink, and another history draws another."""
     for name, accuracy in (("low", 0.2), ("high", 0.9)):
         rows = [
             {"epoch": epoch, "loss": 1 / epoch, "val_loss": 1.2 / epoch, "accuracy": accuracy, "val_accuracy": accuracy}
             for epoch in (1, 2, 3)
         ]
-        plots.draw(tmp_path / f"{name}.png", rows, title="a model", goal=(0.7, 0.8))
+        plots.draw_history(tmp_path / f"{name}.png", rows, title="a model", goal=(0.7, 0.8))
     low, high = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("low", "high"))
 
     assert low.shape == high.shape == (432, 1080, 3)
