@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.compare import venvs
 from bench.machine.facts import PROJECT_ROOT, WORK_DIR
-from bench.results.durable import replace_durably
+from bench.results.store import replace_durably
 from bench.run.product import InputError, ReportedError, RunFailed
 
 WORKTREE = "WORKTREE"  # stands for the working tree, committed or not

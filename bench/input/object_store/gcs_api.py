@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from bench.results.durable import replace_durably
+from bench.results.store import replace_durably
 
 MEDIA_HOST, API_HOST = "storage.googleapis.com", "www.googleapis.com"
 HOSTS = (MEDIA_HOST, API_HOST)

@@ -1,4 +1,4 @@
-"""asv's own page, made to work without a network."""
+"""asv's own page without a network."""
 
 import base64
 import hashlib
@@ -23,36 +23,38 @@ def expecting(content):
     return re.sub(r'integrity="[^"]*"', f'integrity="{integrity(content)}"', HTML)
 
 
-def test_every_script_of_the_page_is_known(tmp_path):
+def test_offline_knows_every_script_of_the_page(tmp_path):
     """Of the asv that is installed here: nothing is loaded from elsewhere any more, and all lies beside the page."""
-    made = asv_page.offline(expecting(b"x"), tmp_path / "vendor", fetch=lambda *_: b"x")
-    loaded = re.findall(r'<(?:script|link)[^>]+(?:src|href)="([^"]+)"', made)
+    html = asv_page.offline(expecting(b"x"), tmp_path / "vendor", fetch=lambda *_: b"x")
+    loaded = re.findall(r'<(?:script|link)[^>]+(?:src|href)="([^"]+)"', html)
 
-    assert not [one for one in loaded if "://" in one]
+    assert not [address for address in loaded if "://" in address]
     assert {path.name for path in (tmp_path / "vendor").iterdir()} == set(asv_page.SCRIPTS)
-    assert {one for one in loaded if one.startswith("vendor/")} == {f"vendor/{name}" for name in asv_page.SCRIPTS}
+    assert {address for address in loaded if address.startswith("vendor/")} == {
+        f"vendor/{name}" for name in asv_page.SCRIPTS
+    }
 
 
-def test_links_that_are_only_followed_stay(tmp_path):
+def test_offline_leaves_links_that_are_only_followed(tmp_path):
     """Asv's own address is not loaded."""
-    made = asv_page.offline(expecting(b"x"), tmp_path, fetch=lambda *_: b"x")
+    html = asv_page.offline(expecting(b"x"), tmp_path, fetch=lambda *_: b"x")
 
-    assert 'href="https://github.com/airspeed-velocity/asv/"' in made
+    assert 'href="https://github.com/airspeed-velocity/asv/"' in html
 
 
-def test_other_bytes_are_refused(tmp_path):
+def test_offline_refuses_other_bytes(tmp_path):
     """A package that is not what the page expects does not get into it."""
     with pytest.raises(RunFailed, match=r"jquery-3\.3\.1\.min\.js must be the file"):
         asv_page.offline(HTML, tmp_path, fetch=lambda *_: b"something else")
 
 
-def test_a_new_script_is_named(tmp_path):
+def test_offline_names_a_new_script(tmp_path):
     """A later asv may load more."""
     with pytest.raises(RunFailed, match=r"https://elsewhere/new\.js, which is not among"):
         asv_page.offline('<script src="https://elsewhere/new.js"></script>', tmp_path, fetch=lambda *_: b"")
 
 
-def test_a_machine_without_npm_is_told(monkeypatch):
+def test_packages_tell_a_machine_without_npm(monkeypatch):
     """And what to do without it."""
     monkeypatch.setattr(asv_page.shutil, "which", lambda _: None)
     with pytest.raises(InputError, match="npm brings the scripts"):

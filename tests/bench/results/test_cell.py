@@ -41,7 +41,7 @@ def test_id_is_a_file_name():
         ("image_size", 19.2, "from 1"),
     ],
 )
-def test_a_wrong_value_is_named_with_the_right_ones(field, value, said):
+def test_cell_names_a_wrong_value_with_the_right_ones(field, value, said):
     """The message holds what was expected and what was received."""
     with pytest.raises(InputError, match=f"`{field}`") as error:
         Cell(**{"model": "dense", field: value})
@@ -50,14 +50,14 @@ def test_a_wrong_value_is_named_with_the_right_ones(field, value, said):
     assert repr(value) in str(error.value)
 
 
-def test_a_cell_measures_something():
+def test_cell_must_measure_something():
     """Neither a model nor a pipeline is nothing to measure."""
     with pytest.raises(InputError, match="a model, a pipeline or both"):
         Cell(model="none")
 
 
 @pytest.mark.parametrize("field", [{"precision": "mixed_bfloat16"}, {"device": "gpu"}, {"mode": "predict"}])
-def test_a_pipeline_alone_claims_nothing_of_a_step(field):
+def test_pipeline_alone_claims_nothing_of_a_step(field):
     """One pipeline has one name: what only a step has is refused, not ignored."""
     with pytest.raises(InputError, match="A pipeline alone has no"):
         Cell(model="none", pipeline="records_parallel", **field)
@@ -69,7 +69,7 @@ def test_jax_is_always_compiled():
         Cell(model="dense", backend="jax")
 
 
-def test_json_both_ways():
+def test_cell_survives_json():
     """A cell survives JSON."""
     cell = Cell(model="none", pipeline="records_uint8", batch_size=8)
 
@@ -84,7 +84,7 @@ def test_json_both_ways():
         Cell(model="dense", backend="jax", xla=True),
     ],
 )
-def test_the_command_of_a_cell_measures_that_cell(cell):
+def test_command_of_a_cell_measures_that_cell(cell):
     """Its options, read by the command line, are the cell again."""
     from bench.cli import trace
 

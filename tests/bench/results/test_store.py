@@ -1,7 +1,6 @@
 """The store: what is appended stays, whatever happens to the process that wrote it."""
 
 import errno
-import json
 import multiprocessing
 import resource
 import signal
@@ -14,21 +13,17 @@ from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
 
 
-def test_what_is_appended_is_loaded(tmp_path, measured):
-    """Measurements come back in the order in which they were appended."""
-    some = [measured(model=name) for name in ("dense", "convnet", "squeezenet")]
-    for one in some:
-        store.append(one, tmp_path)
+def test_load_gives_what_was_appended(tmp_path, measured):
+    """Results come back in the order in which they were appended; an absent store holds none."""
+    measurements = tuple(measured(model=name) for name in ("dense", "convnet", "squeezenet"))
+    for measurement in measurements:
+        store.append(measurement, tmp_path)
 
-    assert store.load(Measurement, tmp_path) == store.Loaded(results=tuple(some), damaged=())
-
-
-def test_an_absent_store_is_empty(tmp_path):
-    """Nothing measured yet is no error."""
+    assert store.load(Measurement, tmp_path) == store.Loaded(results=measurements, damaged=())
     assert store.load(Measurement, tmp_path / "none") == store.Loaded(results=(), damaged=())
 
 
-def test_each_machine_has_its_file(tmp_path, measured):
+def test_append_has_a_file_for_each_machine(tmp_path, measured):
     """The file is named after the machine, and a host's name cannot lead out of the store."""
     path = store.append(measured(machine={"host": "../../a b"}), tmp_path)
 
@@ -36,7 +31,7 @@ def test_each_machine_has_its_file(tmp_path, measured):
     assert store.load(Measurement, tmp_path).results
 
 
-def test_former_folders_are_read(tmp_path, paired):
+def test_load_reads_former_folders(tmp_path, paired):
     """Results that an older program kept in a folder of another name are found before today's."""
     old, new = (paired(ratio, base_seconds=0.125) for ratio in (1.5, 1.25))
     path = store.append(old, tmp_path)
@@ -46,7 +41,7 @@ def test_former_folders_are_read(tmp_path, paired):
     assert store.load(PairResult, tmp_path).results == (old, new)
 
 
-def test_a_half_written_last_line_is_survived(tmp_path, measured):
+def test_append_survives_a_half_written_last_line(tmp_path, measured):
     """A writer that was killed costs its own line only, and the line is named."""
     path = store.append(measured(model="dense"), tmp_path)
     line = path.read_bytes()
@@ -55,36 +50,32 @@ def test_a_half_written_last_line_is_survived(tmp_path, measured):
     store.append(measured(model="convnet"), tmp_path)
     loaded = store.load(Measurement, tmp_path)
 
-    assert [one.cell.model for one in loaded.results] == ["dense", "convnet"]
+    assert [measurement.cell.model for measurement in loaded.results] == ["dense", "convnet"]
     assert len(loaded.damaged) == 1
     assert loaded.damaged[0].startswith("lab.jsonl:2: ")
 
 
-def test_a_newer_format_is_named_and_left_alone(tmp_path, measured):
-    """A line of a newer program is not lost: it stays in the file and is told."""
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b'{"format": 99}', "format 99"), (b"\xff\xfe\x00garbage", "line 1"), (b"{half", "lab.jsonl:1"), (b"[]", "not a")],
+)
+def test_load_names_damaged_lines(tmp_path, measured, line, reason):
+    """A line of a newer program, of no text or of other JSON costs itself only, and stays in the file."""
     path = store.append(measured(), tmp_path)
-    newer = {**json.loads(path.read_text()), "format": Measurement.FORMAT + 1}
-    path.write_text(path.read_text() + json.dumps(newer) + "\n")
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    loaded = store.load(Measurement, tmp_path)
 
-    assert len(store.load(Measurement, tmp_path).results) == 1
-    assert "format" in store.load(Measurement, tmp_path).damaged[0]
-
-
-def test_bytes_that_are_no_text_are_survived(tmp_path, measured):
-    """Damage that is not even text costs its line only."""
-    path = store.append(measured(), tmp_path)
-    path.write_bytes(b"\xff\xfe\x00garbage\n" + path.read_bytes())
-
-    assert len(store.load(Measurement, tmp_path).results) == 1
+    assert len(loaded.results) == 1
+    assert reason in loaded.damaged[0]
 
 
 def _append_many(arguments):
-    one, folder, count = arguments
+    measurement, folder, count = arguments
     for _ in range(count):
-        store.append(one, folder)
+        store.append(measurement, folder)
 
 
-def test_two_writers_do_not_mix_their_lines(tmp_path, measured):
+def test_append_keeps_the_lines_of_two_writers_apart(tmp_path, measured):
     """Two processes that append at the same time lose nothing."""
     long = measured(seconds=[0.123456789] * 200)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
@@ -95,17 +86,17 @@ def test_two_writers_do_not_mix_their_lines(tmp_path, measured):
 
 def _append_beyond(arguments):
     """Appends where files may not grow beyond some bytes, as on a full disk; gives the error's number."""
-    one, folder, most_bytes = arguments
+    measurement, folder, most_bytes = arguments
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     try:
-        store.append(one, folder)
+        store.append(measurement, folder)
     except OSError as error:
         return error.errno
     return 0
 
 
-def test_a_full_disk_leaves_no_half_line(tmp_path, measured):
+def test_append_leaves_no_half_line_on_a_full_disk(tmp_path, measured):
     """What was written of a line is taken back when the disk refuses the rest of it."""
     long = measured(seconds=[0.123456789] * 200)
     path = store.append(long, tmp_path)
@@ -117,7 +108,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path, measured):
     assert path.read_bytes() == before
 
 
-def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_save_table_writes_all_or_nothing(tmp_path, monkeypatch):
     """A table that cannot be written leaves the former one, and no litter."""
     path = store.save_table("quick.md", "old", tmp_path)
 
@@ -132,29 +123,25 @@ def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):
     assert [entry.name for entry in path.parent.iterdir()] == ["quick.md"]
 
 
-def test_a_plan_comes_back(tmp_path):
+def test_load_plan_gives_the_plan_saved_last(tmp_path):
     """What was planned can be resumed."""
     store.save_plan({"id": "1"}, tmp_path)
 
     assert store.load_plan(tmp_path) == {"id": "1"}
 
 
-def test_no_plan(tmp_path):
-    """Nothing to resume says what to run first."""
-    with pytest.raises(InputError, match="python -m bench sweep"):
+@pytest.mark.parametrize(("text", "reason"), [(None, "python -m bench sweep"), ("{", "damaged")])
+def test_load_plan_says_why_there_is_none(tmp_path, text, reason):
+    """Where there is nothing to resume, what to run first; where the plan is damaged, that."""
+    if text:
+        store.save_plan({"id": "1"}, tmp_path)
+        (tmp_path / "measurements" / "sweep.json").write_text(text)
+
+    with pytest.raises(InputError, match=reason):
         store.load_plan(tmp_path)
 
 
-def test_a_damaged_plan(tmp_path):
-    """A damaged plan says so."""
-    store.save_plan({"id": "1"}, tmp_path)
-    (tmp_path / "measurements" / "sweep.json").write_text("{")
-
-    with pytest.raises(InputError, match="damaged"):
-        store.load_plan(tmp_path)
-
-
-def test_each_trace_has_a_folder_of_its_own(tmp_path):
+def test_trace_folder_is_new_each_time(tmp_path):
     """By cell and time: two in one second would overwrite each other."""
     folders = [store.trace_folder("cell", tmp_path) for _ in range(3)]
 
@@ -162,7 +149,7 @@ def test_each_trace_has_a_folder_of_its_own(tmp_path):
     assert {folder.parent for folder in folders} == {tmp_path.resolve() / "traces" / "cell"}
 
 
-def test_traces_are_pruned_by_size_and_age(tmp_path):
+def test_prune_traces_goes_by_size_and_age(tmp_path):
     """The oldest go first; those that are too old go in any case."""
     for name in (
         "20200101T000000000000Z",
@@ -179,7 +166,7 @@ def test_traces_are_pruned_by_size_and_age(tmp_path):
     assert len(store.traces(tmp_path)) == 2
 
 
-def test_a_new_file_is_on_the_disk_with_its_name(tmp_path, measured, synced):
+def test_append_syncs_a_new_file_with_its_name(tmp_path, measured, synced):
     """The folder of a new file is synced after it, once; a table's is after each."""
     path = store.append(measured(), tmp_path)
     store.append(measured(seconds=(0.2,)), tmp_path)

@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from bench.results import durable
+from bench.results import store
 from flowers_core import errors
 from flowers_core.data import storage
 
@@ -100,7 +100,7 @@ def test_only_a_lack_of_room_is_full():
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-@pytest.mark.parametrize("replace_durably", [storage.replace_durably, durable.replace_durably])
+@pytest.mark.parametrize("replace_durably", [storage.replace_durably, store.replace_durably])
 def test_a_name_is_on_the_disk_after_its_content(tmp_path, monkeypatch, synced, replace_durably, kind):
     """The content is synced before the rename and the folder of the name after it, or a power cut may undo either."""
     monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
