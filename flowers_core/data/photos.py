@@ -1,7 +1,6 @@
-"""A folder or bucket of JPEGs, one folder a class -> paths and labels; split by class."""
+"""A folder or bucket of JPEGs, one folder a class -> paths and labels."""
 
 import os
-import random
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def find(folder: str | Path) -> Photos:
     if len(classes) < 2:
         raise errors.InputError(
             f"`folder` must hold one folder a class, at least two of them, with .jpg or .jpeg files inside. "
-            f"Received: folder={folder!r} with {_what_was_found(found, classes)}. "
+            f"Received: folder={folder!r} with {_describe(found, classes)}. "
             f"Give the folder that holds the folders of the classes, such as {', '.join(CLASSES)}"
         )
     photos = [(name, file) for name, file in found if name]
@@ -62,48 +61,6 @@ def find(folder: str | Path) -> Photos:
         paths=paths,
         labels=tuple(classes.index(name) for name, _ in photos),
         classes=classes,
-    )
-
-
-def split(photos: Photos, *, share: float = 0.19, seed: int) -> tuple[Photos, Photos]:
-    """Parts photos into training and validation, the same share of every class, drawn from `seed`.
-
-    Args:
-        photos: At least two of every class.
-        share: Part of each class that goes to validation, between 0 and 1; at least one photo stays on
-            either side. 0.19 is the codelab's.
-        seed: The same seed gives the same parts.
-
-    Returns:
-        `(training, validation)`, each in the order of `photos`.
-
-    Raises:
-        InputError: If `share` is not between 0 and 1, or a class has fewer than two photos.
-    """
-    if not 0 < share < 1:
-        raise errors.InputError(f"`share` must be between 0 and 1, such as 0.19. Received: share={share!r}")
-    draw = random.Random(seed)
-    held_out = set()
-    for label, name in enumerate(photos.classes):
-        members = [index for index, other in enumerate(photos.labels) if other == label]
-        if len(members) < 2:
-            raise errors.InputError(
-                f"`photos` must hold at least 2 of every class to be split. "
-                f"Received: {len(members)} of {name!r}. Add photos to {photos.folder}/{name} or remove it"
-            )
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        held_out.update(draw.sample(members, count))
-    training = [index for index in range(len(photos)) if index not in held_out]
-    return _pick(photos, training), _pick(photos, sorted(held_out))
-
-
-def _pick(photos: Photos, indexes: list[int]) -> Photos:
-    """The photos at `indexes`, with the classes as they were."""
-    return Photos(
-        folder=photos.folder,
-        paths=tuple(photos.paths[index] for index in indexes),
-        labels=tuple(photos.labels[index] for index in indexes),
-        classes=photos.classes,
     )
 
 
@@ -135,7 +92,7 @@ def _is_photo(file: str) -> bool:
     return file.lower().endswith((".jpg", ".jpeg")) and not file.startswith(".")
 
 
-def _what_was_found(found: list[tuple[str, str]], classes: tuple[str, ...]) -> str:
+def _describe(found: list[tuple[str, str]], classes: tuple[str, ...]) -> str:
     """Says what stands in place of the photos of two classes."""
     if classes:
         return f"photos of one class only, {classes[0]!r}"

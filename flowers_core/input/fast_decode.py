@@ -50,9 +50,7 @@ class BatchDecoder:
             InputError: If an image is of another size.
             tf.errors.InvalidArgumentError: If an image is truncated or damaged.
         """
-        if batch is None:
-            jpegs = list(jpegs)
-            batch = self._memory.batch(len(jpegs), self._size)
+        jpegs, batch = self._with_memory(jpegs, batch)
         for place, jpeg in zip(batch, jpegs, strict=True):
             try:
                 pixels = simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=place)
@@ -79,12 +77,16 @@ class BatchDecoder:
         Raises:
             tf.errors.InvalidArgumentError: If a photo is truncated or damaged.
         """
-        if batch is None:
-            jpegs = list(jpegs)
-            batch = self._memory.batch(len(jpegs), self._size)
+        jpegs, batch = self._with_memory(jpegs, batch)
         for place, jpeg in zip(batch, jpegs, strict=True):
             self.fill_and_crop(place, self._decode_photo(jpeg))
         return batch
+
+    def _with_memory(self, jpegs: Iterable[bytes], batch: np.ndarray | None) -> tuple[Iterable[bytes], np.ndarray]:
+        if batch is not None:
+            return jpegs, batch
+        jpegs = list(jpegs)
+        return jpegs, self._memory.batch(len(jpegs), self._size)
 
     def _check_size(self, height: int, width: int) -> None:
         if (height, width) != (self._size, self._size):

@@ -78,7 +78,7 @@ def test_fill_and_crop_cuts_the_fraction_off():
 
 
 @pytest.mark.parametrize(("height", "width"), [(309, 500), (500, 309), (97, 151), (7, 3)])
-def test_short_side_is_exact(height, width):
+def test_fill_and_crop_keeps_the_short_side(height, width):
     """The short side is scaled to just the size: the crop cuts nothing off it, the first and last line stay."""
     image = np.zeros((height, width, 3), np.uint8)
     lines = image if height < width else image.transpose(1, 0, 2)
@@ -89,7 +89,7 @@ def test_short_side_is_exact(height, width):
     assert (lines[-1] == 255).all()
 
 
-def test_the_middle_of_the_long_side_stays():
+def test_fill_and_crop_keeps_the_middle_of_the_long_side():
     """A wide image keeps its middle columns and a tall one its middle rows, not the other way round."""
     wide = np.zeros((4, 12, 3), np.uint8)
     wide[:, 4:8] = 200
@@ -110,7 +110,7 @@ def test_shapes_are_known_inside_a_map():
     assert images.decode(data.get_single_element()).shape == (24, 24, 3)
 
 
-def test_grey_photos_have_three_equal_channels():
+def test_decode_gives_grey_photos_three_equal_channels():
     """A greyscale JPEG becomes an image of three equal channels."""
     image = images.decode(jpeg(picture(20, 30)[:, :, 0])).numpy()
     assert image.shape == (20, 30, 3)
@@ -124,7 +124,7 @@ def test_scale_ends_at_0_and_1():
     assert scaled.tolist() == [0, np.float32(0.2), 1]
 
 
-def test_encoded_colours_keep_their_resolution():
+def test_encode_keeps_the_resolution_of_colours():
     """The JPEG is 4:4:4 of quality 95 with Huffman tables of its own, and close to the image (over 40 dB)."""
     image = picture(48, 48)
     ours = images.encode(image).numpy()
@@ -151,5 +151,5 @@ def test_augment_draws_anew_each_epoch_and_stays_in_range():
     assert spread.min() < 0.7
     assert spread.max() > 1.1
     bright = drawn.max(axis=-1)  # HSV's value, which saturation leaves alone
-    flips = [np.allclose(one, np.max(image, axis=-1)[:, ::-1], atol=1e-5) for one in bright]
+    flips = [np.allclose(value, np.max(image, axis=-1)[:, ::-1], atol=1e-5) for value in bright]
     assert 0 < sum(flips) < len(flips)

@@ -69,13 +69,13 @@ def flawed(tmp_path_factory, jpeg):
     ("size", "what"),
     [((10_000, 5_001), "50010000 pixels"), ((2, 9_000), "9000"), ((7_000, 7_000), None), ((300, 200), None)],
 )
-def test_too_many_pixels_are_told_from_the_header(size, what, jpeg):
+def test_fault_counts_pixels_by_the_header(size, what, jpeg):
     """Over 50 million pixels, as it is or as a strip that is scaled up, is a fault; 49 million are none."""
     fault = jpeg_check.fault(sized(jpeg(), *size), image_size=192)
     assert (what in fault) if what else fault is None
 
 
-def test_bad_photos_are_skipped_with_their_reason(flawed, tmp_path):
+def test_write_skips_bad_photos_with_their_reason(flawed, tmp_path):
     """Every bad photo is named with its reason, the grey one is kept, and names carry the true counts."""
     made = tfrecords.write(flawed, tmp_path, image_size=SIZE, shards=2)
     reasons = {photo.path: photo.reason for photo in made.skipped}
@@ -90,7 +90,7 @@ def test_bad_photos_are_skipped_with_their_reason(flawed, tmp_path):
         assert tfrecords.verify(path) == shard.images == manifest.count(shard.name) == sum(shard.class_counts)
 
 
-def test_strict_stops_at_a_bad_photo(flawed, tmp_path):
+def test_write_stops_at_a_bad_photo_if_strict(flawed, tmp_path):
     """Strict writing raises and leaves nothing, and is no kinder to records written without it."""
     with pytest.raises(errors.InputError, match="strict"):
         tfrecords.write(flawed, tmp_path / "records", image_size=SIZE, shards=2, strict=True)
@@ -100,7 +100,7 @@ def test_strict_stops_at_a_bad_photo(flawed, tmp_path):
         tfrecords.write(flawed, tmp_path / "records", image_size=SIZE, shards=2, strict=True)
 
 
-def test_only_bad_photos(tmp_path):
+def test_write_refuses_only_bad_photos(tmp_path):
     """Where no photo can be decoded, that is an InputError and nothing is left."""
     for name in ("a", "b"):
         (tmp_path / "photos" / name).mkdir(parents=True)

@@ -40,7 +40,7 @@ def public(folder, name, size):
         file.write(record.SerializeToString())
 
 
-def test_json_round_trip():
+def test_manifest_survives_json():
     """A manifest comes back equal from its JSON, which names its format version; images is the sum."""
     assert manifest.from_json(WHOLE.to_json()) == WHOLE
     assert json.loads(WHOLE.to_json())["format"] == manifest.FORMAT == 1

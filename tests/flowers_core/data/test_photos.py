@@ -1,15 +1,12 @@
-"""Photos are found by folder, and parted by class."""
+"""Photos are found by folder, one folder a class."""
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from flowers_core import errors
 from flowers_core.data import photos
-
-REAL = Path(__file__).parents[4] / "shared" / "flower_photos"
 
 
 def _touch(folder, *names):
@@ -21,18 +18,7 @@ def _touch(folder, *names):
     return folder
 
 
-def _some(counts):
-    """Photos with `counts` of each class, which stand on no disk."""
-    labels = tuple(label for label, count in enumerate(counts) for _ in range(count))
-    return photos.Photos(
-        folder="f",
-        paths=tuple(f"f/{label}/{index}.jpg" for index, label in enumerate(labels)),
-        labels=labels,
-        classes=photos.CLASSES[: len(counts)],
-    )
-
-
-def test_photos_are_found_in_order_of_class_and_path(tmp_path):
+def test_find_sorts_by_class_and_path(tmp_path):
     """Classes are sorted by name, paths within a class too, and each label is the position of its class."""
     _touch(tmp_path, "tulips/2.jpg", "tulips/1.JPG", "daisy/b.jpeg", "daisy/a.jpg")
     found = photos.find(tmp_path)
@@ -44,7 +30,7 @@ def test_photos_are_found_in_order_of_class_and_path(tmp_path):
     assert found.folder == str(tmp_path)
 
 
-def test_what_is_no_photo_is_passed_over(tmp_path):
+def test_find_passes_over_what_is_no_photo(tmp_path):
     """Hidden files and folders, other kinds, deeper folders, empty classes and loose photos change nothing."""
     _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg")
     before = photos.find(tmp_path)
@@ -54,7 +40,7 @@ def test_what_is_no_photo_is_passed_over(tmp_path):
     assert photos.find(tmp_path) == before
 
 
-def test_a_trailing_slash_changes_nothing(tmp_path):
+def test_find_ignores_a_trailing_slash(tmp_path):
     """`photos/` and `photos` give the same paths, which hold no double slash."""
     _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg")
     found = photos.find(f"{tmp_path}/")
@@ -71,25 +57,24 @@ def test_a_trailing_slash_changes_nothing(tmp_path):
         (("daisy/a.jpg", "b.jpg"), "one class only, 'daisy'"),
     ],
 )
-def test_a_folder_without_two_classes_is_refused(tmp_path, names, received):
+def test_find_refuses_a_folder_without_two_classes(tmp_path, names, received):
     """The message says what stands there in place of the photos of two classes."""
     with pytest.raises(errors.InputError, match=received):
         photos.find(_touch(tmp_path, *names))
 
 
-def test_a_missing_folder_is_refused(tmp_path):
-    """The message names the folder and says how photos come about."""
-    with pytest.raises(errors.InputError, match=r"nowhere.*python -m flowers_core synthetic"):
-        photos.find(tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("nowhere", "python -m flowers_core synthetic"), ("a.jpg", "Not a directory"), ("", "folder=''")],
+)
+def test_find_refuses_what_is_no_folder(tmp_path, monkeypatch, folder, said):
+    """The message says how photos come about; nothing is not taken for `/` or the working directory."""
+    monkeypatch.chdir(_touch(tmp_path, "a.jpg"))
+    with pytest.raises(errors.InputError, match=rf"{folder}.*{said}"):
+        photos.find(folder)
 
 
-def test_a_file_is_no_folder(tmp_path):
-    """A file in place of a folder is refused."""
-    with pytest.raises(errors.InputError, match="Not a directory"):
-        photos.find(_touch(tmp_path, "a.jpg") / "a.jpg")
-
-
-def test_an_unreadable_class_is_refused(tmp_path, monkeypatch):
+def test_find_refuses_an_unreadable_class(tmp_path, monkeypatch):
     """A class that cannot be listed stops the search: its photos are not left out in silence."""
     _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg", "tulips/c.jpg")
     scandir = os.scandir
@@ -104,14 +89,8 @@ def test_an_unreadable_class_is_refused(tmp_path, monkeypatch):
         photos.find(tmp_path)
 
 
-def test_an_empty_name_is_no_folder():
-    """Nothing is not taken for `/` or the working directory."""
-    with pytest.raises(errors.InputError, match="folder=''"):
-        photos.find("")
-
-
 @pytest.mark.parametrize("name", [b"daisy/caf\xe9.jpg", b"caf\xe9/a.jpg"])
-def test_names_that_are_not_utf8_are_refused(tmp_path, name):
+def test_find_refuses_names_that_are_not_utf8(tmp_path, name):
     """TensorFlow cannot be given such a path; photos that are passed over may have any name."""
     _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg", os.fsdecode(b"daisy/caf\xe9.txt"))
     assert len(photos.find(tmp_path)) == 2
@@ -120,7 +99,7 @@ def test_names_that_are_not_utf8_are_refused(tmp_path, name):
         photos.find(tmp_path)
 
 
-def test_an_address_is_listed_like_a_folder():
+def test_find_lists_an_address_like_a_folder():
     """What a bucket holds is found by the same rules (TensorFlow's file system in memory stands for it)."""
     import tensorflow as tf
 
@@ -135,53 +114,14 @@ def test_an_address_is_listed_like_a_folder():
     assert found.labels == (0, 1, 1)
 
 
-def test_an_address_that_cannot_be_listed_is_refused():
+def test_find_refuses_an_address_that_cannot_be_listed():
     """A scheme that TensorFlow does not know is the user's mistake."""
     with pytest.raises(errors.InputError, match="nobody"):
         photos.find("nobody://bucket/photos")
 
 
-def test_a_split_parts_every_class_alike():
-    """Nothing is lost, nothing is on both sides, and the share holds for every class."""
-    whole = _some((100, 50, 10))
-    training, validation = photos.split(whole, share=0.2, seed=1)
-    assert Counter(training.paths) + Counter(validation.paths) == Counter(whole.paths)
-    assert Counter(validation.labels) == {0: 20, 1: 10, 2: 2}
-    assert training.classes == validation.classes == whole.classes
-    label = dict(zip(whole.paths, whole.labels, strict=True))
-    assert [label[path] for path in validation.paths] == list(validation.labels)
-
-
-def test_a_split_follows_its_seed():
-    """The same seed gives the same parts, another seed others."""
-    whole = _some((30, 30))
-    assert photos.split(whole, seed=1) == photos.split(whole, seed=1)
-    assert photos.split(whole, seed=1) != photos.split(whole, seed=2)
-
-
-def test_a_split_leaves_no_side_empty():
-    """Of two photos one goes to either side, however small or large the share."""
-    for share in (0.01, 0.99):
-        training, validation = photos.split(_some((2, 2)), share=share, seed=0)
-        assert training.labels == validation.labels == (0, 1)
-
-
-@pytest.mark.parametrize("share", [0, 1, -0.1, 19])
-def test_a_share_outside_0_and_1_is_refused(share):
-    """19 is not taken for 19 %."""
-    with pytest.raises(errors.InputError, match="between 0 and 1"):
-        photos.split(_some((5, 5)), share=share, seed=0)
-
-
-def test_a_class_of_one_photo_cannot_be_split():
-    """The message names the class."""
-    with pytest.raises(errors.InputError, match="dandelion"):
-        photos.split(_some((5, 1)), seed=0)
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real photos are not beside the project")
-def test_the_real_photos_have_the_classes_of_the_codelab():
-    """Sorted by name, the real folders give the codelab's labels."""
-    found = photos.find(REAL)
+def test_find_gives_the_codelabs_labels(real_photos):
+    """Sorted by name, the real folders give the codelab's classes."""
+    found = photos.find(real_photos)
     assert found.classes == photos.CLASSES
     assert set(found.labels) == {0, 1, 2, 3, 4}

@@ -11,7 +11,7 @@ CLASSES = photos.CLASSES
 SIZE = 24
 
 
-def test_the_codelabs_shards():
+def test_deal_gives_the_codelabs_shards():
     """3670 photos in 16 shards are 15 of 230 and one of 220; each photo is dealt once."""
     names = tuple(f"f/{number:04d}.jpg" for number in range(3670))
     whole = photos.Photos(folder="f", paths=names, labels=(0,) * 3670, classes=("a",))
@@ -22,7 +22,7 @@ def test_the_codelabs_shards():
 
 
 @pytest.mark.parametrize(("count", "shards"), [(20, 16), (17, 16), (16, 16), (225, 16), (1, 1), (5, 2)])
-def test_no_shard_is_left_empty(count, shards):
+def test_deal_leaves_no_shard_empty(count, shards):
     """Where ceil(photos / shards) would leave shards empty, photos are dealt evenly, none missing."""
     paths = tuple(map(str, range(count)))
     whole = photos.Photos(folder="f", paths=paths, labels=(0,) * count, classes=("a",))
@@ -31,13 +31,13 @@ def test_no_shard_is_left_empty(count, shards):
     assert (len(sizes), sum(sizes)) == (shards, count)
 
 
-def test_order_is_fixed_for_good(twenty):
+def test_deal_has_the_same_order_for_good(twenty):
     """The seed 35155 deals the 20 photos in this order on every machine and release."""
     names = [path[-6:-4] for pairs in sharding.deal(twenty, shards=3, seed=tfrecords.SEED) for path, _ in pairs]
     assert " ".join(names) == "07 02 10 12 13 19 01 04 18 11 16 05 03 09 00 08 17 14 06 15"
 
 
-def test_the_second_write_is_none(twenty, written, monkeypatch):
+def test_write_leaves_existing_records_alone(twenty, written, monkeypatch):
     """Writing the same again returns the manifest and touches no file, even of photos that were moved."""
     folder, made = written
     monkeypatch.setattr(tfrecords, "_write_all", lambda *_, **__: pytest.fail("written again"))
@@ -45,7 +45,7 @@ def test_the_second_write_is_none(twenty, written, monkeypatch):
 
 
 @pytest.mark.parametrize("changed", [{"image_size": 32}, {"seed": 1}, {"shards": 4}])
-def test_other_records_are_left_alone(twenty, written, changed, contents):
+def test_write_refuses_a_folder_of_other_records(twenty, written, changed, contents):
     """A folder that holds records of another size, seed or number of shards is refused and stays as it is."""
     folder, _ = written
     before = contents(folder)
@@ -54,7 +54,7 @@ def test_other_records_are_left_alone(twenty, written, changed, contents):
     assert contents(folder) == before
 
 
-def test_records_of_other_photos_are_left_alone(twenty, written, tmp_path, contents, make_photos):
+def test_write_refuses_records_of_other_photos(twenty, written, tmp_path, contents, make_photos):
     """A folder with records of other photos, or public ones without manifest, is refused and stays."""
     folder, _ = written
     with pytest.raises(errors.InputError, match=r"records of other photos \(some were added, removed or changed\)"):
@@ -67,7 +67,7 @@ def test_records_of_other_photos_are_left_alone(twenty, written, tmp_path, conte
     assert contents(public) == {"flowers00-230.tfrec": b"precious"}
 
 
-def test_an_interrupted_write_is_done_over(twenty, written, tmp_path, contents):
+def test_write_does_an_interrupted_one_over(twenty, written, tmp_path, contents):
     """What a killed process leaves is not read as records; the next call replaces it and spares other files."""
     folder, made = written
     leftovers = ["flowers00-7.tfrec", "flowers09-9.tfrec", "flowers01.tmp", "manifest.json.tmp"]
@@ -79,7 +79,7 @@ def test_an_interrupted_write_is_done_over(twenty, written, tmp_path, contents):
     assert contents(tmp_path) == contents(folder) | {"notes.tmp": b"half"}
 
 
-def test_two_do_not_write_one_folder(twenty, tmp_path, contents):
+def test_write_waits_for_no_other_process(twenty, tmp_path, contents):
     """While another process holds the mark its shards are left alone; the same writes once it has ended."""
     (tmp_path / "flowers00-7.tfrec").write_bytes(b"half")
     with (tmp_path / manifest.UNFINISHED).open("w") as mark:
@@ -90,7 +90,7 @@ def test_two_do_not_write_one_folder(twenty, tmp_path, contents):
     assert tfrecords.write(twenty, tmp_path, image_size=SIZE, shards=3).images == 20
 
 
-def test_what_another_process_has_just_finished_is_kept(tmp_path):
+def test_exclusive_keeps_what_another_process_has_just_finished(tmp_path):
     """Records that appear between the look at the folder and its lock are not removed."""
     (tmp_path / manifest.NAME).write_text("whole")
     with pytest.raises(errors.InputError, match="another process"), sharding.exclusive(tmp_path):
@@ -98,7 +98,7 @@ def test_what_another_process_has_just_finished_is_kept(tmp_path):
     assert (tmp_path / manifest.NAME).read_text() == "whole"
 
 
-def test_an_interrupt_just_after_the_manifest(twenty, tmp_path, contents, monkeypatch):
+def test_write_cleans_up_after_an_interrupt(twenty, tmp_path, contents, monkeypatch):
     """Nothing is left of it; a second interrupt while that is removed leaves no manifest, but the mark."""
     write_text, remove = storage.write_text, storage.remove
 

@@ -19,7 +19,7 @@ def silent_proxy():
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_a_bucket_that_does_not_answer_is_given_up(monkeypatch, silent_proxy):
+def test_glob_gives_up_a_silent_bucket(monkeypatch, silent_proxy):
     """Behind a silent proxy listing a bucket ends with an InputError, not in ten minutes."""
     monkeypatch.setattr(storage, "REACH_SECONDS", 1)
     monkeypatch.setenv("NO_GCE_CHECK", "true")
@@ -29,7 +29,7 @@ def test_a_bucket_that_does_not_answer_is_given_up(monkeypatch, silent_proxy):
         storage.glob("gs://silent/folder", ("*",))
 
 
-def test_a_bucket_that_answers_is_asked_once(monkeypatch):
+def test_bucket_that_answers_is_asked_once(monkeypatch):
     """A bucket is asked once a process, whatever the folder in it; other buckets, and other schemes, on their own."""
     asked = []
 
@@ -43,7 +43,7 @@ def test_a_bucket_that_answers_is_asked_once(monkeypatch):
     assert asked == ["first", "second"]
 
 
-def test_the_client_is_settled_before_it_is_loaded(monkeypatch):
+def test_configure_client_keeps_what_is_set(monkeypatch):
     """What a user has set stays; a request for a shard is larger than the client's buffer, whatever that is."""
     variables = {"GCS_READ_CACHE_BLOCK_SIZE_MB": "16"}
     storage.configure_client(variables)
@@ -65,13 +65,13 @@ def test_the_client_is_settled_before_it_is_loaded(monkeypatch):
         lambda address: storage.glob(address, ("*",)),
     ],
 )
-def test_errors_of_a_bucket_name_the_address_and_the_cause(use):
+def test_bucket_errors_name_the_address_and_the_cause(use):
     """Whatever is done there: a scheme that TensorFlow does not know stands for a network or rights that fail."""
     with pytest.raises(errors.InputError, match=r"nobody://bucket/file.*'nobody' not implemented"):
         use("nobody://bucket/file")
 
 
-def test_what_a_bucket_does_not_hold():
+def test_bucket_without_the_object():
     """A missing object has no size, a missing folder no files, and reading or removing it does what a disk does."""
     missing = "ram://nowhere/file"
     assert storage.size(missing) == -1
@@ -82,18 +82,18 @@ def test_what_a_bucket_does_not_hold():
 
 
 @pytest.mark.parametrize("folder", ["", os.fsdecode(b"caf\xe9")])
-def test_a_name_that_is_none_is_refused(folder):
+def test_normalize_refuses_what_is_no_name(folder):
     """An empty name would mean another folder, and one that is not UTF-8 cannot be given to TensorFlow."""
     with pytest.raises(errors.InputError, match="a path or an address in UTF-8"):
         storage.normalize(folder)
 
 
-def test_a_slash_at_the_end_is_none():
+def test_normalize_drops_a_slash_at_the_end():
     """`photos/` is `photos`, and `/` stays."""
     assert [storage.normalize(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
 
 
-def test_only_a_lack_of_room_is_full():
+def test_is_full_knows_a_lack_of_room():
     """A full disk, quota or limit is told from a folder that may not be written to."""
     assert all(storage.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
     assert not storage.is_full(OSError(errno.EACCES, ""))
@@ -101,7 +101,7 @@ def test_only_a_lack_of_room_is_full():
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("replace_durably", [storage.replace_durably, store.replace_durably])
-def test_a_name_is_on_the_disk_after_its_content(tmp_path, monkeypatch, synced, replace_durably, kind):
+def test_replace_durably_syncs_content_before_the_name(tmp_path, monkeypatch, synced, replace_durably, kind):
     """The content is synced before the rename and the folder of the name after it, or a power cut may undo either."""
     monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
     unfinished, final = tmp_path / "unfinished", tmp_path / "final"
@@ -118,7 +118,7 @@ def test_a_name_is_on_the_disk_after_its_content(tmp_path, monkeypatch, synced, 
     assert synced == [number if kind == "file" else "all", "rename", tmp_path.stat().st_ino]
 
 
-def test_a_text_is_on_the_disk_with_its_name(tmp_path, synced):
+def test_write_text_syncs_content_and_name(tmp_path, synced):
     """So is whatever is written through this module."""
     storage.write_text(str(tmp_path / "settings.json"), "{}")
 

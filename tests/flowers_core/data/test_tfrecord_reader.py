@@ -25,7 +25,7 @@ def parsed(paths):
     ]
 
 
-def test_records_are_those_that_tensorflow_reads(paths):
+def test_parse_gives_what_tensorflow_reads(paths):
     """Every JPEG and label comes once."""
     theirs = Counter()
     for record in tf.data.TFRecordDataset(list(paths)):
@@ -34,18 +34,18 @@ def test_records_are_those_that_tensorflow_reads(paths):
     assert Counter(parsed(paths)) == theirs
 
 
-def test_neighbours_come_from_different_shards(paths):
+def test_locate_takes_neighbours_from_different_shards(paths):
     """As long as all shards have records left, each gives one in turn."""
     assert {path for path, *_ in list(tfrecord_reader.locate(paths))[:3]} == set(paths)
 
 
-def test_more_shards_than_are_open_at_once(paths, monkeypatch):
+def test_locate_opens_the_next_shard(paths, monkeypatch):
     """The next one takes the place of one that has ended."""
     monkeypatch.setattr(tfrecord_reader, "SHARDS_AT_ONCE", 2)
     assert len(list(tfrecord_reader.locate(paths))) == 20
 
 
-def test_the_checksum_is_tensorflows(paths):
+def test_mask_gives_the_checksum_of_tensorflow(paths):
     """CRC-32C, masked as in the files."""
     for path, start, end in tfrecord_reader.locate(paths):
         content = tfrecord_reader.map_file(path)[start:end]
@@ -56,7 +56,7 @@ def test_the_checksum_is_tensorflows(paths):
 @pytest.mark.parametrize(
     ("damage", "said"), [("flip", "checksum"), ("cut", "truncated"), ("feature", "without a feature")]
 )
-def test_a_damaged_shard_is_named(paths, tmp_path, damage, said):
+def test_damaged_shard_is_named(paths, tmp_path, damage, said):
     """A flipped bit, an end within a record, a record of something else."""
     path = tmp_path / "flowers00-7.tfrec"
     content = bytearray(Path(paths[0]).read_bytes())
@@ -72,7 +72,7 @@ def test_a_damaged_shard_is_named(paths, tmp_path, damage, said):
         parsed([str(path)])
 
 
-def test_an_empty_shard_holds_nothing(tmp_path):
+def test_empty_shard_holds_nothing(tmp_path):
     """As TensorFlow takes it."""
     (tmp_path / "a").touch()
     assert not list(tfrecord_reader.locate([str(tmp_path / "a")]))

@@ -1,6 +1,7 @@
 """Batches made by processes of their own."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import tensorflow as tf
 
 from flowers_core import errors
 from flowers_core.data import manifest, tfrecord_reader
-from flowers_core.input import decode_pool, fast_decode
+from flowers_core.input import decode_pool, decode_worker, fast_decode
 
 SIZES = {"image_size": 24, "batch_size": 4, "count": 2}
 
@@ -38,22 +39,22 @@ def ordered(items, size=4):
     return iter(lambda: list(islice(drawn, size)), [])
 
 
-def test_photos_come_in_their_order_with_their_labels(photos):
+def test_decode_batches_keeps_the_order_of_photos(photos):
     """All of them, the remainder too, as one process would make them; afterwards no process is left."""
     found = [
         (images.copy(), labels)
         for images, labels in decode_pool.decode_batches(ordered(photos), kind="photos", **SIZES)
     ]
-    one = fast_decode.BatchDecoder(24).decode_photos([Path(path).read_bytes() for path, _ in photos])
+    expected = fast_decode.BatchDecoder(24).decode_photos([Path(path).read_bytes() for path, _ in photos])
 
     assert [len(labels) for _, labels in found] == [4, 4, 3]
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), one)
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in found]), expected)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in found]), [label for _, label in photos])
     assert decode_pool.worker_ids() == ()
     assert decode_pool.cpu_seconds() > 0
 
 
-def test_records_come_as_they_lie(written):
+def test_decode_batches_keeps_the_order_of_records(written):
     """Pixels are those of the records, in the order of their places."""
     paths = manifest.paths(*written)
     places = list(tfrecord_reader.locate(paths))
@@ -69,7 +70,7 @@ def test_records_come_as_they_lie(written):
     assert np.concatenate([labels for _, labels in found]).tolist() == [label for _, label in wanted]
 
 
-def test_batches_that_are_held_are_not_overwritten(photos):
+def test_shared_memory_overwrites_no_batch_that_is_held(photos):
     """As many slots come into being as someone holds; those that nobody holds are used again."""
     endless = ordered(photos[:4] + photos[4:8], 4)
     held = list(decode_pool.decode_batches(endless, kind="photos", **SIZES))
@@ -86,7 +87,7 @@ def test_batches_that_are_held_are_not_overwritten(photos):
         assert memory.take().number == number
 
 
-def test_who_stops_early_leaves_no_process(photos):
+def test_decode_batches_leaves_no_process_when_closed(photos):
     """Also while orders are being followed; their CPU time is kept."""
     endless = iter(lambda: photos[:4], [])
     data = decode_pool.decode_batches(endless, kind="photos", **SIZES)
@@ -103,7 +104,7 @@ def test_who_stops_early_leaves_no_process(photos):
             os.kill(pid, 0)
 
 
-def test_a_process_that_is_killed_is_said(photos):
+def test_decode_batches_says_that_a_process_was_killed(photos):
     """Instead of waiting for it for ever."""
     data = decode_pool.decode_batches(iter(lambda: photos[:4], []), kind="photos", **SIZES)
     next(data)
@@ -113,30 +114,35 @@ def test_a_process_that_is_killed_is_said(photos):
         list(islice(data, 50))
 
 
-@pytest.mark.parametrize(
-    ("content", "error", "said"),
-    [
-        (None, OSError, "No such file"),
-        (b"\xff\xd8\xff", tf.errors.InvalidArgumentError, "JPEG"),
-    ],
-)
-def test_what_a_process_finds_wrong_is_raised_here(photos, tmp_path, content, error, said):
-    """A photo that is gone, and one that is damaged."""
-    path = tmp_path / "odd.jpg"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(error, match=said):
-        list(decode_pool.decode_batches([[*photos[:2], (str(path), 0)]], kind="photos", **SIZES))
+def test_decode_batches_raises_what_a_worker_meets(photos, tmp_path):
+    """A photo that is gone is an error of this process."""
+    with pytest.raises(OSError, match="No such file"):
+        list(decode_pool.decode_batches([[*photos[:2], (str(tmp_path / "gone.jpg"), 0)]], kind="photos", **SIZES))
 
 
-def test_a_record_of_another_size_is_raised_here(written):
+def test_follow_answers_that_an_image_is_damaged(photos, tmp_path):
+    """Told here, where TensorFlow is loaded already; the pool raises TensorFlow's error again."""
+    (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff")
+    answers = []
+    with decode_pool.SharedMemory(4, 24) as memory:
+        number = memory.take().number
+        job = {"kind": "photos", "image_size": 24, "batch_size": 4, "memory": memory.file}
+        orders = [{"slot": number, "items": [*photos[:2], (str(tmp_path / "damaged.jpg"), 0)]}]
+        decode_worker.follow(map(json.dumps, [job, *orders]), answers.append)
+
+    assert [answer["error"] for answer in answers] == ["image"]
+    assert "JPEG" in answers[0]["says"]
+    assert isinstance(decode_pool._ERRORS["image"](answers[0]["says"]), tf.errors.InvalidArgumentError)
+
+
+def test_decode_batches_refuses_records_of_another_size(written):
     """With what was expected and what was received."""
     places = list(tfrecord_reader.locate(manifest.paths(*written)))
     with pytest.raises(errors.InputError, match="must be of 16 x 16"):
         list(decode_pool.decode_batches(ordered(places), kind="records", image_size=16, batch_size=4, count=2))
 
 
-def test_a_process_that_is_held_ends_with_its_parent():
+def test_decode_worker_that_is_held_ends_with_its_parent():
     """Killed by -9, who held its workers still cannot let them go on: the kernel does, and they find no input."""
     code = (
         "import subprocess, sys, time\n"

@@ -17,15 +17,15 @@ def _decibels(image, other):
     return 10 * np.log10(255**2 / max(1e-9, np.mean((image.astype(float) - other) ** 2)))
 
 
-def test_pixels_are_those_of_tensorflows_decoder(jpeg):
+def test_decode_records_gives_the_pixels_of_tensorflow(jpeg):
     """Bit for bit, colour or grey."""
     jpegs = [jpeg(seed, size=(32, 32), mode=mode) for seed, mode in enumerate(("RGB", "L", "RGB"))]
     found = fast_decode.BatchDecoder(32).decode_records(jpegs)
-    np.testing.assert_array_equal(found, [images.decode(one) for one in jpegs])
+    np.testing.assert_array_equal(found, [images.decode(jpeg) for jpeg in jpegs])
 
 
 @pytest.mark.parametrize("size", [(320, 240), (240, 320), (500, 333), (240, 240), (240, 159), (97, 131), (40, 700)])
-def test_a_photo_is_filled_and_cropped_within_rounding(size):
+def test_decode_photos_fills_and_crops_within_rounding(size):
     """The cut saves work and moves nothing: noise, which any shift would turn into other noise, stays at 50 dB."""
     noise = np.random.default_rng(sum(size)).integers(0, 256, (size[1], size[0], 3), np.uint8)
     file = io.BytesIO()
@@ -37,7 +37,7 @@ def test_a_photo_is_filled_and_cropped_within_rounding(size):
     assert _decibels(found, wanted) > 35
 
 
-def test_what_is_cut_is_the_least():
+def test_crop_region_is_the_least():
     """Of 320 x 240 a quarter is not scaled; of 500 x 333, where no whole pixels meet, all is."""
     rows, columns, height, width, top, left = fast_decode.crop_region(240, 320, 192)
     assert (rows, columns) == (slice(0, 240), slice(40, 280))
@@ -45,33 +45,31 @@ def test_what_is_cut_is_the_least():
     assert fast_decode.crop_region(333, 500, 192)[1] == slice(0, 500)
 
 
-def test_a_larger_photo_after_a_smaller_one(jpeg):
+def test_decode_photos_takes_a_larger_photo_after_a_smaller(jpeg):
     """The place of the first does not fit the second, and gets larger."""
-    filler = fast_decode.BatchDecoder(16)
+    decoder = fast_decode.BatchDecoder(16)
     jpegs = [jpeg(1, size=(20, 20)), jpeg(2, size=(300, 200)), jpeg(3, size=(20, 30))]
     np.testing.assert_array_equal(
-        filler.decode_photos(jpegs),
-        np.concatenate([fast_decode.BatchDecoder(16).decode_photos([one]) for one in jpegs]),
+        decoder.decode_photos(jpegs),
+        np.concatenate([fast_decode.BatchDecoder(16).decode_photos([jpeg]) for jpeg in jpegs]),
     )
 
 
-@pytest.mark.parametrize("way", ["same_size", "filled"])
-def test_a_truncated_image_is_refused(jpeg, way):
+@pytest.mark.parametrize("decode", [fast_decode.BatchDecoder.decode_records, fast_decode.BatchDecoder.decode_photos])
+def test_decoding_refuses_a_truncated_image(jpeg, decode):
     """With TensorFlow's error, which says that it is damaged."""
-    cut = jpeg(1, size=(64, 64))[:-200]
-    filler = fast_decode.BatchDecoder(64)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        filler.decode_records([cut]) if way == "same_size" else filler.decode_photos([cut])
+        decode(fast_decode.BatchDecoder(64), [jpeg(1, size=(64, 64))[:-200]])
 
 
 @pytest.mark.parametrize("size", [(30, 30), (50, 50)])
-def test_a_record_of_another_size_is_refused(jpeg, size):
+def test_decode_records_refuses_another_size(jpeg, size):
     """Smaller or larger."""
     with pytest.raises(errors.InputError, match=f"40 x 40.*{size[1]} x {size[0]}"):
         fast_decode.BatchDecoder(40).decode_records([jpeg(1, size=size)])
 
 
-def test_memory_is_used_again_but_never_while_someone_holds_it():
+def test_batch_memory_is_reused_when_nobody_holds_it():
     """A batch that is gone leaves its place; one that is held, if only by a part of it, keeps it."""
     memory = fast_decode.BatchMemory()
     first = memory.batch(4, 8)
@@ -85,7 +83,7 @@ def test_memory_is_used_again_but_never_while_someone_holds_it():
     assert memory.batch(4, 8).ctypes.data == place
 
 
-def test_tensorflow_takes_a_batch_as_it_is():
+def test_batch_memory_is_not_copied_by_tensorflow():
     """No copy: what is written into the memory afterwards shows in the tensor."""
     memory = fast_decode.BatchMemory()
     kept = []
@@ -101,7 +99,7 @@ def test_tensorflow_takes_a_batch_as_it_is():
     assert tensor.numpy().max() == 7
 
 
-def test_reading_a_file(tmp_path):
+def test_read_gives_the_whole_file(tmp_path):
     """All of each, a larger one after a smaller, and nothing of an empty one; one that is not there is said."""
     for content in (b"", b"x" * 100_000, b"y" * 3_000_000, b"z"):
         (tmp_path / "a").write_bytes(content)

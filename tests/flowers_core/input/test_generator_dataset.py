@@ -33,7 +33,7 @@ def numbered(closed, last=None):
     return begin
 
 
-def test_elements_come_in_order_to_their_end(closed):
+def test_dataset_yields_elements_in_order(closed):
     """Shapes are as signed; a second pass begins a second generator."""
     data = generator_dataset.dataset(numbered(closed, last=4), SIGNATURE)
 
@@ -44,7 +44,7 @@ def test_elements_come_in_order_to_their_end(closed):
     assert closed == [0, 1]
 
 
-def test_two_iterators_have_a_generator_each(closed):
+def test_dataset_gives_each_iterator_a_generator(closed):
     """What one draws is not missing in the other."""
     one, other = (iter(generator_dataset.dataset(numbered(closed), SIGNATURE)) for _ in range(2))
     drawn = [int(next(each)[0][0, 0]) for each in (one, one, other, one, other)]
@@ -52,7 +52,7 @@ def test_two_iterators_have_a_generator_each(closed):
     assert drawn == [0, 1, 0, 2, 1]
 
 
-def test_a_generator_is_closed_with_its_iterator(closed):
+def test_dataset_closes_a_generator_with_its_iterator(closed):
     """Or the processes behind it would live on; the dataset itself need not be held."""
     drawn = iter(generator_dataset.dataset(numbered(closed), SIGNATURE).prefetch(2))
     next(drawn)
@@ -65,7 +65,7 @@ def test_a_generator_is_closed_with_its_iterator(closed):
     assert closed == [0]
 
 
-def test_an_error_is_said(closed):
+def test_dataset_passes_an_error_on(closed):
     """With what the generator said; what follows is the end."""
 
     def begin():
@@ -78,7 +78,7 @@ def test_an_error_is_said(closed):
         next(drawn)
 
 
-def test_a_strategy_shares_it_out(closed):
+def test_dataset_is_shared_out_by_a_strategy(closed):
     """Every element comes to the replicas once."""
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     data = strategy.experimental_distribute_dataset(generator_dataset.dataset(numbered(closed, last=3), SIGNATURE))
