@@ -1,4 +1,4 @@
-"""Keras' backends as objects: one place for all that a framework does in its own way, from devices to memory."""
+"""Keras' backends as objects, which hold all that differs between frameworks, from devices to memory."""
 
 import os
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec:
-    """A backend's row: what is known of it without loading its framework.
+    """A backend's row: its properties, known without loading its framework.
 
     Attributes:
         implementation: Its class, a `Backend`: `module:class` within `flowers_core.backends`.
@@ -42,14 +42,14 @@ BACKENDS: dict[str, BackendSpec] = {
 
 
 class Backend(ABC):
-    """What a framework does in its own way: devices, steps, waiting for them, memory."""
+    """A framework behind Keras: its devices, steps, synchronisation and memory."""
 
     name: str
 
     def find(self, kind: str) -> Device:
         """Finds a device in this process.
 
-        A TPU is first asked for in a child process, for this one would hang where its address is dead.
+        A child process asks for a TPU first, for this one would hang at a dead address.
 
         Raises:
             InputError: If `kind` is not among `devices.DEVICES`.

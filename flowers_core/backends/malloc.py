@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process, so that the next step need not ask the kernel for it again."""
+"""Keeps freed memory in the process, so that the next step need not ask the kernel for it again."""
 
 import ctypes
 
@@ -8,12 +8,12 @@ _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def keep_freed() -> bool:
-    """Lets the C library keep what is freed; call it before threads start, so before TensorFlow is imported.
+    """Makes the C library keep freed memory; call it before threads start, so before TensorFlow is imported.
 
     The process then never gets smaller. All blocks come from one arena, for the others cannot hold large ones.
 
     Returns:
-        Whether the C library can do so: glibc can, musl and those of other systems are left as they are.
+        Whether it does: glibc can, other C libraries stay as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -39,7 +39,7 @@ def synthetic(folder: str, count: str, seed: int) -> None:
 @cli.command()
 @click.argument("folder")
 def download(folder: str) -> None:
-    """Downloads the real photos (229 MB) and unpacks them; goes on where it was interrupted.
+    """Downloads the real photos (229 MB) and unpacks them; resumes an interrupted download.
 
     Example: python -m flowers_core download data
     """

@@ -146,7 +146,7 @@ def _records_for_workers(records: str, dispatcher: str, choices: Choices) -> str
 
 
 def _train(settings: Settings, run: Run, device: Device, request: Request) -> list[dict[str, float]]:
-    """The history; an interrupted training says what it leaves."""
+    """Trains and returns the history; says what is kept when the disk is full or the user interrupts."""
     from flowers_core.train import fit
 
     try:
@@ -208,7 +208,7 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
 @JSON
 def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, json: bool) -> None:
-    """Evaluates a trained model: accuracy, and for each class what its images were taken for.
+    """Evaluates a trained model: accuracy, and for each class how its images were classified.
 
     Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
     """
@@ -242,7 +242,7 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 @click.argument("photos", nargs=-1, required=True)
 @JSON
 def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
-    """Says what is on photos: files, or folders of them. Exit code 1 if a photo does not decode.
+    """Classifies photos: files, or folders of them. Exit code 1 if a photo does not decode.
 
     Example: python -m flowers_core predict results/training/convnet_gap data/synthetic/roses
     """

@@ -60,7 +60,7 @@ def build(
         weights: None for random weights; the path of a weights file; or "imagenet", which Keras downloads.
             The file holds the base without its top for a model with a pretrained base (mobilenetv2,
             xception, vgg16, resnet50, mobilenet), and the whole model (`model.save_weights`) for the others.
-        pixels: One of `PIXELS`: what a base is shown. The model takes images in [0, 1] either way.
+        pixels: One of `PIXELS`. The model takes images in [0, 1] either way.
 
     Returns:
         A `keras.Model` named `name`.
@@ -133,7 +133,7 @@ def _weight_errors_explained(name: str, weights: str | Path | None) -> Iterator[
     """Turns what Keras raises about weights into sentences; lets everything else through."""
     try:
         with warnings.catch_warnings():
-            # one for each layer that does not fit, before the error that says so
+            # Keras warns of each layer that does not fit before it raises
             warnings.filterwarnings("ignore", message="Skipping nested container")
             yield
     except Exception as error:  # Keras raises a bare Exception when a download fails

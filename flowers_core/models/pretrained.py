@@ -1,8 +1,8 @@
 """Transfer learning: a network of keras.applications with a new head, which learns alone or with its base.
 
 Sources: the codelab's notebooks "04 transfer learning, solution", which uses MobileNetV2 on a frozen base and names the
-other bases, and "07 Xception fine-tuned, best" (Chollet, arXiv:1610.02357), in which all of it learns. Their bases are
-shown pixels in [0, 1], although ImageNet weights were trained on other ranges.
+other bases, and "07 Xception fine-tuned, best" (Chollet, arXiv:1610.02357), in which all of it learns. Their bases
+see pixels in [0, 1], although ImageNet weights were trained on other ranges.
 """
 
 from collections.abc import Callable

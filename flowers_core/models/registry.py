@@ -4,8 +4,8 @@ To add a model: write its builder in a file of this folder, add its row to `MODE
 tests/flowers_core/models/test_models.py. The command lines then offer it and the profile `full` measures it.
 
 A builder takes `image_size`, the side of its images in pixels, and `classes`, the width of its output. One with a base
-takes `weights` as well (None, "imagenet", or the path of the base's weights without its top) and `pixels`, what the
-base is shown: `codelab` for [0, 1] as there, or `weights` for the range that its weights expect.
+takes `weights` as well (None, "imagenet", or the path of the base's weights without its top) and `pixels`, the
+range that the base sees: `codelab` for [0, 1] as there, or `weights` for the one that its weights expect.
 """
 
 from dataclasses import dataclass, replace

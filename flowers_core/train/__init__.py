@@ -1,1 +1,1 @@
-"""Training as the codelab does it: recipe, fit, what is kept, evaluation."""
+"""Training as the codelab does it: settings, fit, the folder of a run, evaluation."""

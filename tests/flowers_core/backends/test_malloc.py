@@ -30,7 +30,7 @@ def faults(first: str) -> int:
 
 
 def test_keep_freed_saves_page_faults():
-    """What is freed is taken again without a page fault, where the C library can keep it."""
+    """Freed memory is used again without a page fault, where the C library can keep it."""
     if not faults("assert malloc.keep_freed()") < faults("") / 10:
         pytest.fail("large blocks were mapped afresh")
 

@@ -58,7 +58,7 @@ def train(tmp_path):
 
 @pytest.fixture(scope="module")
 def unbroken(settings, tmp_path_factory):
-    """One training of `EPOCHS` epochs without a break: rows, run and the lines it told; to be left as it is."""
+    """One training of `EPOCHS` epochs without a break: rows, run and the lines it printed; read only."""
     lines = []
     rows, run = fit_in(tmp_path_factory.mktemp("unbroken") / "run", settings(epochs=EPOCHS), tell=lines.append)
     return rows, run, lines
@@ -75,7 +75,7 @@ def weights(run):
 
 
 def without_times(rows):
-    """What two histories must agree on: nothing that a clock says."""
+    """The columns in which two histories must agree: all but the times."""
     return np.array([[row[name] for name in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")] for row in rows])
 
 
@@ -181,7 +181,7 @@ def test_train_on_cached_features_resumes(settings, train):
 
 @pytest.mark.usefixtures("small_base")
 def test_train_without_memory_for_features_caches_none(settings, train, monkeypatch):
-    """A line says that they are too many, and the base sees every image in every epoch."""
+    """The user hears that there is too little, and the base sees every image in every epoch."""
     monkeypatch.setattr(fit, "FEATURES_SHARE", 1e-9)
     lines = []
     rows, _ = train(settings("mobilenetv2", epochs=1), tell=lines.append)
@@ -198,7 +198,7 @@ def test_train_stops_at_target(settings, train):
 
 
 def test_train_stops_at_step_of_infinite_loss(settings, train):
-    """It says at which step."""
+    """The message names the step."""
     with pytest.raises(RunFailed, match=r"after step [1-6] of epoch 1: nothing is kept"):
         train(settings(learning_rate=1e38))
 
@@ -215,7 +215,7 @@ def test_train_stopped_by_nan_keeps_earlier_epochs(settings, train, trained):
 
 
 def test_weights_that_last_step_spoilt_are_not_kept(tmp_path):
-    """The step's own loss was finite, that of validation is not: no row, no weights, and it says when."""
+    """The step's own loss was finite, that of validation is not: no row, no weights, and the epoch is named."""
     rows = []
     epochs = KeepEpochs(Run(tmp_path), None, images=8, rows=rows, begun=0.0, tell=print)
     epochs.on_epoch_begin(0)

@@ -1,4 +1,4 @@
-"""Tests of `flowers_core.train.run_dir`: what is kept of a training, and what is refused."""
+"""Tests of `flowers_core.train.run_dir`."""
 
 import json
 from dataclasses import replace
@@ -44,7 +44,7 @@ def run(tmp_path):
 
 
 def test_settings_are_read_as_written(run):
-    """What was asked for is read as it was written."""
+    """The settings are read as they were written."""
     assert run.settings() == SETTINGS
 
 
@@ -74,14 +74,14 @@ def test_begin_refuses_folder_with_weights(run):
 
 
 def test_check_same_allows_other_number_of_epochs(run):
-    """What goes on is what was begun; each difference is named."""
+    """All other differences are named."""
     run.check_same(replace(SETTINGS, epochs=30))
     with pytest.raises(InputError, match=r"model='dense' instead of 'dense_single'.*batch_size=8 instead of 4"):
         run.check_same(replace(SETTINGS, model="dense", batch_size=8))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "without training.json"),
         ("{", "as it was written"),
@@ -89,16 +89,16 @@ def test_check_same_allows_other_number_of_epochs(run):
         (json.dumps({"format": 1}), "format 1"),
     ],
 )
-def test_settings_say_why_unusable(tmp_path, text, said):
-    """None, damaged, incomplete or of another version: each is said."""
+def test_settings_say_why_unusable(tmp_path, text, message):
+    """Missing, damaged, incomplete or of another version."""
     if text is not None:
         (tmp_path / run_dir.SETTINGS).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         Run(tmp_path).settings()
 
 
 def test_history_says_when_damaged(run):
-    """A number that is none is said with the file."""
+    """The message names the file that holds a damaged number."""
     (run.folder / run_dir.HISTORY).write_text("epoch,loss\n1,half")
     with pytest.raises(InputError, match=r"history\.csv must be as it was written"):
         run.history()

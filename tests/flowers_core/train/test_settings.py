@@ -1,4 +1,4 @@
-"""Tests of `flowers_core.train.settings`: the codelab's recipes, and what is chosen instead of them."""
+"""Tests of `flowers_core.train.settings`: the codelab's recipes, and a user's choices."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_recipe_is_the_codelabs(model):
 
 @pytest.mark.parametrize("model", models.MODELS)
 def test_resolve_knows_every_model(model):
-    """Each has a recipe, and what it says is taken where nothing is chosen."""
+    """Each has a recipe, which holds where the user chooses nothing."""
     settings = settle(model, written(models.image_size(model)), **HERE)
 
     assert settings.epochs == models.spec(model).recipe.epochs
@@ -74,7 +74,7 @@ def test_resolve_caches_features_of_images_that_stay():
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("choices", "message"),
     [
         ({"model": "alexnet"}, "convnet_gap"),
         ({"epochs": 0}, "epochs=0"),
@@ -92,10 +92,10 @@ def test_resolve_caches_features_of_images_that_stay():
         ({"augmentation": "blur"}, "none, flip, codelab"),
     ],
 )
-def test_resolve_refuses_nonsense(chosen, said):
+def test_resolve_refuses_nonsense(choices, message):
     """Unknown names, numbers too small, choices that exclude each other."""
-    with pytest.raises(InputError, match=said):
-        settle(**{"model": "convnet_gap", "written": written(), **HERE, **chosen})
+    with pytest.raises(InputError, match=message):
+        settle(**{"model": "convnet_gap", "written": written(), **HERE, **choices})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_resolve_refuses_nonsense(chosen, said):
     ],
 )
 def test_resolve_takes_what_is_fastest_here(monkeypatch, model, amx, device, expected):
-    """bfloat16 where the CPU multiplies it and the model gains, XLA for what is bound by memory."""
+    """bfloat16 where the CPU multiplies it and the model gains, XLA for models that are bound by memory."""
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: amx)
     settings = settle(model, written(), **{**HERE, "device": device})
 
@@ -117,7 +117,7 @@ def test_resolve_takes_what_is_fastest_here(monkeypatch, model, amx, device, exp
 
 
 def test_choices_are_completed_by_settings():
-    """Of a resumed training nothing need be said again; a choice that is given wins."""
+    """A resumed training keeps its settings but for the choices that are given again."""
     begun = settle("mobilenetv2", written(), epochs=50, seed=7, cached_features=True)
     choices = Choices(batch_size=8, cached_features=False).completed_by(begun)
 
