@@ -83,12 +83,12 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     steps = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] == RESIDENT]
     trained = [point for point in steps if point["mode"] == "train"]
     fed = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] != RESIDENT]
-    drawn = {
+    candidates = {
         "input": (pipelines(alone),),
         "steps": (models(trained), batches(trained), memory(trained), arithmetic(trained), share_of_peak(trained)),
         "stall": (fed_steps(fed, trained),),
     }
-    return {section: [chart for chart in candidates if chart] for section, candidates in drawn.items()}
+    return {section: [chart for chart in of_section if chart] for section, of_section in candidates.items()}
 
 
 def _axis(field: str, title: str | None = None, *, scale: dict | None = None) -> dict:
@@ -105,6 +105,13 @@ def _colours(field: str, *, above: bool = False) -> dict:
 def _tooltip(*fields: str) -> list[dict]:
     """What is shown of the mark under the pointer."""
     return [{"field": field} for field in fields]
+
+
+def _dots(axes: dict, *shown: str) -> dict:
+    """Dots coloured by model and shaped by precision."""
+    shape = {"field": "precision", "legend": {"title": None}}
+    tooltip = _tooltip("model", "precision", "batch", RATE, *shown)
+    return {**axes, "color": _colours("model"), "shape": shape, "tooltip": tooltip}
 
 
 def _bars(cells: Sequence[Point], row: str, colour: str | None, shown: Sequence[str]) -> dict:
@@ -165,13 +172,13 @@ def batches(cells: Sequence[Point]) -> Chart | None:
     curves: dict[tuple, list[Point]] = {}
     for point in cells:
         curves.setdefault((point["model"], point["precision"], point["host"]), []).append(point)
-    drawn = []
+    marked: list[Point] = []
     for curve in curves.values():
         rates = {point["batch"]: point[RATE] for point in curve}
         if len(rates) > 1:
             knee = key_findings.knee(rates)
-            drawn += [{**point, "knee": point["batch"] == knee} for point in curve]
-    if not drawn:
+            marked += [{**point, "knee": point["batch"] == knee} for point in curve]
+    if not marked:
         return None
     encoding = {
         "x": _axis("batch", "images a batch", scale={"type": "log", "base": 2}),
@@ -184,7 +191,7 @@ def batches(cells: Sequence[Point]) -> Chart | None:
     return Chart(
         title="Images a second against batch size; the large dot is the smallest batch within 3 % of the best",
         spec={
-            "data": {"values": drawn},
+            "data": {"values": marked},
             "width": NARROW,
             "height": 320,
             "encoding": encoding,
@@ -206,12 +213,7 @@ def memory(cells: Sequence[Point]) -> Chart | None:
         if not front or point[RATE] > front[-1][RATE]:
             front.append(point)
     axes = {"x": _axis("MB", "memory of the process, MB"), "y": _axis(RATE)}
-    dots = {
-        **axes,
-        "color": _colours("model"),
-        "shape": {"field": "precision", "legend": {"title": None}},
-        "tooltip": _tooltip("model", "precision", "batch", RATE, "MB"),
-    }
+    dots = _dots(axes, "MB")
     line = {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "opacity": 0.6}
     return Chart(
         title="Images a second against memory; no cell beats those on the line in both",
@@ -231,6 +233,7 @@ def arithmetic(cells: Sequence[Point]) -> Chart | None:
     cells = [point for point in cells if point[WORK]]
     if len({point["model"] for point in cells}) < 2:
         return None
+    axes = {"x": _axis(WORK, f"{WORK} in a training step"), "y": _axis(RATE)}
     return Chart(
         title="Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
         spec={
@@ -238,13 +241,7 @@ def arithmetic(cells: Sequence[Point]) -> Chart | None:
             "width": NARROW,
             "height": 300,
             "mark": DOTS,
-            "encoding": {
-                "x": _axis(WORK, f"{WORK} in a training step"),
-                "y": _axis(RATE),
-                "color": _colours("model"),
-                "shape": {"field": "precision", "legend": {"title": None}},
-                "tooltip": _tooltip("model", "precision", "batch", RATE, WORK, "GFLOP/s", PEAK),
-            },
+            "encoding": _dots(axes, WORK, "GFLOP/s", PEAK),
         },
     )
 
@@ -325,7 +322,7 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
 
 def commits(history: dict) -> list[Chart]:
     """Seconds over commits, a chart a series, with its steps."""
-    drawn = []
+    over_commits = []
     for series in history["series"]:
         steps = {change["after"]: change["state"] for change in history["changes"] if change["series"] == series["id"]}
         rows = [
@@ -341,8 +338,8 @@ def commits(history: dict) -> list[Chart]:
         ]
         if len(rows) > 1:
             title = f"{series['benchmark']} {series['label']}, {series['machine']}"
-            drawn.append(Chart(title=title, spec=_over_commits(rows)))
-    return drawn
+            over_commits.append(Chart(title=title, spec=_over_commits(rows)))
+    return over_commits
 
 
 def _over_commits(rows: list[dict]) -> dict:

@@ -37,7 +37,7 @@ def render(gathered: Gathered) -> str:
         findings=key_findings.findings(gathered),
         machines=machines(gathered.shown),
         sections=shown,
-        drawn={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
+        pictures={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
         specs=_safe([chart.spec for section in shown for chart in section.charts]),
         config=_safe(svg.CONFIG),
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),

@@ -57,22 +57,24 @@ class Section:
 
 def sections(gathered: Gathered) -> list[Section]:
     """All sections that have something to show, in the order in which data flows."""
-    drawn = charts.charts(charts.points(key_findings.busiest(gathered.shown), gathered))
-    made = [
-        _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawn),
+    drawings = charts.charts(charts.points(key_findings.busiest(gathered.shown), gathered))
+    candidates = [
+        _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawings),
         _loaders(gathered.loaders),
         _object_store(gathered.object_store),
-        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawn),
-        _stall(gathered, drawn),
+        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawings),
+        _stall(gathered, drawings),
         _traces(gathered.shown),
         _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
     ]
-    return [section for section in made if section.charts or section.tables]
+    return [section for section in candidates if section.charts or section.tables]
 
 
-def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], drawn: dict[str, list[Chart]]) -> Section:
+def _measured(
+    name: str, title: str, sentence: str, shown: Iterable[Summary], drawings: dict[str, list[Chart]]
+) -> Section:
     """A section of measurements: its tables by machine, its charts of the machine with most cells."""
     kind = "fed" if name == "stall" else name
     origins = summary_table.by_origin(entry for entry in shown if summary_table.kind(entry.cell) == kind)
@@ -81,7 +83,7 @@ def _measured(name: str, title: str, sentence: str, shown: Iterable[Summary], dr
         name=name,
         title=title,
         sentence=sentence,
-        charts=drawn.get(name, ()),
+        charts=drawings.get(name, ()),
         tables=[table for _, table in tables],
         origins=[origin for origin, _ in tables],
     )
@@ -111,10 +113,10 @@ def _object_store(far: Sequence[object_store_table.Row]) -> Section:
     )
 
 
-def _stall(gathered: Gathered, drawn: dict[str, list[Chart]]) -> Section:
+def _stall(gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
     sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
-    fed = _measured("stall", "Stall", sentence, gathered.shown, drawn)
+    fed = _measured("stall", "Stall", sentence, gathered.shown, drawings)
     if not gathered.stall:
         return fed
     tables, origin = gathered.stall.tables(), gathered.stall.stalls[-1].measurement.origin

@@ -124,11 +124,11 @@ class Table:
 
         What is too wide for it loses its margins before a text is broken.
         """
-        drawn = self.renderable()
-        if console.measure(drawn, options=console.options.update(max_width=WIDEST)).maximum > console.width:
-            drawn.padding, drawn.show_edge = 0, False
+        grid = self.renderable()
+        if console.measure(grid, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+            grid.padding, grid.show_edge = 0, False
             console.print()  # the edge was a line apart, too
-        console.print(drawn)
+        console.print(grid)
         for note in self.notes:
             console.print(_terminal(note), style="dim", markup=False, highlight=False)
 
@@ -137,16 +137,16 @@ class Table:
         from rich import box, markup, table
 
         title = markup.escape(_terminal(self.title)) or None
-        drawn = table.Table(
+        grid = table.Table(
             title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
         )
         for column in self.columns:
             if not column.below:
                 justify = "left" if column.left else "right"
-                drawn.add_column(markup.escape(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
+                grid.add_column(markup.escape(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
         for row in self.texts():
-            drawn.add_row(*self._terminal_cells(row))
-        return drawn
+            grid.add_row(*self._terminal_cells(row))
+        return grid
 
     def _terminal_cells(self, row: Sequence[str]) -> "list[Text]":
         """A row's texts for rich, those of columns `below` others under theirs."""
