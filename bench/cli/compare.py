@@ -50,9 +50,9 @@ CHOICE = options.group(
     "choice",
     Choice,
     click.option("--model", multiple=True, metavar="NAME[,NAME]",
-                 help=f"May be given again: {', '.join(models.MODELS)}. [a few of each kind]"),
+                 help=f"One of {', '.join(models.MODELS)}; repeatable. [a few of each kind]"),
     click.option("--pipeline", multiple=True, metavar="NAME[,NAME]",
-                 help=f"May be given again: {', '.join(PIPELINES)}; alone, or feeding the models."),
+                 help=f"One of {', '.join(PIPELINES)}; repeatable. Alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     options.FILTERS,
@@ -238,7 +238,9 @@ def gate(  # noqa: PLR0913 - its options
 
 
 @click.command()
-@click.option("--pairs", default=NOISE_PAIRS, show_default=True, type=click.IntRange(4), help="Of each cell.")
+@click.option(
+    "--pairs", default=NOISE_PAIRS, show_default=True, type=click.IntRange(4), help="Pairs of processes a cell."
+)
 @CHOICE
 @options.PLACE
 @options.DATA

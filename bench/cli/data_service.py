@@ -64,7 +64,7 @@ SPREAD = options.group(
     click.option("--workers", type=options.Several(Count()), default="1,2", show_default=True, metavar="N[,N]",
                  help="Numbers to try."),
     click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port."),
-    click.option("--pipeline", multiple=True, type=click.Choice(RECORDS), help="May be given again. [parallel, uint8]"),
+    click.option("--pipeline", multiple=True, type=click.Choice(RECORDS), help="Repeatable. [parallel, uint8]"),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
     options.ROUNDS,
     options.SECONDS,
@@ -109,7 +109,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
     "workers",
     multiple=True,
     metavar="HOST:PORT",
-    help="Of a dispatcher: a worker to come, which static sharding needs; may be given again.",
+    help="Of a dispatcher: a worker to come, which static sharding needs; repeatable.",
 )
 def serve(role: str, bind: str | None, dispatcher: str, workers: tuple[str, ...]) -> None:
     """Run a dispatcher or a worker until Ctrl-C.

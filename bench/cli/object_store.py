@@ -39,11 +39,11 @@ NETWORK = options.group(
     "network",
     Network,
     click.option("--latency", type=options.LATENCIES, default="30ms", show_default=True,
-                 help="Of a request; several with commas."),
+                 help="Latency of a request; several with commas."),
     click.option("--round-trips", default=3.0, show_default=True, type=click.FloatRange(0),
                  help="What a new connection costs, in latencies."),
     click.option("--bandwidth", type=options.BANDWIDTH,
-                 help="Of all connections together, bytes a second, e.g. 100MB. [no limit]"),
+                 help="Limit of all connections together, bytes a second, e.g. 100MB. [no limit]"),
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ class Reads:
 READS = options.group(
     "reads",
     Reads,
-    click.option("--pipeline", multiple=True, metavar="NAME", help="May be given again. [one of each kind]"),
+    click.option("--pipeline", multiple=True, metavar="NAME", help="Repeatable. [one of each kind]"),
     options.ROUNDS,
     options.SECONDS,
     options.TIMEOUT,
@@ -84,7 +84,7 @@ READS = options.group(
 @NETWORK
 @READS
 @click.option("--serve", is_flag=True, help="Only serve, until Ctrl-C: prints what another program needs.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the server. [any that is free]")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the server. [any that is free]")
 @click.option("--show-last", is_flag=True, help="Measure nothing: show again what the last call measured.")
 @options.DATA
 @options.OUTPUT

@@ -135,7 +135,7 @@ FILTERS = click.option(
     "filters",
     multiple=True,
     metavar="FIELD=VALUE[,VALUE]",
-    help="Only cells with these values, e.g. model=dense,squeezenet; may be given again.",
+    help="Only cells with these values, e.g. model=dense,squeezenet; repeatable.",
 )
 
 

@@ -73,7 +73,7 @@ FED = options.group(
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]"),
     click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--step-times", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
-                 metavar="FILE", help="Measurements of another machine, whose steps are emulated; may be given again."),
+                 metavar="FILE", help="Measurements of another machine, whose steps are emulated; repeatable."),
     click.option("--emulated", is_flag=True, help="Only emulate accelerators: no model is measured here."),
     click.option("--rounds", default=1, show_default=True, type=click.IntRange(1),
                  help="Of three fresh processes a cell."),

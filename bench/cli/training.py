@@ -66,11 +66,11 @@ class Trainings:
 TRAININGS = options.group(
     "trainings",
     Trainings,
-    click.option("--model", multiple=True, metavar="NAME", help=f"May be given again. [{', '.join(FEW)}]"),
-    click.option("--variant", multiple=True, type=click.Choice(list(VARIANTS)), help="Again for more. [ours, plain]"),
+    click.option("--model", multiple=True, metavar="NAME", help=f"Repeatable. [{', '.join(FEW)}]"),
+    click.option("--variant", multiple=True, type=click.Choice(list(VARIANTS)), help="Repeatable. [ours, plain]"),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
     click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),
-    click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; may be given again."),
+    click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; repeatable."),
 )
 
 

@@ -13,7 +13,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @click.group(context_settings=CONTEXT)
 def cli() -> None:
-    """Flower photos, their records, and the models that learn from them.
+    """Makes flower photos and their records, and trains models on them.
 
     Example: python -m flowers_core synthetic data/synthetic
     """
@@ -24,7 +24,9 @@ def cli() -> None:
 @click.option("--photos", "count", default="300", show_default=True, help="How many; `full`: 3,670 as the real set.")
 @click.option("--seed", default=0, show_default=True, help="Another seed draws other photos.")
 def synthetic(folder: str, count: str, seed: int) -> None:
-    """Draws photographs of five kinds of flowers by code: nothing is downloaded.
+    """Draw photographs of five kinds of flowers by code.
+
+    Nothing is downloaded.
 
     Example: python -m flowers_core synthetic data/synthetic --photos full
     """
@@ -39,7 +41,9 @@ def synthetic(folder: str, count: str, seed: int) -> None:
 @cli.command()
 @click.argument("folder")
 def download(folder: str) -> None:
-    """Downloads the real photos (229 MB) and unpacks them; resumes an interrupted download.
+    """Download the real photos (229 MB) and unpack them.
+
+    It resumes an interrupted download.
 
     Example: python -m flowers_core download data
     """
@@ -57,7 +61,7 @@ def download(folder: str) -> None:
 @click.option("--strict", is_flag=True, help="Stop at a photo that does not decode instead of skipping it.")
 @click.option("--json", is_flag=True, help="Print the manifest.")
 def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int, strict: bool, json: bool) -> None:
-    """Writes a folder or bucket of photos as TFRecord shards.
+    """Write a folder or bucket of photos as TFRecord shards.
 
     Example: python -m flowers_core records data/synthetic data/synthetic-192
     """
@@ -81,7 +85,9 @@ def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int
 @cli.command()
 @click.option("--json", is_flag=True, help="Print rows as JSON.")
 def models(json: bool) -> None:
-    """Lists the models: image size, parameters, multiply-adds, FLOPs and activations an image.
+    """List the models and what each costs an image.
+
+    Image size, parameters, multiply-adds, FLOPs and activations.
 
     Example: python -m flowers_core models
     """

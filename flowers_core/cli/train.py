@@ -86,7 +86,9 @@ CHOICES = entry.group(
 @CHOICES
 @JSON
 def train(model: str, *, request: Request, choices: Choices, json: bool) -> None:
-    """Trains a model as the codelab does, and keeps weights and history after each epoch.
+    """Train a model as the codelab does.
+
+    Weights and history are kept after each epoch.
 
     An option that is left out is the codelab's for this model or, with --resume, the one of the beginning.
     `tensorboard --logdir results/training` shows the curves.
@@ -208,7 +210,9 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
 @JSON
 def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, json: bool) -> None:
-    """Evaluates a trained model: accuracy, and for each class how its images were classified.
+    """Evaluate a trained model: accuracy and confusion.
+
+    For each class it says how its images were classified.
 
     Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
     """
@@ -242,7 +246,9 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 @click.argument("photos", nargs=-1, required=True)
 @JSON
 def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
-    """Classifies photos: files, or folders of them. Exit code 1 if a photo does not decode.
+    """Classify photos: files, or folders of them.
+
+    Exit code: 0 done, 1 a photo does not decode, 2 wrong use.
 
     Example: python -m flowers_core predict results/training/convnet_gap data/synthetic/roses
     """
@@ -284,7 +290,9 @@ def _photo_files(name: str) -> list[str]:
 @RUN
 @click.argument("target", type=click.Path(path_type=Path))
 def export(run: Path, target: Path) -> None:
-    """Writes a trained model: NAME.keras, NAME.weights.h5, or a folder for a TensorFlow SavedModel.
+    """Export a trained model.
+
+    To NAME.keras, NAME.weights.h5, or a folder for a TensorFlow SavedModel.
 
     Example: python -m flowers_core export results/training/convnet_gap flowers.keras
     """

@@ -48,9 +48,10 @@ def test_help_shows_an_example(package, name):
     assert re.search(rf"Example:\s+python -m {package} {name}", done.output)
 
 
-def test_help_lists_whole_sentences():
+@pytest.mark.parametrize("package", COMMANDS)
+def test_help_lists_whole_sentences(package):
     """The list of commands fits 80 columns without a cut."""
-    done = CliRunner().invoke(bench_cli.cli, ["--help"], terminal_width=80)
+    done = CliRunner().invoke(COMMANDS[package], ["--help"], terminal_width=80)
 
     assert not [line for line in done.output.split("Commands:")[1].splitlines() if "..." in line or len(line) > 80]
 
