@@ -1,4 +1,4 @@
-"""Which cells exist: the named profiles, their order, and how a filter picks from them."""
+"""Which cells exist: the named profiles, their order, and how filters select from them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fi
 
 
 def _pipelines() -> list[Cell]:
-    """Each way of feeding, alone."""
+    """Each input pipeline, alone."""
     return [Cell(model=NO_MODEL, pipeline=name) for name in PIPELINES]
 
 

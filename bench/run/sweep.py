@@ -43,7 +43,7 @@ class Sweep:
     code: str = ""
     traced: bool = False
 
-    def turns(self) -> list[tuple[int, Cell]]:
+    def processes(self) -> list[tuple[int, Cell]]:
         """Round and cell of each process, in order: rounds outermost, so that a drift of the machine hits all."""
         return [(number, cell) for number in range(self.rounds) for cell in self.cells]
 
@@ -84,21 +84,23 @@ def resume(results: Path) -> Sweep:
 
 
 def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[int, Cell]]:
-    """The turns of a sweep that have no measurement yet."""
-    done = {(one.round, one.cell) for one in measurements if one.sweep == sweep.id} if sweep.id else set()
-    return [turn for turn in sweep.turns() if turn not in done]
+    """Round and cell of each process of a sweep that has given no measurement yet."""
+    done = (
+        {(earlier.round, earlier.cell) for earlier in measurements if earlier.sweep == sweep.id} if sweep.id else set()
+    )
+    return [process for process in sweep.processes() if process not in done]
 
 
 def expected_seconds(cell: Cell, measurements: tuple[Measurement, ...]) -> float:
     """What a process for this cell should take here, from earlier ones: of the cell, else of its model or pipeline."""
     here = facts.hardware_id()
-    lives = [one for one in measurements if one.machine.get("id") == here and one.process_seconds]
-    for alike in (
-        lambda one: one.cell == cell,
-        lambda one: (one.cell.model, one.cell.batch_size) == (cell.model, cell.batch_size),
-        lambda one: (one.cell.model, one.cell.pipeline) == (cell.model, cell.pipeline),
+    lives = [(other.cell, other.process_seconds) for other in measurements if other.machine.get("id") == here]
+    for is_alike in (
+        lambda other: other == cell,
+        lambda other: (other.model, other.batch_size) == (cell.model, cell.batch_size),
+        lambda other: (other.model, other.pipeline) == (cell.model, cell.pipeline),
     ):
-        seconds = [one.process_seconds for one in lives if alike(one)]
+        seconds = [seconds for other, seconds in lives if seconds and is_alike(other)]
         if seconds:
             return median(seconds[-5:])
     return UNKNOWN_SECONDS
@@ -110,10 +112,11 @@ def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:
     Returns:
         The reason, or None if there is no such measurement.
     """
-    for one in measurements:
-        same = replace(one.cell, batch_size=cell.batch_size) == cell
-        if one.status == "oom" and same and one.cell.batch_size < cell.batch_size and cell.model != NO_MODEL:
-            return f"a batch of {one.cell.batch_size} of it ran out of memory"
+    for earlier in measurements:
+        smaller = earlier.cell.batch_size
+        alike = replace(earlier.cell, batch_size=cell.batch_size) == cell
+        if earlier.status == "oom" and alike and smaller < cell.batch_size and cell.model != NO_MODEL:
+            return f"a batch of {smaller} of it ran out of memory"
     return None
 
 
@@ -155,7 +158,7 @@ def run(
     begun = now()
     classes = sweep.source.classes(sweep.cells)
     earlier = store.load(Measurement, results).results
-    mine = [one for one in earlier if sweep.id and one.sweep == sweep.id]
+    mine = [measurement for measurement in earlier if sweep.id and measurement.sweep == sweep.id]
     for number, cell in pending(sweep, earlier):
         left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
         if left is not None and expected_seconds(cell, (*earlier, *mine)) > left:

@@ -41,17 +41,17 @@ def run(
     from rich import console
 
     earlier = store.load(Measurement, results).results
-    turns = sweep.pending(planned, earlier)
+    pending = sweep.pending(planned, earlier)
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
-    if not turns:
+    if not pending:
         err.print("Every cell of this sweep is measured already; without `--resume` a new one starts.")
-    mine = [one for one in earlier if planned.id and one.sweep == planned.id]
+    mine = [measurement for measurement in earlier if planned.id and measurement.sweep == planned.id]
     left_out = 0
     with _bar(err) as bar:
-        task = bar.add_task("", total=len(turns), ends=0.0)
-        _foretell(bar, task, turns, (*earlier, *mine))
+        task = bar.add_task("", total=len(pending), ends=0.0)
+        _update_estimate(bar, task, pending, (*earlier, *mine))
         for number, (cell, done) in enumerate(sweep.run(planned, results, limits=limits), 1):
-            bar.console.print(f"{number:3}/{len(turns)} {line(cell, done)}", highlight=False, markup=False)
+            bar.console.print(f"{number:3}/{len(pending)} {line(cell, done)}", highlight=False, markup=False)
             if done is None:
                 left_out += 1
             else:
@@ -59,7 +59,7 @@ def run(
                 if as_json:
                     out.file.write(json.dumps(done.to_json()) + "\n")
             bar.advance(task)
-            _foretell(bar, task, turns[number:], (*earlier, *mine))
+            _update_estimate(bar, task, pending[number:], (*earlier, *mine))
     if not as_json:
         (show or _show)(mine, out)
     if left_out:
@@ -76,7 +76,7 @@ def _show(measurements: list[Measurement], console: "Console") -> None:
 
 
 def _bar(console: "Console") -> "progress.Progress":
-    """A bar that names the running cell and counts down to the end that earlier durations foretell."""
+    """A bar that names the running cell and counts down to the end, as earlier durations suggest it."""
     from rich import progress
 
     class Left(progress.ProgressColumn):
@@ -92,15 +92,15 @@ def _bar(console: "Console") -> "progress.Progress":
     )  # fmt: skip
 
 
-def _foretell(
+def _update_estimate(
     bar: "progress.Progress",
     task: "progress.TaskID",
-    turns: list[tuple[int, Cell]],
+    pending: list[tuple[int, Cell]],
     measurements: tuple[Measurement, ...],
 ) -> None:
-    """Names the next cell, and foretells the end anew from what has been learnt."""
-    seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in turns)
-    bar.update(task, description=turns[0][1].id if turns else "done", ends=monotonic() + seconds)
+    """Names the next cell, and estimates the end anew from what has been measured since."""
+    seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in pending)
+    bar.update(task, description=pending[0][1].id if pending else "done", ends=monotonic() + seconds)
 
 
 def line(cell: Cell, done: Measurement | None) -> str:
@@ -115,7 +115,7 @@ def line(cell: Cell, done: Measurement | None) -> str:
 
 def exit_code(measurements: list[Measurement]) -> int:
     """How a sweep went."""
-    statuses = {one.status for one in measurements}
+    statuses = {measurement.status for measurement in measurements}
     if not statuses & {"ok"}:
         return NOTHING_MEASURED if statuses <= {"n/a"} else SOME_FAILED
     return SOME_FAILED if statuses - {"ok", "n/a"} else DONE
@@ -126,9 +126,9 @@ def print_plan(planned: sweep.Sweep, results: Path) -> None:
     from rich import console
 
     earlier = store.load(Measurement, results).results
-    turns = sweep.pending(planned, earlier)
+    pending = sweep.pending(planned, earlier)
     out = console.Console(soft_wrap=True, highlight=False)
-    costs = [sweep.expected_seconds(cell, earlier) for _, cell in turns]
-    for (_, cell), seconds in zip(turns, costs, strict=True):
+    costs = [sweep.expected_seconds(cell, earlier) for _, cell in pending]
+    for (_, cell), seconds in zip(pending, costs, strict=True):
         out.print(f"{cell.id}  {format.duration(seconds)}", markup=False)
-    out.print(f"{len(turns)} processes, about {format.duration(sum(costs))}")
+    out.print(f"{len(pending)} processes, about {format.duration(sum(costs))}")

@@ -37,16 +37,16 @@ def discovered(tmp_path_factory):
         [sys.executable, asv.benchmark.__file__, "discover", str(PROJECT_ROOT / "bench"), str(found)],
         check=True, capture_output=True, cwd=found.parent,
     )  # fmt: skip
-    return {one["name"]: one for one in json.loads(found.read_text())}
+    return {benchmark["name"]: benchmark for benchmark in json.loads(found.read_text())}
 
 
-def test_the_benchmarks_are_these(discovered):
+def test_benchmark_names_are_these(discovered):
     """Neither a rename nor a helper with an unlucky name slips in."""
     assert sorted(discovered) == BENCHMARKS
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_every_benchmark_is_a_time_with_a_version_and_rounds(discovered, name):
+def test_benchmarks_are_times_with_version_and_rounds(discovered, name):
     """Smaller is better throughout; versions are explicit and name the harness version; rounds are fresh processes."""
     benchmark = discovered[name]
 
@@ -55,7 +55,7 @@ def test_every_benchmark_is_a_time_with_a_version_and_rounds(discovered, name):
     assert benchmark["rounds"] == suite.ROUNDS
 
 
-def test_asv_accepts_the_suites(discovered):
+def test_suites_pass_asv_check(discovered):
     """Asv's own check of the suites passes, in this environment."""
     done = subprocess.run(
         [sys.executable, "-m", "asv", "check", "--python=same"],
@@ -69,7 +69,7 @@ def test_asv_accepts_the_suites(discovered):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_uncommitted_changes_are_refused(monkeypatch):
+def test_setup_refuses_uncommitted_changes(monkeypatch):
     """Asv would file the tree under the clean commit: the suite stops and says what to do."""
     monkeypatch.setattr(facts, "uncommitted_files", lambda: ["bench/cli.py"])
     monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: True)
@@ -80,7 +80,7 @@ def test_uncommitted_changes_are_refused(monkeypatch):
     step_time.StepTime().setup("dense", 8)
 
 
-def test_a_wheel_is_never_dirty(monkeypatch):
+def test_setup_takes_a_wheel_as_clean(monkeypatch):
     """Asv builds wheels from commits: the tree beside them does not count."""
     monkeypatch.setattr(facts, "uncommitted_files", lambda: ["bench/cli.py"])
     monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: False)
@@ -88,7 +88,7 @@ def test_a_wheel_is_never_dirty(monkeypatch):
     step_time.StepTime().setup("dense", 8)
 
 
-def test_missing_records_are_na_with_the_way_out(monkeypatch):
+def test_setup_says_na_without_records(monkeypatch):
     """A pipeline without data shows n/a and says what to run."""
     monkeypatch.setattr(suite, "refuse_uncommitted", lambda: None)
     monkeypatch.setattr(
@@ -98,7 +98,7 @@ def test_missing_records_are_na_with_the_way_out(monkeypatch):
         input_throughput.InputThroughput().setup("records_parallel")
 
 
-def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
+def test_track_image_seconds_stores_the_measurement(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
     """Asv gets one number of a process; the store gets all of it."""
     monkeypatch.setattr(store, "RESULTS", tmp_path)
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
@@ -116,7 +116,7 @@ def test_a_benchmark_stores_its_whole_measurement(tmp_path, monkeypatch, synthet
 
 
 @pytest.mark.parametrize(("accuracies", "seconds"), [((0.2, 0.6, 0.5), 2.0), ((0.2, 0.3, 0.4), None)])
-def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, monkeypatch, accuracies, seconds):
+def test_track_target_seconds_takes_the_first_epoch_that_reaches_it(tmp_path, monkeypatch, accuracies, seconds):
     """A target that is never reached is n/a; the training is stored either way."""
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     rows = tuple(
@@ -133,10 +133,10 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(tmp_path, m
     given = time_to_accuracy.TimeToAccuracy().track_target_seconds("squeezenet_small")
 
     assert given == {"samples": [seconds], "number": 1} if seconds else math.isnan(given)
-    assert [one.history for one in store.load(TrainingRun, tmp_path).results] == [rows]
+    assert [training.history for training in store.load(TrainingRun, tmp_path).results] == [rows]
 
 
-def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
+def test_track_target_seconds_raises_the_reason(tmp_path, monkeypatch):
     """And the store, too."""
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     broken = run.TrainingRun(
@@ -148,12 +148,12 @@ def test_a_training_that_fails_gives_asv_its_reason(tmp_path, monkeypatch):
     assert len(store.load(TrainingRun, tmp_path).results) == 1
 
 
-def test_na_is_a_number_that_asv_knows():
+def test_sample_gives_nan_for_na():
     """Not applicable is NaN, not a failure."""
     assert math.isnan(suite.sample(None))
 
 
-def test_axes_come_from_asvs_environment(monkeypatch):
+def test_axes_come_from_the_environment(monkeypatch):
     """Precision and backend of a whole run are environment variables of asv.conf.json."""
     monkeypatch.setitem(os.environ, "FLOWERS_PRECISION", "mixed_bfloat16")
     monkeypatch.setitem(os.environ, "KERAS_BACKEND", "jax")
@@ -161,7 +161,7 @@ def test_axes_come_from_asvs_environment(monkeypatch):
     assert suite.axes() == {"precision": "mixed_bfloat16", "backend": "jax", "xla": True, "device": "cpu"}
 
 
-def test_a_store_is_read_by_a_child(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
+def test_store_throughput_reads_in_a_child(tmp_path, monkeypatch, synthetic_photos, synthetic_records):
     """Asv gets the seconds of an image from a far store; what was asked of it is kept as well."""
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     monkeypatch.setenv("FLOWERS_PHOTOS", str(synthetic_photos))

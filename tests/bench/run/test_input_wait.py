@@ -12,7 +12,7 @@ from bench.run.timing import Effort
 FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4)
 
 
-def test_each_draw_has_its_seconds():
+def test_timed_draws_keep_the_seconds_of_each():
     """A clock that ticks once a look says 1 for every draw."""
     ticks = itertools.count()
     batches = input_wait.TimedDraws(["a", "b"], now=lambda: next(ticks))
@@ -30,7 +30,7 @@ def test_each_draw_has_its_seconds():
         (Cell(model="dense", pipeline="records_parallel", backend="jax", xla=True), 1),
     ],
 )
-def test_where_the_framework_draws_nothing_is_timed(cell, replicas):
+def test_time_draws_leaves_the_framework_its_own(cell, replicas):
     """Several replicas, JAX and resident batches keep their own iterator."""
     batches = iter(())
 
@@ -38,7 +38,7 @@ def test_where_the_framework_draws_nothing_is_timed(cell, replicas):
     assert input_wait.last_waits(batches, 3) == ()
 
 
-def test_a_fed_cell_says_how_long_it_waited(synthetic_photos, synthetic_records):
+def test_measure_stores_how_long_steps_waited(synthetic_photos, synthetic_records):
     """A measured step has one wait a step, each shorter than the step; a resident one has none."""
     source = Source(photos=str(synthetic_photos), records=str(synthetic_records))
     effort = Effort(seconds=0.05, least_steps=2)
@@ -49,7 +49,7 @@ def test_a_fed_cell_says_how_long_it_waited(synthetic_photos, synthetic_records)
     assert all(0 < wait < step for wait, step in zip(done.step_wait_seconds, done.step_seconds, strict=True))
 
 
-def test_what_was_made_ready_is_drawn_away():
+def test_drain_takes_what_was_prepared():
     """Of an iterator that is watched so many batches are gone; any other is left alone."""
     watched, other = input_wait.TimedDraws(range(10)), iter(range(10))
     input_wait.drain(watched, 4)
@@ -59,6 +59,6 @@ def test_what_was_made_ready_is_drawn_away():
 
 
 @pytest.mark.parametrize(("waits", "found"), [((), True), ((0.0, 0.0, 0.001), False), ((0.0, 0.0, 0.5), True)])
-def test_steps_that_never_wait_are_told_from_those_that_do(waits, found):
+def test_may_wait_tells_full_buffers_from_waiting(waits, found):
     """Where nobody timed the draws, they may have."""
     assert input_wait.may_wait(waits, (0.3, 0.3, 0.3)) is found

@@ -9,7 +9,7 @@ from flowers_core.errors import InputError
 from flowers_core.input.registry import PIPELINES
 
 
-def test_quick_shows_every_pipeline_and_every_codelab_model_once():
+def test_quick_holds_every_pipeline_and_codelab_model_once():
     """A newcomer's run leaves nothing of the codelab out."""
     cells = matrix.profile("quick")
 
@@ -22,7 +22,7 @@ def test_full_holds_quick():
     assert set(matrix.profile("quick")) <= set(matrix.profile("full"))
 
 
-def test_a_further_model_waits_for_full(monkeypatch):
+def test_full_alone_holds_further_models(monkeypatch):
     """A model that does not say that it is the codelab's joins `full` and not `quick`."""
     monkeypatch.setitem(models.MODELS, "newcomer", models.ModelSpec(builder="dense:dense"))
 
@@ -45,20 +45,20 @@ def test_full_begins_with_the_coarse_grid():
     assert {cell.model for cell in first} == {NO_MODEL, *models.MODELS}
 
 
-def test_a_profile_is_for_one_device():
+def test_profile_is_for_one_device():
     """Device and backend hold for all cells with a model; a pipeline alone has neither."""
     steps = [cell for cell in matrix.profile("full", device="gpu", backend="jax") if cell.model != NO_MODEL]
 
     assert {(cell.device, cell.backend, cell.xla) for cell in steps} == {("gpu", "jax", True)}
 
 
-def test_unknown_profile():
+def test_profile_lists_those_there_are():
     """The message lists the profiles."""
     with pytest.raises(InputError, match="quick, full"):
         matrix.profile("half")
 
 
-def test_filters_add_up():
+def test_filter_cells_combines_filters():
     """Every filter must allow a cell; a filter may allow several values."""
     cells = matrix.filter_cells(matrix.profile("full"), ["model=dense,convnet", "batch_size=8"])
 
@@ -73,7 +73,7 @@ def test_filters_add_up():
         ("model=resnet", "model here is one of"),
     ],
 )
-def test_a_wrong_filter_says_what_would_be_right(text, said):
+def test_filter_cells_says_what_would_be_right(text, said):
     """A typo does not silently measure something else."""
     with pytest.raises(InputError, match=said):
         matrix.filter_cells(matrix.profile("quick"), [text])

@@ -29,7 +29,7 @@ def source(synthetic_photos, synthetic_records):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_a_pipeline_alone_is_measured(pipeline, source):
+def test_measure_times_a_pipeline_alone(pipeline, source):
     """Every way of feeding gives a rate, and says how many images it drew from."""
     done = measure(Job(cell=Cell(model=NO_MODEL, pipeline=pipeline, batch_size=4), effort=SHORT, source=source))
 
@@ -43,7 +43,7 @@ def test_a_pipeline_alone_is_measured(pipeline, source):
 @pytest.mark.parametrize(
     ("pipeline", "mode"), [("photos_parallel", "train"), ("records_uint8", "train"), ("records_cached", "predict")]
 )
-def test_a_step_is_fed(pipeline, mode, source):
+def test_measure_times_a_step_on_a_pipeline(pipeline, mode, source):
     """A model trains and predicts on what a pipeline delivers, float32 or uint8."""
     cell = Cell(model="dense_single", pipeline=pipeline, batch_size=4, mode=mode)
     done = measure(Job(cell=cell, effort=SHORT, source=source))
@@ -60,7 +60,7 @@ def test_a_step_is_fed(pipeline, mode, source):
         ({"model": "xception", "image_size": 8, "pipeline": "resident"}, "image_size"),
     ],
 )
-def test_what_does_not_fit_is_an_error_with_its_reason(change, said, source):
+def test_measure_gives_errors_their_reason(change, said, source):
     """Nothing is measured of records of another size, of images too small."""
     cell = dataclasses.replace(Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4), **change)
     done = measure(Job(cell=cell, effort=SHORT, source=source))
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_an_error_with_its_reason(change, said, source):
         (RuntimeError("something else"), "error"),
     ],
 )
-def test_what_a_framework_throws_is_told(error, status, monkeypatch):
+def test_measure_keeps_what_a_framework_raised(error, status, monkeypatch):
     """Running out of memory is told apart from other failures; both keep the words."""
 
     def fail(*_):
@@ -90,7 +90,7 @@ def test_what_a_framework_throws_is_told(error, status, monkeypatch):
     assert str(error).split(":")[0] in done.reason
 
 
-def test_a_package_that_is_missing_is_na(monkeypatch):
+def test_measure_says_na_without_a_package(monkeypatch):
     """A backend that is not installed is not to be had here, and the reason says what to install."""
 
     def missing(_):
@@ -119,7 +119,7 @@ def damaged(tmp_path, source):
 
 
 @pytest.mark.parametrize("model", [NO_MODEL, "dense_single"])
-def test_a_damaged_shard_is_named(model, damaged):
+def test_measure_names_a_damaged_shard(model, damaged):
     """The reason names the shard, the record and the byte, whether a model was fed or nothing."""
     source, shard, _ = damaged
     done = measure(Job(cell=Cell(model=model, pipeline="records_parallel", batch_size=4), effort=SHORT, source=source))
@@ -129,7 +129,7 @@ def test_a_damaged_shard_is_named(model, damaged):
     assert re.search(r"record \d+.*byte \d+", done.reason)
 
 
-def test_a_damaged_photo_is_named(damaged):
+def test_measure_names_a_damaged_photo(damaged):
     """The reason names the photo, and what to do."""
     source, _, photo = damaged
     alone = dataclasses.replace(source, records="")
@@ -140,7 +140,7 @@ def test_a_damaged_photo_is_named(damaged):
     assert "Remove it" in done.reason
 
 
-def test_photos_that_became_no_record_are_left_out(damaged, tmp_path):
+def test_load_photos_leaves_out_what_became_no_record(damaged, tmp_path):
     """A folder with a photo that does not decode is measured without it where its records have named it."""
     source, _, _ = damaged
     written = tfrecords.write(photos.find(source.photos), tmp_path / "written", shards=4)
@@ -150,7 +150,7 @@ def test_photos_that_became_no_record_are_left_out(damaged, tmp_path):
     assert (len(written.skipped), done.status, done.data["images"]) == (1, "ok", 19)
 
 
-def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
+def test_measure_fills_caches_before_a_step(source, monkeypatch):
     """The first pass, which fills it, is not among the timed steps."""
     passes = []
     monkeypatch.setattr(timing, "fill_caches", lambda _, **how: passes.append(how))
@@ -160,7 +160,7 @@ def test_a_cache_is_full_before_a_fed_step_is_timed(source, monkeypatch):
 
 
 @pytest.mark.parametrize(("pipeline", "filled"), [(name, pipeline.cached) for name, pipeline in PIPELINES.items()])
-def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
+def test_measure_fills_only_caches_from_a_bucket(pipeline, filled, source, measured, monkeypatch):
     """A pipeline alone over `gs://` is timed from its first epoch on, unless it keeps what that one decodes."""
     passes = []
     monkeypatch.setattr(lab_measure.product, "is_bucket", lambda _: True)
@@ -174,7 +174,7 @@ def test_only_caches_are_filled_from_a_bucket(pipeline, filled, source, measured
     assert bool(passes) == filled
 
 
-def test_a_model_has_as_many_classes_as_its_photos(tmp_path, synthetic_photos):
+def test_measure_gives_a_model_the_classes_of_its_photos(tmp_path, synthetic_photos):
     """Photos of two classes feed a model of two classes."""
     for name in ("daisy", "roses"):
         shutil.copytree(synthetic_photos / name, tmp_path / name)
@@ -184,7 +184,7 @@ def test_a_model_has_as_many_classes_as_its_photos(tmp_path, synthetic_photos):
     assert (done.status, done.data["classes"]) == ("ok", 2)
 
 
-def test_a_step_alone_is_of_the_model_that_is_fed(twelve_classes, monkeypatch):
+def test_measure_gives_a_resident_step_the_same_model(twelve_classes, monkeypatch):
     """With photos of twelve classes the fed step and the one on a resident batch have as many parameters."""
     built, build = [], models.build
     monkeypatch.setattr(models, "build", lambda *given, **how: built.append(build(*given, **how)) or built[-1])
@@ -193,12 +193,12 @@ def test_a_step_alone_is_of_the_model_that_is_fed(twelve_classes, monkeypatch):
     classes = twelve_classes.classes([resident, fed])
     done = [measure(Job(cell=cell, effort=SHORT, source=twelve_classes, classes=classes)) for cell in (resident, fed)]
 
-    assert [one.status for one in done] == ["ok", "ok"]
-    assert [one.data["classes"] for one in done] == [12, 12]
+    assert [measurement.status for measurement in done] == ["ok", "ok"]
+    assert [measurement.data["classes"] for measurement in done] == [12, 12]
     assert [model.count_params() for model in built] == 2 * [(32 * 32 * 3 + 1) * 12]
 
 
-def test_a_resident_batch_of_five_classes_is_stored_as_ever(source):
+def test_describe_leaves_out_the_usual_classes(source):
     """It has no data; other numbers of classes stand there, and so are not counted with it."""
     usual = Job(cell=Cell(model="dense"), source=source)
 
@@ -206,7 +206,7 @@ def test_a_resident_batch_of_five_classes_is_stored_as_ever(source):
     assert dataclasses.replace(usual, classes=12).describe() == {"classes": 12}
 
 
-def test_labels_of_a_resident_batch_are_of_all_classes():
+def test_build_batches_labels_all_classes():
     """A loss over twelve classes sees labels of twelve."""
     cell = Cell(model="dense", batch_size=200, image_size=1)
     _, labels = next(iter(step_under_test.build_batches(cell, Source(), images=0, classes=12)))
@@ -215,7 +215,7 @@ def test_labels_of_a_resident_batch_are_of_all_classes():
 
 
 @pytest.mark.parametrize("pipeline", ["resident", "records_parallel"])
-def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
+def test_measure_traces_after_the_timed_steps(pipeline, source, tmp_path):
     """It is read at once, and its figures are in the measurement."""
     cell = Cell(model="dense_single", pipeline=pipeline, batch_size=4)
     done = measure(Job(cell=cell, effort=SHORT, source=source, trace=str(tmp_path / "trace")))
@@ -227,7 +227,7 @@ def test_a_trace_comes_after_the_timed_steps(pipeline, source, tmp_path):
     assert done.peak_bytes > 1e8
 
 
-def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
+def test_peak_bytes_count_decode_workers(monkeypatch):
     """What they hold stands in the figure; one that is gone holds nothing."""
     alone = lab_measure._peak_bytes()
     monkeypatch.setattr(lab_measure.cpu_time, "worker_ids", lambda: (os.getpid(), 2**22 + 1))
@@ -235,7 +235,7 @@ def test_memory_of_the_processes_that_make_batches_counts(monkeypatch):
     assert lab_measure._peak_bytes() > alone + 1e8
 
 
-def test_code_without_workers_has_no_backlog(monkeypatch):
+def test_backlog_is_none_without_decode_workers(monkeypatch):
     """Nothing of them is asked for where batches do not come at once."""
     monkeypatch.setitem(sys.modules, "flowers_core.input.decode_pool", None)
 
@@ -243,7 +243,7 @@ def test_code_without_workers_has_no_backlog(monkeypatch):
     assert timing.backlog(Cell(model="dense")) == 0
 
 
-def test_a_job_survives_json():
+def test_job_survives_json():
     """What the parent asks is what the child measures."""
     job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"), classes=12)
 

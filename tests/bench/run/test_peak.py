@@ -3,7 +3,7 @@
 from bench.run import peak
 
 
-def test_products_and_copies_have_a_rate():
+def test_limits_have_a_rate():
     """A median within lowest and highest; a larger product does not take less time."""
     import tensorflow as tf
 
@@ -12,7 +12,7 @@ def test_products_and_copies_have_a_rate():
         assert limit.rounds == peak.ROUNDS
 
 
-def test_the_rate_is_amount_by_time(monkeypatch):
+def test_limit_is_amount_by_time(monkeypatch):
     """10 GFLOP in 2 s are 5 GFLOP/s."""
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(peak, "perf_counter", lambda: next(clock))

@@ -55,7 +55,7 @@ def done():
     return process.spawn(JOB)
 
 
-def test_a_cell_is_measured(done):
+def test_spawn_measures_a_cell(done):
     """One process yields first step, all step times on both clocks, memory, loss, machine and code."""
     assert (done.status, done.reason, done.cell) == ("ok", "", CELL)
     assert len(done.step_seconds) == len(done.step_cpu_seconds) >= 3
@@ -69,7 +69,7 @@ def test_a_cell_is_measured(done):
     assert done.process_seconds > sum(done.step_seconds)
 
 
-def test_the_process_is_fresh(done):
+def test_spawn_starts_a_fresh_process(done):
     """The cell ran in a process that had not loaded a framework before: loading is part of its life."""
     assert done.process_seconds > done.first_step_seconds + 0.5
 
@@ -83,7 +83,7 @@ def test_the_process_is_fresh(done):
     ],
     ids=["precision", "device", "data"],
 )
-def test_what_cannot_be_had_is_told(cell, status, said):
+def test_spawn_gives_the_reason_of_what_is_unavailable(cell, status, said):
     """What makes no sense or is not there is n/a; data that is missing is an error; both keep the reason."""
     if cell.device == "gpu" and process.facts.hardware()["accelerators"]:
         pytest.skip("this machine has a GPU")
@@ -93,7 +93,7 @@ def test_what_cannot_be_had_is_told(cell, status, said):
     assert said in told.reason
 
 
-def test_a_process_that_hangs_is_ended():
+def test_spawn_ends_a_process_that_hangs():
     """A timeout is a measurement, with the limit in its reason."""
     told = process.spawn(JOB, timeout=1.0, command=child("time.sleep(60)"))
 
@@ -101,7 +101,7 @@ def test_a_process_that_hangs_is_ended():
     assert "1 s" in told.reason
 
 
-def test_a_process_that_eats_memory_is_ended():
+def test_spawn_ends_a_process_at_its_memory_limit():
     """The limit is kept from outside, and the reason names it."""
     hungry = "eaten = []\nwhile True:\n    eaten.append(bytearray(20_000_000))\n    time.sleep(0.02)"
     told = process.spawn(JOB, timeout=60, memory_bytes=300_000_000, command=child(hungry))
@@ -121,7 +121,7 @@ def test_a_process_that_eats_memory_is_ended():
         ("pass", "crash", "without an answer"),
     ],
 )
-def test_how_a_process_died_is_told(code, status, said):
+def test_spawn_says_how_a_process_died(code, status, said):
     """Signals and exit codes are put into words; what the process said last is kept."""
     told = process.spawn(JOB, command=child(code))
 
@@ -129,7 +129,7 @@ def test_how_a_process_died_is_told(code, status, said):
     assert said in told.reason
 
 
-def test_death_near_the_limit_is_want_of_memory():
+def test_spawn_takes_death_near_the_limit_for_want_of_memory():
     """A framework that dies by a signal with its memory almost used up ran out of it."""
     code = (
         "eaten = bytearray(250_000_000)\nfor i in range(0, len(eaten), 4096): eaten[i] = 1\ntime.sleep(1)\nos.abort()"
@@ -139,7 +139,7 @@ def test_death_near_the_limit_is_want_of_memory():
     assert (told.status, "SIGABRT" in told.reason) == ("oom", True)
 
 
-def test_an_answer_cannot_be_spoilt_by_prints():
+def test_spawn_keeps_prints_out_of_the_answer():
     """What a framework prints does not get into the measurement."""
     answer = json.dumps({**process.Measurement(cell=CELL, status="ok").to_json()})
     code = f"print('{{noise' * 999); sys.stderr.write('noise'); print({answer!r}, file=open(int(sys.argv[1]), 'w'))"
@@ -147,7 +147,7 @@ def test_an_answer_cannot_be_spoilt_by_prints():
     assert process.spawn(JOB, command=child(code)).status == "ok"
 
 
-def test_a_parent_that_is_killed_takes_its_child_along(tmp_path):
+def test_child_ends_with_its_parent(tmp_path):
     """A kill -9 of a sweep leaves no process behind that would disturb the next."""
     code = f"""
 import sys
@@ -165,7 +165,8 @@ spawn.spawn(job)
         measuring = []
         while not measuring and time.monotonic() < deadline:
             time.sleep(0.1)
-            measuring = [one for one in psutil.Process(parent.pid).children() if "bench.run.measure" in one.cmdline()]
+            children = psutil.Process(parent.pid).children()
+            measuring = [process for process in children if "bench.run.measure" in process.cmdline()]
         assert measuring
         time.sleep(1)  # until the child has asked the kernel to end it with its parent
         os.kill(parent.pid, signal.SIGKILL)
@@ -177,7 +178,7 @@ spawn.spawn(job)
     assert alive == []
 
 
-def test_the_environment_is_chosen_here():
+def test_environment_follows_the_cell():
     """Backend and visible devices of a measuring process follow its cell."""
     chosen = process.environment(Cell(model="dense", backend="jax", xla=True))
 
@@ -186,7 +187,7 @@ def test_the_environment_is_chosen_here():
     assert chosen["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
-def test_a_process_that_is_held_takes_all_that_it_started_with_it(tmp_path):
+def test_hold_stops_all_that_the_process_started(tmp_path):
     """Processes that make batches stand still, too, and go on when it does."""
     code = "subprocess.Popen(['sleep', '60'])\nanswer({'ready': job['number']})\ntime.sleep(60)"
     with following(code, tmp_path) as process:
@@ -213,7 +214,7 @@ def test_answers_come_as_they_are_made(tmp_path, monkeypatch):
         next(answers)
 
 
-def test_answers_end_with_their_process(tmp_path, monkeypatch):
+def test_answers_end_with_the_process(tmp_path, monkeypatch):
     """One that is done is no failure, unless an answer was expected."""
     module(tmp_path, monkeypatch, "for number in range(2): answer({'got': number})")
     assert list(process.answers("module_of_a_test", {}, timeout=60)) == [{"got": 0}, {"got": 1}]
@@ -223,13 +224,13 @@ def test_answers_end_with_their_process(tmp_path, monkeypatch):
         process.ask("module_of_a_test", {}, timeout=60)
 
 
-def test_silence_has_a_limit(tmp_path):
+def test_ask_has_a_time_limit(tmp_path):
     """A process that hangs is not waited for, also where its memory is not watched."""
     with following("time.sleep(60)", tmp_path) as process, pytest.raises(RunFailed, match="no answer within 0 s"):
         process.ask({}, timeout=0.1)
 
 
-def test_a_command_gives_what_it_printed(tmp_path):
+def test_printed_by_gives_what_a_command_printed(tmp_path):
     """One that knows nothing of the harness prints, and fails with its exit code."""
     assert process.printed_by(["echo", "said"], tmp_path, name="echo", timeout=60) == b"said\n"
     with pytest.raises(RunFailed, match="false: exit code 1"):

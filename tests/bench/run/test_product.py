@@ -114,7 +114,7 @@ def older(tmp_path_factory):
         ("no module", "this commit has no flowers_core.data.jpeg_check"),
     ],
 )
-def test_older_commits_answer(older, asked, answer):
+def test_product_serves_older_commits(older, asked, answer):
     """Each name is found where older commits keep it; what they lack is n/a with a sentence."""
     assert older[asked] == answer
 
@@ -140,7 +140,7 @@ def test_check_precision_gives_the_reason(precision):
         product.check_precision(precision, "cpu")
 
 
-def test_suites_measure_what_there_is():
+def test_params_are_those_of_the_registries():
     """Their parameters are literal, for a parameter must not depend on the measured commit; none is forgotten."""
     assert input_throughput.InputThroughput.params == [list(PIPELINES)]
     assert set(step_time.StepTime.params[0]) <= set(models.MODELS)

@@ -31,7 +31,7 @@ def traced(step, tmp_path_factory):
     return folder, profiler_trace.Trace(**profiler_trace.take(step, folder, backend="tensorflow", step_seconds=0.25))
 
 
-def test_xprof_finds_the_steps_that_were_marked(traced):
+def test_read_finds_the_steps_that_were_marked(traced):
     """All but the first and the last; its step time is near ours, on a busy machine as well."""
     _, found = traced
 
@@ -40,7 +40,7 @@ def test_xprof_finds_the_steps_that_were_marked(traced):
     assert found.step_seconds == pytest.approx(found.our_step_seconds, rel=0.5)
 
 
-def test_the_longest_operation_is_the_work(traced):
+def test_read_puts_the_work_first(traced):
     """Matrix products take most of a product of matrices, and nothing waits for input."""
     _, found = traced
 
@@ -50,7 +50,7 @@ def test_the_longest_operation_is_the_work(traced):
     assert found.input_share < 0.1
 
 
-def test_only_the_trace_itself_is_kept(traced):
+def test_take_keeps_only_the_trace(traced):
     """No cache of XProf's lies beside it, and its size is told."""
     folder, found = traced
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -59,7 +59,7 @@ def test_only_the_trace_itself_is_kept(traced):
     assert found.bytes == files[0].stat().st_size
 
 
-def test_it_is_read_again_from_the_disk(traced):
+def test_read_opens_a_trace_again(traced):
     """What is found does not hang on who took it."""
     folder, found = traced
     again = profiler_trace.read(folder)
@@ -67,7 +67,7 @@ def test_it_is_read_again_from_the_disk(traced):
     assert (again.steps, again.step_seconds, again.ops) == (found.steps, found.step_seconds, found.ops)
 
 
-def test_waiting_for_input_is_seen(tmp_path):
+def test_read_sees_waiting_for_input(tmp_path):
     """A pipeline that sleeps starves its step."""
     import tensorflow as tf
 
@@ -85,7 +85,7 @@ def test_waiting_for_input_is_seen(tmp_path):
     assert any("Map" in op["name"] for op in found.data_ops)
 
 
-def test_steps_without_marks_are_said(step, tmp_path, monkeypatch):
+def test_read_says_that_no_step_is_marked(step, tmp_path, monkeypatch):
     """XProf then finds none; how to take a better one is told."""
     start, stop, _ = profiler_trace._tensorflow(tmp_path)
     monkeypatch.setattr(profiler_trace, "_tensorflow", lambda _: (start, stop, lambda _: nullcontext()))
@@ -95,7 +95,7 @@ def test_steps_without_marks_are_said(step, tmp_path, monkeypatch):
     assert "marks each" in found["problem"]
 
 
-def test_a_profiler_that_is_in_use_costs_no_measurement(step, tmp_path):
+def test_take_survives_a_profiler_in_use(step, tmp_path):
     """The reason is kept, and the other trace goes on."""
     import tensorflow as tf
 
@@ -108,7 +108,7 @@ def test_a_profiler_that_is_in_use_costs_no_measurement(step, tmp_path):
     assert found["problem"].startswith("it was not taken")
 
 
-def test_a_folder_without_a_trace_is_said(tmp_path):
+def test_read_says_that_there_is_no_trace(tmp_path):
     """Nothing there, or a file that is none."""
     nothing = profiler_trace.read(tmp_path)
     (tmp_path / "host.xplane.pb").write_bytes(b"\xff" * 100)
@@ -119,7 +119,7 @@ def test_a_folder_without_a_trace_is_said(tmp_path):
     assert damaged.step_seconds is None
 
 
-def test_a_missing_xprof_is_said_with_its_package(tmp_path, monkeypatch):
+def test_read_names_the_package_of_xprof(tmp_path, monkeypatch):
     """What to install is named."""
     monkeypatch.setitem(__import__("sys").modules, "xprof.convert", None)
     (tmp_path / "host.xplane.pb").write_bytes(b"")
@@ -127,7 +127,7 @@ def test_a_missing_xprof_is_said_with_its_package(tmp_path, monkeypatch):
     assert "tensorboard-plugin-profile" in profiler_trace.read(tmp_path).problem
 
 
-def test_tables_are_read_by_the_names_of_their_columns():
+def test_table_is_read_by_names_of_columns():
     """Not by their place, which differs from version to version."""
     tables = [{"cols": [], "rows": []}, {"cols": [{"id": "b"}, {"id": "a"}], "rows": [{"c": [{"v": 1}, {"v": 2}]}]}]
 
@@ -135,7 +135,7 @@ def test_tables_are_read_by_the_names_of_their_columns():
     assert xprof._table(tables, "c") == []
 
 
-def test_clocks_that_agree_are_within_five_percent():
+def test_agrees_is_within_five_percent():
     """On either side."""
     agree = [
         profiler_trace.Trace(folder="", step_seconds=seconds, our_step_seconds=1.0).agrees
@@ -146,7 +146,7 @@ def test_clocks_that_agree_are_within_five_percent():
 
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="the extra `jax` is not installed")
-def test_steps_on_jax_are_found(tmp_path):
+def test_read_finds_steps_on_jax(tmp_path):
     """JAX marks them in its own way, and XProf finds them as well."""
     code = f"""
 import jax
@@ -167,10 +167,10 @@ assert found["steps"] == 6, found
     assert done.returncode == 0, done.stderr
 
 
-def test_the_sample_that_is_committed_opens():
+def test_committed_sample_opens():
     """Whoever has not traced yet can look at one."""
     samples = sorted((PROJECT_ROOT / "results" / "reference" / "traces").glob("*/*/"))
     found = [profiler_trace.read(folder) for folder in samples]
 
-    assert [(one.problem, one.steps > 0, one.bytes < 1_000_000) for one in found] == [("", True, True)]
+    assert [(trace.problem, trace.steps > 0, trace.bytes < 1_000_000) for trace in found] == [("", True, True)]
     assert "Conv2D" in found[0].ops[0]["name"]

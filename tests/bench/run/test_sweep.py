@@ -49,7 +49,7 @@ def run(planned, results, lab, **limits):
     return list(sweep.run(planned, results, limits=sweep.Limits(**limits), now=lab.clock, measure=lab.measure))
 
 
-def test_rounds_are_outermost(tmp_path, planned, measured):
+def test_run_goes_round_by_round(tmp_path, planned, measured):
     """All cells are measured once before any is measured again."""
     lab = FakeLab(measured)
     run(planned, tmp_path, lab)
@@ -57,7 +57,7 @@ def test_rounds_are_outermost(tmp_path, planned, measured):
     assert [cell for cell, _, _ in lab.jobs] == CELLS * 2
 
 
-def test_each_measurement_is_stored_before_the_next_begins(tmp_path, planned, measured):
+def test_run_stores_each_measurement_at_once(tmp_path, planned, measured):
     """What was finished is in the store while the sweep still runs."""
     lab = FakeLab(measured)
     counts = [
@@ -78,7 +78,7 @@ def test_resume_measures_only_what_is_left(tmp_path, planned, measured):
     run(sweep.resume(tmp_path), tmp_path, lab)
     stored = store.load(Measurement, tmp_path).results
 
-    assert sorted((one.round, one.cell.id) for one in stored) == sorted(
+    assert sorted((measurement.round, measurement.cell.id) for measurement in stored) == sorted(
         (number, cell.id) for number in range(2) for cell in CELLS
     )
 
@@ -88,7 +88,7 @@ def test_resume_gives_the_same_sweep(tmp_path, planned):
     assert sweep.resume(tmp_path) == planned
 
 
-def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measured):
+def test_pending_repeats_what_an_old_sweep_measured(tmp_path, planned, measured):
     """Only `--resume` skips: a new sweep is new evidence."""
     lab = FakeLab(measured)
     run(planned, tmp_path, lab)
@@ -97,7 +97,7 @@ def test_a_new_sweep_repeats_what_an_old_one_measured(tmp_path, planned, measure
     assert len(sweep.pending(again, store.load(Measurement, tmp_path).results)) == 3
 
 
-def test_other_code_cannot_be_resumed(tmp_path, planned, monkeypatch):
+def test_resume_refuses_other_code(tmp_path, planned, monkeypatch):
     """Half a sweep of one program and half of another would be no sweep."""
     assert planned.code == facts.code_digest()
     monkeypatch.setattr(facts, "code_digest", lambda: "another")
@@ -106,7 +106,7 @@ def test_other_code_cannot_be_resumed(tmp_path, planned, monkeypatch):
         sweep.resume(tmp_path)
 
 
-def test_a_budget_is_kept(tmp_path, planned, measured):
+def test_run_keeps_its_budget(tmp_path, planned, measured):
     """Cells that are not expected to fit are left out, and the sweep ends in time."""
     lab = FakeLab(measured, seconds=10.0)
     done = run(planned, tmp_path, lab, budget_seconds=35)
@@ -115,7 +115,7 @@ def test_a_budget_is_kept(tmp_path, planned, measured):
     assert [one is not None for _, one in done] == [True, True, True, False, False, False]
 
 
-def test_a_budget_ends_a_process_that_overstays(tmp_path, planned, measured):
+def test_run_ends_a_process_with_the_budget(tmp_path, planned, measured):
     """No process is given more time than the budget has left."""
     lab = FakeLab(measured, seconds=10.0)
     run(planned, tmp_path, lab, budget_seconds=35, timeout_seconds=600)
@@ -123,7 +123,7 @@ def test_a_budget_ends_a_process_that_overstays(tmp_path, planned, measured):
     assert [timeout for _, timeout, _ in lab.jobs] == [35, 25, 15]
 
 
-def test_larger_batches_of_what_ran_out_of_memory_are_not_tried(tmp_path, measured):
+def test_run_skips_larger_batches_of_what_ran_out_of_memory(tmp_path, measured):
     """They get their reason without a process; smaller batches and other models are tried."""
     small, large, other = Cell(model="dense", batch_size=8), Cell(model="dense", batch_size=64), Cell(model="convnet")
     planned = begun([small, large, other], tmp_path)
@@ -135,7 +135,7 @@ def test_larger_batches_of_what_ran_out_of_memory_are_not_tried(tmp_path, measur
     assert "a batch of 8 of it ran out of memory" in done[large].reason
 
 
-def test_earlier_durations_make_the_estimate(tmp_path, planned, measured):
+def test_expected_seconds_come_from_earlier_durations(tmp_path, planned, measured):
     """A cell is expected to take what it took, one like it what that took, an unknown one a stated default."""
     lab = FakeLab(measured, seconds=42.0)
     run(planned, tmp_path, lab)
@@ -146,12 +146,12 @@ def test_earlier_durations_make_the_estimate(tmp_path, planned, measured):
     assert sweep.expected_seconds(Cell(model="xception"), stored) == sweep.UNKNOWN_SECONDS
 
 
-def test_durations_of_another_machine_do_not_count(measured):
+def test_expected_seconds_ignore_other_machines(measured):
     """What a cell took elsewhere says nothing here."""
     assert sweep.expected_seconds(Cell(model="dense"), (measured(),)) == sweep.UNKNOWN_SECONDS
 
 
-def test_a_cell_that_the_budget_ended_is_left_for_later(tmp_path, planned, measured):
+def test_run_leaves_what_the_budget_ended_for_later(tmp_path, planned, measured):
     """It is not filed as a timeout of its own: `--resume` tries it again."""
     lab = FakeLab(measured, seconds=20.0)
     done = run(planned, tmp_path, lab, budget_seconds=15)
@@ -160,7 +160,7 @@ def test_a_cell_that_the_budget_ended_is_left_for_later(tmp_path, planned, measu
     assert store.load(Measurement, tmp_path).results == ()
 
 
-def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
+def test_run_of_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
     """What `measure` does can stand between a sweep and its resumption."""
     lab = FakeLab(measured)
     run(sweep.Sweep(cells=(Cell(model="xception"),)), tmp_path, lab)
@@ -169,7 +169,7 @@ def test_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, measured):
     assert store.load(Measurement, tmp_path).results[0].sweep == ""
 
 
-def test_a_plan_of_another_shape_is_damaged(tmp_path):
+def test_resume_says_that_a_plan_is_damaged(tmp_path):
     """JSON that is no plan is told as such."""
     store.save_plan({}, tmp_path)
 
@@ -178,7 +178,7 @@ def test_a_plan_of_another_shape_is_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
-def test_missing_data_is_said_first(pipeline):
+def test_check_says_that_data_is_missing(pipeline):
     """A pipeline without a folder to read is an error before anything is measured."""
     with pytest.raises(InputError, match="FOLDER"):
         sweep.check([Cell(model="none", pipeline=pipeline)], Source())
@@ -192,7 +192,7 @@ def test_missing_data_is_said_first(pipeline):
         ({"model": "xception", "image_size": 32}, "xception"),
     ],
 )
-def test_what_does_not_fit_is_said_first(change, said, synthetic_records):
+def test_check_says_what_does_not_fit(change, said, synthetic_records):
     """Records of another size, a batch larger than all images, images too small: no process is started for them."""
     cell = Cell(**{"model": "none", "pipeline": "records_parallel", "batch_size": 4, **change})
 
@@ -200,7 +200,7 @@ def test_what_does_not_fit_is_said_first(change, said, synthetic_records):
         sweep.check([cell], Source(records=str(synthetic_records)))
 
 
-def test_resident_cells_need_no_data():
+def test_check_needs_no_data_for_resident_cells():
     """A step on a resident batch reads nothing."""
     sweep.check(CELLS, Source())
 
@@ -208,7 +208,7 @@ def test_resident_cells_need_no_data():
 FED = Cell(model="dense_single", pipeline="records_parallel", batch_size=4, image_size=32)
 
 
-def test_a_stall_is_of_one_model(tmp_path, twelve_classes, measured):
+def test_run_gives_a_stall_one_model(tmp_path, twelve_classes, measured):
     """Pipeline alone, step alone and both are measured with the classes of the data."""
     jobs = []
 
@@ -226,7 +226,7 @@ def test_a_stall_is_of_one_model(tmp_path, twelve_classes, measured):
     ]
 
 
-def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_classes, synthetic_photos):
+def test_check_refuses_photos_and_records_of_other_classes(twelve_classes, synthetic_photos):
     """One step alone cannot be compared with both."""
     source = dataclasses.replace(twelve_classes, photos=str(synthetic_photos))
     both = [FED, dataclasses.replace(FED, pipeline="photos_parallel")]
@@ -236,12 +236,14 @@ def test_photos_and_records_of_other_classes_feed_no_models_together(twelve_clas
         sweep.check(both, source)
 
 
-def test_classes_are_the_usual_ones_where_nothing_is_read(twelve_classes, synthetic_photos):
+def test_classes_are_the_usual_ones_without_data(twelve_classes, synthetic_photos):
     """What is there counts if it agrees; no data, data in a bucket and folders that are none give 5."""
     mixed = dataclasses.replace(twelve_classes, photos=str(synthetic_photos))
 
     assert twelve_classes.classes(CELLS) == 12
-    assert [one.classes(CELLS) for one in (Source(), mixed, Source(photos="/none"), Source(records="gs://b/r"))] == [
+    assert [
+        source.classes(CELLS) for source in (Source(), mixed, Source(photos="/none"), Source(records="gs://b/r"))
+    ] == [
         5,
         5,
         5,

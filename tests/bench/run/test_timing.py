@@ -33,7 +33,7 @@ def endless(first, then):
         yield then
 
 
-def test_the_first_step_stands_apart():
+def test_time_steps_keeps_the_first_apart():
     """Compilation is reported as the first step and is in no sample."""
     timing = timed(endless([20.0], 0.5))
 
@@ -58,7 +58,7 @@ def test_warm_up_of_an_unsteady_step_ends_all_the_same():
     assert timing.warmup_steps <= 1 + MOST_WARMUP_STEPS
 
 
-def test_both_clocks_see_the_same_steps():
+def test_time_steps_uses_both_clocks():
     """Each step has a wall and a CPU time."""
     timing = timed(endless([1.0], 0.5))
 
@@ -66,14 +66,14 @@ def test_both_clocks_see_the_same_steps():
     assert timing.step_cpu_seconds == pytest.approx([2 * seconds for seconds in timing.step_seconds])
 
 
-def test_sampling_lasts_as_long_as_asked():
+def test_time_steps_lasts_as_long_as_asked():
     """Steps are timed until they add up to the seconds asked for."""
     timing = timed(endless([1.0], 0.25), Effort(seconds=3, least_steps=5))
 
     assert sum(timing.step_seconds) == 3.0
 
 
-def test_slow_steps_are_few_but_enough():
+def test_time_steps_takes_few_slow_steps():
     """A step longer than the effort is still timed the least number of times."""
     timing = timed(endless([30.0], 10.0), Effort(seconds=3, least_steps=5))
 
@@ -81,7 +81,7 @@ def test_slow_steps_are_few_but_enough():
     assert timing.warmup_steps == 3
 
 
-def test_quick_steps_do_not_fill_the_store():
+def test_time_steps_limits_quick_steps():
     """There is a most number of samples."""
     timing = timed(endless([1.0], 0.001))
 
@@ -115,12 +115,12 @@ BURSTS = (0.001, 0.001, 0.001, 0.013) * 6
 
 
 @pytest.mark.parametrize("phase", range(4))
-def test_bursts_are_timed_whole_wherever_they_begin(phase):
+def test_means_hold_whole_bursts(phase):
     """A median of single steps would say 1 ms; four in a row take 16 ms, from any of them on."""
     assert means(BURSTS[phase:], 4) == pytest.approx((0.004,) * (5 if phase else 6))
 
 
-def test_fewer_steps_than_a_burst_give_one_mean():
+def test_means_of_fewer_steps_are_one():
     """What is left over is not counted where there is a whole one; and one at once is no burst."""
     assert means(BURSTS[:3], 4) == pytest.approx((0.001,))
     assert means(BURSTS[:7], 4) == pytest.approx((0.004,))
@@ -128,7 +128,7 @@ def test_fewer_steps_than_a_burst_give_one_mean():
     assert means((), 4) == ()
 
 
-def test_both_clocks_are_averaged_over_the_same_steps():
+def test_averaged_over_keeps_clocks_together():
     """CPU seconds stand beside wall seconds, step by step."""
     timing = timed(endless([1.0], 0.1), Effort(seconds=3, least_steps=5)).averaged_over(4)
 
@@ -137,7 +137,7 @@ def test_both_clocks_are_averaged_over_the_same_steps():
     assert timing.step_cpu_seconds == pytest.approx([0.2] * len(timing.step_seconds))
 
 
-def test_what_follows_the_first_step_is_in_no_time():
+def test_time_steps_leaves_out_what_follows_the_first():
     """Between the step that compiles and the next there is room for whoever has to use up what was made ready."""
     fake = FakeTime(endless([1.0], 0.1))
     timing = time_steps(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
