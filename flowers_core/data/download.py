@@ -30,7 +30,7 @@ NAME = "flower_photos"
 
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 20
-# Far above what the real archive needs (3,670 photos, 0.2 GB): they stop an archive that is made to harm.
+# Far above what the real archive needs (3,670 photos, 0.2 GB): they stop an archive that is built to do harm.
 ENTRIES_LIMIT = 100_000
 FILE_BYTES_LIMIT = 64 << 20
 TOTAL_BYTES_LIMIT = 4 << 30

@@ -68,8 +68,8 @@ def augment(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:
 
     Args:
         image: float32 in [0, 1], shape `(height, width, 3)`: saturation is wrong for floats beyond 1.
-        seed: int64, shape `(2,)`, which decides the draws; drawn anew at each call if None, and then threads of a
-            parallel map take them in any order.
+        seed: int64, shape `(2,)`, which decides flip and saturation. If None they are drawn at each call,
+            and the threads of a parallel map draw in any order.
 
     Returns:
         float32 image in [0, 1] of the same shape.
@@ -94,6 +94,6 @@ def flip(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:
 
 
 def is_flipped(seed: Tensor | None = None) -> tf.Tensor:
-    """Scalar bool, true every other time: whether `flip` turns the image round, for draws that are the same."""
+    """Scalar bool, true every other time: whether `flip` mirrors the image with this seed."""
     draw = tf.random.uniform(()) if seed is None else tf.random.stateless_uniform((), seed)
     return draw < 0.5

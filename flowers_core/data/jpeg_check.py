@@ -1,4 +1,4 @@
-"""Whether a photo can be decoded, told from its header before memory is spent on its pixels."""
+"""Whether a photo can be decoded, according to its header, before memory is spent on its pixels."""
 
 import io
 
@@ -19,7 +19,7 @@ def fault(jpeg: bytes, *, image_size: int) -> str | None:
     The header does not tell whether the pixels are all there: only decoding does.
 
     Args:
-        jpeg: The whole photo, as it lies on disk.
+        jpeg: The whole file of the photo.
         image_size: Short side in pixels to which it shall be scaled.
     """
     if not jpeg:

@@ -31,7 +31,7 @@ class Shard:
         name: File name that ends with `-COUNT.tfrec`.
         images: Number of its records.
         bytes: Its size on disk.
-        class_counts: Records of each class in the order of the manifest's classes; None if nobody counted.
+        class_counts: Records of each class in the order of the manifest's classes; None if they were not counted.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Skipped:
     """A photo that became no record.
 
     Attributes:
-        path: Where it lies, relative to the source.
+        path: Its path, relative to the source.
         reason: Why it cannot be decoded.
     """
 
@@ -113,7 +113,7 @@ def count(name: str) -> int | None:
 def load(folder: str | Path) -> Manifest:
     """The manifest of a folder of records, on disk or in a bucket, checked against the files that are there.
 
-    Public records have no manifest: theirs is made from names such as `flowers00-230.tfrec`, the `size` of
+    Public records have no manifest: theirs is derived from names such as `flowers00-230.tfrec`, the `size` of
     the first record and the codelab's five classes.
 
     Raises:

@@ -51,7 +51,7 @@ def deal(photos: Photos, *, shards: int, seed: int) -> list[list[tuple[str, int]
     """
     draw = random.Random(seed)
     pairs = sorted(zip(photos.paths, photos.labels, strict=True))
-    pairs.sort(key=lambda _: draw.random())  # shuffle() may change with Python, random() is promised not to
+    pairs.sort(key=lambda _: draw.random())  # shuffle() may change with Python, random() promises not to
     count = len(pairs)
     each = -(-count // shards)
     if each * (shards - 1) < count:

@@ -155,7 +155,7 @@ def write_text(path: str, text: str) -> None:
 def scratch(folder: str | Path) -> Iterator[Path]:
     """A folder on disk for unfinished files: for a bucket a temporary one, else `folder` itself.
 
-    The same folder, because only within one file system is a rename all or nothing. It is made if missing.
+    The same folder, because a rename is atomic only within one file system. It is made if missing.
     """
     if not is_bucket(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -253,7 +253,7 @@ def _reach(address: str) -> None:
 def _ask(bucket: str) -> None:
     """Asks for a bucket, as TensorFlow's client would; an answer is asked for once.
 
-    Any answer will do but a fault of the server: what is wrong with the bucket is said by who uses it.
+    Any answer will do but a fault of the server: the call that needs the bucket will say what is wrong with it.
 
     Raises:
         InputError: If there is no answer within `REACH_SECONDS`, or the connection fails.

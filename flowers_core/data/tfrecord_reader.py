@@ -19,7 +19,7 @@ SHARDS_AT_ONCE = 16
 
 
 def locate(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Where records lie, one of each of some shards in turn: path, first byte and end, length and checksums included.
+    """Yields where records are, one from each of several shards in turn: path, first byte and end with all framing.
 
     Raises:
         InputError: If a shard ends within a record.
@@ -55,7 +55,7 @@ def _locate(path: str) -> Iterator[tuple[str, int, int]]:
 
 
 def map_file(path: str) -> memoryview:
-    """The content of a shard, nothing of it copied: the memory is that of the page cache."""
+    """The content of a shard without a copy: the memory is that of the page cache."""
     with open(path, "rb") as file:  # noqa: PTH123 - paths are strings here
         if not file.seek(0, 2):
             return memoryview(b"")  # an empty file cannot be mapped, and holds no record
@@ -66,7 +66,7 @@ def parse(content: memoryview, path: str) -> tuple[bytes, int]:
     """JPEG and label of a record.
 
     Args:
-        content: What lies in a place, see `locate`.
+        content: The bytes between the two, see `locate`.
         path: The shard.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 MEMORY_SHARE = 0.4
 """Of the machine's memory, which the model, its batches and the shuffle need as well."""
 DISK_SHARE = 0.5
-"""Of what is free where temporary files lie."""
+"""Of the free space for temporary files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ REACH_SECONDS = 10.0
 """How long a dispatcher may take to answer first."""
 
 SILENT_SECONDS = 60.0
-"""How long workers may be silent before an epoch is given up; a worker that is started anew needs some of it."""
+"""How long workers may be silent before an epoch is given up; restarting a worker takes some of it."""
 
 
 def address(dispatcher: str) -> tuple[str, int]:
@@ -159,7 +159,7 @@ def reported_errors() -> Iterator[None]:
 
 
 def explain(error: Exception, dispatcher: str) -> ReportedError:
-    """What an error of TensorFlow means where it registers or draws a pipeline."""
+    """What an error of TensorFlow means where a pipeline is registered or read."""
     message = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*|\s+", " ", str(error)).strip()
     if "Version mismatch" in message:
         return InputError(f"`dispatcher` must run the TensorFlow of this process. Received: {dispatcher}: {message}")

@@ -1,4 +1,4 @@
-"""Batches made by decode workers, processes as many as cores: no thread waits for another one's Python lock.
+"""Batches made by decode workers, one process for each core: no thread waits for another's Python lock.
 
 A decode worker is started as `python -m flowers_core.input.decode_worker` and follows orders, a JSON line each, on its
 standard input. Pixels and labels come back in memory that is shared with it, and are never copied.
@@ -60,8 +60,8 @@ def decode_batches(
         count: How many decode workers there are.
 
     Yields:
-        `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten when nobody holds it any
-        more, and int64 `(batch,)`.
+        `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten once no view of it is
+        left, and int64 `(batch,)`.
 
     Raises:
         InputError: If what an order names is not as it must be.
@@ -113,7 +113,7 @@ class _Ordered(NamedTuple):
 
 
 class _Worker:
-    """A process that follows orders until nobody gives any more."""
+    """A process that follows orders until there are no more."""
 
     def __init__(self, job: dict):
         package = str(Path(__file__).parents[2])
@@ -220,9 +220,9 @@ class Slot:
 
 
 class SharedMemory:
-    """Slots in one file without a name, each given out again when nobody holds its images any more.
+    """Slots in one file without a name, each reused once no view of its images is left.
 
-    There are as many as are held at once: who keeps batches, as a cache does, keeps slots.
+    There are as many as are held at once: a consumer that keeps batches, as a cache does, keeps slots.
 
     Args:
         batch_size: Images of a slot.
@@ -239,7 +239,7 @@ class SharedMemory:
         self._free: list[int] = []
 
     def take(self) -> Slot:
-        """A slot that nobody holds."""
+        """A slot that is not in use."""
         try:
             number = self._free.pop()  # the one used last, which caches may still hold
         except IndexError:

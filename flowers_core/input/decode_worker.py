@@ -21,7 +21,7 @@ def read_photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]
 
 
 def read_records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
-    """JPEG and label of records, given where they lie: see `tfrecord_reader.locate`."""
+    """JPEG and label of records, given where they are: see `tfrecord_reader.locate`."""
     return (tfrecord_reader.parse(_shard(path)[start:end], path) for path, start, end in items)
 
 

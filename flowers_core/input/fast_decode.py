@@ -33,7 +33,7 @@ class BatchDecoder:
     def __init__(self, image_size: int):
         self._size = image_size
         self._memory = BatchMemory()
-        self._scratch = threading.local()  # of each thread: where a photo lies before it is scaled
+        self._scratch = threading.local()  # of each thread: the photo before it is scaled
         cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
 
     def decode_records(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
@@ -218,7 +218,7 @@ def _size(jpeg: bytes) -> tuple[int, int] | None:
 
 
 class BatchMemory:
-    """BatchMemory for batches, taken again when nobody holds the batch any more.
+    """Memory for batches, reused once no view of the batch is left.
 
     Fresh memory would have to be cleared by the kernel, page by page, and threads wait for each other in it. It begins
     at a page, so that TensorFlow takes it as it is, without a copy.
@@ -228,7 +228,7 @@ class BatchMemory:
         self._free: list[mmap.mmap] = []
 
     def batch(self, images: int, size: int) -> np.ndarray:
-        """Room for images, uint8 `(images, size, size, 3)`, with what was left in it."""
+        """Memory for images, uint8 `(images, size, size, 3)`, with what was left in it."""
         needed = images * size * size * 3
         try:
             memory = self._free.pop()

@@ -24,7 +24,7 @@ def dataset(begin: Callable[[], Generator[tuple]], signature: tuple[tf.TensorSpe
         Dataset of the elements, one after another.
 
     Raises:
-        tf.errors.InvalidArgumentError: While it is drawn, if an element is of another shape.
+        tf.errors.InvalidArgumentError: While it is iterated, if an element is of another shape.
         tf.errors.UnknownError: Likewise, if the generator raises; its message holds the generator's.
     """
     running: dict[int, Generator[tuple]] = {}

@@ -95,7 +95,7 @@ def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
 
 
 def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
-    """Photos with as many files at once as the machine bears."""
+    """Photos with as many files in flight as the machine can take."""
     data = _paths_and_labels(photos, batching.epochs)
     in_bucket = storage.is_bucket(photos.folder)
     data = data.map(_decode_photo(batching.image_size), num_parallel_calls=BUCKET_PHOTOS if in_bucket else AUTOTUNE)
@@ -207,7 +207,7 @@ def _decode_in_threads(data: tf.data.Dataset, decode: Callable) -> tf.data.Datas
 
 
 def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching) -> tf.data.Dataset:
-    """Batches that decode workers make of items, which `items()` gives anew for each epoch."""
+    """Batches that decode workers make of items, which `items()` yields again for each epoch."""
     size, image_size = batching.batch_size, batching.image_size
     several = size * PIPELINES[name].batches_at_once(image_size=image_size, batch_size=size)
     images_of = (several if batching.endless else None,)
@@ -282,7 +282,7 @@ def unordered_options(threads: int | None = None) -> tf.data.Options:
 
 
 def _serial_options() -> tf.data.Options:
-    """No work ahead and none in parallel, which tf.data's default optimizations would add unasked."""
+    """No work ahead and none in parallel, which tf.data's default optimizations would add unasked for."""
     options = tf.data.Options()
     options.autotune.enabled = False  # it would add a prefetch at the end
     options.experimental_optimization.map_parallelization = False

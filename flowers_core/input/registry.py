@@ -19,7 +19,7 @@ class Pipeline:
         by_processes: Whether decode workers, processes of their own, make every batch from files on this host.
         decoder: `tensorflow`, or `libjpeg-turbo`, which Python calls.
         at_once_bytes: Pixels that a decode worker makes at once, several batches if they are small, for handing over
-            costs TensorFlow 1 ms each time. Fewer of photos: nobody knows their size in advance, and large ones take
+            costs TensorFlow 1 ms each time. Fewer of photos: their size is unknown in advance, and large ones take
             seconds.
     """
 

@@ -1,4 +1,4 @@
-"""The two splits as batches: training for ever, augmented anew each time; validation once a pass; both cached."""
+"""The two splits as batches: training without end, augmented anew each epoch; validation once a pass; both cached."""
 
 import atexit
 import shutil
@@ -74,7 +74,7 @@ def validation(
 
 
 def _cached(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
-    """Elements that later passes need not make again; what lies on disk goes with the process."""
+    """Elements that later passes need not make again; a cache on disk is deleted when the process ends."""
     if cache.place == "none":
         return data
     if cache.place == "memory":
@@ -95,7 +95,7 @@ def _decode(shards: Sequence[str], *, image_size: int, batch_size: int, dispatch
 
 
 def _augment(data: tf.data.Dataset, augmentation: str, seed: int | None) -> tf.data.Dataset:
-    """Scaled and augmented images; where there is a seed, by draws that are numbered as the images are."""
+    """Scaled and augmented images; where there is a seed, by draws in the order of the images."""
     if augmentation == "none":
         return data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
     change = images.augment if augmentation == "codelab" else images.flip
