@@ -15,7 +15,7 @@ from bench.input.loaders.task import Task
 from bench.run.child import die_with_parent
 from bench.run.product import RunFailed
 
-LOOK_SECONDS = 0.5  # how often a wait for a batch looks whether the processes live
+LOOK_SECONDS = 0.5  # how often a wait for a batch checks that the processes live
 
 
 def load(task: Task) -> Iterator[int]:
@@ -27,17 +27,18 @@ def load(task: Task) -> Iterator[int]:
     paths = [path for path, _ in task.labelled()]
     context = multiprocessing.get_context("spawn")
     finished = context.Semaphore(0)
-    workers = [
+    processes = [
         context.Process(target=_work, args=(os.getpid(), task, paths[number :: task.cores], finished), daemon=True)
         for number in range(task.cores)
     ]
-    for worker in workers:
-        worker.start()
+    for process in processes:
+        process.start()
     while True:
-        while not finished.acquire(timeout=LOOK_SECONDS):
-            if any(worker.exitcode for worker in workers):
-                raise RunFailed(f"A process that was to {task.variant} died")
-        yield task.batch_size
+        is_ready = finished.acquire(timeout=LOOK_SECONDS)
+        if any(process.exitcode is not None for process in processes):
+            raise RunFailed(f"A process that was to {task.variant} died")
+        if is_ready:
+            yield task.batch_size
 
 
 def _work(parent: int, task: Task, paths: Sequence[str], finished: Semaphore) -> None:
