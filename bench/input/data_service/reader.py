@@ -1,6 +1,6 @@
 """Reads pipelines in this process, locally or over a tf.data service: how fast, or exactly what an epoch holds.
 
-`python -m bench.input.data_service.reader` draws the job that its parent gives, see `bench.run.child`.
+`python -m bench.input.data_service.reader` reads the job that its parent gives, see `bench.run.child`.
 """
 
 import hashlib

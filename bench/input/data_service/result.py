@@ -24,10 +24,10 @@ class DataServiceResult(Result):
         round: Which of the rounds of fresh processes, from 0.
         seconds: From building the pipeline to its end.
         first_batch_seconds: From building it to its first batch, where it was timed.
-        images_per_step: Images that one timed step draws.
+        images_per_step: Images that a timed step reads.
         step_seconds: Wall time of each timed step.
         cpu_seconds: Over these steps, by role: `reader`, and of this machine's servers `dispatcher` and `workers`.
-        foreign_cpu_share: Share of this machine's CPU time that others used meanwhile.
+        foreign_cpu_share: Share of this machine's CPU time that other programs used meanwhile.
         images: Images read: of all timed steps, or of the epoch.
         missing: Images of an epoch without a service that did not come; None where it was timed.
         doubled: Images that came more often than there; None likewise.
@@ -57,7 +57,7 @@ class DataServiceResult(Result):
 
     @property
     def cpu_image_seconds(self) -> float | None:
-        """CPU seconds an image, of all roles together."""
+        """CPU seconds per image, of all roles together."""
         return sum(self.cpu_seconds.values()) / self.images if self.cpu_seconds else None
 
 

@@ -1,1 +1,1 @@
-"""Other loaders beside ours, and the decode ceiling: the same bytes, the same cores, in turns."""
+"""How do our pipelines compare with other loaders and with the decode ceiling, on the same bytes and cores?"""

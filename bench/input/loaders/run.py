@@ -47,7 +47,7 @@ class Effort:
         return [len(range(number, self.rounds, count)) for number in range(count)]
 
     def steps(self, loaders: int) -> int:
-        """How many starts and blocks so many loaders take, those that do not count among them."""
+        """How many starts and blocks a number of loaders takes, warm-up blocks among them."""
         return loaders * sum(rounds + 2 for rounds in self.rounds_by_process)
 
 
@@ -183,7 +183,7 @@ def _run_rounds(
     order: random.Random,
     advance: Callable[[int], object],
 ) -> None:
-    """Starts loaders, which run in an order drawn anew in each round; the first round is thrown away.
+    """Starts loaders, which run in a new random order in each round; the first round is the warm-up, and thrown away.
 
     What they did is added to `results`, also if they are interrupted.
     """

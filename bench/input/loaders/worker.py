@@ -1,4 +1,4 @@
-"""A loader in a process of its own: opens it, then draws batches for a block of time whenever it is told to.
+"""A loader in a process of its own: opens it, then draws batches for a block of time at each order.
 
 `python -m bench.input.loaders.worker` follows a task and then the seconds of each block, see `bench.run.child`. It may
 run in an interpreter that has the loader and click, but nothing else of ours.

@@ -1,4 +1,4 @@
-"""Reads by pipelines from the disk and from stores of stated latency, in turns; each result is stored as it ends."""
+"""Measures pipelines from the disk and from stores of stated latency, in turns; each result is stored at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class Plan:
 
 
 def run(plan: Plan, results: Path) -> Iterator[ObjectStoreResult]:
-    """Measures the disk beside each store, the order reversed each round; gives each result when it is stored."""
+    """Measures the disk and each store, in reverse order every other round; gives each result when it is stored."""
     campaign, effort = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), Effort(seconds=plan.seconds)
     with measure.open_store(plan.source, plan.stores[0]) as opened:
         for number in range(plan.rounds):

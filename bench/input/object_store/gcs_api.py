@@ -61,7 +61,7 @@ def parse(method: str, host: str, target: str) -> Request:
     Args:
         method: GET, PUT, POST or DELETE.
         host: One of `HOSTS`.
-        target: Path and query as they were sent.
+        target: Path and query, percent-encoded.
     """
     parts = urlsplit(target)
     query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}

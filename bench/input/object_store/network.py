@@ -11,7 +11,7 @@ from flowers_core.errors import InputError
 PIECE_BYTES = 1 << 16  # sent at once where bandwidth is limited
 
 CUT, SILENT = "cut", "silent"
-"""Effects of faults beside a status: the connection ends in the middle of the body; no response, ever."""
+"""Effects of faults besides a status: the connection ends in the middle of the body; no response, ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Traffic:
         self._lock, self._free = Lock(), 0.0
 
     def reset(self) -> Counts:
-        """Gives what was counted, and begins anew."""
+        """Gives the counts, and starts from zero."""
         with self._lock:
             counted, self.counts = self.counts, Counts()
         return counted

@@ -1,4 +1,4 @@
-"""A test authority, made anew for each server, and the certificate that it issues for a store's host names.
+"""A test authority, new for each server, and the certificate that it issues for a store's host names.
 
 Why not a certificate in the repository: a private key that others trust must not be shared, and certificates expire.
 """

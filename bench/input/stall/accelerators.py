@@ -122,7 +122,7 @@ def is_step(measured: Measurement | Summary) -> bool:
 
 
 def from_measurement(measurement: Measurement, *, source: str) -> Workload:
-    """A workload that repeats the steps that were measured, as long and as unsteady as they were."""
+    """A workload that repeats the steps that were measured, with all their variation."""
     cell, machine = measurement.cell, measurement.machine
     names = [device.get("name", "") for device in machine.get("accelerators", []) if cell.device != "cpu"]
     return Workload(

@@ -24,7 +24,7 @@ class Facts:
 
     Attributes:
         pipeline_seconds: The pipeline alone; nothing is computed.
-        step_seconds: The step alone, on a batch that is there.
+        step_seconds: The step alone, on a resident batch.
         both_seconds: The step, fed by the pipeline.
         wait_seconds: Of these, waiting for the batch; None where it could not be timed.
         pipeline_cpu_seconds: CPU seconds of the pipeline alone.
@@ -83,19 +83,21 @@ def classify(facts: Facts) -> tuple[str, str]:
 
     Rule 1 holds on a busy machine, too: waiting and CPU seconds are of one process, while the stall compares two.
     Where waiting could not be timed, all that is lost counts as waiting. A step on a device of its own has no cores to
-    lose: what it loses beside waiting is the way of the batch to the device, which is input, too.
+    lose: what it loses besides waiting is the transfer of the batch to the device, which is input, too.
     """
     share = facts.pipeline_seconds / facts.step_seconds
     needs = f"a batch takes the pipeline alone {share:.0%} of the step's time"
     if facts.explained <= 1 - FED:
         if facts.stall > 1 - FED:
-            needs = (
-                f"input explains at most {facts.explained:.0%} by waiting and CPU seconds; the rest is noise or others"
-            )
+            explained = f"input explains at most {facts.explained:.0%} by waiting and CPU seconds"
+            needs = f"{explained}; the rest is noise or other programs"
         return (BALANCED if share > CLOSE else COMPUTE_BOUND), needs
     lost = facts.explained * facts.both_seconds
     if not facts.shares_cores:
-        return INPUT_BOUND, f"{needs}; it waits {facts.waiting or 0:.0%} of the time, the rest is the way to the device"
+        return (
+            INPUT_BOUND,
+            f"{needs}; it waits {facts.waiting or 0:.0%} of the time, the rest is the transfer to the device",
+        )
     waited = lost if facts.wait_seconds is None else facts.wait_seconds
     if waited < MOST * lost:
         return (

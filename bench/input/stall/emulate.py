@@ -123,7 +123,7 @@ def consume(
     now: Callable[[], float] = perf_counter,
     rest: Callable[[float], None] = sleep,
 ) -> dict:
-    """Draws a batch and sleeps for a step, over and over.
+    """Takes a batch and sleeps for a step, over and over.
 
     Args:
         iterator: Gives batches for ever.

@@ -49,7 +49,7 @@ def _costs(stages: Stages) -> Table:
     ]
     below = [stage for stage, cost in stages.cpu_seconds.items() if cost["median"] < 0]
     if below:
-        notes.append(f"below 0: {', '.join(below)} adds less than drawing elements one by one costs, or than noise")
+        notes.append(f"below 0: {', '.join(below)} adds less than reading elements one by one costs, or than noise")
     data = f"{stages.data.get('images', 0):,} {stages.data.get('photos', '')}"
     title = f"Stages of {stages.kind} to {stages.image_size} px ({data})"
     return Table(title=title, columns=COSTS, rows=tuple(rows), notes=tuple(notes))
@@ -72,8 +72,8 @@ def _reading(stages: Stages) -> Table:
     notes = [f"cold: {eviction['reason']}"] if eviction.get("reason") else []
     if after is not None and not notes:
         notes.append(
-            f"cold: after posix_fadvise(DONTNEED), which left {after:.0%} of the pages; a virtual disk may lie in its "
-            "host's memory itself"
+            f"cold: after posix_fadvise(DONTNEED), which left {after:.0%} of the pages; a virtual disk may itself be "
+            "in its host's memory"
         )
     title = f"Reading {stages.kind}, one file after the other"
     return Table(title=title, columns=READING, rows=tuple(rows), notes=tuple(notes))

@@ -134,7 +134,7 @@ def _paths(kind: str, source: Source) -> tuple[str, ...]:
 
 
 def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -> dict[str, Callable[[int], None]]:
-    """For each stage what runs a pipeline up to it so many times over; first what an element alone costs."""
+    """For each stage a function that runs the pipeline up to it a number of times; first that of an element alone."""
     import tensorflow as tf
 
     chosen = paths if kind == "records" else paths[:: max(1, len(paths) // images)][:images]
@@ -183,7 +183,7 @@ def _apply(kind: str, element: Any, last: str, image_size: int):
 
 
 def _runner(data: Any) -> Callable[[int], None]:
-    """What reads all elements so many times over and drops them within tf.data, without a call of Python for each."""
+    """A function that reads all elements a number of times and drops them within tf.data, without Python for each."""
     import tensorflow as tf
 
     options = tf.data.Options()

@@ -39,7 +39,7 @@ def test_a_loss_that_input_cannot_cause_is_not_blamed_on_it():
     verdict, reason = classify(facts(pipeline=0.001, step=0.10, both=0.20, wait=0.001, cpu=0.2))
 
     assert verdict == "compute-bound"
-    assert "the rest is noise or others" in reason
+    assert "the rest is noise or other programs" in reason
 
 
 def test_the_split_is_of_what_input_explains():
