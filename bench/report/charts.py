@@ -19,6 +19,7 @@ WIDTH = 620
 NARROW = WIDTH - 120  # where a legend stands beside
 BAR_HEIGHT = {"step": 26, "for": "position"}
 LOG = {"type": "log", "nice": False, "padding": 12}
+BAR = {"type": "bar", "cornerRadiusEnd": 2}
 DOTS = {"type": "point", "filled": True, "size": 60, "opacity": 0.9}
 
 Point = dict[str, Any]
@@ -91,6 +92,11 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     return {section: [chart for chart in of_section if chart] for section, of_section in candidates.items()}
 
 
+def _chart(title: str, values: Sequence[dict], *, width: int, height: int | dict, **spec: Any) -> Chart:
+    """A chart of some values: its size, and what else describes it."""
+    return Chart(title=title, spec={"data": {"values": values}, "width": width, "height": height, **spec})
+
+
 def _axis(field: str, title: str | None = None, *, scale: dict | None = None) -> dict:
     """An axis of figures, logarithmic unless another scale is given."""
     title = f"{title or field} (log)" if scale is None or scale.get("type") in ("log", "symlog") else title or field
@@ -114,7 +120,7 @@ def _dots(axes: dict, *shown: str) -> dict:
     return {**axes, "color": _colours("model"), "shape": shape, "tooltip": tooltip}
 
 
-def _bars(cells: Sequence[Point], row: str, colour: str | None, shown: Sequence[str]) -> dict:
+def _bars(title: str, cells: Sequence[Point], row: str, colour: str | None, *shown: str) -> Chart:
     """Bars of images a second on a logarithmic scale, with intervals, the fastest on top."""
     fastest = {"field": RATE, "op": "max", "order": "descending"}
     shared: dict[str, Any] = {"y": {"field": row, "type": "nominal", "sort": fastest, "title": None}}
@@ -126,27 +132,18 @@ def _bars(cells: Sequence[Point], row: str, colour: str | None, shown: Sequence[
     if colour:
         bar["color"] = _colours(colour, above=True)
     ends = {**shared, "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
-    return {
-        "data": {"values": cells},
-        "width": WIDTH,
-        "height": BAR_HEIGHT,
-        "layer": [
-            {"mark": {"type": "bar", "cornerRadiusEnd": 2}, "encoding": bar},
-            {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": ends},
-        ],
-    }
+    bars = {"mark": BAR, "encoding": bar}
+    intervals = {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": ends}
+    return _chart(title, cells, width=WIDTH, height=BAR_HEIGHT, layer=[bars, intervals])
 
 
 def pipelines(cells: Sequence[Point]) -> Chart | None:
     """Every input pipeline, alone."""
     if not cells:
         return None
-    hosts = len({point["host"] for point in cells}) > 1
-    shown = ("pipeline", RATE, "low", "high", "batch", "px", "host")
-    return Chart(
-        title="Images a second of each pipeline alone, on all cores",
-        spec=_bars(cells, "pipeline", "host" if hosts else None, shown),
-    )
+    host = "host" if len({point["host"] for point in cells}) > 1 else None
+    shown = (RATE, "low", "high", "batch", "px", "host")
+    return _bars("Images a second of each pipeline alone, on all cores", cells, "pipeline", host, "pipeline", *shown)
 
 
 def models(cells: Sequence[Point]) -> Chart | None:
@@ -160,11 +157,9 @@ def models(cells: Sequence[Point]) -> Chart | None:
         key = point["model"], point["precision"]
         if point["batch"] == usual or chosen.get(key, {}).get("batch") != usual:
             chosen[key] = point
-    shown = ("model", "precision", RATE, "low", "high", "ms a step", "batch", "px", "MB", "host")
-    return Chart(
-        title=f"Images a second of a training step, batches of {usual} where there are any",
-        spec=_bars(list(chosen.values()), "model", "precision", shown),
-    )
+    title = f"Images a second of a training step, batches of {usual} where there are any"
+    shown = (RATE, "low", "high", "ms a step", "batch", "px", "MB", "host")
+    return _bars(title, list(chosen.values()), "model", "precision", "model", "precision", *shown)
 
 
 def batches(cells: Sequence[Point]) -> Chart | None:
@@ -188,18 +183,16 @@ def batches(cells: Sequence[Point]) -> Chart | None:
         "tooltip": _tooltip("model", "precision", "batch", RATE, "ms a step", "MB"),
     }
     size = {"condition": {"test": "datum.knee", "value": 140}, "value": 25}
-    return Chart(
-        title="Images a second against batch size; the large dot is the smallest batch within 3 % of the best",
-        spec={
-            "data": {"values": marked},
-            "width": NARROW,
-            "height": 320,
-            "encoding": encoding,
-            "layer": [
-                {"mark": {"type": "line"}, "encoding": {"detail": {"field": "host"}}},
-                {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": {"size": size}},
-            ],
-        },
+    return _chart(
+        "Images a second against batch size; the large dot is the smallest batch within 3 % of the best",
+        marked,
+        width=NARROW,
+        height=320,
+        encoding=encoding,
+        layer=[
+            {"mark": {"type": "line"}, "encoding": {"detail": {"field": "host"}}},
+            {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": {"size": size}},
+        ],
     )
 
 
@@ -234,15 +227,13 @@ def arithmetic(cells: Sequence[Point]) -> Chart | None:
     if len({point["model"] for point in cells}) < 2:
         return None
     axes = {"x": _axis(WORK, f"{WORK} in a training step"), "y": _axis(RATE)}
-    return Chart(
-        title="Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
-        spec={
-            "data": {"values": cells},
-            "width": NARROW,
-            "height": 300,
-            "mark": DOTS,
-            "encoding": _dots(axes, WORK, "GFLOP/s", PEAK),
-        },
+    return _chart(
+        "Images a second against arithmetic; cells that make as much of the machine lie on a falling diagonal",
+        cells,
+        width=NARROW,
+        height=300,
+        mark=DOTS,
+        encoding=_dots(axes, WORK, "GFLOP/s", PEAK),
     )
 
 
@@ -252,20 +243,18 @@ def share_of_peak(cells: Sequence[Point]) -> Chart | None:
     if not cells:
         return None
     best = {(point["model"], point["precision"]): point for point in cells}
-    return Chart(
-        title="Arithmetic of a step as a share of large matrix products on the same machine, at the best batch",
-        spec={
-            "data": {"values": list(best.values())},
-            "width": WIDTH,
-            "height": BAR_HEIGHT,
-            "mark": {"type": "bar", "cornerRadiusEnd": 2},
-            "encoding": {
-                "y": {"field": "model", "type": "nominal", "sort": "-x", "title": None},
-                "yOffset": {"field": "precision"},
-                "x": {"field": PEAK, "type": "quantitative", "title": PEAK},
-                "color": _colours("precision", above=True),
-                "tooltip": _tooltip("model", "precision", "batch", RATE, "GFLOP/s", PEAK),
-            },
+    return _chart(
+        "Arithmetic of a step as a share of large matrix products on the same machine, at the best batch",
+        list(best.values()),
+        width=WIDTH,
+        height=BAR_HEIGHT,
+        mark=BAR,
+        encoding={
+            "y": {"field": "model", "type": "nominal", "sort": "-x", "title": None},
+            "yOffset": {"field": "precision"},
+            "x": {"field": PEAK, "type": "quantitative", "title": PEAK},
+            "color": _colours("precision", above=True),
+            "tooltip": _tooltip("model", "precision", "batch", RATE, "GFLOP/s", PEAK),
         },
     )
 
@@ -275,11 +264,9 @@ def fed_steps(fed: Sequence[Point], steps: Sequence[Point]) -> Chart | None:
     if not fed:
         return None
     alone = [step for step in steps if any(_same_step(step, point) for point in fed)]
-    shown = ("model", "pipeline", RATE, "low", "high", "ms a step", "batch")
-    return Chart(
-        title="Images a second of a training step that is fed, beside the step alone (resident)",
-        spec=_bars([*fed, *alone], "model", "pipeline", shown),
-    )
+    title = "Images a second of a training step that is fed, beside the step alone (resident)"
+    shown = (RATE, "low", "high", "ms a step", "batch")
+    return _bars(title, [*fed, *alone], "model", "pipeline", "model", "pipeline", *shown)
 
 
 def _same_step(step: Point, fed: Point) -> bool:
@@ -302,20 +289,18 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
     ]
     if not rows:
         return None
-    return Chart(
-        title="Validation accuracy against seconds since the start",
-        spec={
-            "data": {"values": rows},
-            "width": NARROW,
-            "height": 300,
-            "mark": {"type": "line", "point": {"size": 18}, "opacity": 0.8},
-            "encoding": {
-                "x": _axis("seconds", scale={"type": "symlog"}),
-                "y": {"field": "accuracy", "type": "quantitative", "title": "validation accuracy"},
-                "color": _colours("training"),
-                "detail": {"field": "seed"},
-                "tooltip": _tooltip("training", "seed", "epoch", "seconds", "accuracy"),
-            },
+    return _chart(
+        "Validation accuracy against seconds since the start",
+        rows,
+        width=NARROW,
+        height=300,
+        mark={"type": "line", "point": {"size": 18}, "opacity": 0.8},
+        encoding={
+            "x": _axis("seconds", scale={"type": "symlog"}),
+            "y": {"field": "accuracy", "type": "quantitative", "title": "validation accuracy"},
+            "color": _colours("training"),
+            "detail": {"field": "seed"},
+            "tooltip": _tooltip("training", "seed", "epoch", "seconds", "accuracy"),
         },
     )
 
@@ -338,27 +323,21 @@ def commits(history: dict) -> list[Chart]:
         ]
         if len(rows) > 1:
             title = f"{series['benchmark']} {series['label']}, {series['machine']}"
-            over_commits.append(Chart(title=title, spec=_over_commits(rows)))
+            over_commits.append(_over_commits(title, rows))
     return over_commits
 
 
-def _over_commits(rows: list[dict]) -> dict:
+def _over_commits(title: str, rows: list[dict]) -> Chart:
     x = {"field": "place", "type": "quantitative", "title": "commit of the branch", "axis": {"tickMinStep": 1}}
     line = {
         "x": x,
         "y": {"field": "ms", "type": "quantitative", "scale": {"zero": False}, "title": "ms"},
         "tooltip": _tooltip("commit", "subject", "ms", "step"),
     }
-    return {
-        "data": {"values": rows},
-        "width": WIDTH,
-        "height": 160,
-        "layer": [
-            {"mark": {"type": "line", "point": True}, "encoding": line},
-            {
-                "transform": [{"filter": "datum.step != ''"}],
-                "mark": {"type": "rule", "strokeDash": [3, 3], "color": "#c2185b", "strokeWidth": 1.5},
-                "encoding": {"x": x, "tooltip": _tooltip("commit", "subject", "step")},
-            },
-        ],
+    steps = {
+        "transform": [{"filter": "datum.step != ''"}],
+        "mark": {"type": "rule", "strokeDash": [3, 3], "color": "#c2185b", "strokeWidth": 1.5},
+        "encoding": {"x": x, "tooltip": _tooltip("commit", "subject", "step")},
     }
+    lines = {"mark": {"type": "line", "point": True}, "encoding": line}
+    return _chart(title, rows, width=WIDTH, height=160, layer=[lines, steps])
