@@ -20,20 +20,20 @@ class ImportTime:
     timeout = 120
     version = suite.VERSION
     params = [["flowers_core.cli", "flowers_core.records", "flowers_core.step"]]
-    param_names = ["room"]
+    param_names = ["module"]
 
-    def setup(self, room: str) -> None:
+    def setup(self, module: str) -> None:
         """Refuses to file uncommitted changes under a commit, and says n/a where it lacks the module."""
         suite.refuse_uncommitted()
         try:
-            product.find_module(*PLACES[room])
+            product.find_module(*PLACES[module])
         except product.Unsuitable as missing:
             raise NotImplementedError(missing) from missing
 
     @suite.series
-    def track_import_seconds(self, room: str) -> suite.Sample:
+    def track_import_seconds(self, module: str) -> suite.Sample:
         """Wall seconds of one import statement; the files are in the page cache from the first of two."""
-        place = product.find_module(*PLACES[room])
+        place = product.find_module(*PLACES[module])
         code = f"from time import perf_counter as now; start = now(); import {place}; print('\\n', now() - start)"
         for _ in range(2):
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

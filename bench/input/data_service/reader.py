@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 
 from bench.machine.cpu_time import ForeignLoad
-from bench.run import child, timing
+from bench.run import child, product, timing
 from bench.run.product import ReportedError
 from flowers_core.input import data_service
 
@@ -88,13 +88,10 @@ def read(job: Job, task: Task) -> dict:
 @contextmanager
 def _batches(job: Job, task: Task) -> Iterator[Iterator]:
     """Batches of a task: for ever where they are timed, else of one epoch."""
-    from flowers_core.data import manifest
-    from flowers_core.input import pipelines
-
-    written = manifest.load(job.records)
-    paths = manifest.paths(job.records, written)
+    written = product.load_manifest(job.records)
+    paths = product.record_paths(job.records, written)
     size = {"image_size": written.image_size, "batch_size": task.batch_size}
-    data = pipelines.build(task.pipeline, paths, **size, epochs=None if task.seconds else 1)
+    data = product.build_pipeline(task.pipeline, paths, **size, epochs=None if task.seconds else 1)
     if job.dispatcher:
         whole = bool(task.seconds)
         data = data_service.distribute(

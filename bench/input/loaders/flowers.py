@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 
 from bench.input.loaders.task import Task
+from bench.run import product
 
 
 def load(task: Task) -> Iterator[int]:
     """Yields the number of images of each batch, for ever."""
-    from flowers_core.data import manifest, photos
-    from flowers_core.input import pipelines
-
     if task.job == "photos":
-        source = photos.find(task.photos)
+        source = product.find_photos(task.photos)
     else:
-        source = manifest.paths(task.records, manifest.load(task.records))
-    data = pipelines.build(task.variant, source, image_size=task.image_size, batch_size=task.batch_size, epochs=None)
+        source = product.record_paths(task.records, product.load_manifest(task.records))
+    data = product.build_pipeline(task.variant, source, image_size=task.image_size, batch_size=task.batch_size)
     for _, labels in data:
         yield labels.shape[0]

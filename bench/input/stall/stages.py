@@ -15,9 +15,8 @@ from bench.input.stall import autotune, page_cache
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.results.result import Result
-from bench.run import child, process
+from bench.run import child, process, product
 from bench.run.data_source import Source
-from flowers_core.data import manifest
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
@@ -130,7 +129,7 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
 
 
 def _paths(kind: str, source: Source) -> tuple[str, ...]:
-    return source.load_photos().paths if kind == "photos" else manifest.paths(source.records, source.manifest())
+    return source.load_photos().paths if kind == "photos" else product.record_paths(source.records, source.manifest())
 
 
 def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -> dict[str, Callable[[int], None]]:
@@ -158,7 +157,7 @@ def _apply(kind: str, element: Any, last: str, image_size: int):
     """An element after all stages up to the last one: the same work as in the pipelines that are measured."""
     import tensorflow as tf
 
-    from flowers_core.data import images
+    images = product.images()
 
     def parse(record: Any):
         return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
