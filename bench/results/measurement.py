@@ -22,7 +22,7 @@ class Measurement(Result):
         images_per_step: Images that one timed step handles.
         step_seconds: Wall time of each timed step; of steps that wait for bursts of input the mean of several.
         step_cpu_seconds: CPU time of the same, see `cpu_time.cpu_seconds`.
-        step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it cannot be told.
+        step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it is unknown.
         images_per_second: `images_per_step` over the median of `step_seconds`.
         peak_bytes: Most memory that the process held (its resident set), with the processes that make its batches.
         device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
