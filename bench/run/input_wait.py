@@ -28,7 +28,7 @@ class TimedDraws(Iterator):
         return batch
 
 
-def time_draws(cell: Cell, batches: Iterable, *, replicas: int) -> Iterable:
+def clock_draws(cell: Cell, batches: Iterable, *, replicas: int) -> Iterable:
     """Times the draws of a pipeline, except where the framework itself must draw.
 
     It must on several replicas, among which it splits a batch, and on JAX, where batches go to the device ahead of the

@@ -152,7 +152,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     device = step_under_test.find_device(cell)
     classes = base.data.get("classes", job.classes)
     batches = step_under_test.build_batches(cell, job.source, images=base.data.get("images", 0), classes=classes)
-    batches = input_wait.time_draws(cell, batches, replicas=device.replicas)
+    batches = input_wait.clock_draws(cell, batches, replicas=device.replicas)
     start = perf_counter()
     step = step_under_test.build_step(cell, batches, device, classes=classes)
     built = perf_counter()

@@ -34,7 +34,7 @@ def test_time_draws_leaves_the_framework_its_own(cell, replicas):
     """Several replicas, JAX and resident batches keep their own iterator."""
     batches = iter(())
 
-    assert input_wait.time_draws(cell, batches, replicas=replicas) is batches
+    assert input_wait.clock_draws(cell, batches, replicas=replicas) is batches
     assert input_wait.last_waits(batches, 3) == ()
 
 
