@@ -204,7 +204,7 @@ def find_device(backend: str, kind: str) -> Any:
 def get_backend(name: str) -> Any:
     """A backend: `find`, `train_step`, `predict_step`, `synchronise`, `peak_device_bytes`, `repeat_on_device`.
 
-    Why has the commit under test its own way to wait for a device? It is the framework's, and the same in all commits.
+    How to wait for a device is the framework's own business, so that all commits wait in the same way.
     """
     module = _backends()
     return module.get(name) if hasattr(module, "get") else _OlderBackend(name)
