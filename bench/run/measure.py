@@ -176,7 +176,7 @@ def _time(
     """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile."""
     load = cpu_time.ForeignLoad()
     drain = partial(input_wait.drain, batches, timing.backlog(job.cell))
-    times = timing.time_steps(step, job.effort, after_first=drain, at_start=load.start)
+    times = timing.clock_steps(step, job.effort, after_first=drain, at_start=load.start)
     # Read before a trace adds to both.
     seen: dict[str, Any] = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}
     waits = input_wait.last_waits(batches, len(times.step_seconds))

@@ -110,7 +110,7 @@ def warm_up(
     return len(seconds), is_steady(seconds)
 
 
-def time_steps(
+def clock_steps(
     step: Callable[[], object],
     effort: Effort,
     *,

@@ -118,7 +118,7 @@ def _rate(job: Job, task: Task, batches: Iterator, begun: float) -> dict:
         before.update(_cpu_seconds(job))
 
     effort = timing.Effort(seconds=task.seconds, least_steps=1)
-    seconds = timing.time_steps(timing.draw_step(batches, count), effort, at_start=start).step_seconds
+    seconds = timing.clock_steps(timing.draw_step(batches, count), effort, at_start=start).step_seconds
     after = _cpu_seconds(job)
     return {
         "images_per_step": count * task.batch_size,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.run.timing import MOST_STEPS, MOST_WARMUP_STEPS, Effort, is_steady, least_warmup, means, time_steps
+from bench.run.timing import MOST_STEPS, MOST_WARMUP_STEPS, Effort, clock_steps, is_steady, least_warmup, means
 
 
 class FakeTime:
@@ -24,7 +24,7 @@ class FakeTime:
 
 def timed(durations, effort=None):
     fake = FakeTime(durations)
-    return time_steps(fake.step, effort or Effort(seconds=3, least_steps=5), wall=fake.wall, cpu=fake.cpu)
+    return clock_steps(fake.step, effort or Effort(seconds=3, least_steps=5), wall=fake.wall, cpu=fake.cpu)
 
 
 def endless(first, then):
@@ -140,7 +140,7 @@ def test_averaged_over_keeps_clocks_together():
 def test_time_steps_leaves_out_what_follows_the_first():
     """Between the step that compiles and the next there is room for whoever has to use up what was made ready."""
     fake = FakeTime(endless([1.0], 0.1))
-    timing = time_steps(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
+    timing = clock_steps(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
 
     assert timing.first_step_seconds == 1.0
     assert max(timing.step_seconds) == pytest.approx(0.1)
