@@ -30,7 +30,7 @@ def test_timed_draws_keep_the_seconds_of_each():
         (Cell(model="dense", pipeline="records_parallel", backend="jax", xla=True), 1),
     ],
 )
-def test_time_draws_leaves_the_framework_its_own(cell, replicas):
+def test_clock_draws_leaves_the_framework_its_own(cell, replicas):
     """Several replicas, JAX and resident batches keep their own iterator."""
     batches = iter(())
 

@@ -33,7 +33,7 @@ def endless(first, then):
         yield then
 
 
-def test_time_steps_keeps_the_first_apart():
+def test_clock_steps_keeps_the_first_apart():
     """Compilation is reported as the first step and is in no sample."""
     timing = timed(endless([20.0], 0.5))
 
@@ -58,7 +58,7 @@ def test_warm_up_of_an_unsteady_step_ends_all_the_same():
     assert timing.warmup_steps <= 1 + MOST_WARMUP_STEPS
 
 
-def test_time_steps_uses_both_clocks():
+def test_clock_steps_uses_both_clocks():
     """Each step has a wall and a CPU time."""
     timing = timed(endless([1.0], 0.5))
 
@@ -66,14 +66,14 @@ def test_time_steps_uses_both_clocks():
     assert timing.step_cpu_seconds == pytest.approx([2 * seconds for seconds in timing.step_seconds])
 
 
-def test_time_steps_lasts_as_long_as_asked():
+def test_clock_steps_lasts_as_long_as_asked():
     """Steps are timed until they add up to the seconds asked for."""
     timing = timed(endless([1.0], 0.25), Effort(seconds=3, least_steps=5))
 
     assert sum(timing.step_seconds) == 3.0
 
 
-def test_time_steps_takes_few_slow_steps():
+def test_clock_steps_takes_few_slow_steps():
     """A step longer than the effort is still timed the least number of times."""
     timing = timed(endless([30.0], 10.0), Effort(seconds=3, least_steps=5))
 
@@ -81,7 +81,7 @@ def test_time_steps_takes_few_slow_steps():
     assert timing.warmup_steps == 3
 
 
-def test_time_steps_limits_quick_steps():
+def test_clock_steps_limits_quick_steps():
     """There is a most number of samples."""
     timing = timed(endless([1.0], 0.001))
 
@@ -137,7 +137,7 @@ def test_averaged_over_keeps_clocks_together():
     assert timing.step_cpu_seconds == pytest.approx([0.2] * len(timing.step_seconds))
 
 
-def test_time_steps_leaves_out_what_follows_the_first():
+def test_clock_steps_leaves_out_what_follows_the_first():
     """Between the step that compiles and the next there is room for whoever has to use up what was made ready."""
     fake = FakeTime(endless([1.0], 0.1))
     timing = clock_steps(fake.step, Effort(), after_first=fake.step, wall=fake.wall, cpu=fake.cpu)
