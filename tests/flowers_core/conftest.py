@@ -90,3 +90,12 @@ def file_size_limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
+
+
+@pytest.fixture
+def no_seed():
+    """Leaves no global seed to other tests: tf.data would draw the same in each epoch."""
+    yield
+    import tensorflow as tf
+
+    tf.random.set_seed(None)

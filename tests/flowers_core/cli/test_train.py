@@ -13,7 +13,10 @@ from PIL import Image
 from flowers_core.train.run_dir import Run
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.usefixtures("no_seed"),
+]
 
 TRAIN = ("train", "dense_single", "--batch-size", 4, "--no-xla", "--no-keep-memory")
 

@@ -17,17 +17,13 @@ from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import Choices, resolve
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.usefixtures("no_seed"),
+]
 
 BATCH_SIZE, STEPS = 5, 6  # an epoch is all of the images: 30 to train on
 EPOCHS = 3  # of the training that most tests begin with
-
-
-@pytest.fixture(autouse=True)
-def no_seed():
-    """Leaves no global seed to other tests: tf.data would draw the same in each epoch."""
-    yield
-    tf.random.set_seed(None)
 
 
 @pytest.fixture(scope="module")
