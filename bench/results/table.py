@@ -1,8 +1,6 @@
 """One table for every command: typed columns, drawn for a terminal, as Markdown, HTML, CSV and JSON."""
 
-import csv
 import html
-import io
 import json
 import math
 import re
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.results import format
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -209,13 +208,16 @@ class Table:
         """The records as a JSON list."""
         return json.dumps(self.records(), indent=1, allow_nan=False) + "\n"
 
+    def frame(self) -> "DataFrame":
+        """The records as a tidy pandas table: one row a record, one column a key; values keep their types."""
+        import pandas as pd
+
+        keys = [column.key or column.name for column in self.columns]
+        return pd.DataFrame(self.records() or None, columns=None if self.rows else keys, dtype=object)
+
     def csv(self) -> str:
         """The records as comma-separated values under their keys."""
-        file, records = io.StringIO(), self.records()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(records[0] if records else [column.key or column.name for column in self.columns])
-        writer.writerows([_csv(value) for value in record.values()] for record in records)
-        return file.getvalue()
+        return self.frame().map(_csv).to_csv(index=False)
 
 
 def _plain(value: Value) -> str | bool | int | float | None:
