@@ -8,13 +8,13 @@ from bench.machine.finding import (
     UNREADABLE,
     Answer,
     check,
-    control_groups,
     growth,
     read,
     read_all,
     search,
     usable_cores,
 )
+from bench.machine.own import resources
 
 STEAL_SHARE = 0.01  # medians of a quiet machine differ by about 1 %: the host should take less than that
 NEEDED_BYTES = 2e9  # TensorFlow itself takes 0.7 GB, the dense model with its optimizer another 0.9 GB
@@ -29,7 +29,7 @@ def counters(root: Path) -> Counters:
     for pattern in ("proc/stat", "proc/vmstat", "proc/meminfo", THROTTLE_COUNTS):
         texts |= read_all(root, pattern)
     try:
-        folders = control_groups(root, "cpu")
+        folders = resources.control_groups("cpu", root)
     except UNREADABLE:
         return texts
     for folder in folders:
@@ -55,21 +55,10 @@ def steal(before: Counters, after: Counters) -> Answer:
     return "bad", fact, "the host is overbooked: try another hour, or a machine with dedicated cores"
 
 
-def _quota(folder: Path) -> float:
-    """How many cores' worth of CPU time a control group grants; infinite where it sets no limit."""
-    if (folder / "cpu.max").exists():
-        quota, period = read(folder, "cpu.max").split()
-    elif (folder / "cpu.cfs_quota_us").exists():
-        quota, period = read(folder, "cpu.cfs_quota_us"), read(folder, "cpu.cfs_period_us")
-    else:
-        return float("inf")
-    return float("inf") if quota in ("max", "-1") else int(quota) / int(period)
-
-
 @check("CPU quota")
 def cpu_quota(root: Path) -> Answer:
     """Whether a control group grants less CPU time than the cores have, which frameworks do not see."""
-    quota, cores = min(map(_quota, control_groups(root, "cpu"))), usable_cores(root)
+    quota, cores = resources.cpu_quota(root), usable_cores(root)
     if quota >= len(cores):
         return "ok", f"none below the {len(cores)} usable cores", ""
     few = cores[: max(1, int(quota))]
@@ -118,11 +107,7 @@ def free_memory(root: Path) -> Answer:
 def memory_limit(root: Path) -> Answer:
     """Whether a control group grants less memory than there is."""
     total = _bytes(read(root, "proc/meminfo"), "MemTotal")
-    files = [
-        folder / name for folder in control_groups(root, "memory") for name in ("memory.max", "memory.limit_in_bytes")
-    ]
-    limits = [read(path.parent, path.name) for path in files if path.exists()]
-    limit = min([total, *(int(text) for text in limits if text != "max")])
+    limit = min(total, resources.memory_limit(root))
     if limit == total:
         return "ok", f"none below {total / 1e9:.1f} GB", ""
     level = "note" if limit >= NEEDED_BYTES else "bad"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
+from bench.machine.own import resources
+
 LEVELS = ("bad", "note", "unknown", "ok")  # worst first
-UNREADABLE = (OSError, ValueError, LookupError, ArithmeticError)  # what text from outside can lead to
+UNREADABLE = resources.UNREADABLE
 MAX_TEXT = 300  # characters; what comes from outside may be of any length
 MAX_CORES = 8192  # as many as Linux can be built for
 
@@ -95,18 +97,3 @@ def usable_cores(root: Path) -> list[int]:
     text = search(r"^Cpus_allowed_list:\s*(\S+)$", read(root, "proc/self/status"))
     spans = [[int(end) for end in span.split("-")] for span in text.split(",")]
     return sorted({core for span in spans for core in range(span[0], min(span[-1], MAX_CORES) + 1)})
-
-
-def control_groups(root: Path, controller: str) -> list[Path]:
-    """Folders of this process's control group and of its parents, whose limits hold as well; version 1 or 2."""
-    folders = []
-    for line in read(root, "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers or controller in controllers.split(","):
-            base = root / "sys/fs/cgroup" / controllers
-            parts = [part for part in path.split("/") if part not in ("", "..")]  # a container's may begin with /..
-            folders += [base.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
-    folders = [folder for folder in folders if folder.is_dir()]
-    if not folders:
-        raise ValueError("no control groups are visible here")
-    return folders

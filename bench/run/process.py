@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import IO, cast
 
 from bench.machine import facts
+from bench.machine.own import resources
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import child, product
@@ -316,10 +317,8 @@ class _Limits:
     """What a whole process may take: seconds from now on, and 90 % of the free memory unless another limit is given."""
 
     def __init__(self, timeout: float, memory_bytes: int | None = None):
-        import psutil
-
         self._end = perf_counter() + timeout
-        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * psutil.virtual_memory().available)
+        self._memory_bytes = memory_bytes or int(MEMORY_SHARE * resources.available_memory())
 
     def left(self) -> dict:
         """Arguments of `ChildProcess.answer` and `wait`."""

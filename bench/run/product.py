@@ -8,6 +8,7 @@ Why not let the modules of the harness import what they need? A renaming in the 
 its own measurements, and only asv would find out, weeks later.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -158,6 +159,14 @@ def batches_ahead() -> int:
     """How many batches a decode worker makes ready, or has been asked for, while nobody draws."""
     pool = _module("flowers_core.input.decode_pool", "flowers_core.workers")
     return getattr(pool, "MOST_PENDING", None) or pool.MOST
+
+
+def decode_workers() -> int:
+    """How many decode workers a pipeline has: as many as cores, of which older commits do not see a quota."""
+    try:
+        return _module("flowers_core.resources").parallelism()
+    except Unsuitable:
+        return len(os.sched_getaffinity(0))
 
 
 def build_model(name: str, *, image_size: int, classes: int, from_uint8: bool) -> Any:

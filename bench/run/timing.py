@@ -4,7 +4,6 @@ Everything that times steps does so by this one policy: single measurements, pai
 """
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean, median
@@ -200,7 +199,7 @@ def burst(cell: Cell) -> int:
     if not pipeline or not pipeline.by_processes:
         return 1
     each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
-    return each * len(os.sched_getaffinity(0))
+    return each * product.decode_workers()
 
 
 def backlog(cell: Cell) -> int:

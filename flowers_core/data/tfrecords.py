@@ -1,7 +1,6 @@
 """Photos -> TFRecord shards with a manifest, in the codelab's format, and a record back to image and label."""
 
 import errno
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from flowers_core import errors, progress
+from flowers_core import errors, progress, resources
 from flowers_core.data import images, jpeg_check, manifest, sharding, storage
 from flowers_core.data.images import Tensor
 from flowers_core.data.photos import Photos
@@ -214,7 +213,7 @@ def _write_all(
     with (
         # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the
         # cores stay busy (1.5 times as fast as with one, on two cores).
-        ThreadPoolExecutor(threads or 2 * len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(threads or 2 * resources.parallelism()) as pool,
         progress.bar("writing records", len(photos.paths)) as advance,
         storage.scratch(folder) as scratch,
     ):

@@ -1,12 +1,13 @@
 """Where decoded images are cached for later epochs, decided before the first: in memory, on this disk, or nowhere."""
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 
+from flowers_core import resources
+
 MEMORY_SHARE = 0.4
-"""Of the machine's memory, which the model, its batches and the shuffle need as well."""
+"""Of the memory that this process may use, which the model, its batches and the shuffle need as well."""
 DISK_SHARE = 0.5
 """Of the free space for temporary files."""
 
@@ -39,11 +40,11 @@ def decide(images: int, *, image_size: int, memory_bytes: int | None = None, dis
     Args:
         images: How many, those to validate on among them.
         image_size: Side of the images in pixels.
-        memory_bytes: Of the machine; asked of the system if not given.
+        memory_bytes: That this process may use; asked of the system if not given.
         disk_bytes: Free for temporary files; asked of the system if not given.
     """
     needed = images * image_size**2 * 3
-    memory = machine_bytes() if memory_bytes is None else memory_bytes
+    memory = resources.usable_memory() if memory_bytes is None else memory_bytes
     fits = f"{images:,} images take {needed / 1e9:.2f} GB"
     if needed <= MEMORY_SHARE * memory:
         return Cache(place="memory", reason=f"{fits}, less than {MEMORY_SHARE:.0%} of {memory / 1e9:.1f} GB of memory")
@@ -52,8 +53,3 @@ def decide(images: int, *, image_size: int, memory_bytes: int | None = None, dis
     if needed <= DISK_SHARE * disk:
         return Cache(place="disk", reason=f"{most}, less than {DISK_SHARE:.0%} of {disk / 1e9:.1f} GB free on disk")
     return Cache(place="none", reason=f"{most} and than {DISK_SHARE:.0%} of {disk / 1e9:.1f} GB free on disk")
-
-
-def machine_bytes() -> int:
-    """Memory of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -4,7 +4,6 @@ Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size
 `registry.PIPELINES` says, and labels int64 `(batch,)`.
 """
 
-import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
@@ -13,7 +12,7 @@ from pkgutil import resolve_name
 import numpy as np
 import tensorflow as tf
 
-from flowers_core import errors
+from flowers_core import errors, resources
 from flowers_core.data import images, manifest, storage, tfrecord_reader, tfrecords
 from flowers_core.data.photos import Photos
 from flowers_core.input import decode_pool, fast_decode, generator_dataset
@@ -201,9 +200,9 @@ def _records_parallel(shards: Sequence[str], batching: Batching, decode: Callabl
 
 def _decode_in_threads(data: tf.data.Dataset, decode: Callable) -> tf.data.Dataset:
     """Decodes batches that come from a bucket, one in each of as many threads as there are cores."""
-    data = data.map(decode, num_parallel_calls=_cores(), deterministic=True)
+    data = data.map(decode, num_parallel_calls=resources.parallelism(), deterministic=True)
     data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options(threads=2 * _cores()))
+    return data.with_options(unordered_options(threads=2 * resources.parallelism()))
 
 
 def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching) -> tf.data.Dataset:
@@ -217,7 +216,7 @@ def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Bat
         stream = chain.from_iterable(epoch_items() for epoch_items in passes)
         orders = iter(lambda: list(islice(stream, several)), [])
         return decode_pool.decode_batches(
-            orders, kind=PIPELINES[name].reads, image_size=image_size, batch_size=several, count=_cores()
+            orders, kind=PIPELINES[name].reads, image_size=image_size, batch_size=several, count=resources.parallelism()
         )
 
     data = generator_dataset.dataset(
@@ -263,17 +262,14 @@ def scale(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return images.scale(image), label
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def unordered_options(threads: int | None = None) -> tf.data.Options:
     """Speed over order: whatever is ready comes first. On the last dataset: options of one left behind are lost.
 
     Args:
-        threads: Of a pool of the dataset's own; TensorFlow's if not given.
+        threads: Of a pool of the dataset's own; TensorFlow's if not given, unless a quota, which it does not see,
+            leaves work for fewer.
     """
+    threads = threads or resources.threads_under_quota()
     options = tf.data.Options()
     options.deterministic = False
     if threads:

@@ -19,7 +19,7 @@ from typing import cast
 
 import numpy as np
 
-from flowers_core import errors, progress
+from flowers_core import errors, progress, resources
 from flowers_core.data import storage
 from flowers_core.synthetic import photo
 
@@ -73,7 +73,7 @@ def draw(folder: str | Path, *, count: int = 300, seed: int = 0, processes: int 
             finish.
     """
     count, seed = _whole("count", count, 5), _whole("seed", seed, 0)
-    processes = len(os.sched_getaffinity(0)) if processes is None else _whole("processes", processes, 1)
+    processes = resources.parallelism() if processes is None else _whole("processes", processes, 1)
     folder, wanted = Path(storage.normalize(folder)), {"drawing": DRAWING, "seed": seed, "count": count}
     try:
         marked = _marked_count(folder, wanted)

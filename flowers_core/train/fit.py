@@ -8,7 +8,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import models, progress
+from flowers_core import models, progress, resources
 from flowers_core.backends import precision
 from flowers_core.backends.devices import Device
 from flowers_core.data import manifest, storage
@@ -266,7 +266,7 @@ def _split_if_affordable(
         return None
     copies = 2 * (2 if settings.mirrored else 1)
     needed = copies * feature_cache.bytes_of(parts[0], count)
-    memory = caching.machine_bytes()
+    memory = resources.usable_memory()
     if needed > FEATURES_SHARE * memory:
         tell(
             f"features would take {needed / 1e9:.1f} of {memory / 1e9:.1f} GB of memory: the base sees every image in "

@@ -4,7 +4,6 @@ All loaders are started several times over, for some of the rounds each: process
 the blocks of one process do.
 """
 
-import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from bench.input.loaders.registry import Loader
 from bench.input.loaders.result import LoaderResult
 from bench.input.loaders.task import Task
 from bench.machine import facts
+from bench.machine.own import resources
 from bench.run import process
 from bench.run.data_source import Source
 
@@ -140,7 +140,7 @@ def run(
         The id of the comparison.
     """
     written, started = source.manifest(), datetime.now(UTC)
-    data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": len(os.sched_getaffinity(0))}
+    data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": resources.usable_cores()}
     common = {
         "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
         "data": {**source.describe("records"), **data},

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from bench.input.stall.accelerators import Workload
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
+from bench.machine.own import resources
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 from bench.run import child, corrupt_input, process, step_under_test, timing
@@ -107,10 +108,8 @@ def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float
 
 
 def _check_memory(workload: Workload) -> None:
-    import psutil
-
     needed = AHEAD * workload.batch_size * workload.image_size**2 * 3 * 4
-    free = psutil.virtual_memory().available
+    free = resources.available_memory()
     if needed > free:
         raise RunFailed(f"{AHEAD} batches of float32 ahead would take {needed:,} bytes; {free:,} are free")
 
