@@ -49,7 +49,9 @@ def run(
                 advance()
     measured = {cell.id for cell in cells}
     stored = store.load(PairResult, results).results
-    floors = [floor for floor in noise_floor.floors(stored, machine_id=facts.hardware_id()) if floor.cell in measured]
+    here = facts.fingerprint()
+    floors = noise_floor.floors(stored, machine_id=here["id"], setting=here)
+    floors = [floor for floor in floors if floor.cell in measured]
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     for name, reason in failures.items():
         err.print(f"{name}: a pair died: {reason}", markup=False, highlight=False)

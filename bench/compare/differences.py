@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.machine.facts import BUSY_SHARE
-from bench.results.cell import RESIDENT
+from bench.results import identity
+from bench.results.cell import RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.run.data_source import CLASSES
 
 BUSY_PART = 0.25  # a set with more of its figures taken while others used the CPU is of a busy machine
 
-# Packages that no timed step runs, and the code itself, which is what is compared.
+# Packages that no timed step runs, and the code itself, which is what is compared: not worth a note.
 BESIDE = {"asv", "flowers-bench", "xprof"}
-
-# Packages and libraries that decide what the pipelines of `turbo` take. Sets from before these were kept lack them.
-DECODING = ("simplejpeg", "opencv-python-headless", "opencv-python")
-
-ABSENT = "none"
 
 
 def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
@@ -27,10 +23,12 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     is compared.
     """
     sets = list(base), list(candidate)
-    reasons = _unlike(sets, _facts)
+    cells = {stored.cell for members in sets for stored in members}
+    reasons = _unlike(sets, lambda stored: _facts(stored, cells))
     reasons += _unlike(sets, lambda stored: _decoding(stored.machine))
     # a resident batch has no photos
-    reasons += _unlike(sets, lambda stored: _texts(stored.data) if "photos" in stored.data else None)
+    reasons += _unlike(sets, lambda stored: _named(stored.data) if "photos" in stored.data else None)
+    reasons += _other_content(sets, cells)
     reasons += _unlike(sets, _resident_classes)
     codes = [_values([_texts(stored.code) for stored in members], "digest") for members in sets]
     if max(map(len, codes)) > 1:
@@ -53,6 +51,24 @@ def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]
     return _unlike((list(base), list(candidate)), lambda stored: _others(stored.machine))
 
 
+def _named(data: dict) -> dict[str, str]:
+    """What a set read, but for the digest, which photos and records of each size have of their own."""
+    return {name: str(value) for name, value in data.items() if name != "digest"}
+
+
+def _other_content(sets: Sequence[Sequence[Measurement]], cells: Iterable[Cell]) -> list[str]:
+    """Folders of the same name that do not hold the same; sets from before this was kept contradict none."""
+    reasons = []
+    for reads, size in sorted({(cell.reads, cell.image_size if cell.reads == "records" else 0) for cell in cells}):
+
+        def content(stored: Measurement, reads: str = reads, size: int = size) -> dict[str, str] | None:
+            mine = stored.cell.reads == reads and size in (0, stored.cell.image_size)
+            return {f"content of the {reads}": stored.data["digest"]} if mine and "digest" in stored.data else None
+
+        reasons += _unlike(sets, content)
+    return reasons
+
+
 def _resident_classes(stored: Measurement) -> dict[str, str] | None:
     if stored.cell.pipeline != RESIDENT:
         return None
@@ -64,23 +80,22 @@ def _decoding(machine: dict) -> dict[str, str] | None:
     packages = machine.get("distributions")
     if not packages:
         return None
-    return {name: packages[name] for name in DECODING if name in packages} | machine.get("libraries", {})
+    return {name: packages[name] for name in identity.DECODING if name in packages} | machine.get("libraries", {})
 
 
 def _others(machine: dict) -> dict[str, str] | None:
     """Packages that `differences` does not look at."""
     if not machine.get("distributions"):
         return None
-    known = {*machine.get("packages", {}), *DECODING, *BESIDE}
+    known = {*machine.get("packages", {}), *identity.DECODING, *BESIDE}
     return {name: version for name, version in machine["distributions"].items() if name not in known}
 
 
-def _facts(measurement: Measurement) -> dict[str, str]:
-    """Machine, software and harness version by name."""
+def _facts(measurement: Measurement, cells: Iterable[Cell]) -> dict[str, str]:
+    """Machine, software that any of the compared cells loads, and harness version by name."""
     machine = measurement.machine
     devices = [f"{gpu.get('name', '')} {gpu.get('driver', '')}".strip() for gpu in machine.get("accelerators", [])]
     about = (
-        machine.get("host", "unknown host"),
         machine.get("cpu", "unknown CPU"),
         f"{machine.get('cores', '?')} cores",
         f"{(machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
@@ -88,10 +103,11 @@ def _facts(measurement: Measurement) -> dict[str, str]:
     )
     return {
         "machine": f"{machine.get('id', 'unknown')} ({', '.join(about)})",
-        "usable cores": str(machine.get("usable_cores", ABSENT)),
-        "python": ".".join(machine.get("python", ABSENT).split(".")[:2]),
-        **{name: version for name, version in machine.get("packages", {}).items() if name not in BESIDE},
+        "usable cores": str(machine.get("usable_cores", identity.ABSENT)),
+        "python": ".".join(machine.get("python", identity.ABSENT).split(".")[:2]),
+        **identity.versions({"packages": machine.get("packages")}, cells),
         **machine.get("environment", {}),
+        **{f"Keras' {name}": value for name, value in machine.get("keras", {}).items()},
         "harness version": measurement.harness_version,
     }
 
@@ -114,7 +130,7 @@ def _unlike(
 
 def _values(facts: Sequence[dict[str, str]], name: str) -> list[str]:
     """The different values of a fact."""
-    return list(dict.fromkeys(known.get(name, ABSENT) for known in facts))
+    return list(dict.fromkeys(known.get(name, identity.ABSENT) for known in facts))
 
 
 def _text(name: str, both: Sequence[Sequence[str]]) -> str:

@@ -67,17 +67,20 @@ class Floor:
         return self.measured.id
 
 
-def floors(results: Iterable[PairResult], *, machine_id: str) -> list[Floor]:
+def floors(results: Iterable[PairResult], *, machine_id: str, setting: Mapping | None = None) -> list[Floor]:
     """The floor of each cell that has pair results of identical code.
 
     Args:
         results: Whatever a store holds, in its order. Those of other code are left out, but say what a pair takes.
         machine_id: Of which machine.
+        setting: Its `usable_cores` and `environment`, where others' noise should not count.
     """
     started: dict[tuple[str, str], PairResult] = {}
     cells: dict[str, list[PairResult]] = {}
     for result in results:
         if (result.machine.get("id"), result.load, result.harness_version) != (machine_id, "", HARNESS_VERSION):
+            continue
+        if setting and any(result.machine.get(name) != setting[name] for name in ("usable_cores", "environment")):
             continue
         started.setdefault((result.comparison, result.pair), result)
         if result.status == "ok" and result.identical:

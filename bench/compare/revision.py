@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare import venvs
-from bench.machine.facts import PROJECT_ROOT, WORK_DIR
+from bench.machine.facts import GIT, PROJECT_ROOT, WORK_DIR, git_environment
 from bench.results.store import replace_durably
 from bench.run.product import InputError, ReportedError, RunFailed
 
@@ -31,7 +31,6 @@ PARTS = (PACKAGE, "pyproject.toml", README, CONSTRAINTS)  # all that a wheel and
 
 HARNESS_NEEDS = ("psutil",)  # what the harness imports in a measured process, and no wheel asks for
 
-HOOK_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
 
 DIGITS = 12  # of a digest, as many as of all digests here
 
@@ -176,11 +175,9 @@ def git(repo: Path, *words: str) -> str:
     Raises:
         InputError: If it is missing or fails; with its last line.
     """
-    # A hook of git's sets variables that mean its own repository, whatever folder is named.
-    variables = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
     try:
-        command = ["git", "-C", str(repo), *words]
-        process = subprocess.run(command, env=variables, capture_output=True, check=False)
+        command = [*GIT, "-C", str(repo), *words]
+        process = subprocess.run(command, env=git_environment(), capture_output=True, check=False)
     except FileNotFoundError as error:
         raise InputError("`git` must be installed to find revisions. Received: no such command. Install it") from error
     if process.returncode:

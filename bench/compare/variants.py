@@ -37,7 +37,7 @@ def of_revisions(
     revisions = [revision.resolve(name) for name in (base, candidate)]
     if revision.same(*revisions):
         tell(f"{base} and {candidate} hold the same code: whatever differs is noise, and the verdict should be `same`")
-    if facts.uncommitted_files() and revision.WORKTREE not in (base, candidate):
+    if facts.code()["dirty"] and revision.WORKTREE not in (base, candidate):
         tell(f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the working tree")
     extras = tuple(sorted({extra for cell in cells for extra in BACKENDS[cell.backend].extras}))
     classes = source.classes(cells)

@@ -5,11 +5,17 @@ import os
 import platform
 import re
 import subprocess
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from bench.machine import variables
+from bench.machine.own import resources
 
 PROJECT_ROOT = Path(__file__).parents[2]  # the folder that holds this harness: a checkout, or site-packages
 IN_CHECKOUT = (PROJECT_ROOT / "asv.conf.json").is_file()
@@ -19,22 +25,11 @@ BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than thi
 
 PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "numpy", "xprof", "asv", "flowers-bench")
 
-# Variables that change how TensorFlow, XLA, JAX, Keras, the allocator or the thread pools behave …
-RELEVANT_VARIABLES = re.compile(r"^(TF_|XLA_|JAX_|KERAS_|OMP_|MALLOC_|LD_PRELOAD$|CUDA_VISIBLE|NVIDIA_TF32)")
-# … but not those that only print less, that a cell sets itself, or of another program's TF (Terraform).
-OTHER_VARIABLES = {
-    "TF_CPP_MIN_LOG_LEVEL",
-    "KERAS_BACKEND",
-    "JAX_PLATFORMS",
-    "CUDA_VISIBLE_DEVICES",
-    "TF_CLI_CONFIG_FILE",
-}
-
 
 def _search_file(pattern: str, path: str) -> str:
     """The first group of `pattern` in a file; empty where there is no such file or text."""
     try:
-        match = re.search(pattern, Path(path).read_text(errors="replace"), re.MULTILINE)
+        match = re.search(pattern, Path(path).read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     except OSError:
         return ""
     return match.group(1).strip() if match else ""
@@ -84,15 +79,6 @@ def _accelerators() -> list[dict[str, str]]:
     return [dict(zip(("name", "driver", "memory"), line.split(", "), strict=False)) for line in lines]
 
 
-def _memory_bytes() -> int:
-    """Memory that this process may use: the machine's, or its control group's limit if that is less."""
-    import psutil
-
-    total = psutil.virtual_memory().total
-    limit = _search_file(r"^(\d+)$", "/sys/fs/cgroup/memory.max")
-    return min(total, int(limit)) if limit else total
-
-
 @cache
 def hardware() -> dict:
     """The machine itself: host, CPU, cores, memory, accelerators."""
@@ -100,45 +86,63 @@ def hardware() -> dict:
         "host": platform.node(),
         "cpu": _search_file(r"^model name\s*: (.*)$", "/proc/cpuinfo") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": resources.usable_memory(),
         "accelerators": _accelerators(),
     }
 
 
 def hardware_id() -> str:
-    """Digest of the hardware, the same from boot to boot: of the memory, whose last bytes vary, only whole GiB."""
-    parts = {**hardware(), "memory_bytes": round(hardware()["memory_bytes"] / 2**30)}
+    """Digest of the hardware, the same from boot to boot and in every container of the same limits."""
+    return digest_of({name: value for name, value in hardware().items() if name != "host"})
+
+
+def digest_of(parts: Mapping[str, Any]) -> str:
+    """Digest of what makes a machine: of the memory, whose last bytes vary from boot to boot, only whole GiB."""
+    parts = {**parts, "memory_bytes": round(parts["memory_bytes"] / 2**30)}
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:12]
+
+
+def current_id(machine: Mapping[str, Any]) -> str:
+    """The id of a stored machine as it would be today: older ones held the host's name, which containers change."""
+    parts = {name: machine.get(name) for name in ("host", "cpu", "cores", "memory_bytes", "accelerators")}
+    stored = str(machine.get("id", ""))
+    if None in parts.values() or digest_of(parts) != stored:
+        return stored
+    return digest_of({name: value for name, value in parts.items() if name != "host"})
 
 
 def fingerprint() -> dict:
     """The machine and its software.
 
     Returns:
-        Plain values: `id` (a digest of the hardware, the same from boot to boot), `host`, `cpu`, `cores`,
-        `memory_bytes`, `accelerators`, `affinity` (the cores that this process may use), `usable_cores` (how many),
-        `system`, `kernel`, `python`, `packages` (versions of `PACKAGES`, by which figures are grouped), `environment`
-        (variables that matter, as they are set), `distributions` (all packages), `libraries` (compiled into them).
+        Plain values: `id` (a digest of the hardware, without the host), `host`, `cpu`, `cores`, `memory_bytes` (that
+        a control group leaves), `accelerators`, `affinity` (the cores that this process may run on), `usable_cores`
+        (how many, or the part of them that a quota grants), `system`, `kernel`, `python`, `packages` (versions of
+        `PACKAGES`), `environment` (variables that matter, see `variables.relevant`), `distributions` (all packages),
+        `libraries` (compiled into them).
     """
     affinity = sorted(os.sched_getaffinity(0))
-    environment = {
-        name: value
-        for name, value in sorted(os.environ.items())
-        if RELEVANT_VARIABLES.match(name) and name not in OTHER_VARIABLES
-    }
     return {
         "id": hardware_id(),
         **hardware(),
         "affinity": affinity,
-        "usable_cores": len(affinity),
+        "usable_cores": resources.usable_cores(),
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "packages": {name: version for name, version in all_versions().items() if name in PACKAGES},
-        "environment": environment,
+        "environment": variables.relevant(os.environ),
         "distributions": all_versions(),
         "libraries": compiled_libraries(),
     }
+
+
+def keras_settings() -> dict[str, str]:
+    """What Keras has in force in this process, by its own file, variables or code; empty where it is not loaded."""
+    config = getattr(sys.modules.get("keras"), "config", None)
+    if config is None:
+        return {}
+    return {name: str(getattr(config, name)()) for name in ("backend", "floatx", "image_data_format")}
 
 
 def _package_folder() -> Path:
@@ -177,23 +181,68 @@ def harness_folder() -> Path:
     return folder
 
 
+# Git as a user may have configured it signs logs, leaves out new files, and refuses a tree of another owner.
+GIT_SETTINGS = (
+    *("log.showSignature=false", "status.showUntrackedFiles=normal", "core.fsmonitor=false", "core.quotePath=false"),
+    "safe.directory=*",
+)
+GIT = ("git", *(word for setting in GIT_SETTINGS for word in ("-c", setting)))
+
+
+def git_environment() -> dict[str, str]:
+    """Variables for git, without those by which a hook or a user names another repository than the folder's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+
+
+class ProvenanceUnknown(RuntimeError):
+    """Git cannot tell of which code a figure would be; the message says why."""
+
+
+def _git(*words: str) -> str:
+    """What git prints in this checkout, whatever the user's configuration and variables say, or whoever owns the tree.
+
+    Raises:
+        ProvenanceUnknown: If git is missing or fails.
+    """
+    try:
+        done = subprocess.run(
+            [*GIT, *words], cwd=PROJECT_ROOT, env=git_environment(), capture_output=True, timeout=60, check=False
+        )
+    except FileNotFoundError:
+        raise ProvenanceUnknown("git is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise ProvenanceUnknown("git did not answer within 60 s") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ProvenanceUnknown(f"git {words[0]}: {lines[0].removeprefix('fatal: ')}")
+    return os.fsdecode(done.stdout)
+
+
 def uncommitted_files() -> list[str]:
-    """Files of the package and of the harness that differ from the commit."""
-    lines = _command_output(
-        "git", "status", "--porcelain", "--", "flowers_core", "bench", cwd=PROJECT_ROOT
-    ).splitlines()
-    return [line.split(maxsplit=1)[-1] for line in lines]
+    """Files of the package and of the harness that differ from the commit.
+
+    Raises:
+        ProvenanceUnknown: If git cannot tell.
+    """
+    words = ("status", "--porcelain", "-z", "--untracked-files=normal", "--no-renames", "--", "flowers_core", "bench")
+    return [entry[3:] for entry in _git(*words).split("\0") if entry]
 
 
 def code() -> dict:
     """Which code is under test.
 
     Returns:
-        `commit` (40 digits, empty outside git), `dirty` (whether the tree differs from it; False for a wheel, which
-        asv builds from the commit), `digest` (of the source itself).
+        `commit` (40 digits, `unknown` where they cannot be told), `dirty` (whether the tree differs from it; False for
+        a wheel that asv built from the commit, None where it cannot be told), `digest` (of the source itself), and
+        where something cannot be told `reason`.
     """
-    if is_installed_from_checkout():
-        commit, dirty = _command_output("git", "rev-parse", "HEAD", cwd=PROJECT_ROOT), bool(uncommitted_files())
-    else:
-        commit, dirty = os.environ.get("ASV_COMMIT", ""), False
-    return {"commit": commit, "dirty": dirty, "digest": code_digest()}
+    unknown = {"commit": "unknown", "dirty": None, "digest": code_digest()}
+    if not is_installed_from_checkout():
+        if commit := os.environ.get("ASV_COMMIT"):
+            return {"commit": commit, "dirty": False, "digest": code_digest()}
+        return unknown | {"reason": "an installed package does not say of which commit it is"}
+    try:
+        commit = _git("rev-parse", "--verify", "HEAD").strip()
+        return {"commit": commit, "dirty": bool(uncommitted_files()), "digest": code_digest()}
+    except ProvenanceUnknown as error:
+        return unknown | {"reason": str(error)}

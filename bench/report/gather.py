@@ -152,7 +152,7 @@ def latest(summaries: Iterable[Summary]) -> list[Summary]:
     """Of each cell on each machine with each data the summary of which a measurement came last."""
     newest: dict[tuple, Summary] = {}
     for figure in sorted(summaries, key=_started):
-        data = tuple(figure.measurement.data.get(name) for name in ("photos", "images", "classes"))
+        data = tuple(figure.measurement.data.get(name) for name in ("photos", "images", "classes", "digest"))
         newest[figure.cell, figure.measurement.machine.get("id"), data] = figure
     return sorted(newest.values(), key=_started)[-MOST_SHOWN:]
 

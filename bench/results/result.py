@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
+from bench.machine import facts, variables
 from flowers_core.errors import InputError, one_of
 
 # n/a: it makes no sense, or is unavailable here. The others: it was tried and failed.
@@ -69,10 +70,16 @@ class Result:
             *(device.get("name", "") for device in self.machine.get("accelerators", [])),
             *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
             *(f"{name}={value}" for name, value in self.machine.get("environment", {}).items()),
-            f"commit {self.code.get('commit', '')[:8]}{' with uncommitted changes' if self.code.get('dirty') else ''}",
+            self._commit(),
             self.started[:10],
         ]
         return "; ".join(parts)
+
+    def _commit(self) -> str:
+        if reason := self.code.get("reason"):
+            return f"commit unknown ({reason})"
+        changes = " with uncommitted changes" if self.code.get("dirty") else ""
+        return f"commit {self.code.get('commit', '')[:8] or 'unknown'}{changes}"
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store; `from_json` is the way back."""
@@ -96,9 +103,18 @@ class Result:
         try:
             if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
                 known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
+            if isinstance(machine := known.get("machine"), dict):
+                known["machine"] = _as_today(machine)
             return msgspec.convert(known, cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise InputError(f"not a {cls.__name__}: {error}") from error
+
+
+def _as_today(machine: dict) -> dict:
+    """What older programs stored of a machine: its id without the host's name, and no variable that they should not."""
+    if isinstance(machine.get("environment"), dict):
+        machine = {**machine, "environment": variables.relevant(machine["environment"])}
+    return {**machine, "id": facts.current_id(machine)} if "id" in machine else machine
 
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:

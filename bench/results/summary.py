@@ -1,6 +1,5 @@
 """Durations -> what they say: the median with an interval, and how sure that is."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -8,6 +7,7 @@ from statistics import median
 
 from bench.machine import facts
 from bench.results.cell import Cell
+from bench.results.identity import setting
 from bench.results.measurement import Measurement
 from bench.results.table import Interval
 
@@ -163,15 +163,4 @@ def is_current(measurement: Measurement) -> bool:
     return (measurement.machine.get("id"), measurement.code.get("digest")) == (
         facts.hardware_id(),
         facts.code_digest(),
-    )
-
-
-def setting(measurement: Measurement) -> str:
-    """What must be equal for two measurements of a cell to be of the same thing.
-
-    Machine, versions, environment, code, data and harness version, as one text.
-    """
-    machine = {name: measurement.machine.get(name) for name in ("id", "usable_cores", "packages", "environment")}
-    return json.dumps(
-        [machine, measurement.code.get("digest"), measurement.harness_version, measurement.data], sort_keys=True
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.results import store, summary
+from bench.results import identity, store, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
@@ -101,10 +101,23 @@ def _notes(summaries: list[Summary]) -> tuple[str, ...]:
     for entry in summaries:
         for text in entry.warnings if entry.status == "ok" else (f"{entry.status}: {entry.reason}",):
             doubts.setdefault(text, []).append(_name(entry.cell))
+    notes += _rows_apart(summaries)
     notes += [
         f"{text} ({', '.join(names) if len(names) < len(summaries) else 'all rows'})" for text, names in doubts.items()
     ]
     return tuple(notes)
+
+
+def _rows_apart(summaries: list[Summary]) -> list[str]:
+    """What tells rows of the same cell apart: `dense 32: 2 rows differ by usable_cores 2, 0.5`."""
+    rows: dict[Cell, list[Measurement]] = {}
+    for entry in summaries:
+        rows.setdefault(entry.cell, []).append(entry.measurement)
+    return [
+        f"{_name(cell)}: {len(entries)} rows differ by {identity.apart(entries)}"
+        for cell, entries in rows.items()
+        if len(entries) > 1
+    ]
 
 
 def _from_to(counts: list[int]) -> str:

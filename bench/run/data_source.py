@@ -1,5 +1,6 @@
 """Folders that cells read: those given, those the environment names, or those that `make bench` has filled."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from bench.run.product import InputError
 
 DATA = WORK_DIR / "data"
 CLASSES = product.usual_classes()  # of a model that is measured where there is no data
+SAMPLED, SAMPLED_BYTES = 64, 4096  # photos whose bytes are looked at, and how many of each: JPEG's headers are alike
 FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 
@@ -81,17 +83,20 @@ class Source:
             return None  # said where records are read
 
     def describe(self, reads: str) -> dict:
-        """What a cell reads: name of the photos' folder, number of images and of classes; empty for no reading.
+        """What a cell reads: name of the photos' folder, number of images and of classes, digest of the content.
 
-        Names, not paths: two people who measure the same photos on the same machine measure the same thing.
+        Names, not paths: two people who measure the same photos on the same machine measure the same thing. Empty for
+        no reading; `place` only where it is a bucket.
         """
         if not reads:
             return {}
         if reads == "photos":
             found = self.load_photos()
-            return {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
+            named = {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
+            return {**named, "digest": _photos_digest(found), **_place(self.photos)}
         written = self.manifest()
-        return {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+        named = {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+        return {**named, "digest": _records_digest(written), **_place(self.records)}
 
     def classes(self, cells: Iterable[Cell] = ()) -> int:
         """How many classes models tell apart that are measured together, those on a resident batch among them.
@@ -134,6 +139,40 @@ def _folder(name: str, given: str) -> str:
     if given:
         return given if "://" in given else str(Path(given).resolve())
     return str(FILLED[name]) if FILLED[name].is_dir() else ""
+
+
+def _place(folder: str) -> dict[str, str]:
+    """What reads a folder that is no disk's: the scheme of a bucket's address."""
+    return {"place": folder.partition("://")[0]} if product.is_bucket(folder) else {}
+
+
+def _photos_digest(photos: Any) -> str:
+    """Digest of the names of all photos, their sizes, and a few bytes from the middle of some, whatever their dates.
+
+    Of a bucket the names alone: each size would be a request.
+    """
+    folder, digest = str(photos.folder).rstrip("/") + "/", hashlib.sha256()
+    paths = sorted(photos.paths)
+    sampled = set(paths[:: max(1, len(paths) // SAMPLED)])
+    for path in paths:
+        digest.update(path.removeprefix(folder).encode(errors="surrogateescape") + b"\0")
+        if product.is_bucket(path):
+            continue
+        with suppress(OSError):  # gone: whoever reads it says so
+            size = Path(path).stat().st_size
+            digest.update(b"%d\0" % size)
+            if path in sampled:
+                with Path(path).open("rb") as file:
+                    file.seek(size // 2)
+                    digest.update(file.read(SAMPLED_BYTES))
+    return digest.hexdigest()[:12]
+
+
+def _records_digest(written: Any) -> str:
+    """Digest of what a manifest says of records, but for where the photos lay."""
+    shards = sorted((shard.name, shard.images, shard.bytes) for shard in written.shards)
+    parts = written.image_size, tuple(written.classes), shards, getattr(written, "source_digest", None)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def _name(folder: str) -> str:

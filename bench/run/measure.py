@@ -91,6 +91,12 @@ def measure(job: Job) -> Measurement:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
         done = _failed(job, base, error)
+    in_force = facts.keras_settings() if job.cell.model != NO_MODEL else {}
+    if in_force:
+        done = replace(done, machine={**done.machine, "keras": in_force})
+    if in_force.get("backend", job.cell.backend) != job.cell.backend:
+        reason = f"Keras runs on {in_force['backend']}, not on {job.cell.backend}: set KERAS_BACKEND={job.cell.backend}"
+        done = replace(base, machine=done.machine, status="error", reason=reason)
     return replace(done, process_seconds=_age(), peak_bytes=done.peak_bytes or _peak_bytes())
 
 

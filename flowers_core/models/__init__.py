@@ -76,6 +76,7 @@ def build(
     check_image_size(name, size)
     _check_whole("classes", classes, 2, "softmax needs something to tell apart")
     _check_weights(name, weights)
+    _settle_keras()
     module, function = row.builder.split(":")
     builder = getattr(import_module(f"{__name__}.{module}"), function)
     with _weight_errors_explained(name, weights):
@@ -104,6 +105,14 @@ def from_uint8(model: "keras.Model") -> "keras.Model":
     # float32 whatever the policy: the model then rounds the numbers that a float32 pipeline yields
     images = keras.layers.Rescaling(1 / 255, dtype="float32", name="from_uint8")(pixels)
     return keras.Model(pixels, model(images), name=model.name)
+
+
+def _settle_keras() -> None:
+    """Sets what models take for granted and a user's own `keras.json` may have otherwise."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
 
 
 def _check_whole(argument: str, value: Any, least: int, reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.input.stall import classify
 from bench.input.stall.classify import Facts
-from bench.results import summary
+from bench.results import identity, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.run.data_source import CLASSES
@@ -73,7 +73,7 @@ def cells(fed: Iterable[Cell]) -> list[Cell]:
 def group(measurements: Iterable[Measurement]) -> list[ThreeRuns]:
     """Groups the measurements of each fed cell of which the same round of the same sweep has all three.
 
-    Rounds of several sweeps count together where they are of one machine, code and data.
+    Rounds of several sweeps count together where they are of one setting: machine, cores, variables, code, data.
     """
     rounds: dict[tuple, dict[Cell, Measurement]] = {}
     for measurement in measurements:
@@ -86,7 +86,7 @@ def group(measurements: Iterable[Measurement]) -> list[ThreeRuns]:
             if is_fed(cell):
                 pipeline, step = map(by_cell.get, parts(cell))
                 if _same_model(step, both):
-                    groups.setdefault((cell, *place, both.data.get("photos")), []).append([pipeline, step, both])
+                    groups.setdefault((cell, *place, identity.setting(both)), []).append([pipeline, step, both])
     return [runs for (cell, *_), sets in groups.items() if (runs := _three_runs(cell, sets))]
 
 
@@ -101,7 +101,8 @@ def latest(groups: Iterable[ThreeRuns]) -> list[ThreeRuns]:
     """Of each cell on each machine with each data the group that was measured last."""
     newest: dict[tuple, ThreeRuns] = {}
     for runs in sorted(groups, key=lambda runs: runs.measurement.started):
-        newest[runs.cell, runs.measurement.machine.get("id"), runs.measurement.data.get("photos")] = runs
+        data = runs.measurement.data
+        newest[runs.cell, runs.measurement.machine.get("id"), data.get("photos"), data.get("digest")] = runs
     return list(newest.values())
 
 

@@ -26,7 +26,7 @@ def recorder(paired):
                 name: {"cell": variant.cell.to_json(), **variant.code}
                 for name, variant in (("base", base), ("candidate", candidate))
             }
-            facts = {"comparison": comparison, "cell": base.cell.id, "machine": {"id": machine.hardware_id()}, **sides}
+            facts = {"comparison": comparison, "cell": base.cell.id, "machine": machine.fingerprint(), **sides}
             if base.cell.model == deadly:
                 return [paired(status="error", reason="base: no luck", **facts)]
             return [paired(1 + 0.01 * (next(noise) % 3 - 1), **facts)]

@@ -13,15 +13,14 @@ from bench.results.result import HARNESS_VERSION
     ("base", "candidate", "reason"),
     [
         ({"packages": {"tensorflow": "2.20.0"}}, {"packages": {"tensorflow": "2.21.0"}}, "tensorflow 2.20.0, 2.21.0"),
-        ({"packages": {}}, {"packages": {"jax": "0.7.2"}}, "jax none, 0.7.2"),
+        ({"packages": {}}, {"packages": {"keras": "3.15"}}, "keras none, 3.15"),
         ({}, {"environment": {"OMP_NUM_THREADS": "1"}}, "OMP_NUM_THREADS none, 1"),
         ({"usable_cores": 1}, {}, "usable cores 1, 2"),
         ({"python": "3.11.7"}, {"python": "3.13.0"}, "python 3.11, 3.13"),
         (
             {},
             {"id": "ba9876543210", "host": "desk", "accelerators": [{"name": "GPU X", "driver": "570"}]},
-            "machine 0123456789ab (lab, Test CPU, 2 cores, 8 GiB), "
-            "ba9876543210 (desk, Test CPU, 2 cores, 8 GiB, GPU X 570)",
+            "machine 0123456789ab (Test CPU, 2 cores, 8 GiB), ba9876543210 (Test CPU, 2 cores, 8 GiB, GPU X 570)",
         ),
     ],
 )
@@ -32,10 +31,15 @@ def test_differences_name_machines_and_software(measured, base, candidate, reaso
 
 @pytest.mark.parametrize(
     "machine",
-    [{"packages": {"keras": "3.15.1", "tensorflow": "2.21.0", "asv": "9", "xprof": "9"}}, {"python": "3.11.9"}],
+    [
+        {"packages": {"keras": "3.15.1", "tensorflow": "2.21.0", "asv": "9", "xprof": "9"}},
+        {"packages": {"keras": "3.15.1", "tensorflow": "2.21.0", "jax": "0.7.2", "jaxlib": "0.7.2"}},
+        {"python": "3.11.9"},
+        {"host": "another container"},
+    ],
 )
 def test_differences_leave_out_what_no_step_runs(measured, machine):
-    """The version of asv, of the profiler, or the last digit of Python's refuses nothing."""
+    """Asv, the profiler, JAX beside TensorFlow, Python's last digit, or the host's name refuse nothing."""
     base = measured(machine={"python": "3.11.7", "packages": {"keras": "3.15.1", "tensorflow": "2.21.0"}})
     candidate = measured(seconds=(0.2,), machine={"python": "3.11.7", **machine})
 

@@ -1,6 +1,5 @@
 """Revisions of a small made-up repository, built by real git and uv."""
 
-import os
 import re
 import subprocess
 
@@ -30,9 +29,8 @@ PIN = next(line for line in (revision.PROJECT_ROOT / "constraints.txt").read_tex
 
 def git(repo, *words):
     identity = ["-c", "user.name=Flora", "-c", "user.email=flora@example.org", "-c", "commit.gpgsign=false"]
-    variables = {name: value for name, value in os.environ.items() if name not in revision.HOOK_VARIABLES}
     command = ["git", "-C", str(repo), *identity, *words]
-    process = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    process = subprocess.run(command, env=revision.git_environment(), capture_output=True, text=True, check=True)
     return process.stdout.strip()
 
 

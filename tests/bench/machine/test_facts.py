@@ -1,8 +1,11 @@
 """The machine's fingerprint and the state of the code."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -39,14 +42,16 @@ def test_hardware_id_ignores_a_few_bytes_of_memory(monkeypatch):
     assert facts.hardware_id() == before
 
 
-def test_fingerprint_keeps_relevant_variables(monkeypatch):
-    """A variable that changes how TensorFlow computes is part of the machine; one that only prints is not."""
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    environment = facts.fingerprint()["environment"]
+def test_hardware_id_leaves_out_the_host(monkeypatch):
+    """A container has another name every day; what was stored with the name is known again."""
+    before, parts = facts.hardware_id(), facts.hardware()
+    monkeypatch.setattr(facts, "hardware", lambda: {**parts, "host": "4f1c09a7d2be"})
 
-    assert environment["TF_ENABLE_ONEDNN_OPTS"] == "0"
-    assert "TF_CPP_MIN_LOG_LEVEL" not in environment
+    assert facts.hardware_id() == before
+    stored = {**parts, "host": "monday", "id": facts.digest_of({**parts, "host": "monday"}), "usable_cores": 2}
+    assert stored["id"] != before
+    assert facts.current_id(stored) == before
+    assert facts.current_id({**stored, "cpu": "another"}) == stored["id"]
 
 
 @pytest.fixture
@@ -74,6 +79,50 @@ def test_uncommitted_files_are_named(repository):
     (repository / "flowers_core" / "b.py").write_text("")
 
     assert facts.uncommitted_files() == ["flowers_core/a.py", "flowers_core/b.py"]
+
+
+GIT_LEAKS = {"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/", "GIT_INDEX_FILE": "/nowhere/index"}
+
+
+def test_code_is_told_whatever_git_is_configured_to_do(repository, tmp_path, monkeypatch):
+    """Signatures in logs, new files left out, and a hook's variables change neither commit nor state."""
+    config = tmp_path / "gitconfig"
+    config.write_text("[log]\nshowSignature = true\n[status]\nshowUntrackedFiles = no\nbranch = true\n")
+    for name, value in {"GIT_CONFIG_GLOBAL": str(config), **GIT_LEAKS}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: True)
+
+    clean = facts.code()
+    assert re.fullmatch("[0-9a-f]{40}", clean["commit"])
+    assert clean["dirty"] is False
+    (repository / "flowers_core" / "ünew.py").write_text("")
+    assert facts.uncommitted_files() == ["flowers_core/ünew.py"]
+    assert facts.code()["dirty"] is True
+
+
+@pytest.mark.usefixtures("repository")
+def test_code_of_another_owner_is_told(monkeypatch):
+    """A tree that belongs to another user is read all the same, which git would refuse."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setattr(facts, "git_environment", lambda: dict(os.environ))
+    monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: True)
+
+    assert re.fullmatch("[0-9a-f]{40}", facts.code()["commit"])
+
+
+@pytest.mark.parametrize("lack", ["git", "repository"])
+def test_unknown_code_is_said(repository, monkeypatch, measured, lack):
+    """Where git is missing, or knows no commit, the reason stands in place of a commit; dirty is not False."""
+    monkeypatch.setattr(facts, "is_installed_from_checkout", lambda: True)
+    if lack == "git":
+        monkeypatch.setenv("PATH", "")
+    else:
+        shutil.rmtree(repository / ".git")
+    code = facts.code()
+
+    assert (code["commit"], code["dirty"]) == ("unknown", None)
+    assert lack in code["reason"]
+    assert f"commit unknown ({code['reason']})" in replace(measured(), code=code).origin
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import pytest
 
 from bench.results.summary import by_cell, median_interval, quartiles, summarise
 
+PACKAGES = {"keras": "3.15.1", "tensorflow": "2.21.0"}
+
 
 def test_summary_is_of_the_median_step(measured):
     """Images a second are those of the median step."""
@@ -106,9 +108,35 @@ def test_by_cell_puts_processes_of_a_cell_together(measured):
         {"machine": {"id": "another"}},
         {"machine": {"packages": {"tensorflow": "2.22.0"}}},
         {"machine": {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}},
+        {"machine": {"environment": {"ONEDNN_MAX_CPU_ISA": "SSE41"}}},
+        {"machine": {"usable_cores": 0.5}},
+        {"machine": {"keras": {"image_data_format": "channels_first"}}},
         {"code": {"digest": "another"}},
     ],
 )
 def test_by_cell_keeps_settings_apart(measured, other):
-    """Machine, versions, environment and code keep figures apart."""
+    """Machine, quota, versions, environment, Keras' settings and code keep figures apart."""
     assert len(by_cell([measured(), measured(**other)])) == 2
+
+
+@pytest.mark.parametrize(
+    "other", [{"host": "container of another day"}, {"packages": {**PACKAGES, "jax": "0.7.2", "jaxlib": "0.7.2"}}]
+)
+def test_same_setting_is_one_figure(measured, other):
+    """The name of a container, and a framework that the cell does not load, keep nothing apart."""
+    assert len(by_cell([measured(), measured(machine=other)])) == 1
+    assert len(by_cell([measured(backend="jax", xla=True), measured(backend="jax", xla=True, machine=other)])) == (
+        2 if "jax" in other.get("packages", {}) else 1
+    )
+
+
+def test_other_content_is_another_figure(measured):
+    """Folders of one name and counts with other photos are two rows; results that do not say are as they were."""
+    cell = {"model": "none", "pipeline": "photos_parallel"}
+    data = {"photos": "p", "images": 20, "classes": 5}
+    first, second, unknown = (
+        dataclasses.replace(measured(**cell), data={**data, **digest})
+        for digest in ({"digest": "a"}, {"digest": "b"}, {})
+    )
+
+    assert [row.processes for row in by_cell([first, second, unknown, first, unknown])] == [2, 1, 2]

@@ -42,6 +42,14 @@ def test_kinds_of_cells_are_not_mixed(tables):
     ]  # fmt: skip
 
 
+def test_rows_of_one_cell_say_by_what_they_differ(tables):
+    """Two rows that nobody could tell apart are told apart in a note."""
+    (table,) = tables({}, {"machine": {"usable_cores": 0.5, "environment": {"OMP_NUM_THREADS": "1"}}})
+
+    assert len(table.rows) == 2
+    assert "dense 32: 2 rows differ by usable_cores 2, 0.5; OMP_NUM_THREADS none, 1" in table.notes
+
+
 def test_failure_is_a_row_and_a_note(tables):
     """A cell without a figure is not hidden."""
     (table,) = tables({}, {"model": "convnet", "status": "n/a", "reason": "no such thing"})
