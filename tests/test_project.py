@@ -104,7 +104,7 @@ def test_tests_have_docstrings(path):
 
 
 def test_discovery_is_cold():
-    """Importing everything under bench, as asv does, loads no framework."""
+    """Importing everything under bench loads no framework."""
     code = (
         "import importlib, pkgutil, sys, bench\n"
         "for module in pkgutil.walk_packages(bench.__path__, 'bench.'):\n"

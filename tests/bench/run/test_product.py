@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import asv.benchmark
 import pytest
 
 from bench import import_time, input_throughput, step_time
@@ -78,20 +79,28 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def older(tmp_path_factory):
-    """What today's harness says beside a package of an older commit."""
+def beside_older(tmp_path_factory):
+    """Runs Python where today's harness stands beside the package of an older commit; gives what it prints."""
     folder = tmp_path_factory.mktemp("older")
     (folder / "bench").symlink_to(PROJECT_ROOT / "bench")
     for name, code in {"__init__": "", **OLDER}.items():
         path = folder / "flowers_core" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(code))
-    command = [sys.executable, "-c", ASK]
-    done = subprocess.run(
-        command, cwd=folder, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+
+    def run(*arguments):
+        command, environment = [sys.executable, *arguments], {"PYTHONPATH": str(folder)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def older(beside_older):
+    """What today's harness says there."""
+    return json.loads(beside_older("-c", ASK))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +126,14 @@ def older(tmp_path_factory):
 def test_product_serves_older_commits(older, asked, answer):
     """Each name is found where older commits keep it; what they lack is n/a with a sentence."""
     assert older[asked] == answer
+
+
+def test_discovery_serves_older_commits(beside_older, tmp_path):
+    """Asv finds the suites beside a package that lacks most modules: it walks past commands and tables."""
+    beside_older(asv.benchmark.__file__, "discover", "bench", str(tmp_path / "found.json"))
+
+    names = [benchmark["name"] for benchmark in json.loads((tmp_path / "found.json").read_text())]
+    assert {"step_time.StepTime.track_step_seconds", "feed.Feed.track_fed_step_seconds"} < set(names)
 
 
 def test_product_gives_todays_package():
