@@ -103,7 +103,7 @@ def available_memory(root: Path = ROOT) -> int:
     text = (root / "proc/meminfo").read_text(encoding="utf-8")
     available = next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
     try:
-        return max(0, min([available, *map(_left, control_groups("memory", root))]))
+        return int(max(0, min([available, *map(_left, control_groups("memory", root))])))
     except UNREADABLE:
         return available
 

@@ -89,7 +89,8 @@ def beside_older(tmp_path_factory):
         path.write_text(textwrap.dedent(code))
 
     def run(*arguments):
-        command, environment = [sys.executable, *arguments], {"PYTHONPATH": str(folder)}
+        command = [sys.executable, *arguments]
+        environment = dict.fromkeys(("PYTHONPATH", "ASV_PYTHONPATH"), str(folder))  # asv takes the first away
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
