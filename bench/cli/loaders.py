@@ -102,7 +102,7 @@ def loaders(compared: Compared, show_last: bool, data: Data, output: Output) -> 
 def _show(output: Output) -> int:
     """Prints and keeps the last comparison of a store; gives the exit code."""
     from bench.input.loaders import table
-    from bench.input.loaders.result import LoaderResult
+    from bench.input.loaders.run import LoaderResult
     from bench.results import store
 
     rows = table.rows(store.load(LoaderResult, output.results).results)

@@ -4,14 +4,46 @@
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 
-from bench.compare import block, inject
+from bench.compare import inject
+from bench.compare.pair_result import Sample
+from bench.machine.cpu_time import cpu_seconds, worker_ids
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run import child, product, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 
 CALIBRATION_SECONDS = 0.5  # the mean step over so long says how many make a block
+# At the start of a block caches are cold, and a pipeline may hold a batch that was ready before: neither its wall nor
+# its CPU time is that of a batch. Steps are thrown away until those are gone.
+DROP_SECONDS = 0.05
+
+
+def measure_block(step: Callable[[], object], steps: int) -> Sample:
+    """Times `steps` steps in a row."""
+    start = perf_counter()
+    step()
+    while perf_counter() - start < DROP_SECONDS:
+        step()
+    delay = run_delay_seconds()
+    cpu_start, start = cpu_seconds(), perf_counter()
+    for _ in range(steps):
+        step()
+    wall, cpu = perf_counter() - start, cpu_seconds() - cpu_start
+    return Sample(steps=steps, wall_seconds=wall, cpu_seconds=cpu, delay_seconds=run_delay_seconds() - delay)
+
+
+def run_delay_seconds() -> float:
+    """How long all threads whose CPU seconds count have waited for a core so far; 0 where the kernel does not tell."""
+    total = 0
+    for process in ("self", *worker_ids()):
+        with suppress(OSError):
+            for task in Path(f"/proc/{process}/task").iterdir():
+                with suppress(OSError, IndexError, ValueError):  # a thread that has just ended
+                    total += int((task / "schedstat").read_text().split()[1])
+    return total / 1e9
 
 
 def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLASSES) -> Callable[[], object]:
@@ -85,7 +117,7 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
     for order in orders:
         if order["do"] == "inject" and isinstance(step, inject.StepInjector | inject.PipelineInjector):
             step.inject(inject.Injection(**order["injection"]))
-            block.take(step, 1)
+            measure_block(step, 1)
             answer({"injected": order["injection"]})
         elif order["do"] == "calibrate":
             answer(
@@ -96,7 +128,7 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
                 }
             )
         else:
-            answer({"sample": block.take(step, order["steps"])})
+            answer({"sample": measure_block(step, order["steps"])})
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
 from bench.input.loaders import table as loaders_table
-from bench.input.loaders.result import LoaderResult
+from bench.input.loaders.run import LoaderResult
 from bench.input.object_store import table as object_store_table
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables

@@ -18,8 +18,9 @@ class Loader:
         name: As the table shows it.
         kind: `ceiling` (the work without a loader around it), `pipeline` (ours) or `peer` (another library's).
         job: `photos` (native JPEGs, to be resized) or `records` (JPEGs of the right size).
-        module: Module of `bench.input.loaders` whose `load` yields the batches.
-        variant: What that module is to do.
+        module: Module of `bench.input.loaders` that holds `function`.
+        function: Yields the batches.
+        variant: What that function is to do.
         description: Decoder, resize and container, in a few words.
     """
 
@@ -27,6 +28,7 @@ class Loader:
     kind: str
     job: str
     module: str
+    function: str = "load"
     variant: str
     description: str
 
@@ -59,14 +61,14 @@ _DESCRIPTIONS = {
     "records_turbo": f"{_TURBO}; {_EACH_CORE}; records read past TensorFlow, checksums tested",
 }
 
-# name, module, variant, decoder, resize, container
+# name, function, variant, decoder, resize, container
 _PEERS = (
-    ("torch, PIL", "torch_loader", "PIL", _PIL, "PIL bilinear with antialias", "files"),
-    ("torch, simplejpeg", "torch_loader", "cv2", _TURBO, "cv2 bilinear", "files"),
-    ("grain", "grain_loader", "cv2", _TURBO, "cv2 bilinear", "array_record"),
-    ("webdataset", "webdataset_loader", "cv2", _TURBO, "cv2 bilinear", "tar, through torch's DataLoader"),
-    ("DALI", "dali_loader", "DALI", _DALI, "DALI bilinear", "files"),
-    ("ffcv", "ffcv_loader", "ffcv", "libjpeg-turbo (ffcv)", "cv2 area", "beton"),
+    ("torch, PIL", "load_torch", "PIL", _PIL, "PIL bilinear with antialias", "files"),
+    ("torch, simplejpeg", "load_torch", "cv2", _TURBO, "cv2 bilinear", "files"),
+    ("grain", "load_grain", "cv2", _TURBO, "cv2 bilinear", "array_record"),
+    ("webdataset", "load_webdataset", "cv2", _TURBO, "cv2 bilinear", "tar, through torch's DataLoader"),
+    ("DALI", "load_dali", "DALI", _DALI, "DALI bilinear", "files"),
+    ("ffcv", "load_ffcv", "ffcv", "libjpeg-turbo (ffcv)", "cv2 area", "beton"),
 )
 
 
@@ -80,9 +82,10 @@ def _pipeline(name: str, job: str) -> Loader:
     return Loader(name=name, kind="pipeline", job=job, module="flowers", variant=name, description=description)
 
 
-def _peer(job: str, name: str, module: str, variant: str, decoder: str, resize: str, container: str) -> Loader:
+def _peer(job: str, name: str, function: str, variant: str, decoder: str, resize: str, container: str) -> Loader:
     steps = (decoder, resize, container) if job == "photos" else (decoder, container)
-    return Loader(name=name, kind="peer", job=job, module=module, variant=variant, description="; ".join(steps))
+    how = {"module": "other_libraries", "function": function, "variant": variant, "description": "; ".join(steps)}
+    return Loader(name=name, kind="peer", job=job, **how)
 
 
 def _all(job: str) -> list[Loader]:

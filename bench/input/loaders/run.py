@@ -12,16 +12,41 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.input.loaders.registry import Loader
-from bench.input.loaders.result import LoaderResult
 from bench.input.loaders.task import Task
 from bench.machine import facts
 from bench.machine.own import resources
+from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
 
 ANSWER_SECONDS = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderResult(Result):
+    """What one loader did in a comparison.
+
+    Attributes:
+        comparison: Marks the loaders whose blocks were interleaved.
+        loader: Id of a loader.
+        rates: Images/s of each block; blocks of the same number were measured side by side.
+        cpu_seconds: CPU time per image, of all its processes, of each block.
+        processes: How many fresh ones measured these blocks, one after another.
+        data: Name of the photos, how many, image and batch size, cores.
+    """
+
+    KIND = "loaders"
+    FORMAT = 1  # blocks of one loader, machine, code (2026-11)
+    KEYS = MappingProxyType({**Result.KEYS, "comparison": "race", "loader": "lane"})
+
+    comparison: str
+    loader: str
+    rates: tuple[float, ...] = ()
+    cpu_seconds: tuple[float, ...] = ()
+    processes: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +85,7 @@ class Runner:
         command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment()
         self._process = process.ChildProcess(command, Path(task.scratch), name=loader.id, env=env)
         try:
-            self._ask({"task": asdict(task), "module": loader.module})
+            self._ask({"task": asdict(task), "module": loader.module, "function": loader.function})
         except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
             self.end()
             raise

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
-from bench.input.loaders.result import LoaderResult
+from bench.input.loaders.run import LoaderResult
 from bench.results.table import Column, Interval, Table, Value
 
 if TYPE_CHECKING:

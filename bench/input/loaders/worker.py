@@ -24,7 +24,8 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], None]) -> None:
     """Follows orders until there are no more."""
     job = next(orders)
     try:
-        batches = import_module(f"bench.input.loaders.{job['module']}").load(Task(**job["task"]))
+        module = import_module(f"bench.input.loaders.{job['module']}")
+        batches = getattr(module, job["function"])(Task(**job["task"]))
         next(batches)
     except ImportError as error:
         answer({"absent": f"{error}"})

@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from bench.compare import block, inject, pair_worker
+from bench.compare import inject, pair_worker
 from bench.results.cell import NO_MODEL, Cell
 from bench.run.data_source import Source
 from flowers_core.data import images
@@ -52,9 +52,9 @@ def ratio(step, kind, share, clock, *, steps=20):
     ratios = []
     for _ in range(3):
         step.inject(inject.NONE)
-        before = block.take(step, steps).step_seconds(clock)
+        before = pair_worker.measure_block(step, steps).step_seconds(clock)
         step.inject(inject.Injection(kind=kind, share=share))
-        ratios.append(block.take(step, steps).step_seconds(clock) / before)
+        ratios.append(pair_worker.measure_block(step, steps).step_seconds(clock) / before)
     return median(ratios)
 
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.input.loaders import registry
-from bench.input.loaders.result import LoaderResult
+from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.report import page
 from bench.results import store

@@ -11,7 +11,7 @@ from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import Verdict, estimate
 from bench.input.data_service.reader import Task
 from bench.input.data_service.result import DataServiceResult
-from bench.input.loaders.result import LoaderResult
+from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation

@@ -19,7 +19,7 @@ def source(synthetic_photos, synthetic_records):
 @pytest.fixture(scope="module")
 def compared(source):
     """What a ceiling, a pipeline, a loader whose package is missing and one that fails did in 3 rounds."""
-    absent = {"module": "ffcv_loader", "variant": "ffcv"}
+    absent = {"module": "other_libraries", "function": "load_ffcv", "variant": "ffcv"}
     broken = {"module": "decode_ceiling", "variant": "no such variant"}
     loaders = [
         registry.LOADERS["records/decode"],

@@ -7,7 +7,7 @@ import pytest
 from rich import console
 
 from bench.input.loaders import table
-from bench.input.loaders.result import LoaderResult
+from bench.input.loaders.run import LoaderResult
 
 DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 
