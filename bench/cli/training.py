@@ -16,9 +16,6 @@ from flowers_core.errors import InputError, one_of
 if TYPE_CHECKING:
     from bench.training.run import Job, TrainingRun
 
-# One of each kind that a CPU trains in minutes.
-FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
-
 
 class Weights(click.ParamType):
     """`MODEL=PATH`."""
@@ -54,7 +51,7 @@ class Trainings:
             one_of("model", name, models.MODELS)
             models.check_image_size(name, image_size)
         return campaign.plan(
-            self.model or FEW,
+            self.model or models.representatives(),
             self.variant or ("ours", "plain"),
             self.seeds,
             records=source.records,
@@ -66,7 +63,7 @@ class Trainings:
 TRAININGS = options.group(
     "trainings",
     Trainings,
-    click.option("--model", multiple=True, metavar="NAME", help=f"Repeatable. [{', '.join(FEW)}]"),
+    click.option("--model", multiple=True, metavar="NAME", help=f"Repeatable. [{', '.join(models.representatives())}]"),
     click.option("--variant", multiple=True, type=click.Choice(list(VARIANTS)), help="Repeatable. [ours, plain]"),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
     click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),

@@ -9,15 +9,6 @@ from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
-# Without pooling every layer works at full resolution, and some see 331 pixels: on a CPU a step of 32 images takes
-# many seconds and 7 GB. They are measured in small batches.
-HEAVY = ("convnet_unpooled", "squeezenet_331", "xception")
-
-# One of each kind (dense, plain, fire modules, frozen base) for what would take hours with all: real feeding by three
-# pipelines, XLA, large batches.
-FEW = ("dense", "convnet_gap", "squeezenet", "mobilenetv2")
-FEEDING = ("photos_one_by_one", "records_parallel", "records_cached")
-
 
 def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
     """A training step of each model on a resident batch, at the image size it was designed for."""
@@ -25,7 +16,7 @@ def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fi
         Cell(
             model=name,
             image_size=models.image_size(name),
-            batch_size=heavy_batch_size if name in HEAVY else batch_size,
+            batch_size=heavy_batch_size if models.spec(name).heavy else batch_size,
             **fields,
         )
         for name in names
@@ -48,14 +39,15 @@ def full(**place) -> list[Cell]:
     A budget that ends early then leaves every model measured once rather than one model in every way.
     """
     base = _steps(models.MODELS, batch_size=32, heavy_batch_size=4, **place)
-    few = [cell for cell in base if cell.model in FEW]
+    few = [cell for cell in base if models.spec(cell.model).representative]
+    feeding = [name for name, pipeline in PIPELINES.items() if pipeline.feeds_models]
     cells = [
         *_pipelines(),
         *base,
         *(replace(cell, precision="mixed_bfloat16") for cell in base),
         *_steps(models.MODELS, batch_size=8, heavy_batch_size=1, **place),
         *(replace(cell, mode="predict") for cell in base),
-        *(replace(cell, pipeline=name) for cell in few for name in FEEDING),
+        *(replace(cell, pipeline=name) for cell in few for name in feeding),
         *(replace(cell, xla=True) for cell in few),
         *(replace(cell, batch_size=128) for cell in few),
         *(replace(cell, precision="mixed_float16") for cell in base),
@@ -65,8 +57,9 @@ def full(**place) -> list[Cell]:
 
 def few(**place) -> list[Cell]:
     """A pipeline of each kind and a training step of each kind of model: what a comparison takes unless told."""
-    read = [Cell(model=NO_MODEL, pipeline=name) for name in ("photos_parallel", "records_parallel")]
-    return read + _steps(FEW, batch_size=8, heavy_batch_size=1, **place)
+    parallel = {row.reads: name for name, row in reversed(PIPELINES.items()) if not row.serial}  # the plainest of each
+    read = [Cell(model=NO_MODEL, pipeline=parallel[source]) for source in ("photos", "records")]
+    return read + _steps(models.representatives(), batch_size=8, heavy_batch_size=1, **place)
 
 
 def select(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:

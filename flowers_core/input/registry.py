@@ -18,6 +18,7 @@ class Pipeline:
         serial: Whether it works on one image after another, so that more cores make it no faster.
         by_processes: Whether decode workers, processes of their own, make every batch from files on this host.
         decoder: `tensorflow`, or `libjpeg-turbo`, which Python calls.
+        feeds_models: Whether the profile `full` feeds models by it: the slowest, the usual and the fastest do.
         at_once_bytes: Pixels that a decode worker makes at once, several batches if they are small, for handing over
             costs TensorFlow 1 ms each time. Fewer of photos: their size is unknown in advance, and large ones take
             seconds.
@@ -30,6 +31,7 @@ class Pipeline:
     serial: bool = False
     by_processes: bool = False
     decoder: str = "tensorflow"
+    feeds_models: bool = False
     at_once_bytes: int = 0
 
     @property
@@ -50,7 +52,9 @@ class Pipeline:
 _TURBO = {"dtype": "uint8", "decoder": "libjpeg-turbo"}
 
 PIPELINES = {
-    "photos_one_by_one": Pipeline(build="flowers_core.input.pipelines:photos_one_by_one", reads="photos", serial=True),
+    "photos_one_by_one": Pipeline(
+        build="flowers_core.input.pipelines:photos_one_by_one", reads="photos", serial=True, feeds_models=True
+    ),
     "photos_parallel": Pipeline(build="flowers_core.input.pipelines:photos_parallel", reads="photos"),
     "photos_turbo": Pipeline(
         build="flowers_core.input.pipelines:photos_turbo",
@@ -62,7 +66,9 @@ PIPELINES = {
     "records_sequential": Pipeline(
         build="flowers_core.input.pipelines:records_sequential", reads="records", serial=True
     ),
-    "records_parallel": Pipeline(build="flowers_core.input.pipelines:records_parallel", reads="records"),
+    "records_parallel": Pipeline(
+        build="flowers_core.input.pipelines:records_parallel", reads="records", feeds_models=True
+    ),
     "records_uint8": Pipeline(build="flowers_core.input.pipelines:records_uint8", reads="records", dtype="uint8"),
     "records_turbo": Pipeline(
         build="flowers_core.input.pipelines:records_turbo",
@@ -72,7 +78,11 @@ PIPELINES = {
         **_TURBO,
     ),
     "records_cached": Pipeline(
-        build="flowers_core.input.pipelines:records_cached", reads="records", dtype="uint8", cached=True
+        build="flowers_core.input.pipelines:records_cached",
+        reads="records",
+        dtype="uint8",
+        cached=True,
+        feeds_models=True,
     ),
     "records_batches_cached": Pipeline(
         build="flowers_core.input.pipelines:records_batches_cached", reads="records", cached=True, **_TURBO

@@ -8,14 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowers_core.errors import InputError, RunFailed, one_of
-from flowers_core.models.registry import MODELS, ModelSpec, Recipe, codelab_names, names_with_base, spec
+from flowers_core.models.registry import (
+    MODELS,
+    ModelSpec,
+    Recipe,
+    codelab_names,
+    names_with_base,
+    representatives,
+    spec,
+)
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = [
     "MODELS", "PIXELS", "ModelSpec", "Recipe", "build", "check_image_size", "codelab_names", "from_uint8", "image_size",
-    "names_with_base", "spec",
+    "names_with_base", "representatives", "spec",
 ]  # fmt: skip
 
 PIXELS = ("codelab", "weights")

@@ -63,6 +63,10 @@ class ModelSpec:
         smallest: Least side of an image; four poolings by 2 leave one pixel of 16.
         has_base: Whether it stands on a network of keras.applications, for which ImageNet weights exist.
         group: `codelab` for an architecture of the codelab itself, which the short profiles measure; else `further`.
+        representative: Whether it stands for its kind (dense, plain, fire modules, frozen base) where all models would
+            take hours: fed by pipelines, by XLA, in large batches.
+        heavy: Whether it is measured in small batches: without pooling every layer works at full resolution, and some
+            see 331 pixels, so that on a CPU a step of 32 images takes many seconds and 7 GB.
         recipe: How it is trained; the default holds nothing that was learnt by training or timing another model.
     """
 
@@ -71,6 +75,8 @@ class ModelSpec:
     smallest: int = 16
     has_base: bool = False
     group: str = "further"
+    representative: bool = False
+    heavy: bool = False
     recipe: Recipe = Recipe()
 
 
@@ -88,15 +94,17 @@ def _codelab(builder: str, recipe: Recipe, **fields) -> ModelSpec:
 # notebook is trained as the model nearest to it.
 MODELS: dict[str, ModelSpec] = {
     "dense_single": _codelab("dense:dense_single", _DENSE, smallest=1),
-    "dense": _codelab("dense:dense", _DENSE, smallest=1),
+    "dense": _codelab("dense:dense", _DENSE, smallest=1, representative=True),
     "convnet": _codelab("convnet:convnet", _CONVOLUTIONS),
-    "convnet_unpooled": _codelab("convnet:convnet_unpooled", _CONVOLUTIONS, smallest=1),
-    "convnet_gap": _codelab("convnet:convnet_gap", replace(_CONVOLUTIONS, accuracy=(0.704, 0.761))),
+    "convnet_unpooled": _codelab("convnet:convnet_unpooled", _CONVOLUTIONS, smallest=1, heavy=True),
+    "convnet_gap": _codelab(
+        "convnet:convnet_gap", replace(_CONVOLUTIONS, accuracy=(0.704, 0.761)), representative=True
+    ),
     "convnet_gap_dense": _codelab(
         "convnet:convnet_gap_dense",
         replace(_CONVOLUTIONS, epochs=10, batch_size=64, accuracy=(0.7455, 0.7455)),
     ),
-    "squeezenet": _codelab("squeezenet:squeezenet", replace(_AUGMENTED, accuracy=(0.800, 0.810))),
+    "squeezenet": _codelab("squeezenet:squeezenet", replace(_AUGMENTED, accuracy=(0.800, 0.810)), representative=True),
     "squeezenet_small": _codelab("squeezenet:squeezenet_small", _AUGMENTED, smallest=4),
     "squeezenet_331": _codelab(
         "squeezenet:squeezenet_331",
@@ -109,9 +117,14 @@ MODELS: dict[str, ModelSpec] = {
             accuracy=(0.766, 0.814),
         ),
         image_size=331,
+        heavy=True,
     ),
     "mobilenetv2": _codelab(
-        "pretrained:mobilenetv2", replace(_TRANSFER, accuracy=(0.756, 0.864)), smallest=32, has_base=True
+        "pretrained:mobilenetv2",
+        replace(_TRANSFER, accuracy=(0.756, 0.864)),
+        smallest=32,
+        has_base=True,
+        representative=True,
     ),
     "xception": _codelab(
         "pretrained:xception",
@@ -126,6 +139,7 @@ MODELS: dict[str, ModelSpec] = {
         image_size=331,
         smallest=71,
         has_base=True,
+        heavy=True,
     ),
     "vgg16": ModelSpec(builder="pretrained:vgg16", smallest=32, has_base=True, recipe=_TRANSFER),
     "resnet50": ModelSpec(builder="pretrained:resnet50", smallest=32, has_base=True, recipe=_TRANSFER),
@@ -146,6 +160,11 @@ def spec(name: str) -> ModelSpec:
 def codelab_names() -> list[str]:
     """The codelab's own models, in its order."""
     return [name for name, row in MODELS.items() if row.group == "codelab"]
+
+
+def representatives() -> list[str]:
+    """One model of each kind."""
+    return [name for name, row in MODELS.items() if row.representative]
 
 
 def names_with_base() -> list[str]:

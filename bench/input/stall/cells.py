@@ -26,13 +26,13 @@ def quick(image_size: int, **place) -> list[Cell]:
     return [
         *matrix.select(models.codelab_names(), [USUAL], **place),
         *(matrix.select(others, [ANY_SIZE], **place) if others else []),
-        *matrix.select(list(matrix.FEW), [FIRST], **place),
+        *matrix.select(models.representatives(), [FIRST], **place),
     ]
 
 
 def full(image_size: int, **place) -> list[Cell]:
     """The same, and one of each kind by every pipeline in two batch sizes."""
-    sizes = [matrix.select(list(matrix.FEW), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
+    sizes = [matrix.select(models.representatives(), list(PIPELINES), batch_size=size, **place) for size in (8, 32)]
     return list(dict.fromkeys([*quick(image_size, **place), *(cell for of_size in sizes for cell in of_size)]))
 
 
@@ -59,7 +59,8 @@ def select(
     for name in piped:
         one_of("pipeline", name, PIPELINES)
     if named or piped:
-        return matrix.select(list(named or matrix.FEW), list(piped or [USUAL]), batch_size=batch_size, **place)
+        named = list(named or models.representatives())
+        return matrix.select(named, list(piped or [USUAL]), batch_size=batch_size, **place)
     cells = PROFILES[profile](image_size, **place)
     return cells if batch_size is None else list(dict.fromkeys(replace(cell, batch_size=batch_size) for cell in cells))
 
