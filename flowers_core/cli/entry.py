@@ -94,15 +94,30 @@ def tell(line: str) -> None:
     click.echo(line, err=True)
 
 
+def printable(text: str) -> str:
+    """The text with what would command a terminal, such as escape codes in the name of a file, spelt out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Prints rows as a table, its first column to the left; without a header where there are no titles."""
-    from rich import box, console, table
+    """Prints rows as a table, its first column to the left; without a header where there are no titles.
+
+    Cells are shown as they are, not as Rich's markup, and whole: a table wider than the terminal is not cut.
+    """
+    from rich import box, console, measure, table, text
 
     drawing = table.Table(
-        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", show_header=bool(titles), padding=(0, 1, 0, 0)
+        box=box.SIMPLE_HEAD,
+        title=text.Text(title) if title else None,
+        title_justify="left",
+        show_header=bool(titles),
+        padding=(0, 1, 0, 0),
     )
     for number, name in enumerate(titles or rows[0]):
-        drawing.add_column(name if titles else "", justify="right" if number else "left", no_wrap=True)
+        drawing.add_column(text.Text(name if titles else ""), justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        drawing.add_row(*row)
-    console.Console().print(drawing)
+        drawing.add_row(*(text.Text(printable(cell)) for cell in row))
+    screen = console.Console()
+    needed = measure.Measurement.get(screen, screen.options.update(max_width=100_000), drawing).maximum
+    screen.width = max(screen.width, needed)
+    screen.print(drawing)

@@ -56,12 +56,25 @@ def download(folder: str) -> None:
 @click.argument("photos")
 @click.argument("folder")
 @click.option("--image-size", default=192, show_default=True, help="Side of the square images: 192, 224, 331 or 512.")
-@click.option("--shards", default=16, show_default=True, help="How many files.")
+@click.option("--shards", type=int, help="How many files. [16, or one a photo where there are fewer]")
 @click.option("--seed", default=35155, show_default=True, help="Of the one shuffle; the default is the codelab's.")
-@click.option("--strict", is_flag=True, help="Stop at a photo that does not decode instead of skipping it.")
+@click.option("--accept", multiple=True, metavar="KIND", help="png or webp: take these photos beside JPEG; repeatable.")
+@click.option("--strict", is_flag=True, help="Stop at a photo that does not decode cleanly instead of skipping it.")
 @click.option("--json", is_flag=True, help="Print the manifest.")
-def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int, strict: bool, json: bool) -> None:
+def records(  # noqa: PLR0913 - its options
+    photos: str,
+    folder: str,
+    *,
+    image_size: int,
+    shards: int | None,
+    seed: int,
+    accept: tuple[str, ...],
+    strict: bool,
+    json: bool,
+) -> None:
     """Write a folder or bucket of photos as TFRecord shards.
+
+    Photos are stored as their pixels lie: the orientation in EXIF data is ignored, as in the codelab.
 
     Example: python -m flowers_core records data/synthetic data/synthetic-192
     """
@@ -69,16 +82,21 @@ def records(photos: str, folder: str, *, image_size: int, shards: int, seed: int
     from flowers_core.data import sharding
 
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
-    photo_files = finder.find(photos)
+    photo_files = finder.find(photos, accept=accept)
+    if passed_over := finder.describe(photo_files.passed_over):
+        entry.tell(entry.printable(passed_over))
     entry.load("tensorflow")
     from flowers_core.data import tfrecords as writer
 
-    written = writer.write(photo_files, folder, image_size=image_size, shards=shards, seed=seed, strict=strict)
+    shards = min(writer.SHARDS, len(photo_files)) if shards is None else shards
+    written = writer.write(
+        photo_files, folder, image_size=image_size, shards=shards, seed=seed, accept=accept, strict=strict
+    )
     if json:
         click.echo(json_text.dumps(asdict(written)))
         return
     for photo in written.skipped:
-        click.echo(f"skipped {photo.path}: {photo.reason}", err=True)
+        entry.tell(entry.printable(f"skipped {photo.path}: {photo.reason}"))
     click.echo(f"{written.images:,} records of {image_size} px in {len(written.shards)} shards in {folder}")
 
 

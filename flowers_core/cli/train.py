@@ -15,6 +15,7 @@ from flowers_core import backends, models
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
+from flowers_core.data import photos as photo_kinds
 from flowers_core.data import storage
 from flowers_core.errors import InputError
 from flowers_core.train.run_dir import Run
@@ -248,20 +249,20 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     """Classify photos: files, or folders of them.
 
+    JPEG, PNG or WebP; the orientation in EXIF data is ignored, as in training. Hidden files in folders are passed over.
+
     Exit code: 0 done, 1 a photo does not decode, 2 wrong use.
 
     Example: python -m flowers_core predict results/training/convnet_gap data/synthetic/roses
     """
     paths = [path for name in photos for path in _photo_files(name)]
     settings, model = _load(run)
-    import numpy as np
-
     from flowers_core.train import evaluate
 
     probabilities = evaluate.predict(model, paths, image_size=settings.image_size)
     rows = [
-        {"photo": path, "class": None, "reason": "does not decode"}
-        if np.isnan(row).any()
+        {"photo": path, "class": None, "reason": row}
+        if isinstance(row, str)
         else {"photo": path, "class": settings.classes[row.argmax()], "probability": float(row.max())}
         for path, row in zip(paths, probabilities, strict=True)
     ]
@@ -270,7 +271,7 @@ def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     else:
         for row in rows:
             answer = f"{row['class']} {row['probability']:.1%}" if row["class"] else f"n/a: {row['reason']}"
-            click.echo(f"{row['photo']}: {answer}")
+            click.echo(entry.printable(f"{row['photo']}: {answer}"))
     if any(row["class"] is None for row in rows):
         raise click.exceptions.Exit(entry.FAILED)
 
@@ -280,9 +281,16 @@ def _photo_files(name: str) -> list[str]:
     path = Path(name)
     if path.is_file():
         return [name]
-    files = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in {".jpg", ".jpeg"})
+    suffixes = (*photo_kinds.JPEG_SUFFIXES, *(f".{kind}" for kind in photo_kinds.ACCEPTABLE))
+    files = sorted(
+        str(file)
+        for file in path.rglob("*")
+        if file.suffix.lower() in suffixes and not file.is_dir() and not file.name.startswith(".")
+    )
     if not files:
-        raise InputError(f"`photos` must be JPEG files or folders that hold some. Received: {name!r}, with none")
+        raise InputError(
+            f"`photos` must be JPEG, PNG or WebP files or folders that hold some. Received: {name!r}, with none"
+        )
     return files
 
 

@@ -1,10 +1,60 @@
 """JPEG bytes -> image and back; fill and crop; augmentation. All of it also runs inside `tf.data` maps."""
 
+import re
+from collections.abc import Collection
 from typing import Any
 
 import tensorflow as tf
 
+from flowers_core import errors
+from flowers_core.data import jpeg_check
+
 Tensor = Any  # or whatever TensorFlow converts to a tensor
+
+_UNREADABLE = (
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.FailedPreconditionError,  # a folder named like a photo
+    tf.errors.UnknownError,  # a disk that fails here
+)
+"""Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
+
+
+def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bool = False) -> bytes:
+    """The checked content of a photo of unknown origin, for `decode`: whoever takes photos from a user reads them here.
+
+    Args:
+        path: On disk or in a bucket.
+        image_size: Short side in pixels to which it shall be scaled.
+        accept: Kinds beside JPEG that are taken, see `photos.ACCEPTABLE`.
+        strict: Whether a JPEG that libjpeg only warns of is refused, too; costs decoding it once more.
+
+    Raises:
+        InputError: If the photo cannot be read or decoded; the message is the bare reason, without the path.
+    """
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            if (size := file.size()) > jpeg_check.MAX_BYTES:
+                raise errors.InputError(f"{size} bytes, no photo")
+            content = file.read()
+    except _UNREADABLE as error:
+        raise errors.InputError(f"cannot be read: {message(error)}") from error
+    content, reason = jpeg_check.as_png(content, image_size=image_size, accept=accept)
+    if not reason and strict and jpeg_check.kind(content) == "jpeg":
+        import simplejpeg
+
+        try:
+            simplejpeg.decode_jpeg(content, strict=True)
+        except ValueError as error:
+            reason = f"libjpeg warns of it: {error}"
+    if reason:
+        raise errors.InputError(reason)
+    return content
+
+
+def message(error: Exception) -> str:
+    """The message of an error, without the names of TensorFlow's nodes."""
+    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*?\]", "", getattr(error, "message", None) or str(error))
 
 
 def decode(jpeg: Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,7 @@ class Manifest:
         shards: Sorted by name.
         skipped: Photos that became no record, sorted by path.
         source_digest: SHA-256 of the paths and sizes of the photos; None if not known.
+        passed_over: How many paths held no photo that was asked for, by the reason why, see `photos.describe`.
     """
 
     source: str
@@ -74,6 +75,7 @@ class Manifest:
     shards: tuple[Shard, ...]
     skipped: tuple[Skipped, ...] = ()
     source_digest: str | None = None
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -82,7 +84,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """The text of manifest.json."""
-        return json.dumps({"format": FORMAT} | asdict(self), indent=1) + "\n"
+        values = asdict(self)
+        if not self.passed_over:
+            del values["passed_over"]  # commits before this field read such manifests, too
+        return json.dumps({"format": FORMAT} | values, indent=1) + "\n"
 
 
 def from_json(text: str, *, path: str = NAME) -> Manifest:

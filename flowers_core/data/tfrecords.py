@@ -1,9 +1,8 @@
 """Photos -> TFRecord shards with a manifest, in the codelab's format, and a record back to image and label."""
 
 import errno
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from flowers_core import errors, progress, resources
-from flowers_core.data import images, jpeg_check, manifest, sharding, storage
+from flowers_core.data import images, manifest, sharding, storage
 from flowers_core.data.images import Tensor
 from flowers_core.data.photos import Photos
 
@@ -22,14 +21,6 @@ SEED = 35155
 
 _FRAME_BYTES = 16
 """What a TFRecord file adds to each record: 8 of length, 4 of its checksum, 4 of the content's checksum."""
-
-_UNREADABLE = (
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.FailedPreconditionError,  # a folder named like a photo
-    tf.errors.UnknownError,  # a disk that fails here
-)
-"""Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
 
 _IMAGE_AND_CLASS = {
     "image": tf.io.FixedLenFeature([], tf.string),
@@ -97,7 +88,7 @@ def example(jpeg: bytes, *, label: int, classes: Sequence[str], image_size: int)
     return record.SerializeToString(deterministic=True)  # maps have no order of their own
 
 
-def write(
+def write(  # noqa: PLR0913 - its options
     photos: Photos,
     folder: str | Path,
     *,
@@ -105,6 +96,7 @@ def write(
     shards: int = SHARDS,
     seed: int = SEED,
     strict: bool = False,
+    accept: Collection[str] = (),
     threads: int | None = None,
 ) -> manifest.Manifest:
     """Writes photos as records, shuffled once; if they are there already, only says what is there.
@@ -118,7 +110,9 @@ def write(
         image_size: Side of the square images in pixels.
         shards: Number of files.
         seed: Of the shuffle.
-        strict: Whether a photo that cannot be decoded ends it all, instead of being skipped and listed.
+        strict: Whether a photo that cannot be decoded, or that libjpeg warns of, ends it all, instead of being skipped
+            and listed.
+        accept: Kinds beside JPEG that are taken, see `photos.ACCEPTABLE`.
         threads: Photos worked on at once; two for each core that may be used if not given.
 
     Raises:
@@ -133,6 +127,7 @@ def write(
         )
     digest = sharding.source_digest(photos)
     wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
+    wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
     folder = storage.normalize(folder)
     existing = sharding.existing(folder, wanted, shards=shards)
     if existing:
@@ -142,7 +137,8 @@ def write(
     try:
         with sharding.exclusive(folder):
             dealt = sharding.deal(photos, shards=shards, seed=seed)
-            written = _write_all(photos, dealt, folder, wanted, strict=strict, threads=threads)
+            work = partial(_record, photos=photos, image_size=image_size, accept=accept, strict=strict)
+            written = _write_all(photos, dealt, folder, wanted, work=work, strict=strict, threads=threads)
             storage.write_text(storage.join(folder, manifest.NAME), written.to_json())
     except (OSError, tf.errors.OpError) as error:
         raise _write_error(folder, error) from error
@@ -170,7 +166,7 @@ def verify(path: str) -> int:
     except (tf.errors.OpError, ValueError) as error:
         raise errors.InputError(
             f"{path} must hold whole records. Received: record {number} (counted from 0), which begins at "
-            f"byte {offset}: {_message(error)}. Fetch the shard again, or write the records again"
+            f"byte {offset}: {images.message(error)}. Fetch the shard again, or write the records again"
         ) from error
     if manifest.count(path) not in (None, number):
         raise errors.InputError(
@@ -204,11 +200,11 @@ def _write_all(
     folder: str,
     wanted: manifest.Manifest,
     *,
+    work: Callable[[tuple[str, int]], bytes | manifest.Skipped],
     strict: bool,
     threads: int | None,
 ) -> manifest.Manifest:
     """Writes every shard; returns the whole manifest."""
-    work = partial(_record, photos=photos, image_size=wanted.image_size)
     written, skipped = [], []
     with (
         # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the
@@ -245,22 +241,17 @@ def _place(temporary: Path, folder: str, class_counts: list[int]) -> manifest.Sh
     return manifest.Shard(name, sum(class_counts), size, tuple(class_counts))
 
 
-def _record(pair: tuple[str, int], *, photos: Photos, image_size: int) -> bytes | manifest.Skipped:
+def _record(
+    pair: tuple[str, int], *, photos: Photos, image_size: int, accept: Collection[str], strict: bool
+) -> bytes | manifest.Skipped:
     """The record of one photo, which is read and decoded once, or why there is none."""
     path, label = pair
     skipped = partial(manifest.Skipped, sharding.relative(path, photos))
     try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            size = file.size()
-            if size > jpeg_check.MAX_BYTES:
-                return skipped(f"{size} bytes, no photo")
-            photo = file.read()
-    except _UNREADABLE as error:
-        return skipped(f"cannot be read: {_message(error)}")
-    if reason := jpeg_check.fault(photo, image_size=image_size):
-        return skipped(reason)
-    try:
+        photo = images.read(path, image_size=image_size, accept=accept, strict=strict)
         jpeg = _fill_and_encode(tf.constant(photo), image_size).numpy()
+    except errors.InputError as error:
+        return skipped(str(error))
     except tf.errors.InvalidArgumentError:
         return skipped("truncated or damaged JPEG data")
     return example(jpeg, label=label, classes=photos.classes, image_size=image_size)
@@ -277,10 +268,10 @@ def _write_error(folder: str, error: OSError | tf.errors.OpError) -> Exception:
     if isinstance(error, OSError) and storage.is_full(error):
         return OSError(error.errno, error.strerror, folder)
     if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError):  # ENOSPC and EFBIG
-        return OSError(errno.ENOSPC, _message(error), folder)
+        return OSError(errno.ENOSPC, images.message(error), folder)
     return errors.InputError(
         f"`folder` must be writable, and the photos stay readable. "
-        f"Received: {folder}: {_message(error)}. Choose another folder, then do the same again"
+        f"Received: {folder}: {images.message(error)}. Choose another folder, then do the same again"
     )
 
 
@@ -300,8 +291,3 @@ def _check(record: Tensor) -> None:
     classes = features["one_hot_class"].dense_shape[0]
     if not 0 <= features["class"] < classes:
         raise ValueError(f"its class is {features['class']}, of {classes}")
-
-
-def _message(error: Exception) -> str:
-    """The message of an error, without the names of TensorFlow's nodes."""
-    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*?\]", "", getattr(error, "message", None) or str(error))

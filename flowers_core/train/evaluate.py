@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from flowers_core.data import images, manifest
-from flowers_core.errors import one_of
+from flowers_core.data import images, manifest, photos
+from flowers_core.errors import InputError, one_of
 from flowers_core.input import training_data
 from flowers_core.train.settings import Settings
 
@@ -123,23 +123,26 @@ def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tup
     return evaluation, np.concatenate(mistaken)
 
 
-def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> np.ndarray:
-    """Class probabilities of photos.
+def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> list[np.ndarray | str]:
+    """Class probabilities of photos, whose orientation in EXIF data is ignored, as in the codelab.
 
     Args:
         model: The trained model.
-        paths: JPEG files, on disk or in a bucket.
+        paths: JPEG, PNG or WebP files, on disk or in a bucket.
         image_size: Side of the images that it takes, in pixels.
 
     Returns:
-        Probabilities, float32, shape `(photos, classes)`; a row of NaN for a photo that does not decode.
+        For each photo its probabilities, float32, shape `(classes,)`, or the reason why it has none.
     """
-    return np.concatenate([_predict_photo(model, path, image_size) for path in paths])
+    return [_predict_photo(model, path, image_size) for path in paths]
 
 
-def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray:
+def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray | str:
     try:
-        image = images.fill_and_crop(images.decode(tf.io.read_file(path)), image_size)
+        photo = images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+        image = images.fill_and_crop(images.decode(photo), image_size)
+    except InputError as error:
+        return str(error)
     except tf.errors.OpError:
-        return np.full((1, model.output_shape[-1]), np.nan, np.float32)
-    return model.predict_on_batch(images.scale(image)[None])
+        return "truncated or damaged JPEG data"
+    return model.predict_on_batch(images.scale(image)[None])[0]

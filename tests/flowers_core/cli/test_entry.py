@@ -30,3 +30,15 @@ def test_enter_turns_errors_into_a_line_and_exit_code(capsys, monkeypatch, error
     assert ended.value.code == code
     assert printed.startswith("error: ")
     assert printed.count("\n") == 1
+
+
+def test_print_table_shows_cells_whole_and_as_they_are(capsys, monkeypatch):
+    """Markup and escape codes in names are shown, not obeyed, and no figure of 40 columns is cut off."""
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = ["class", *(f"as {number}" for number in range(40))]
+    entry.print_table(titles, [["roses [garden]\x1b[2J", *(str(1000 + number) for number in range(40))]], title="a [b]")
+    title, heads, _, row = (line for line in capsys.readouterr().out.splitlines() if line.strip())
+
+    assert title.strip() == "a [b]"
+    assert heads.split()[-2:] == ["as", "39"]
+    assert row.split() == ["roses", r"[garden]\x1b[2J", *(str(1000 + number) for number in range(40))]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from flowers_core.data import manifest
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -35,6 +37,24 @@ def test_photos_and_records_are_made_once(tmp_path, command_line):
 
         assert (drawn.code, written.code) == (0, 0), drawn.err + written.err
         assert "20 records of 192 px in 4 shards" in written.out
+
+
+def test_records_says_what_is_passed_over(tmp_path, command_line, jpeg):
+    """Always and in one line; ten photos are fewer than the codelab's shards and become ten."""
+    for number in range(10):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(number))
+    (tmp_path / "photos" / "a" / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "photos" / "a" / "x.webp").write_bytes(jpeg(1, kind="WEBP"))
+    written = command_line("flowers_core", "records", tmp_path / "photos", tmp_path / "records")
+
+    assert written.code == 0, written.err
+    passed_over = "passed over: 1 .webp files, taken with --accept webp ('a/x.webp'), 1 dangling links ('a/gone.jpg')"
+    assert passed_over in written.err.splitlines()
+    assert "10 records of 192 px in 10 shards" in written.out
+    assert '"dangling links": 1' in (tmp_path / "records" / "manifest.json").read_text()
+    assert manifest.load(tmp_path / "records").passed_over["dangling links"] == 1
 
 
 def test_unknown_backend_is_a_usage_error(command_line, monkeypatch):

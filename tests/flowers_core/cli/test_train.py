@@ -104,13 +104,15 @@ def test_evaluate_counts_images_and_draws_mistakes(trained, tmp_path, command_li
 def test_predict_names_class_of_each_photo(trained, synthetic_photos, tmp_path, command_line):
     """Each photo of a folder has a class; one that does not decode is n/a, and the exit code says so."""
     good = command_line("flowers_core", "predict", trained[0], synthetic_photos / "roses")
-    (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    bad = command_line("flowers_core", "predict", trained[0], tmp_path / "broken.jpg")
+    (tmp_path / "broken\x1b[31m.jpg").write_bytes(b"no photo")
+    (tmp_path / "._hidden.jpg").write_bytes(b"no photo, as macOS leaves it")
+    bad = command_line("flowers_core", "predict", trained[0], tmp_path)
 
     assert good.code == 0, good.err
     assert len(good.out.splitlines()) == len(list((synthetic_photos / "roses").iterdir()))
     assert bad.code == 1
-    assert "n/a: does not decode" in bad.out
+    assert bad.out.startswith(rf"{tmp_path}/broken\x1b[31m.jpg: n/a: no JPEG header that can be read")
+    assert len(bad.out.splitlines()) == 1
 
 
 def test_export_overwrites_nothing(trained, tmp_path, command_line):

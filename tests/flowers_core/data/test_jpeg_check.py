@@ -3,13 +3,14 @@
 import io
 import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from flowers_core import errors
-from flowers_core.data import jpeg_check, manifest, photos, tfrecords
+from flowers_core.data import images, jpeg_check, manifest, photos, tfrecords
 
 SIZE = 24
 
@@ -19,7 +20,8 @@ BAD = {
     "daisy/empty.jpg": "0 bytes",
     "dandelion/hole.jpg": f"{jpeg_check.MAX_BYTES + 1} bytes, no photo",
     "dandelion/huge.jpg": "3600000000 pixels",
-    "dandelion/png16.jpg": "not a JPEG",
+    "dandelion/png16.jpg": "png content, no JPEG (taken with --accept png)",
+    "dandelion/webp.jpg": "webp content, no JPEG (taken with --accept webp)",
     "roses/bits12.jpg": "12-bit",
     "roses/text.jpg": "not a JPEG",
     "tulips/cut.jpg": "truncated",
@@ -39,6 +41,12 @@ def sixteen_bits():
     return file.getvalue()
 
 
+def sized_png(png, side):
+    """A PNG whose header says that it has so many pixels a side."""
+    header = png[12:16] + struct.pack(">II", side, side) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
 @pytest.fixture(scope="module")
 def flawed(tmp_path_factory, jpeg):
     """12 good photos, a grey one, one of every bad kind, one that is a folder and one that is gone."""
@@ -48,6 +56,7 @@ def flawed(tmp_path_factory, jpeg):
         "daisy/cmyk.jpg": jpeg(1, mode="CMYK"),
         "dandelion/huge.jpg": sized(jpeg(), 60_000, 60_000),
         "dandelion/png16.jpg": sixteen_bits(),
+        "dandelion/webp.jpg": jpeg(5, kind="WEBP"),
         "roses/bits12.jpg": jpeg(2).replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"),
         "roses/text.jpg": b"<html>not found</html>",
         "tulips/cut.jpg": jpeg(3)[:-200],
@@ -88,6 +97,42 @@ def test_write_skips_bad_photos_with_their_reason(flawed, tmp_path):
     assert manifest.load(tmp_path) == made
     for path, shard in zip(manifest.paths(tmp_path, made), made.shards, strict=True):
         assert tfrecords.verify(path) == shard.images == manifest.count(shard.name) == sum(shard.class_counts)
+
+
+def test_write_takes_accepted_kinds_by_their_content(tmp_path, jpeg):
+    """PNG, transparent or not, and WebP, under whatever name; 16 bits and damaged data are skipped with the reason."""
+    clear = io.BytesIO()
+    Image.new("RGBA", (30, 30)).save(clear, "PNG")
+    files = {
+        "daisy/named.jpg": jpeg(1, kind="WEBP"),
+        "daisy/lossless.png": jpeg(2, kind="PNG"),
+        "roses/clear.png": clear.getvalue(),
+        "roses/cut.png": jpeg(3, kind="PNG")[:-100],
+        "roses/deep.png": sixteen_bits(),
+        "roses/huge.png": sized_png(clear.getvalue(), 60_000),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    found = photos.find(tmp_path, accept=("png", "webp"))
+    made = tfrecords.write(found, tmp_path / "records", image_size=SIZE, shards=1, accept=("png", "webp"))
+    reasons = {photo.path: photo.reason for photo in made.skipped}
+    assert made.images == 3
+    assert "truncated or damaged png" in reasons["roses/cut.png"]
+    assert "neither RGB nor greyscale of 8 bits" in reasons["roses/deep.png"]
+    assert "3600000000 pixels" in reasons["roses/huge.png"]
+    white, fault = jpeg_check.as_png(clear.getvalue(), image_size=SIZE, accept=("png",))
+    assert fault is None
+    assert images.decode(white).numpy().min() == 255
+
+
+def test_read_refuses_what_libjpeg_warns_of_only_if_strict(tmp_path, jpeg):
+    """Bytes too many before the end are decoded, but not without a word if all must be clean."""
+    path = tmp_path / "warned.jpg"
+    path.write_bytes(jpeg()[:-2] + b"\0" * 61 + jpeg()[-2:])
+    assert images.read(str(path), image_size=SIZE)
+    with pytest.raises(errors.InputError, match="libjpeg warns of it: Corrupt JPEG data"):
+        images.read(str(path), image_size=SIZE, strict=True)
 
 
 def test_write_stops_at_a_bad_photo_if_strict(flawed, tmp_path):

@@ -31,13 +31,46 @@ def test_find_sorts_by_class_and_path(tmp_path):
 
 
 def test_find_passes_over_what_is_no_photo(tmp_path):
-    """Hidden files and folders, other kinds, deeper folders, empty classes and loose photos change nothing."""
+    """Other kinds, deeper folders, links to nowhere or themselves, empty classes and loose photos are named."""
     _touch(tmp_path, "daisy/a.jpg", "roses/b.jpg")
     before = photos.find(tmp_path)
-    _touch(tmp_path, "LICENSE.txt", "loose.jpg", ".cache/c.jpg", "daisy/.d.jpg", "daisy/e.png", "roses/x/f.jpg")
+    assert photos.describe(before.passed_over) == ""
+    _touch(tmp_path, "LICENSE.txt", "loose.jpg", ".cache/c.jpg", "daisy/._d.jpg", "daisy/e.png", "roses/x/f.jpg")
+    _touch(tmp_path, "roses/h.webp", "roses/i.webp", "roses/notes")
     (tmp_path / "empty").mkdir()
     (tmp_path / "roses" / "folder.jpg").mkdir()
-    assert photos.find(tmp_path) == before
+    (tmp_path / "roses" / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "roses" / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "itself").symlink_to("itself")
+    found = photos.find(tmp_path)
+    assert found == before
+    assert found.passed_over == {
+        ".png files, taken with --accept png": ["daisy/e.png"],
+        ".webp files, taken with --accept webp": ["roses/h.webp", "roses/i.webp"],
+        "dangling links": ["itself", "roses/gone.jpg", "roses/itself.jpg"],
+        "empty folders": ["empty"],
+        "in no folder of a class": ["loose.jpg"],
+        "names without a suffix": ["roses/notes"],
+        "sub-folders": ["roses/folder.jpg", "roses/x"],
+    }
+    assert "3 dangling links ('itself'), 1 empty folders ('empty'), " in photos.describe(found.passed_over)
+
+
+def test_find_takes_kinds_that_are_accepted(tmp_path):
+    """JPEGs under their third suffix always, other kinds on demand, and none that cannot be decoded."""
+    _touch(tmp_path, "daisy/a.JFIF", "daisy/b.png", "roses/c.webp")
+    assert photos.find(tmp_path, accept=("png", "webp")).labels == (0, 0, 1)
+    with pytest.raises(errors.InputError, match=r"one class only, 'daisy'.*1 \.webp files, taken with --accept webp"):
+        photos.find(tmp_path, accept=("png",))
+    with pytest.raises(errors.InputError, match="png, webp"):
+        photos.find(tmp_path, accept=("heic",))
+
+
+def test_find_refuses_classes_that_look_the_same(tmp_path):
+    """One name with its accent composed and decomposed would be two classes that nobody can tell apart."""
+    _touch(tmp_path, "caf\u00e9/a.jpg", "cafe\u0301/b.jpg")
+    with pytest.raises(errors.InputError, match=r"'cafe\\u0301' and 'caf\\xe9'"):
+        photos.find(tmp_path)
 
 
 def test_find_ignores_a_trailing_slash(tmp_path):

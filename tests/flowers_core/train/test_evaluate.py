@@ -83,16 +83,19 @@ def test_evaluate_refuses_unknown_split(model, settings):
 
 
 def test_predict_takes_photos_of_any_size(model, tmp_path):
-    """Each is filled and cropped; one that does not decode is NaN, and the others are not lost."""
-    paths = [str(tmp_path / name) for name in ("bright.jpg", "broken.jpg", "dark.jpg")]
+    """Each is filled and cropped; one that does not decode has its reason, and the others are not lost."""
+    paths = [str(tmp_path / name) for name in ("bright.jpg", "broken.jpg", "dark.jpg", "webp.jpg", "strip.jpg")]
     Image.new("RGB", (90, 50), (250, 250, 250)).save(paths[0])
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     Image.new("RGB", (20, 31)).save(paths[2])
-    probabilities = evaluate.predict(model, paths, image_size=32)
+    Image.new("RGB", (20, 31)).save(paths[3], "WEBP")
+    Image.new("RGB", (60_000, 1)).save(paths[4])  # scaled to 32 rows it would take 737 MB
+    bright, broken, dark, webp, strip = evaluate.predict(model, paths, image_size=32)
 
-    assert probabilities.shape == (3, 5)
-    assert probabilities[[0, 2]].argmax(axis=1).tolist() == [0, 1]
-    assert np.isnan(probabilities[1]).all()
+    assert bright.shape == (5,)
+    assert [row.argmax() for row in (bright, dark, webp)] == [0, 1, 1]
+    assert "no JPEG header that can be read" in broken
+    assert "60000 x 1: 61440000 pixels before or after scaling" in strip
 
 
 def test_contact_sheet_shows_each_image(tmp_path):
