@@ -17,6 +17,7 @@ from flowers_core.input.registry import PIPELINES
 if TYPE_CHECKING:
     from bench.compare.comparison import Trial
     from bench.compare.sequential_test import Rule
+    from bench.compare.variant import VariantPair
 
 NOISE_PAIRS = 8
 MOST_PACKAGES = 8  # that a note on what else differs lists
@@ -105,11 +106,11 @@ class Compared:
             return ()
         return tuple(map(Path, names))
 
-    def title(self) -> str:
-        """A title for the comparison."""
-        if self.axis:
-            return self.axis.replace("=", ": ").replace(",", " v ")
-        return f"{self.base} v {self.candidate}"
+    def title(self, variants: "VariantPair") -> str:
+        """A title for the comparison of which these are the first variants."""
+        from bench.compare import comparison
+
+        return self.axis.replace("=", ": ").replace(",", " v ") if self.axis else comparison.title(variants)
 
 
 def _run(
@@ -128,7 +129,12 @@ def _run(
     clocks = sequential_test.clocks(variant.cell for pair in pairs for variant in (pair.base, pair.candidate))
     rule = sequential_test.Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=clocks)
     trials = progress.run(
-        pairs, output.results, rule=rule, title=compared.title(), budget_seconds=certainty.budget, as_json=output.json
+        pairs,
+        output.results,
+        rule=rule,
+        title=compared.title(pairs[0]),
+        budget_seconds=certainty.budget,
+        as_json=output.json,
     )
     return trials, rule
 
@@ -233,7 +239,7 @@ def gate(  # noqa: PLR0913 - its options
     options.tell(text)
     if summary:
         with summary.open("a") as file:
-            file.write(f"{text}\n\n{table(trials, rule, compared.title()).markdown()}\n")
+            file.write(f"{text}\n\n{table(trials, rule, compared.title(trials[0].variants)).markdown()}\n")
     options.leave(progress.gate_code(trials, threshold))
 
 

@@ -8,7 +8,7 @@ from statistics import mean, median
 from time import perf_counter
 
 from bench.compare import pair, revision, sequential_test
-from bench.compare.comparison_result import CellVerdict, Comparison
+from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Variant, VariantPair
@@ -195,6 +195,11 @@ def _comparison(trials: Sequence[Trial], rule: Rule, title: str, mark: str, star
         started=started.isoformat(timespec="milliseconds"),
         machine=pairs[-1].machine,
     )
+
+
+def title(variants: VariantPair) -> str:
+    """Names what is compared by revisions, commits and the titles of these."""
+    return " v ".join(describe(**_summary(variant)) for variant in (variants.base, variants.candidate))
 
 
 def _summary(variant: Variant) -> dict:

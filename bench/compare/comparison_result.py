@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from bench.compare.sequential_test import Verdict
 from bench.results.result import Result
 
+SHORT = 8  # digits of a commit that are shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellVerdict:
@@ -49,3 +51,17 @@ class Comparison(Result):
     rule: dict
     cells: tuple[CellVerdict, ...]
     foreign_cpu_share: float | None = None
+
+    @property
+    def described(self) -> str:
+        """What was compared; of two revisions commits and titles as well, for HEAD is another tomorrow."""
+        if self.title != f"{self.base.get('name')} v {self.candidate.get('name')}":
+            return self.title
+        return f"{describe(**self.base)} v {describe(**self.candidate)}"
+
+
+def describe(*, name: str = "", commit: str = "", subject: str = "", dirty: bool = False, **_: object) -> str:
+    """A revision in words: `main (1152e59a Draw fewer flowers)`; a commit that was named by its digits once."""
+    words = [commit[:SHORT], subject, "and uncommitted changes" * bool(dirty)]
+    about = " ".join(filter(None, words))
+    return about if not name or (commit and commit.startswith(name)) else f"{name} ({about})" if about else name

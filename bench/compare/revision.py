@@ -95,6 +95,14 @@ def subject(commit: str, *, repo: Path = WORK_DIR) -> str:
         return ""
 
 
+def places(*, repo: Path = WORK_DIR) -> dict[str, int]:
+    """The commits of the branch by their place in its history, the oldest first; none without git."""
+    try:
+        return {commit: place for place, commit in enumerate(git(repo, "rev-list", "--reverse", "HEAD", "--").split())}
+    except InputError:
+        return {}
+
+
 def same(base: Revision, candidate: Revision) -> bool:
     """Whether two revisions hold the same code, so that no difference can be found but by chance."""
     return base.digest == candidate.digest

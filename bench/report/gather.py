@@ -1,11 +1,12 @@
-"""A store -> what the page shows of it: figures of the latest code, verdicts, trainings, history."""
+"""A store -> what the page shows of it: figures of the current code and of older ones, verdicts, trainings, history."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.compare import revision
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
 from bench.input.loaders import table as loaders_table
@@ -14,6 +15,7 @@ from bench.input.object_store import table as object_store_table
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
+from bench.machine import facts
 from bench.results import result, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
@@ -54,7 +56,10 @@ class Gathered:
 
     Attributes:
         summaries: Of all machines and all code, the latest last.
-        shown: The latest of each cell on each machine with each data, at most `MOST_SHOWN`: tables and charts.
+        shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`:
+            tables and charts. At most `MOST_SHOWN`, older ones among them.
+        older: Of cells that were measured with earlier code alone, that of its last one.
+        sweeps: What sentences are made from, see `quiet_sweeps`.
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
         peaks: GFLOP/s of matrix products by machine and precision, see `bench.run.peak`.
         comparisons: The latest, with the verdicts that they gave, the last first.
@@ -70,6 +75,8 @@ class Gathered:
 
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
+    older: tuple[Summary, ...]
+    sweeps: tuple[tuple[Summary, ...], ...]
     costs: dict[tuple[str, int], dict]
     peaks: dict[tuple[str, str], float]
     comparisons: tuple[Comparison, ...]
@@ -93,12 +100,15 @@ def gather(results: Path) -> Gathered:
 
     measurements = load(Measurement)
     summaries = tuple(summary.by_cell(measurements))
-    shown = tuple(latest(summaries))
+    by_recency = recency()
+    shown, older = latest(summaries, by_recency)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     peaks = result.latest(load(Peak), lambda peak: peak.machine.get("id", ""))
     return Gathered(
         summaries=summaries,
-        shown=shown,
+        shown=tuple(shown),
+        older=tuple(older),
+        sweeps=tuple(quiet_sweeps(measurements, by_recency)),
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
         peaks={
             (machine, name): limit["value"] for machine, peak in peaks.items() for name, limit in peak.limits.items()
@@ -106,7 +116,7 @@ def gather(results: Path) -> Gathered:
         comparisons=comparisons[:MOST_COMPARISONS],
         undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
-        stall=_stall(results, measurements),
+        stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
         history=_history(Path(results) / HISTORY, damaged),
@@ -114,13 +124,15 @@ def gather(results: Path) -> Gathered:
     )
 
 
-def _stall(results: Path, measurements: Sequence[Measurement]) -> StallReport | None:
-    """What is known of stalls on the machine of the latest verdict."""
+def _stall(
+    results: Path, measurements: Sequence[Measurement], by_recency: Callable[[Measurement], tuple]
+) -> StallReport | None:
+    """What is known of stalls on the machine of the latest verdict, with its code."""
     stalls, _ = stall_tables.last(results, measurements)
     if not stalls:
         return None
-    machine = max(stalls, key=lambda runs: runs.measurement.started).measurement.machine.get("id")
-    here = [measurement for measurement in measurements if measurement.machine.get("id") == machine]
+    place = _place(max((runs.measurement for runs in stalls), key=by_recency))
+    here = [measurement for measurement in measurements if _place(measurement) == place]
     stalls, emulations = stall_tables.last(results, here)
     return stall_tables.report(here, results=results, stalls=stalls, emulations=emulations)
 
@@ -148,17 +160,68 @@ def _history(path: Path, damaged: list[str]) -> dict | None:
         return None
 
 
-def latest(summaries: Iterable[Summary]) -> list[Summary]:
-    """Of each cell on each machine with each data the summary of which a measurement came last."""
+def recency() -> Callable[[Measurement], tuple]:
+    """How current the code of a measurement is: today's before the others, those by their place among the commits.
+
+    When it was measured decides last: asv measures old commits after new ones.
+    """
+    here, places = facts.code_digest(), revision.places()
+
+    def key(measurement: Measurement) -> tuple:
+        code = measurement.code
+        return code.get("digest") == here, places.get(code.get("commit", ""), -1), measurement.started
+
+    return key
+
+
+def _place(measurement: Measurement) -> tuple:
+    """The machine and the code of a measurement."""
+    return measurement.machine.get("id"), measurement.code.get("digest")
+
+
+def latest(
+    summaries: Iterable[Summary], by_recency: Callable[[Measurement], tuple]
+) -> tuple[list[Summary], list[Summary]]:
+    """Of each cell on each machine with each data the summary of the most current code.
+
+    Returns:
+        Those of the code that is the machine's most current, and those of older code.
+    """
     newest: dict[tuple, Summary] = {}
-    for figure in sorted(summaries, key=_started):
+    code: dict[str | None, tuple] = {}
+    for figure in sorted(summaries, key=lambda figure: by_recency(figure.measurement)):
         data = tuple(figure.measurement.data.get(name) for name in ("photos", "images", "classes", "digest"))
-        newest[figure.cell, figure.measurement.machine.get("id"), data] = figure
-    return sorted(newest.values(), key=_started)[-MOST_SHOWN:]
+        machine = figure.measurement.machine.get("id")
+        newest[figure.cell, machine, data] = figure
+        code[machine] = _place(figure.measurement)
+    current, older = [], []
+    for figure in sorted(newest.values(), key=lambda figure: by_recency(figure.measurement))[-MOST_SHOWN:]:
+        place = _place(figure.measurement)
+        (current if place == code[place[0]] else older).append(figure)
+    return current, older
 
 
-def _started(figure: Summary) -> str:
-    return figure.measurement.started
+def quiet_sweeps(
+    measurements: Iterable[Measurement], by_recency: Callable[[Measurement], tuple]
+) -> list[tuple[Summary, ...]]:
+    """The figures of each sweep of the most current code that was swept, on the machine with most of them.
+
+    What was measured while others used the CPU is left out: a busy second is no headline.
+
+    Returns:
+        A sweep each, that with most cells first, of as many the latest.
+    """
+    swept = [measurement for measurement in measurements if measurement.sweep and measurement.status == "ok"]
+    current = max(swept, key=by_recency, default=None)
+    groups: dict[tuple, list[Measurement]] = {}
+    for measurement in swept:
+        of_current = current is not None and measurement.code.get("digest") == current.code.get("digest")
+        if of_current and (measurement.foreign_cpu_share or 0.0) <= facts.BUSY_SHARE:
+            groups.setdefault((measurement.sweep, measurement.machine.get("id")), []).append(measurement)
+    sweeps = [tuple(summary.by_cell(groups[key])) for key in sorted(groups, key=str, reverse=True)]
+    sweeps.sort(key=len, reverse=True)
+    machine = sweeps[0][0].measurement.machine.get("id") if sweeps else None
+    return [sweep for sweep in sweeps if sweep[0].measurement.machine.get("id") == machine]
 
 
 def undecided(pairs: Iterable[PairResult], comparisons: Iterable[Comparison]) -> list[Undecided]:

@@ -1,10 +1,12 @@
 """Key findings: a few sentences as a person would write them, each with its figure, made from the data."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import median
 
 from bench.report.gather import Gathered
 from bench.results import format
-from bench.results.cell import NO_MODEL, RESIDENT, is_cached
+from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.summary import Summary
 
 ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is the knee
@@ -12,9 +14,12 @@ NOTABLE = 0.05  # by so much a precision must differ to be named faster or slowe
 
 
 def findings(gathered: Gathered) -> list[str]:
-    """Sentences on input, steps, demand, precision, batches, verdicts and accuracy; those that there is data for."""
-    good = [entry for entry in busiest(gathered.shown) if entry.status == "ok"]
-    sentences = [make(good) for make in (_input, _steps, _demand, _precisions, _batches)]
+    """Sentences on input, steps, demand, precision, batches, verdicts and accuracy; those that there is data for.
+
+    The figures of a sentence are of one sweep: those of two may be of two moods of a machine.
+    """
+    makers = (_input, _steps, _demand, _precisions, _batches)
+    sentences = [next(filter(None, map(make, gathered.sweeps)), None) for make in makers]
     return [sentence for sentence in (*sentences, _verdicts(gathered), _accuracy(gathered)) if sentence]
 
 
@@ -42,10 +47,14 @@ def _steps_alone(summaries: Iterable[Summary], **fields: object) -> list[Summary
 
 def _input(summaries: Sequence[Summary]) -> str | None:
     """How much faster parallel records are than photos one by one."""
-    alone = {entry.cell.pipeline: entry.rate for entry in summaries if entry.cell.model == NO_MODEL}
-    slow, fast, cached = (alone.get(name) for name in ("photos_one_by_one", "records_parallel", "records_cached"))
-    if not (slow and fast):
+    sizes: dict[tuple[int, int], dict[str, float]] = {}
+    for entry in summaries:
+        if entry.cell.model == NO_MODEL:
+            sizes.setdefault((entry.cell.image_size, entry.cell.batch_size), {})[entry.cell.pipeline] = entry.rate
+    alone = next((rates for rates in sizes.values() if {"photos_one_by_one", "records_parallel"} <= rates.keys()), None)
+    if alone is None:
         return None
+    slow, fast, cached = alone["photos_one_by_one"], alone["records_parallel"], alone.get("records_cached")
     after = f"; from memory, after the first epoch, {format.rate(cached)}" if cached else ""
     return (
         f"Parallel TFRecords deliver {format.rate(fast)} images/s, {fast / slow:.1f} times as many as photos one by "
@@ -88,16 +97,14 @@ def _demand(summaries: Sequence[Summary]) -> str | None:
 
 def _precisions(summaries: Sequence[Summary]) -> str | None:
     """Where bfloat16 pays."""
-    ratios: dict[str, float] = {}
+    pairs: dict[str, list[float]] = {}
     for entry in _steps_alone(summaries, precision="mixed_bfloat16", xla=False):
-        cell = entry.cell
-        same = {"model": cell.model, "device": cell.device, "batch_size": cell.batch_size}
-        plain = _fastest(_steps_alone(summaries, precision="float32", xla=False, **same))
+        plain = next((other for other in summaries if other.cell == replace(entry.cell, precision="float32")), None)
         if plain:
-            ratio = entry.rate / plain.rate
-            ratios[cell.model] = max(ratio, ratios.get(cell.model, 0.0))
-    if not ratios:
+            pairs.setdefault(entry.cell.model, []).append(entry.rate / plain.rate)
+    if not pairs:
         return None
+    ratios = {model: median(of_sizes) for model, of_sizes in pairs.items()}
     faster = sum(ratio > 1 + NOTABLE for ratio in ratios.values())
     slower = sum(ratio < 1 - NOTABLE for ratio in ratios.values())
     best, worst = max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)
@@ -109,16 +116,16 @@ def _precisions(summaries: Sequence[Summary]) -> str | None:
 
 def _batches(summaries: Sequence[Summary]) -> str | None:
     """From which batch size on a larger one gains little, of the model with most sizes."""
-    curves: dict[str, dict[int, float]] = {}
+    curves: dict[Cell, dict[int, float]] = {}  # by what is the same at all sizes
     for entry in _steps_alone(summaries, precision="float32", xla=False):
-        curves.setdefault(entry.cell.model, {})[entry.cell.batch_size] = entry.rate
-    curves = {name: rates for name, rates in curves.items() if len(rates) > 2 and knee(rates) < max(rates)}
-    model = max(curves, key=lambda name: len(curves[name]), default=None)
-    if model is None:
+        curves.setdefault(replace(entry.cell, batch_size=1), {})[entry.cell.batch_size] = entry.rate
+    curves = {cell: rates for cell, rates in curves.items() if len(rates) > 2 and knee(rates) < max(rates)}
+    cell = max(curves, key=lambda cell: len(curves[cell]), default=None)
+    if cell is None:
         return None
-    rates, size = curves[model], knee(curves[model])
+    rates, size = curves[cell], knee(curves[cell])
     return (
-        f"{model} gains little from more than {size} images a batch: {format.rate(rates[size])} images/s, "
+        f"{cell.model} gains little from more than {size} images a batch: {format.rate(rates[size])} images/s, "
         f"{format.rate(max(rates.values()))} at best, measured up to {max(rates)}."
     )
 
@@ -138,12 +145,12 @@ def _verdicts(gathered: Gathered) -> str | None:
         for cell in last.cells
         if cell.verdict.word == "slower" and cell.verdict.ratio
     ]
-    counts = {
-        word: sum(cell.verdict.word == word for cell in last.cells) for word in ("same", "faster", "inconclusive")
-    }
-    rest = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    unsure, same, faster = (
+        f"{sum(cell.verdict.word == word for cell in last.cells)} {word}" for word in ("inconclusive", "same", "faster")
+    )
     finding = f"slower is {', '.join(slower)}" if slower else "nothing is slower"
-    return f"In the last comparison, {last.title}, {finding}{f'; {rest}' if rest else ''}."
+    parts = [part for part in (unsure, finding, same, faster) if not part.startswith("0 ")]
+    return f"In the last comparison, {last.described}: {'; '.join(parts)}."
 
 
 def _accuracy(gathered: Gathered) -> str | None:

@@ -35,6 +35,7 @@ def render(gathered: Gathered) -> str:
     shown = sections.sections(gathered)
     return environment.get_template("page.html").render(
         findings=key_findings.findings(gathered),
+        swept=gathered.sweeps[0][0].measurement.origin if gathered.sweeps else "",
         machines=machines(gathered.shown),
         sections=shown,
         pictures={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
@@ -109,4 +110,7 @@ def markdown(results: Path) -> str:
     for section in shown:
         lines += [f"## {section.title}", "", f"{section.sentence} Measure again: `{section.command}`", ""]
         lines += [table.markdown() for table in section.tables]
+        if section.folded:
+            folded = [f"{origin}\n\n{table.markdown()}" for origin, table in section.folded]
+            lines += ["<details><summary>more</summary>", "", *folded, "</details>", ""]
     return "\n".join([*lines, *(f"- {machine}" for machine in machines(gathered.shown))])

@@ -1,6 +1,6 @@
 """Sections of the page: charts, tables, and the command that makes their figures again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.compare.comparison_result import Comparison
@@ -29,6 +29,9 @@ COMMANDS = {
 }
 
 
+OPEN_COMPARISONS = 3  # the latest; the others are folded
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A section of the page.
@@ -40,6 +43,7 @@ class Section:
         charts: Pictures.
         tables: Tables.
         origins: Where the figures of each table come from, beside its title; empty where the page's list is enough.
+        folded: Tables that few readers want, with the origin of each: older code, single figures, what is n/a.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Section:
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     origins: Sequence[str] = ()
+    folded: Sequence[tuple[str, Table]] = ()
 
     @property
     def command(self) -> str:
@@ -59,26 +64,35 @@ def sections(gathered: Gathered) -> list[Section]:
     """All sections that have something to show, in the order in which data flows."""
     drawings = charts.charts(charts.points(key_findings.busiest(gathered.shown), gathered))
     candidates = [
-        _measured("input", "Input", "How fast each input pipeline is by itself.", gathered.shown, drawings),
+        _measured("input", "Input", "How fast each input pipeline is by itself.", gathered, drawings),
         _loaders(gathered.loaders),
         _object_store(gathered.object_store),
-        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered.shown, drawings),
+        _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered, drawings),
         _stall(gathered, drawings),
         _traces(gathered.shown),
         _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
     ]
-    return [section for section in candidates if section.charts or section.tables]
+    return [section for section in candidates if section.charts or section.tables or section.folded]
 
 
-def _measured(
-    name: str, title: str, sentence: str, shown: Iterable[Summary], drawings: dict[str, list[Chart]]
-) -> Section:
-    """A section of measurements: its tables by machine, its charts of the machine with most cells."""
+def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
+    """A section of measurements: a machine's tables of one origin, that with most cells, and charts of one machine.
+
+    What else was measured is folded.
+    """
     kind = "fed" if name == "stall" else name
-    origins = summary_table.by_origin(entry for entry in shown if summary_table.kind(entry.cell) == kind)
-    tables = [(origin, table) for origin, group in origins.items() for table in summary_table.tables(group)]
+    current, older = (
+        [entry for entry in entries if summary_table.kind(entry.cell) == kind]
+        for entries in (gathered.shown, gathered.older)
+    )
+    origins = summary_table.by_origin(entry for entry in current if entry.status != "n/a")
+    by_size = sorted(origins.items(), key=lambda item: len(item[1]))
+    largest = {group[0].measurement.machine.get("id"): origin for origin, group in by_size}.values()
+    tables = [(origin, table) for origin in largest for table in summary_table.tables(origins[origin])]
+    open_rows = {id(entry) for origin in largest for entry in origins[origin]}
+    rest = summary_table.by_origin(entry for entry in [*current, *older] if id(entry) not in open_rows)
     return Section(
         name=name,
         title=title,
@@ -86,6 +100,7 @@ def _measured(
         charts=drawings.get(name, ()),
         tables=[table for _, table in tables],
         origins=[origin for origin, _ in tables],
+        folded=[(origin, table) for origin, group in rest.items() for table in summary_table.tables(group)],
     )
 
 
@@ -116,7 +131,7 @@ def _object_store(far: Sequence[object_store_table.Row]) -> Section:
 def _stall(gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
     sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
-    fed = _measured("stall", "Stall", sentence, gathered.shown, drawings)
+    fed = _measured("stall", "Stall", sentence, gathered, drawings)
     if not gathered.stall:
         return fed
     tables, origin = gathered.stall.tables(), gathered.stall.stalls[-1].measurement.origin
@@ -137,25 +152,25 @@ def _traces(summaries: Sequence[Summary]) -> Section:
 def _verdicts(gathered: Gathered) -> Section:
     """The latest comparisons with the verdicts that they gave, a table each; and those that gave none to the store."""
     tables = [_comparison(comparison) for comparison in gathered.comparisons]
+    undecided = [_undecided(gathered.undecided)] if gathered.undecided else []
     return Section(
         name="verdicts",
         title="Verdicts",
         sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
-        tables=[*tables, _undecided(gathered.undecided)] if gathered.undecided else tables,
+        tables=tables[:OPEN_COMPARISONS],
+        folded=[("", table) for table in [*tables[OPEN_COMPARISONS:], *undecided]],
     )
 
 
 def _comparison(comparison: Comparison) -> Table:
     rows = []
-    for cell in comparison.cells:
+    for cell in sorted(comparison.cells, key=lambda cell: cell.verdict.word != "inconclusive"):
         estimates = [cell.verdict.estimates.get(clock) for clock in CLOCKS]
         ratios = [Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None for estimate in estimates]
         times = cell.step_seconds.get("wall", (None, None))
         rows.append((cell.cell, cell.verdict.word, *ratios, *times, cell.verdict.pairs))
-    sides = (comparison.base, comparison.candidate)
-    commits = [f"{side.get('commit', '')[:8]} {side.get('subject', '')}".strip() for side in sides]
     return Table(
-        title=f"{comparison.title}, {comparison.started[:16].replace('T', ' ')} UTC",
+        title=f"{comparison.described}, {comparison.started[:16].replace('T', ' ')} UTC",
         columns=(
             Column("cell"),
             Column("verdict", "verdict"),
@@ -168,8 +183,6 @@ def _comparison(comparison: Comparison) -> Table:
         rows=tuple(rows),
         notes=(
             "ratio: candidate over base, above 1 is slower; base and candidate: median time of a step, wall clock",
-            f"base: {comparison.base.get('name', '')} ({commits[0]}); "
-            f"candidate: {comparison.candidate.get('name', '')} ({commits[1]})",
             *(f"{cell.cell}: {cell.verdict.reason}" for cell in comparison.cells if cell.verdict.reason),
             comparison.origin,
         ),

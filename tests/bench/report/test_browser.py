@@ -17,9 +17,9 @@ def address(tmp_path_factory, measured):
     for number, model in enumerate(
         ("dense", "convnet", "convnet_gap", "squeezenet", "dense_single", "squeezenet_small", "mobilenet")
     ):
-        store.append(measured(model=model, seconds=(0.1 + 0.31 * number,) * 3), results)
+        store.append(measured(model=model, seconds=(0.1 + 0.31 * number,) * 3, sweep="1"), results)
     for batch_size in (8, 128):
-        store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3), results)
+        store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3, sweep="1"), results)
     store.append(measured(model="none", pipeline="records_parallel", machine={"cpu": HOSTILE}), results)
     return f"file://{page.write(results)}"
 

@@ -1,17 +1,48 @@
 """What the page takes from a store."""
 
+from dataclasses import replace
+
+from bench.compare import revision
+from bench.machine import facts
 from bench.report import gather
 from bench.results import store, summary
 
 
 def test_latest_figure_of_each_cell_is_shown(measured):
-    """Of two codes the later one; another machine or other data is another figure."""
-    old = measured(seconds=(0.2,) * 3)
+    """Of two codes the later one; another machine or other data is another figure, old code alone an older one."""
+    old = [measured(seconds=(0.2,) * 3), measured(seconds=(0.4,) * 3, batch_size=8)]
     new = measured(seconds=(0.1,) * 3, code={"digest": "new"})
     other = measured(seconds=(0.3,) * 3, machine={"id": "other"})
-    shown = gather.latest(summary.by_cell([old, new, other]))
+    shown, older = gather.latest(summary.by_cell([*old, new, other]), lambda entry: entry.code["digest"] == "new")
 
     assert sorted(figure.batch_seconds for figure in shown) == [0.1, 0.3]
+    assert [figure.batch_seconds for figure in older] == [0.4]
+
+
+def test_current_code_is_shown_though_an_old_commit_was_measured_later(tmp_path, measured):
+    """As `asv run` does: the figures of today's code, and of the newer of two commits, not of the last measurement."""
+    old, new = list(revision.places())[:2]
+    codes = [{"commit": old, "digest": "old"}, {"commit": new, "digest": "new"}, {"digest": facts.code_digest()}]
+    for day, (code, seconds) in enumerate(zip(reversed(codes), (0.1, 0.2, 0.4), strict=True), 10):
+        for model, sweep in (("dense", "1"), ("convnet", "1"), ("squeezenet", "")):
+            done = measured(model=model, code=code, sweep=sweep, seconds=(seconds,) * 3)
+            store.append(replace(done, started=f"2026-11-{day}"), tmp_path)
+        gathered = gather.gather(tmp_path)
+
+        assert {figure.batch_seconds for figure in gathered.shown} == {0.1}
+        assert [figure.cell.model for figure in gathered.sweeps[0]] == ["dense", "convnet"]
+        assert {figure.batch_seconds for figure in gathered.sweeps[0]} == {0.1}
+
+
+def test_sentences_are_made_from_one_quiet_sweep(measured):
+    """Not from single measurements, not from figures taken while others used the CPU, not from another machine."""
+    whole = [measured(sweep="1", batch_size=size, seconds=(0.1,) * 3) for size in (4, 8)]
+    busy = replace(measured(sweep="1", batch_size=8, seconds=(0.9,) * 3), foreign_cpu_share=0.5)
+    later = measured(sweep="2", batch_size=4, seconds=(0.2,) * 3)
+    other = [measured(sweep="1", seconds=(0.3,) * 3, machine={"id": "other"}), measured(batch_size=2)]
+    sweeps = gather.quiet_sweeps([*whole, busy, later, *other], lambda entry: entry.started)
+
+    assert [[figure.batch_seconds for figure in sweep] for sweep in sweeps] == [[0.1, 0.1], [0.2]]
 
 
 def test_verdicts_are_those_that_were_given(tmp_path, paired, compared):

@@ -14,6 +14,8 @@ def findings(*measurements, comparisons=()) -> list[str]:
         Gathered(
             summaries=summaries,
             shown=summaries,
+            older=(),
+            sweeps=(summaries,),
             costs={},
             peaks={},
             comparisons=comparisons,
@@ -92,21 +94,11 @@ def test_knee_is_told_only_where_there_is_one(measured):
     assert not any("gains little" in sentence for sentence in findings(*rising))
 
 
-def test_findings_mix_no_machines(measured):
-    """Sentences are of the machine with most cells."""
-    sentences = findings(
-        measured(model="dense", seconds=(0.01,) * 3),
-        measured(model="convnet", seconds=(0.1,) * 3),
-        measured(model="xception", image_size=331, seconds=(9.0,) * 3, machine={"id": "other"}),
-    )
-
-    assert "Of 2 models" in sentences[0]
-
-
 def test_last_comparison_is_told_in_its_words(compared):
-    """What is slower is named with its ratio; the rest is counted."""
-    comparisons = (compared(dense="slower", convnet="same"), compared(dense="faster"))
+    """Commits by their titles; what is undecided comes first, what is slower has its ratio, the rest is counted."""
+    comparisons = (compared(dense="slower", convnet="same", vgg16="inconclusive"), compared(dense="faster"))
 
     assert findings(comparisons=comparisons) == [
-        "In the last comparison, main v HEAD, slower is dense (+5.1%); 1 same."
+        "In the last comparison, main (c0ffee00 Base) v HEAD (deadbeef <b>Candidate</b>): "
+        "1 inconclusive; slower is dense (+5.1%); 1 same."
     ]

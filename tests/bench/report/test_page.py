@@ -65,11 +65,11 @@ def body(text: str) -> str:
 def filled(tmp_path_factory, measured, paired, compared):
     """A small store with something for every section, and hostile names."""
     results = tmp_path_factory.mktemp("store")
-    alone = measured(model="none", pipeline="records_parallel", seconds=(0.02, 0.021))
+    alone = measured(model="none", pipeline="records_parallel", seconds=(0.02, 0.021), sweep="1")
     training = {"settings": {"batch_size": 4}, "history": EPOCHS, "machine": {"host": "lab", "cpu": HOSTILE}}
     for stored in (
         *(measured(batch_size=batch_size, seconds=(0.1, 0.11, 0.12)) for batch_size in (4, 8, 16)),
-        measured(model="none", pipeline="photos_one_by_one"),
+        measured(model="none", pipeline="photos_one_by_one", sweep="1"),
         alone,
         measured(model="none", pipeline="records_cached", seconds=(0.001, 0.0011)),
         measured(model="convnet", seconds=(0.05, 0.051)),
@@ -232,10 +232,10 @@ def test_pull_request_has_findings_and_tables(pull_request):
 
 def test_pull_request_shows_verdicts_as_they_were_given(pull_request):
     """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
-    assert "### main v HEAD, 2026-11-24 10:00 UTC" in pull_request
+    title = "### main (c0ffee00 Base) v HEAD (deadbeef &lt;b>Candidate&lt;/b>), 2026-11-24 10:00 UTC"
+    assert title in pull_request
     assert "| dense | **slower** | 1.051 [" in pull_request
     assert "| convnet | same |" in pull_request
-    assert "HEAD (deadbeef &lt;b>Candidate&lt;/b>)" in pull_request
     assert "### No verdict stored" in pull_request
 
 
