@@ -37,10 +37,12 @@ class Suite(ABC):
         """Refuses what would be filed wrongly, and says n/a where there is nothing to read.
 
         Raises:
-            RuntimeError: If the working tree is measured and differs from the commit that asv will file it under.
+            RuntimeError: If the working tree is measured and differs from the commit that asv will file it under, or
+                the caller of asv asked for another axis than its matrix.
             NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
         """
         refuse_uncommitted()
+        refuse_overridden()
         try:
             cell = self.cell(*params)
         except product.InputError as missing:  # a name that the measured commit does not know yet, or no longer
@@ -87,6 +89,9 @@ def sample(seconds: float | None) -> Sample:
     return float("nan") if seconds is None else {"samples": [seconds], "number": 1}
 
 
+AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # `env_nobuild` of asv.conf.json
+
+
 def axes() -> dict:
     """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
@@ -112,3 +117,34 @@ def refuse_uncommitted() -> None:
             f"uncommitted changes would be filed under a clean commit: {', '.join(changed[:5])}. "
             "Commit them, or set FLOWERS_DIRTY=1 to measure all the same"
         )
+
+
+def refuse_overridden() -> None:
+    """Stops where who started asv asked for an axis by a variable, which asv's matrix has replaced in silence.
+
+    Raises:
+        RuntimeError: With both values.
+    """
+    for name, asked in _asked_of_asv().items():
+        used = os.environ.get(name, "")
+        if asked != used:
+            raise RuntimeError(
+                f"{name}={asked} is set, but asv measures with {name}={used or 'none'}, which `matrix.env_nobuild` of "
+                f"asv.conf.json says: put {asked!r} there, or unset {name}"
+            )
+
+
+def _asked_of_asv() -> dict[str, str]:
+    """Axes in the environment of the process that is asv itself: the nearest without the variables asv sets."""
+    import psutil
+
+    if "ASV_ENV_NAME" not in os.environ:
+        return {}
+    for parent in psutil.Process().parents():
+        try:
+            environment = parent.environ()
+        except psutil.Error:
+            return {}
+        if "ASV_ENV_NAME" not in environment:
+            return {name: environment[name] for name in AXES if environment.get(name)}
+    return {}

@@ -36,4 +36,4 @@ def _sections(command: click.Command, name: str, parent: click.Context | None = 
 
 
 if __name__ == "__main__":
-    PAGE.write_text(text())
+    PAGE.write_text(text(), encoding="utf-8")

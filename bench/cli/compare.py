@@ -238,7 +238,7 @@ def gate(  # noqa: PLR0913 - its options
     text = progress.gate_text(trials, threshold)
     options.tell(text)
     if summary:
-        with summary.open("a") as file:
+        with summary.open("a", encoding="utf-8") as file:
             file.write(f"{text}\n\n{table(trials, rule, compared.title(trials[0].variants)).markdown()}\n")
     options.leave(progress.gate_code(trials, threshold))
 

@@ -42,7 +42,7 @@ def run_delay_seconds() -> float:
         with suppress(OSError):
             for task in Path(f"/proc/{process}/task").iterdir():
                 with suppress(OSError, IndexError, ValueError):  # a thread that has just ended
-                    total += int((task / "schedstat").read_text().split()[1])
+                    total += int((task / "schedstat").read_text(encoding="utf-8").split()[1])
     return total / 1e9
 
 

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 from bench.machine import facts as machine
+from bench.machine import variables
 from bench.results.cell import RESIDENT, Cell
 from bench.run.data_source import CLASSES, Source
 
@@ -36,7 +37,8 @@ class Variant:
         """What a pair result keeps of it; the classes of a resident batch only where they are not the usual ones."""
         unusual = self.cell.pipeline == RESIDENT and self.classes != CLASSES
         data = {"classes": self.classes} if unusual else {}
-        return {"name": self.name, "cell": self.cell.to_json(), "environment": self.environment, **data, **self.code}
+        environment = {name: variables.printable(name, value) for name, value in self.environment.items()}
+        return {"name": self.name, "cell": self.cell.to_json(), "environment": environment, **data, **self.code}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.compare import revision
 from bench.compare.variant import Variant, VariantPair
-from bench.machine import facts
+from bench.machine import facts, variables
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
@@ -79,6 +79,12 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPai
     variable = VARIABLE.fullmatch(name)
     if not variable:
         one_of("axis", name, (*AXES, "env:NAME"))
+    shown = {value: variables.printable(variable[1], value) if variable else value for value in values}
+    if shown[values[0]] == shown[values[1]]:
+        raise InputError(
+            f"`--axis {name}` must have values that can be published: credentials are hidden and home folders "
+            "shortened, and these two would then be the same"
+        )
     both = [(cell, cell) if variable else tuple(_along(cell, name, value) for value in values) for cell in cells]
     common = {
         "source": source,
@@ -88,7 +94,7 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPai
     return [
         VariantPair(
             *(
-                Variant(name=value, cell=cell, environment={variable[1]: value} if variable else {}, **common)
+                Variant(name=shown[value], cell=cell, environment={variable[1]: value} if variable else {}, **common)
                 for value, cell in zip(values, pair, strict=True)
             )
         )

@@ -114,7 +114,7 @@ def _remove(folder: Path) -> None:
 def _lock(key: str, *, cache: Path, tell: Callable[[str], object]) -> Iterator[int]:
     """Waits until no other process makes the environment; yields the lock, which is released when it is closed."""
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f".{key}.lock").open("w") as lock:
+    with (cache / f".{key}.lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

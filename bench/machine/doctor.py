@@ -108,7 +108,7 @@ def _query_gpus(field: str) -> str:
     command = ("nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=SMI_SECONDS, check=False
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=SMI_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"nvidia-smi took over {SMI_SECONDS} s") from error

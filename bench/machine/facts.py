@@ -66,7 +66,9 @@ def compiled_libraries() -> dict[str, str]:
 def _command_output(*command: str, cwd: Path | None = None) -> str:
     """Standard output of a command; empty where the command is missing or fails."""
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, errors="replace", timeout=20, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

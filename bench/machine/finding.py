@@ -63,7 +63,7 @@ def _printable(text: str) -> str:
 
 def read(root: Path, path: str) -> str:
     """The text of a file."""
-    return (root / path).read_text(errors="replace").strip()
+    return (root / path).read_text(encoding="utf-8", errors="replace").strip()
 
 
 def read_all(root: Path, pattern: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def read_all(root: Path, pattern: str) -> dict[str, str]:
     texts = {}
     for path in sorted(root.glob(pattern)):
         try:
-            texts[str(path.relative_to(root))] = path.read_text(errors="replace").strip()
+            texts[str(path.relative_to(root))] = path.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             continue  # a sensor that is asleep answers with an error
     return texts

@@ -45,7 +45,12 @@ def publish(results: Path) -> Path:
         InputError: If npm is not installed.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "asv", "publish"], cwd=WORK_DIR, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "asv", "publish"],
+        cwd=WORK_DIR,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         raise RunFailed(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")
@@ -123,7 +128,12 @@ class _Packages:
             raise InputError("npm brings the scripts of asv's page: install it, or use `asv publish` with a network")
         with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
             done = subprocess.run(
-                [npm, "pack", "--silent", package], cwd=folder, capture_output=True, text=True, check=False
+                [npm, "pack", "--silent", package],
+                cwd=folder,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
             )
             packed = next(Path(folder).glob("*.tgz"), None)
             if packed is None:

@@ -47,8 +47,8 @@ def render(gathered: Gathered) -> str:
         left_out=max(0, len(gathered.summaries) - MOST_ROWS),
         damaged=gathered.damaged,
         library=svg.library(),
-        style=(FOLDER / "page.css").read_text(),
-        script=(FOLDER / "page.js").read_text(),
+        style=(FOLDER / "page.css").read_text(encoding="utf-8"),
+        script=(FOLDER / "page.js").read_text(encoding="utf-8"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 

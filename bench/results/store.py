@@ -110,7 +110,7 @@ def load_plan(results: Path = RESULTS) -> dict:
     """
     path = Path(results) / "measurements" / "sweep.json"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"There is no sweep to resume in {results}: run `python -m bench sweep` first") from None
     except ValueError as error:
@@ -153,7 +153,7 @@ def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text)
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
         replace_durably(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 def connect() -> tuple[Iterator[dict], Callable[[dict], None]]:
     """Gives the orders of the parent, the job first, and a function that answers at once with one JSON line."""
-    answers = open(int(sys.argv[1]), "w", closefd=False)  # noqa: SIM115 - for as long as this process lives
+    answers = open(int(sys.argv[1]), "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as this process lives
 
     def answer(values: dict) -> None:
         answers.write(json.dumps(values, allow_nan=False) + "\n")

@@ -224,7 +224,7 @@ class ChildProcess:
         return "crash", f"memory or crash: ended by {name}{self._last_words()}"
 
     def _last_words(self) -> str:
-        said = [line for line in self._words.read_text(errors="replace").splitlines() if line.strip()]
+        said = [line for line in self._words.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
 
 

@@ -140,7 +140,7 @@ def _request(job: Job) -> dict:
 
 def _result(answer: dict, output: Path) -> dict:
     """History, settings and data of a training that ended well."""
-    settings = json.loads((output / "training.json").read_text())
+    settings = json.loads((output / "training.json").read_text(encoding="utf-8"))
     rows = answer["history"]
     images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
     data = Source(records=settings["records"]).describe("records")

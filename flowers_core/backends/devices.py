@@ -49,7 +49,13 @@ def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> st
     root = Path(__file__).parents[2]  # so that the child finds this package
     try:
         child = subprocess.run(
-            [sys.executable, "-c", probe], capture_output=True, text=True, timeout=seconds, check=False, cwd=root
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd=root,
         )
     except subprocess.TimeoutExpired:
         return f"no {kind.upper()} answered within {seconds:g} s"

@@ -1,6 +1,7 @@
 """What both command lines share: how they end, how frameworks are loaded, options as dataclasses, and tables."""
 
 import functools
+import io
 import os
 import sys
 import tempfile
@@ -25,8 +26,11 @@ Decorator = Callable[[Callable], Callable]
 def enter(command: click.Command) -> None:
     """Runs a command line and exits: 0 done, 1 it failed (disk, network, a lost process), 2 wrong use, 130 Ctrl-C.
 
-    Whatever went wrong is one sentence, never a traceback.
+    Whatever went wrong is one sentence, never a traceback; a letter that a terminal lacks is printed as `?`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:

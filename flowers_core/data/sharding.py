@@ -116,7 +116,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
 def _locked(mark: Path) -> Iterator[None]:
     """Holds the lock of a folder, which is made if missing."""
     mark.parent.mkdir(parents=True, exist_ok=True)
-    with mark.open("a") as file:
+    with mark.open("a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

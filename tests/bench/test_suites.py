@@ -88,6 +88,38 @@ def test_setup_takes_a_wheel_as_clean(monkeypatch):
     step_time.StepTime().setup("dense", 8)
 
 
+ASKING = """
+import os, subprocess, sys
+matrix = {"ASV_ENV_NAME": "e", "FLOWERS_PRECISION": "float32", "FLOWERS_DEVICE": "cpu"}
+code = "from bench import suite; suite.refuse_overridden()"
+sys.exit(subprocess.run([sys.executable, "-c", code], env={**os.environ, **matrix}).returncode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"FLOWERS_PRECISION": "mixed_bfloat16"}, "FLOWERS_PRECISION=mixed_bfloat16 is set, but asv measures with"),
+        ({"FLOWERS_PRECISION": "float32"}, ""),
+        ({}, ""),
+    ],
+)
+def test_setup_refuses_an_axis_that_the_matrix_replaces(asked, message):
+    """Who sets a precision beside another in asv.conf.json is told, instead of measuring the other in silence."""
+    kept = {name: value for name, value in os.environ.items() if name not in suite.AXES and "ASV" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKING],
+        cwd=PROJECT_ROOT,
+        env={**kept, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) == (not message), done.stderr
+    assert message in done.stderr
+
+
 def test_setup_says_na_without_records(monkeypatch):
     """A pipeline without data shows n/a and says what to run."""
     monkeypatch.setattr(suite, "refuse_uncommitted", lambda: None)

@@ -1,6 +1,7 @@
 """The command line of the harness, as a user meets it: commands, exit codes, and errors in one sentence."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from bench.cli import main as bench_cli
 from bench.compare import comparison
 from bench.compare.pair_result import PairResult
+from bench.machine import facts
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 from bench.results.measurement import Measurement
@@ -133,6 +135,27 @@ def test_measure_stores_and_prints(tmp_path, command_line):
     assert (done.code, json.loads(done.out)["status"]) == (0, "ok"), done.err
     assert [result.status for result in store.load(Measurement, tmp_path).results] == ["ok"]
     assert "dense_single" in command_line("bench", "table", "--results", tmp_path).out
+
+
+def test_report_and_table_work_in_any_locale(tmp_path, measured):
+    """Files are UTF-8 whatever the locale is, and a letter that a terminal lacks ends nothing."""
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}  # ASCII
+    here = {"id": facts.hardware_id(), "cpu": "Prüfung™ 冷"}
+    store.append(measured(machine=here, code=facts.code()), tmp_path)
+    code = (
+        "import sys; from bench.cli import main\n"
+        "for command in (['report'], ['table']):\n"
+        "    sys.argv = ['bench', *command, '--results', sys.argv[-1]]\n"
+        "    try: main.main()\n"
+        "    except SystemExit as ended: assert not ended.code, command"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=PROJECT_ROOT, env={**os.environ, **locale}, capture_output=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert "Prüfung™ 冷" in (tmp_path / "html" / "index.html").read_text("utf-8")
 
 
 def test_measure_exits_3_where_nothing_is_suitable(tmp_path, command_line):

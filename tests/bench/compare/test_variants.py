@@ -118,3 +118,13 @@ def test_of_revisions_report_the_same_code_and_a_dirty_tree(built, monkeypatch):
 
     assert "the same code" in notes[0]
     assert "WORKTREE" in notes[1]
+
+
+def test_of_axis_keeps_no_credential():
+    """What a variable holds is stored and published: a credential is hidden, and two of them are refused."""
+    (pair,) = variants.of_axis(CELLS[:1], "env:XLA_FLAGS=a,https://u:hunter2@b", Source())
+
+    assert pair.candidate.environment == {"XLA_FLAGS": "https://u:hunter2@b"}
+    assert "hunter2" not in repr(pair.candidate.facts())
+    with pytest.raises(InputError, match="published"):
+        variants.of_axis(CELLS[:1], "env:TF_TOKEN_x=one,two", Source())
