@@ -63,6 +63,22 @@ def command_line():
     return run
 
 
+@pytest.fixture(scope="session")
+def terminal():
+    """Draws tables as on a terminal that none may overflow: `terminal(table, columns=80)`; gives the text."""
+    from rich.console import Console
+
+    def draw(*tables, columns=80) -> str:
+        console = Console(file=io.StringIO(), width=columns)
+        for table in tables:
+            table.draw(console)
+        text = console.file.getvalue()
+        assert max(map(len, text.splitlines())) <= columns
+        return text
+
+    return draw
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A real browser, chromium, without a window."""

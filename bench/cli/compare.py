@@ -3,6 +3,7 @@
 import json as json_text
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *,
         more = f" and {len(packages) - MOST_PACKAGES} more" if len(packages) > MOST_PACKAGES else ""
         options.tell(f"other packages differ (base, candidate): {'; '.join(packages[:MOST_PACKAGES])}{more}")
     rows = stored.compare(base, candidate, min_effect=min_effect, allow_mismatch=allow_mismatch)
-    output.show(stored_table.to_json(rows), stored_table.show, rows)
+    output.show(stored_table.to_json(rows), stored_table.tables(rows))
     options.leave(stored.exit_code(rows))
 
 
@@ -281,14 +282,12 @@ def regressions(confirm: bool, budget: float | None, shape: str, data: Data, res
 
     Example: python -m bench regressions --confirm
     """
-    from rich import console
-
     from bench.compare.history import confirm as confirmation
     from bench.compare.history import table
 
     history = confirmation.find(results, data.source(), confirm=confirm, budget_seconds=budget, tell=options.tell)
     if shape == "terminal":
-        table.show(history, console.Console())
+        options.show((), (drawing.draw for drawing in table.tables(history)), json=False)
     else:
         click.echo(table.markdown(history) if shape == "markdown" else json_text.dumps(table.plain(history)))
 
@@ -307,7 +306,7 @@ def doctor(seconds: float, json: bool) -> None:
 
     options.tell(f"watching for {seconds:g} s")
     findings = doctors.examine(seconds=seconds)
-    options.show(doctors.to_json(findings), doctors.show, findings, json=json)
+    options.show(doctors.to_json(findings), [partial(doctors.show, findings)], json=json)
     options.leave(doctors.exit_code(findings))
 
 

@@ -96,7 +96,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
     if not ended:
         options.leave(code)
     store.save_table("data-service.md", table.markdown(ended), output.results)
-    output.show((result.to_json() for result in ended), table.show, ended)
+    output.show((result.to_json() for result in ended), table.tables(ended))
     options.leave(code or table.exit_code(ended))
 
 

@@ -109,7 +109,7 @@ def _show(output: Output) -> int:
     if not rows:
         raise InputError(f"{output.results} holds no comparison of loaders. Leave out --show-last to run one")
     store.save_table("loaders.md", table.markdown(rows), output.results)
-    output.show(map(table.plain, rows), table.show, rows)
+    output.show(map(table.plain, rows), table.tables(rows))
     return int(any(row.result.status == "error" for row in rows))
 
 

@@ -19,6 +19,7 @@ from flowers_core.cli.entry import group, tell
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.results.table import Table
     from bench.run.data_source import Source
 
 Collected = TypeVar("Collected", bound=Result)
@@ -119,9 +120,9 @@ class Output:
     results: Path
     json: bool
 
-    def show(self, rows: Iterable[dict], draw: "Callable[[Any, Console], object]", shown: Any) -> None:
-        """Prints one JSON object a row, or draws what is shown on a rich console."""
-        show(rows, draw, shown, json=self.json)
+    def show(self, rows: Iterable[dict], tables: "Iterable[Table]") -> None:
+        """Prints one JSON object a row, or draws tables."""
+        show(rows, (table.draw for table in tables), json=self.json)
 
 
 JSON = click.option("--json", is_flag=True, help="Print one JSON object a line, not a table.")
@@ -170,15 +171,17 @@ def collect(
     return collected, 0
 
 
-def show(rows: Iterable[dict], draw: "Callable[[Any, Console], object]", shown: Any, *, json: bool) -> None:
-    """Prints one JSON object a row, or draws what is shown on a rich console."""
+def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *, json: bool) -> None:
+    """Prints one JSON object a row, or draws on a rich console."""
     from rich.console import Console
 
-    if not json:
-        draw(shown, Console())
+    if json:
+        for row in rows:
+            click.echo(json_text.dumps(row))
         return
-    for row in rows:
-        click.echo(json_text.dumps(row))
+    terminal = Console()
+    for draw in draws:
+        draw(terminal)
 
 
 def leave(code: int) -> NoReturn:

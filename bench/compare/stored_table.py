@@ -1,15 +1,11 @@
 """Shows the comparison of two stored sets: tables for steps and for pipelines alone, plain values for JSON."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from bench.compare.stored import Row
 from bench.results import format, labels
 from bench.results.cell import NO_MODEL
 from bench.results.table import Column, Interval, Table, Value
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 COLUMNS = (
     Column("cell"),
@@ -28,12 +24,6 @@ MOST = 6  # names that a note lists; JSON has all
 def to_json(rows: Sequence[Row]) -> list[dict]:
     """One object of plain values a row."""
     return [row.to_json() for row in rows]
-
-
-def show(rows: Sequence[Row], console: "Console") -> None:
-    """Draws the cells that have figures on a rich console; fits 80 columns."""
-    for table in tables(rows):
-        table.draw(console)
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

@@ -220,6 +220,12 @@ class Table:
         return self.frame().map(_csv).to_csv(index=False)
 
 
+def page(title: str, tables: Iterable[Table], *lines: str) -> str:
+    """Markdown of tables under a title, with lines as a list below them."""
+    parts = (table.markdown(level=2) for table in tables)
+    return "\n".join([f"# {title}\n", *parts, *(f"- {line}" for line in lines), ""])
+
+
 def _plain(value: Value) -> str | bool | int | float | None:
     return value.centre if isinstance(value, Interval) else value
 

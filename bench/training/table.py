@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import fmean, geometric_mean
-from typing import TYPE_CHECKING
 
 from bench.machine.facts import BUSY_SHARE
-from bench.results.table import Column, Interval, Table, Value
+from bench.results.table import Column, Interval, Table, Value, page
 from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
 from flowers_core import models
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 NAMES = (Column("model"), Column("variant"), Column("epochs", "count"), Column("n", "count"))
 ACCURACY = (
@@ -137,14 +133,8 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     options += [f"--variant {variant}" for variant in dict.fromkeys(outcome.variant for outcome in outcomes)]
     seeds = max((len(outcome.trainings) for outcome in outcomes), default=0)
     command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}"])
-    parts = ["# Accuracy, and the time it takes\n", *(table.markdown(level=2) for table in tables(outcomes))]
-    return "\n".join([*parts, f"- `{command}`, with `--records` and `--weights` of these", ""])
-
-
-def show(outcomes: Sequence[Outcome], console: "Console") -> None:
-    """Draws both tables and the notes on a rich console."""
-    for table in tables(outcomes):
-        table.draw(console)
+    command = f"`{command}`, with `--records` and `--weights` of these"
+    return page("Accuracy, and the time it takes", tables(outcomes), command)
 
 
 def plain(outcomes: Sequence[Outcome]) -> list[dict]:

@@ -1,15 +1,11 @@
 """Shows a history: tables of 80 columns, Markdown, and plain values for the page."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from bench.compare.history.asv_series import Series, short
 from bench.compare.history.regressions import Change, History
 from bench.compare.sequential_test import Rule, Verdict
 from bench.results.table import Column, Table, Value
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 COLUMNS = (
     Column("series"),
@@ -108,12 +104,6 @@ def _range(before: str, after: str) -> str:
 def markdown(history: History) -> str:
     """All tables as Markdown."""
     return "\n".join(table.markdown() for table in tables(history))
-
-
-def show(history: History, console: "Console") -> None:
-    """Draws all tables on a rich console; fits 80 columns."""
-    for table in tables(history):
-        table.draw(console)
 
 
 def plain(history: History) -> dict[str, list[dict]]:

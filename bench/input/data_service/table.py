@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.input.data_service.result import DataServiceResult, epoch_is_whole
 from bench.machine.facts import BUSY_SHARE
-from bench.results.table import Column, Interval, Table, Value
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from bench.results.table import Column, Interval, Table, Value, page
 
 RATES = (
     Column("pipeline"),
@@ -140,15 +136,8 @@ def tables(results: Sequence[DataServiceResult]) -> list[Table]:
 def markdown(results: Sequence[DataServiceResult]) -> str:
     """Both tables, notes, origin, and the command that measures it again."""
     numbers = ",".join(str(workers) for workers in sorted({result.workers for result in results if result.workers}))
-    parts = ["# The input pipeline past one host\n", *(table.markdown(level=2) for table in tables(results))]
-    command = f"python -m bench data-service{f' --workers {numbers}' * bool(numbers)}"
-    return "\n".join([*parts, f"- {results[0].origin}", f"- `{command}`", ""])
-
-
-def show(results: Sequence[DataServiceResult], console: "Console") -> None:
-    """Draws both tables and the notes on a rich console."""
-    for table in tables(results):
-        table.draw(console)
+    command = f"`python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`"
+    return page("The input pipeline past one host", tables(results), results[0].origin, command)
 
 
 def exit_code(results: Sequence[DataServiceResult]) -> int:

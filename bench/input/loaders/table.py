@@ -3,14 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
 from bench.input.loaders.run import LoaderResult
-from bench.results.table import Column, Interval, Table, Value
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from bench.results.table import Column, Interval, Table, Value, page
 
 COLUMNS = (
     Column("loader"),
@@ -113,15 +109,10 @@ def notes(of_job: Sequence[Row]) -> list[str]:
 
 
 def tables(all_rows: Sequence[Row]) -> list[Table]:
-    """A table for each job."""
+    """A table for each job; fits 80 columns."""
     jobs = [(job, [row for row in all_rows if row.loader.job == job]) for job in JOBS]
     return [
-        Table(
-            title=_title(job, of_job),
-            columns=COLUMNS,
-            rows=tuple(map(_values, of_job)),
-            notes=tuple(notes(of_job)),
-        )
+        Table(title=_title(job, of_job), columns=COLUMNS, rows=tuple(map(_values, of_job)), notes=tuple(notes(of_job)))
         for job, of_job in jobs
         if of_job
     ]
@@ -129,8 +120,7 @@ def tables(all_rows: Sequence[Row]) -> list[Table]:
 
 def markdown(all_rows: Sequence[Row]) -> str:
     """A table for each job, notes, origin and the command."""
-    parts = ["# Loaders compared\n", *(table.markdown(level=2) for table in tables(all_rows))]
-    return "\n".join([*parts, f"- {all_rows[0].result.origin}", f"- `{_command(all_rows)}`", ""])
+    return page("Loaders compared", tables(all_rows), all_rows[0].result.origin, f"`{_command(all_rows)}`")
 
 
 def _command(all_rows: Sequence[Row]) -> str:
@@ -138,12 +128,6 @@ def _command(all_rows: Sequence[Row]) -> str:
     jobs = {row.loader.job for row in all_rows}
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
     return f"python -m bench loaders{only} --batch-size {all_rows[0].result.data['batch_size']}"
-
-
-def show(all_rows: Sequence[Row], console: "Console") -> None:
-    """Draws a table for each job on a rich console; fits 80 columns."""
-    for table in tables(all_rows):
-        table.draw(console)
 
 
 def plain(row: Row) -> dict:

@@ -3,14 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine.facts import BUSY_SHARE
-from bench.results.table import Column, Table, Value
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from bench.results.table import Column, Table, Value, page
 
 COLUMNS = (
     Column("pipeline", whole=True),
@@ -192,19 +188,12 @@ def notes(all_rows: Sequence[Row]) -> list[str]:
 
 def markdown(all_rows: Sequence[Row]) -> str:
     """The table, notes, origin, and the command that measures it again."""
-    parts = ["# From an object store\n", table(all_rows).markdown(level=2)]
-    first = next((result for row in all_rows for result in row.results), None)
-    if first:
-        parts.append(f"- {first.data['images']:,} {first.data['photos']}; {first.origin}")
+    results = [result for row in all_rows for result in row.results]
+    origins = [f"{result.data['images']:,} {result.data['photos']}; {result.origin}" for result in results[:1]]
     latencies = sorted({row.latency_seconds for row in all_rows if row.latency_seconds is not None})
     options = ",".join(f"{1000 * seconds:g}ms" for seconds in latencies)
-    command = f"- `python -m bench object-store --latency {options}`, with `--photos` and `--records` of these"
-    return "\n".join([*parts, command, ""])
-
-
-def show(all_rows: Sequence[Row], console: "Console") -> None:
-    """Draws the table and the notes on a rich console."""
-    table(all_rows).draw(console)
+    command = f"`python -m bench object-store --latency {options}`, with `--photos` and `--records` of these"
+    return page("From an object store", [table(all_rows)], *origins, command)
 
 
 def plain(all_rows: Sequence[Row]) -> list[dict]:

@@ -1,9 +1,6 @@
 """The tables of time to accuracy."""
 
-from io import StringIO
-
 import pytest
-from rich.console import Console
 
 from bench.training import table
 from bench.training.outcome import summarize
@@ -69,14 +66,9 @@ def test_failures_alone_are_a_table(trained):
     assert "dense ours: oom: killed" in table.markdown(outcomes)
 
 
-def test_show_fits_80_columns(outcomes):
-    """80 columns hold it."""
-    console = Console(file=StringIO(), width=80)
-    table.show(outcomes, console)
-    lines = console.file.getvalue().splitlines()
-
-    assert max(map(len, lines)) <= 80
-    assert any("convnet_gap" in line for line in lines)
+def test_tables_fit_80_columns(outcomes, terminal):
+    """80 columns hold them."""
+    assert "convnet_gap" in terminal(*table.tables(outcomes))
 
 
 def test_plain_leaves_out_trainings(outcomes):

@@ -1,9 +1,6 @@
 """What was read, as tables; and the exit code."""
 
-import io
-
 import pytest
-from rich import console
 
 from bench.input.data_service import table
 
@@ -54,12 +51,9 @@ def test_servers_elsewhere_have_no_cpu_seconds_here(served):
     assert rows[1] == ("records_uint8", "theirs", 300, 3, None, "")
 
 
-def test_tables_fit_a_terminal(results):
+def test_tables_fit_a_terminal(results, terminal):
     """80 columns."""
-    terminal = console.Console(file=io.StringIO(), width=80)
-    table.show(results, terminal)
-
-    assert max(map(len, terminal.file.getvalue().splitlines())) <= 80
+    assert "Over a tf.data service" in terminal(*table.tables(results))
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,17 @@
 """All that is known of stalls."""
 
-import io
-
-from rich.console import Console
-
 from bench.input.stall import tables, three_runs
 from bench.input.stall.accelerators import PUBLISHED
 from bench.input.stall.emulate import Emulation
 from bench.results import store
 
 
-def test_report_joins_verdicts_and_plans(tmp_path, three):
+def test_report_joins_verdicts_and_plans(tmp_path, three, terminal):
     """What measurements say becomes tables, Markdown, a drawing of 80 columns and plain values."""
     measurements = three(pipeline=0.3, both=0.3, wait=0.2)
     known = tables.report(measurements, results=tmp_path, stalls=three_runs.group(measurements))
-    console = Console(width=80, record=True, file=io.StringIO())
-    for table in known.tables():
-        table.draw(console)
-    drawn, text = console.export_text(), tables.markdown(known.tables(), "Stalls", origin="here", command="again")
+    drawn, text = terminal(*known.tables()), tables.markdown(known.tables(), "Stalls", origin="here", command="again")
 
-    assert max(map(len, drawn.splitlines())) <= 80
     assert "input-bound" in drawn
     assert "input-bound" in text
     assert text.endswith("`again`\n")
