@@ -158,10 +158,10 @@ class PipelineInjector:
         import tensorflow as tf
 
         self._again, self._wait = tf.Variable(tf.constant(0.0)), tf.Variable(tf.constant(0.0))
-        self._waiting, self._core, self._decode = Waiting(), OneCore(), product.images().decode
+        self._waiting, self._core, self._decode = Waiting(), OneCore(), product.images.decode
         self.draw: Callable[[], object] = lambda: None
         self.images_per_draw, self.jpegs = 1, []
-        setattr(product.images(), "decode", self._decode_with_injection)  # noqa: B010 - the module's own function
+        setattr(product.images, "decode", self._decode_with_injection)  # noqa: B010 - the module's own function
 
     def _decode_with_injection(self, jpeg: "tf.Tensor") -> "tf.Tensor":
         import tensorflow as tf

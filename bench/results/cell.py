@@ -42,11 +42,11 @@ class Cell:
     xla: bool = False
 
     def __post_init__(self):
-        one_of("model", self.model, (*product.models(), NO_MODEL))
+        one_of("model", self.model, (*product.MODELS, NO_MODEL))
         one_of("pipeline", self.pipeline, (*product.pipelines(), RESIDENT))
         one_of("mode", self.mode, MODES)
-        one_of("device", self.device, product.devices())
-        one_of("precision", self.precision, product.precisions())
+        one_of("device", self.device, product.DEVICES)
+        one_of("precision", self.precision, product.PRECISIONS)
         one_of("backend", self.backend, product.backends())
         one_of("xla", self.xla, (False, True))
         for name in ("batch_size", "image_size"):

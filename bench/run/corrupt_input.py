@@ -34,7 +34,7 @@ def _damaged_photo(source: Source, image_size: int) -> str:
         try:
             jpeg = tf.io.read_file(path)
             fault = product.jpeg_fault(jpeg.numpy(), image_size=image_size)
-            product.images().decode(jpeg)
+            product.images.decode(jpeg)
         except tf.errors.OpError as error:
             fault = error.message
         if fault:

@@ -15,7 +15,7 @@ from bench.run import product
 from bench.run.product import InputError
 
 DATA = WORK_DIR / "data"
-CLASSES = product.usual_classes()  # of a model that is measured where there is no data
+CLASSES = len(product.CLASSES)  # of a model that is measured where there is no data
 SAMPLED, SAMPLED_BYTES = 64, 4096  # photos whose bytes are looked at, and how many of each: JPEG's headers are alike
 FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
@@ -67,7 +67,7 @@ class Source:
     def with_image_size(self, image_size: int) -> "Source":
         """The same with records of an image size: where ours are of another, those beside them, `synthetic-331`."""
         other = self.records_of_size(image_size)
-        return replace(self, records=other) if other and (Path(other) / product.manifest_file()).is_file() else self
+        return replace(self, records=other) if other and (Path(other) / product.MANIFEST).is_file() else self
 
     def records_of_size(self, image_size: int) -> str:
         """Where records of an image size would lie beside ours; empty where ours are of it, or lie in a bucket."""

@@ -86,7 +86,7 @@ def measure(job: Job) -> Measurement:
     except Unsuitable as unsuitable:
         done = replace(base, status="n/a", reason=str(unsuitable))
     except ImportError as error:
-        done = replace(base, status="n/a", reason=f"{error}. {product.install_hint()}")
+        done = replace(base, status="n/a", reason=f"{error}. {product.INSTALL}")
     except ReportedError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
@@ -135,7 +135,7 @@ def _held_bytes(pid: int) -> int:
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:
     """Draws batches and throws them away: the rate of the pipeline when nothing else uses the machine."""
-    product.load_pipelines()
+    _ = product.pipeline_code  # importing it takes seconds that are not those of building
     start = perf_counter()
     batches = step_under_test.build_dataset(job.cell, job.source)
     built = perf_counter()

@@ -19,7 +19,9 @@ def build_dataset(cell: Cell, source: Source) -> Any:
         InputError: If there is nothing to read, or records are of another image size.
     """
     if cell.backend != "tensorflow" or cell.model == NO_MODEL:
-        product.leave_gpus()
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")  # here it only feeds, and would take the memory of one
     if cell.reads == "photos":
         photos_or_shards = source.load_photos()
     else:

@@ -205,4 +205,4 @@ def burst(cell: Cell) -> int:
 def backlog(cell: Cell) -> int:
     """Batches that decode workers prepare while nobody draws, on which no step may be timed; 0 for other pipelines."""
     at_once = burst(cell)
-    return product.batches_ahead() * at_once if at_once > 1 else 0
+    return product.BATCHES_AHEAD * at_once if at_once > 1 else 0

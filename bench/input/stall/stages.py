@@ -157,7 +157,7 @@ def _apply(kind: str, element: Any, last: str, image_size: int):
     """An element after all stages up to the last one: the same work as in the pipelines that are measured."""
     import tensorflow as tf
 
-    images = product.images()
+    images = product.images
 
     def parse(record: Any):
         return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
