@@ -155,9 +155,10 @@ def harness_snapshot(*, project: Path = PROJECT_ROOT, cache: Path = CACHE) -> Pa
     A process copies it once: both variants of a comparison get the same, though the second is built minutes later.
 
     Returns:
-        The folder that holds `bench/` and nothing else, to stand on PYTHONPATH.
+        The folder to stand on PYTHONPATH. It holds `bench/`, and the file that `bench.machine.own` loads:
+        without `__init__.py` beside it, Python still finds the installed `flowers_core`.
     """
-    paths = sorted((project / "bench").rglob("*.py"))
+    paths = sorted([*(project / "bench").rglob("*.py"), *(project / "flowers_core").glob("resources.py")])
     contents = {str(path.relative_to(project)): path.read_bytes() for path in paths}
     snapshots = cache.absolute() / "harness"
     folder = snapshots / _digest({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -284,6 +285,15 @@ def test_build_notices_an_edit_meanwhile(repo):
 
     with pytest.raises(RunFailed, match="must stay as they are"):
         revision.build(work, repo=repo, cache=repo / ".asv")
+
+
+def test_harness_snapshot_holds_what_it_imports(tmp_path):
+    """The harness of a snapshot can be imported, and `flowers_core` is the installed one."""
+    code = "import bench.machine.facts, flowers_core; print(flowers_core.__file__)"
+    environment = {"PYTHONPATH": str(revision.harness_snapshot(cache=tmp_path))}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert done.stdout.strip().endswith("flowers_core/__init__.py"), done.stderr
 
 
 def test_harness_snapshot_is_not_edited(repo):
