@@ -26,10 +26,10 @@ class StoreThroughput(suite.Suite):
         """Median seconds an image."""
         from bench.results import store
 
-        found = data_source.find()
+        source = data_source.find()
         conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
-        with measure.open_store(found, conditions) as opened:
-            done = measure.read(self.cell(pipeline, latency_milliseconds), found, store=opened, effort=suite.EFFORT)
+        with measure.open_store(source, conditions) as opened:
+            done = measure.read(self.cell(pipeline, latency_milliseconds), source, store=opened, effort=suite.EFFORT)
         store.append(done)
         if done.measurement.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")

@@ -65,8 +65,8 @@ class Suite(ABC):
         from bench.results import store
         from bench.run.measure import Job, measure
 
-        found = data_source.find()
-        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=found, classes=found.classes()))
+        source = data_source.find()
+        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=source, classes=source.classes()))
         store.append(done)
         if done.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.status}: {done.reason}")

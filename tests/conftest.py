@@ -136,10 +136,10 @@ def measured():
     def make(
         *, seconds=(0.1, 0.1, 0.1), status="ok", reason="", machine=None, code=None, round=0, sweep="", **cell
     ) -> Measurement:
-        made = Cell(**{"model": "dense", **cell})
+        chosen = Cell(**{"model": "dense", **cell})
         good = status == "ok"
         return Measurement(
-            cell=made,
+            cell=chosen,
             status=status,
             reason=reason,
             started="2026-11-23T12:00:00+00:00",
@@ -148,10 +148,10 @@ def measured():
             build_seconds=0.1 if good else None,
             warmup_steps=4,
             steady=True if good else None,
-            images_per_step=made.batch_size if good else 0,
+            images_per_step=chosen.batch_size if good else 0,
             step_seconds=tuple(seconds) if good else (),
-            step_cpu_seconds=tuple(2 * each for each in seconds) if good else (),
-            images_per_second=made.batch_size / sorted(seconds)[len(seconds) // 2] if good else None,
+            step_cpu_seconds=tuple(2 * second for second in seconds) if good else (),
+            images_per_second=chosen.batch_size / sorted(seconds)[len(seconds) // 2] if good else None,
             peak_bytes=10**9,
             loss=1.6 if good else None,
             loss_finite=True if good else None,

@@ -31,10 +31,10 @@ class Compared:
         Raises:
             InputError: If it cannot be run.
         """
-        found = shutil.which(self.python) if self.python else ""
-        if found is None:
+        path = shutil.which(self.python) if self.python else ""
+        if path is None:
             raise InputError(f"`--python` must be an interpreter. Received: {self.python!r}, which cannot be run")
-        return str(Path(found).absolute()) if found else ""
+        return str(Path(path).absolute()) if path else ""
 
     def run(self, data: Data, results: Path) -> None:
         """Compares them and stores what each did."""

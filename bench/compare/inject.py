@@ -192,18 +192,18 @@ class PipelineInjector:
         self._core.share = 0.0
         if injection.kind == "none":
             return
-        wall, cpu = self._drawn()
+        wall, cpu = self._draw_once()
         if injection.kind == "compute":
             self._again.assign(injection.share * cpu / self._decode_seconds())
         elif injection.kind == "core":
-            self._core.lose(injection.share, lambda: self._drawn()[0])
+            self._core.lose(injection.share, lambda: self._draw_once()[0])
         else:
             threads = product.decode_workers()  # tf.data runs so many maps at once; each has to wait its share
             self._waiting.seconds = injection.share * wall * threads / WAIT_CHANCE
             self._waiting.locked = injection.kind == "lock"
             self._wait.assign(WAIT_CHANCE)
 
-    def _drawn(self) -> tuple[float, float]:
+    def _draw_once(self) -> tuple[float, float]:
         """Wall and CPU seconds an image, of draws from buffers that are empty."""
         for _ in range(20):
             self.draw()

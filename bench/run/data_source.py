@@ -22,7 +22,7 @@ FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Folders or `gs://` prefixes, found from any working directory; an empty one is not to be had."""
+    """Folders or `gs://` prefixes, found from any working directory; an empty one is unavailable."""
 
     photos: str = ""
     records: str = ""
@@ -35,10 +35,10 @@ class Source:
         """
         if not self.photos:
             raise InputError("Some cells read photos: give `--photos FOLDER`, or run `make bench`, which draws some")
-        found = product.find_photos(self.photos)
+        photos = product.find_photos(self.photos)
         bad = self._left_out()
-        pairs = [pair for pair in zip(found.paths, found.labels, strict=True) if pair[0] not in bad]
-        return replace(found, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
+        pairs = [pair for pair in zip(photos.paths, photos.labels, strict=True) if pair[0] not in bad]
+        return replace(photos, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
 
     def _left_out(self) -> set[str]:
         """Photos that became no record, if the records are of these photos."""
@@ -91,9 +91,9 @@ class Source:
         if not reads:
             return {}
         if reads == "photos":
-            found = self.load_photos()
-            named = {"photos": _name(self.photos), "images": len(found), "classes": len(found.classes)}
-            return {**named, "digest": _photos_digest(found), **_place(self.photos)}
+            photos = self.load_photos()
+            named = {"photos": _name(self.photos), "images": len(photos), "classes": len(photos.classes)}
+            return {**named, "digest": _photos_digest(photos), **_place(self.photos)}
         written = self.manifest()
         named = {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
         return {**named, "digest": _records_digest(written), **_place(self.records)}
@@ -112,21 +112,21 @@ class Source:
         kinds = {cell.reads for cell in cells if cell.model != NO_MODEL} - {""}
         kinds = {kind for kind in kinds if getattr(self, kind)}  # where there is no folder each process says so
         if kinds:
-            counts = {kind: self.describe(kind)["classes"] for kind in sorted(kinds)}
-            if len(set(counts.values())) > 1:
+            by_kind = {kind: self.describe(kind)["classes"] for kind in sorted(kinds)}
+            if len(set(by_kind.values())) > 1:
                 raise InputError(
                     "Photos and records that feed the same models must have as many classes. Received: "
-                    f"{counts['photos']} in {self.photos} and {counts['records']} in {self.records}. Give records of "
+                    f"{by_kind['photos']} in {self.photos} and {by_kind['records']} in {self.records}. Give records of "
                     "these photos, or measure with one of the two at a time"
                 )
-            return counts.popitem()[1]
-        found = set()
+            return by_kind.popitem()[1]
+        counts = set()
         for kind in ("photos", "records"):
             folder = getattr(self, kind)
             with suppress(InputError, OSError):  # nothing is read from it: whoever does will say what is wrong
                 if folder and "://" not in folder:
-                    found.add(self.describe(kind)["classes"])
-        return found.pop() if len(found) == 1 else CLASSES
+                    counts.add(self.describe(kind)["classes"])
+        return counts.pop() if len(counts) == 1 else CLASSES
 
 
 def find(*, photos: str = "", records: str = "") -> Source:

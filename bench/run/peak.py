@@ -57,16 +57,16 @@ def measure(*, timeout: float = 300.0) -> Peak:
         RunFailed: If the process dies or takes too long; the message says how.
     """
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
-    found = process.ask("bench.run.peak", {}, timeout=timeout)
-    return Peak(limits=found, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
+    limits = process.ask("bench.run.peak", {}, timeout=timeout)
+    return Peak(limits=limits, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
 
 
 def measure_here() -> dict[str, Limit]:
     """Measures all limits in this process."""
     import tensorflow as tf
 
-    found = {precision: matrix_products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
-    return {**found, COPY: memory_copies()}
+    products = {precision: matrix_products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
+    return {**products, COPY: memory_copies()}
 
 
 def matrix_products(dtype: Any, size: int = SIZE) -> Limit:

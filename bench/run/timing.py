@@ -198,8 +198,8 @@ def burst(cell: Cell) -> int:
     pipeline = product.pipelines().get(cell.pipeline)
     if not pipeline or not pipeline.by_processes:
         return 1
-    each = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
-    return each * product.decode_workers()
+    by_one_worker = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
+    return by_one_worker * product.decode_workers()
 
 
 def backlog(cell: Cell) -> int:

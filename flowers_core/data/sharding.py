@@ -53,9 +53,9 @@ def deal(photos: Photos, *, shards: int, seed: int) -> list[list[tuple[str, int]
     pairs = sorted(zip(photos.paths, photos.labels, strict=True))
     pairs.sort(key=lambda _: draw.random())  # shuffle() may change with Python, random() promises not to
     count = len(pairs)
-    each = -(-count // shards)
-    if each * (shards - 1) < count:
-        edges = [min(each * shard, count) for shard in range(shards + 1)]
+    per_shard = -(-count // shards)
+    if per_shard * (shards - 1) < count:
+        edges = [min(per_shard * shard, count) for shard in range(shards + 1)]
     else:
         edges = [count * shard // shards for shard in range(shards + 1)]
     return [pairs[first:last] for first, last in pairwise(edges)]

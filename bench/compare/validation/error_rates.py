@@ -177,10 +177,10 @@ def _error_rates(
     if len(results) < LOOKS[0]:
         return replace(empty, warning=f"n/a: {len(results)} of at least {LOOKS[0]} pairs")
     rule = RULES[min_effect]
-    drawn = resampling.resample(series, rule, comparisons=comparisons, dice=dice)
-    outcomes = [outcome for _, outcome in drawn]
+    followed = resampling.resample(series, rule, comparisons=comparisons, dice=dice)
+    outcomes = [outcome for _, outcome in followed]
     others = other_tests.decide(
-        [comparison.step_seconds for comparison, _ in drawn], [outcome.pairs for outcome in outcomes]
+        [comparison.step_seconds for comparison, _ in followed], [outcome.pairs for outcome in outcomes]
     )
     return replace(
         empty,

@@ -92,9 +92,9 @@ def resample(series: Series, rule: Rule, *, comparisons: int, dice: random.Rando
     """Draws comparisons and follows each to its verdict."""
     outcomes = []
     for _ in range(comparisons):
-        drawn = series.pick(draw_places(len(series), MAX_PAIRS, dice))
-        undecided = Outcome(word="inconclusive", pairs=len(drawn), minutes=sum(drawn.seconds) / 60)
-        outcomes.append((drawn, follow(drawn, rule) or undecided))
+        comparison = series.pick(draw_places(len(series), MAX_PAIRS, dice))
+        undecided = Outcome(word="inconclusive", pairs=len(comparison), minutes=sum(comparison.seconds) / 60)
+        outcomes.append((comparison, follow(comparison, rule) or undecided))
     return outcomes
 
 
