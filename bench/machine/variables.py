@@ -7,6 +7,7 @@ results are published. TensorFlow's names are those that its libraries hold as t
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 # Prefixes that one library, or a family of them, has for itself.
 PREFIXES = (
@@ -48,7 +49,7 @@ CREDENTIAL_VALUE = re.compile(
     r"|\b(?:AKIA[0-9A-Z]{12,}|(?:gh[opsu]|hf|glpat|github_pat|sk|xox[a-z])[_-]\w{8,})"
 )
 HIDDEN = "(hidden)"
-HOME = re.compile(r"(?:/home|/Users)/[^/:,;=\s]+|(?<![\w.-])/root(?=[/:,;\s]|$)")
+HOME = re.compile(r"""(?:/home|/Users)/[^/:,;=\s"'<>()]+|(?<![\w.-])/root(?=[/:,;\s"'<>()]|$)""")
 
 
 def relevant(environment: Mapping[str, str]) -> dict[str, str]:
@@ -72,6 +73,17 @@ def without_home(text: str) -> str:
     """The text with `~` for everybody's home folder."""
     home = str(Path.home())
     return HOME.sub("~", text.replace(home, "~") if len(home) > len("/root") else text)
+
+
+def publishable(value: Any) -> Any:
+    """A value of JSON with `~` for every home folder in its texts."""
+    if isinstance(value, str):
+        return without_home(value)
+    if isinstance(value, dict):
+        return {name: publishable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [entry if isinstance(entry, float) else publishable(entry) for entry in value]
+    return value
 
 
 def _says_no_gpu(name: str, value: str) -> bool:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Generic
 
+from bench.machine import variables
 from bench.machine.facts import WORK_DIR
 from bench.results.result import Kind, Result
 from flowers_core.errors import InputError
@@ -57,7 +58,7 @@ def append(result: Result, results: Path = RESULTS) -> Path:
     host = re.sub(r"[^A-Za-z0-9._-]", "_", result.machine.get("host") or "unknown")
     path = Path(results) / result.KIND / f"{host}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(result.to_json(), allow_nan=False).encode() + b"\n"
+    line = json.dumps(variables.publishable(result.to_json()), allow_nan=False).encode() + b"\n"
     with path.open("ab+", buffering=0) as file:  # or closing would write what is left of a refused line all the same
         fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
         end = file.seek(0, os.SEEK_END)
@@ -91,7 +92,7 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
             if not line.strip():
                 continue
             try:
-                loaded.append(kind.from_json(json.loads(line)))
+                loaded.append(kind.from_json(variables.publishable(json.loads(line))))
             except (InputError, ValueError) as error:  # ValueError: not JSON, or not even text
                 damaged.append(f"{path.name}:{number}: {error}")
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))

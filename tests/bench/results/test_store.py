@@ -1,6 +1,7 @@
 """The store: what is appended stays, whatever happens to the process that wrote it."""
 
 import errno
+import json
 import multiprocessing
 import resource
 import signal
@@ -175,3 +176,14 @@ def test_append_syncs_a_new_file_with_its_name(tmp_path, measured, synced):
     assert synced == [file, folder, above, file]
     table = store.save_table("quick.md", "new", tmp_path)
     assert synced[4:] == [table.stat().st_ino, table.parent.stat().st_ino]
+
+
+def test_store_keeps_no_home_folder(tmp_path, measured):
+    """Results are published: whose home folder a path leads through is kept of no new one, nor shown of an old one."""
+    reason = "cannot read '/home/anna/photos/a.jpg': see /Users/berta"
+    path = store.append(measured(status="error", reason=reason), tmp_path)
+    assert json.loads(path.read_text("utf-8"))["reason"] == "cannot read '~/photos/a.jpg': see ~"
+
+    path.write_text(json.dumps(measured(status="error", reason=reason).to_json()) + "\n", "utf-8")
+    (read,) = store.load(Measurement, tmp_path).results
+    assert read.reason == "cannot read '~/photos/a.jpg': see ~"
