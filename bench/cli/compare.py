@@ -192,11 +192,11 @@ def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *,
     from bench.compare import differences, stored, stored_table
 
     base, candidate = (stored.load(path, tell=options.tell) for path in paths)
+    rows = stored.compare(base, candidate, min_effect=min_effect, allow_mismatch=allow_mismatch)
     packages = differences.other_packages(base, candidate)
     if packages:
         more = f" and {len(packages) - MOST_PACKAGES} more" if len(packages) > MOST_PACKAGES else ""
         options.tell(f"other packages differ (base, candidate): {'; '.join(packages[:MOST_PACKAGES])}{more}")
-    rows = stored.compare(base, candidate, min_effect=min_effect, allow_mismatch=allow_mismatch)
     output.show(stored_table.to_json(rows), stored_table.tables(rows))
     options.leave(stored.exit_code(rows))
 

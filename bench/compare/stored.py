@@ -135,7 +135,8 @@ def compare(
     mismatch = _mismatch(partners, base, candidate)
     if mismatch and not allow_mismatch:
         raise InputError(
-            f"No verdict, the sets differ in what matters (base, candidate): {'; '.join(mismatch)}. "
+            f"No verdict, for base and candidate differ in {mismatch[0]}{'; also in ' * bool(mismatch[1:])}"
+            f"{'; '.join(mismatch[1:])}. "
             "Measure both alike, or see the figures without a verdict by `--allow-mismatch`"
         )
     clocks = sequential_test.clocks(cell for pair in partners.both for cell in pair)

@@ -8,7 +8,7 @@ from bench.report import key_findings
 from bench.report.gather import Gathered
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
-from bench.results.table import Interval
+from bench.results.table import Interval, log_start
 from bench.training.outcome import Outcome
 
 RATE = "images/s"
@@ -126,7 +126,7 @@ def _bars(title: str, cells: Sequence[Point], row: str, colour: str | None, *sho
     shared: dict[str, Any] = {"y": {"field": row, "type": "nominal", "sort": fastest, "title": None}}
     if colour:
         shared["yOffset"] = {"field": colour}
-    low, high = 0.7 * min(point["low"] for point in cells), 1.1 * max(point["high"] for point in cells)
+    low, high = log_start(point["low"] for point in cells), 1.1 * max(point["high"] for point in cells)
     rate = _axis(RATE, scale={"type": "log", "domain": [low, high], "nice": False})
     bar = {**shared, "x": rate, "x2": {"datum": low}, "tooltip": _tooltip(*shown)}
     if colour:
@@ -328,7 +328,12 @@ def commits(history: dict) -> list[Chart]:
 
 
 def _over_commits(title: str, rows: list[dict]) -> Chart:
-    x = {"field": "place", "type": "quantitative", "title": "commit of the branch", "axis": {"tickMinStep": 1}}
+    x = {
+        "field": "place",
+        "type": "quantitative",
+        "title": "commit of the branch",
+        "axis": {"tickMinStep": 1, "format": "d"},
+    }
     line = {
         "x": x,
         "y": {"field": "ms", "type": "quantitative", "scale": {"zero": False}, "title": "ms"},

@@ -55,6 +55,7 @@ class Gathered:
     """All that the page shows.
 
     Attributes:
+        results: The store.
         summaries: Of all machines and all code, the latest last.
         shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`:
             tables and charts. At most `MOST_SHOWN`, older ones among them.
@@ -73,6 +74,7 @@ class Gathered:
         damaged: Lines and files that could not be read.
     """
 
+    results: Path
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
     older: tuple[Summary, ...]
@@ -105,6 +107,7 @@ def gather(results: Path) -> Gathered:
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     peaks = result.latest(load(Peak), lambda peak: peak.machine.get("id", ""))
     return Gathered(
+        results=Path(results),
         summaries=summaries,
         shown=tuple(shown),
         older=tuple(older),

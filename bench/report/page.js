@@ -11,12 +11,8 @@ const make = (tag, properties = {}, ...children) => {
 
 // Charts: each picture is drawn again, interactive.
 const coloured = (spec) => {
-  const style = getComputedStyle(document.documentElement);
   const text = JSON.stringify({ ...spec, config: look.config });
-  return JSON.parse(
-    text.replaceAll(look.colours.ink, style.getPropertyValue("--ink").trim())
-      .replaceAll(look.colours.line, style.getPropertyValue("--line").trim()),
-  );
+  return JSON.parse(text.replaceAll(look.colours.ink, "currentColor").replaceAll(look.colours.line, "var(--line)"));
 };
 const fitted = (spec, width) =>
   width >= spec.width + 180 ? spec : { ...spec, width: Math.max(140, width - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
@@ -89,9 +85,15 @@ const middle = (values) => {
 const explore = () => {
   const form = document.getElementById("pivot");
   if (!form) return;
+  // Of one batch size unless the reader asks for all: a median over sizes that only some have compares nothing.
+  const resident = points.filter((point) => point.pipeline === "resident").map((point) => point.batch);
+  const sizes = [...new Set(points.map((point) => point.batch))].sort(compare);
+  const times = (size) => resident.filter((other) => other === size).length;
+  const usual = sizes.reduce((best, size) => (times(size) > times(best) ? size : best), sizes[0]);
   const selects = {
     rows: choose(form, "rows", AXES, "model"), columns: choose(form, "columns", AXES, "precision"),
     metric: choose(form, "metric", METRICS, "images/s"), of: choose(form, "of", ["training steps", "fed steps", "predictions", "pipelines alone", "all"], "training steps"),
+    batch: choose(form, "batch", ["all", ...sizes], usual),
   };
   const wanted = {
     "training steps": (point) => point.model !== "none" && point.pipeline === "resident" && point.mode === "train",
@@ -102,7 +104,8 @@ const explore = () => {
   };
   const pivot = () => {
     const [down, across, metric] = [selects.rows.value, selects.columns.value, selects.metric.value];
-    const chosen = points.filter(wanted[selects.of.value]).filter((point) => point[metric] != null);
+    const size = [down, across].includes("batch") ? "all" : selects.batch.value;
+    const chosen = points.filter(wanted[selects.of.value]).filter((point) => point[metric] != null && (size === "all" || point.batch === Number(size)));
     const heads = [...new Set(chosen.map((point) => point[across]))].sort(compare);
     const sides = [...new Set(chosen.map((point) => point[down]))].sort(compare);
     const cell = (side, head) => chosen.filter((point) => point[down] === side && point[across] === head).map((point) => point[metric]);
@@ -110,7 +113,7 @@ const explore = () => {
     const body = sides.map((side) => make("tr", {}, make("th", { scope: "row" }, String(side)), ...heads.map((head) => {
       const values = cell(side, head);
       if (!values.length) return make("td", { className: "figure" }, "");
-      const shown = middle(values), heated = make("td", { className: "heat", title: `${values.length} cells, median` }, number(shown));
+      const shown = middle(values), heated = make("td", { className: "heat" }, number(shown) + (values.length > 1 ? ` (median of ${values.length})` : ""));
       heated.style.setProperty("--heat", `${high > low ? 5 + 55 * (Math.log(shown) - low) / (high - low) : 5}%`);
       return heated;
     })));
@@ -140,7 +143,6 @@ const explore = () => {
   };
   chart.addEventListener("change", plot);
   plot();
-  return plot;
 };
 
 // Downloads.
@@ -162,6 +164,5 @@ document.getElementById("save-csv").addEventListener("click", () => download(csv
 document.getElementById("save-json").addEventListener("click", () => download(JSON.stringify(rows), "application/json", "flowers-bench.json"));
 
 document.querySelectorAll("section table").forEach(makeSortable);
-const plotAgain = explore();
+explore();
 drawAll();
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawAll(); plotAgain?.(); });

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
+from bench.machine.facts import WORK_DIR
 from bench.report import charts, key_findings
 from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
-from bench.results import summary_table
+from bench.results import store, summary_table
+from bench.results.result import folders
 from bench.results.summary import Summary
 from bench.results.table import Column, Interval, Table
 from bench.run import trace_table
@@ -43,6 +46,7 @@ class Section:
         charts: Pictures.
         tables: Tables.
         origins: Where the figures of each table come from, beside its title; empty where the page's list is enough.
+        command: What makes its figures again.
         folded: Tables that few readers want, with the origin of each: older code, single figures, what is n/a.
     """
 
@@ -53,11 +57,7 @@ class Section:
     tables: Sequence[Table] = ()
     origins: Sequence[str] = ()
     folded: Sequence[tuple[str, Table]] = ()
-
-    @property
-    def command(self) -> str:
-        """What makes its figures again."""
-        return COMMANDS[self.name]
+    command: str = ""
 
 
 def sections(gathered: Gathered) -> list[Section]:
@@ -74,7 +74,27 @@ def sections(gathered: Gathered) -> list[Section]:
         _history(gathered.history),
         _training(gathered),
     ]
-    return [section for section in candidates if section.charts or section.tables or section.folded]
+    return [
+        replace(section, command=_command(section.name, gathered))
+        for section in candidates
+        if section.charts or section.tables or section.folded
+    ]
+
+
+def _command(name: str, gathered: Gathered) -> str:
+    """What makes the figures of a section again, from the same folders into the same store."""
+    read = [entry.measurement.data for entry in gathered.shown if "photos" in entry.measurement.data]
+    if name == "loaders":
+        read = [row.result.data for row in gathered.loaders]
+    if name == "training":
+        read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
+    place = gathered.results.resolve()
+    into = ""
+    if place != store.RESULTS:
+        short = next((place.relative_to(root) for root in (WORK_DIR, Path.cwd()) if place.is_relative_to(root)), place)
+        home = short.is_relative_to(Path.home())  # nobody's name belongs on a page
+        into = f" --results {f'~/{short.relative_to(Path.home())}' if home else short}"
+    return COMMANDS[name] + (folders(read[-1], "photos", "records") if read else "") + into
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from bench.results.cell import NO_MODEL, Cell
-from bench.results.result import Result
+from bench.results.result import Result, folders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,11 @@ class Measurement(Result):
     def batches_per_step(self) -> int:
         """How many batches one timed step draws: 1 with a model, several for a pipeline alone."""
         return self.images_per_step // self.cell.batch_size if self.cell.model == NO_MODEL else 1
+
+    @property
+    def command(self) -> str:
+        """What measures it again."""
+        return self.cell.command + folders(self.data, self.cell.reads, image_size=self.cell.image_size)
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store, the cell's id among them for whoever searches it."""

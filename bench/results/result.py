@@ -1,5 +1,6 @@
 """The envelope of everything that the store keeps: when, where and of which code it was measured; JSON both ways."""
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
@@ -16,6 +17,8 @@ HARNESS_VERSION = "2"
 
 RENAMED_PHOTOS = {"garden": "synthetic"}
 """Folders of photos by their names in older results: the photos are the same."""
+
+USUAL_PHOTOS = "synthetic"  # those that `make bench` draws, which commands read unless told otherwise
 
 Kind = TypeVar("Kind", bound="Result")
 Key = TypeVar("Key")
@@ -115,6 +118,16 @@ def _as_today(machine: dict) -> dict:
     if isinstance(machine.get("environment"), dict):
         machine = {**machine, "environment": variables.relevant(machine["environment"])}
     return {**machine, "id": facts.current_id(machine)} if "id" in machine else machine
+
+
+def folders(data: Mapping, *reads: str, image_size: int = 192) -> str:
+    """Options that name folders as those that were read: without them a command would measure other data.
+
+    Names, not paths, which nobody else has; where there is no such folder the command says so.
+    """
+    photos = data.get("photos", USUAL_PHOTOS)
+    names = {"photos": photos, "records": f"{photos}-{image_size}"}
+    return "".join(f" --{kind} {shlex.quote(names[kind])}" for kind in reads if kind and photos != USUAL_PHOTOS)
 
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:

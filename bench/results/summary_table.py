@@ -155,7 +155,7 @@ def _facts(entry: Summary) -> dict[str, Value]:
         "photos": last.data.get("photos"),
         "harness_version": last.harness_version,
         "started": last.started,
-        "command": entry.cell.command,
+        "command": last.command,
     }
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from bench.results import format
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
-DECADE = 100 / 3  # percent of a bar's full length for a factor of ten
 STYLES = {"slower": "bold red", "faster": "bold green", "same": "green", "inconclusive": "yellow", "confirmed": "red"}
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # escapes, and what turns text round
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
@@ -181,8 +180,10 @@ class Table:
         head = "".join(f'<th scope="col"{_css(column)}>{html.escape(column.name)}</th>' for column in self.columns)
         lengths: list[float | None] = []
         for number, column in enumerate(self.columns):
-            if column.bars and (lengths := _bars(_plain(row[number]) for row in self.rows)):
-                head += f'<th scope="col" class="rate">{html.escape(column.name)}, log scale</th>'
+            if column.bars and (figures := [value for row in self.rows if _is_positive(value := _plain(row[number]))]):
+                start = log_start(figures)
+                lengths = [_bar(_plain(row[number]), start, max(figures)) for row in self.rows]
+                head += f'<th scope="col" class="rate">{html.escape(column.name)}, log scale from {start:g}</th>'
         body = []
         for number, (row, texts) in enumerate(zip(self.rows, self.texts(), strict=True)):
             cells = "".join(map(_html_cell, self.columns, row, texts))
@@ -264,13 +265,18 @@ def _html_bar(length: float | None) -> str:
     return f'<td class="rate">{bar}</td>'
 
 
-def _bars(values: Iterable[Value]) -> list[float | None]:
-    """Lengths of bars on a logarithmic scale, in percent: the largest has 100, a tenth of it one third less.
+def log_start(figures: Iterable[float]) -> float:
+    """Where bars on a logarithmic scale start: at a power of ten below all of them, or lengths would say nothing."""
+    return 10.0 ** math.floor(math.log10(0.9 * min(figures)))
+
+
+def _is_positive(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and value > 0
+
+
+def _bar(value: object, start: float, most: float) -> float | None:
+    """The length of a bar on a logarithmic scale in percent.
 
     One by one and cached differ a hundredfold: on a linear scale all but the fastest would vanish.
     """
-    figures = [value if isinstance(value, int | float) and value > 0 else None for value in values]
-    most = max((figure for figure in figures if figure), default=None)
-    if most is None:
-        return []
-    return [figure and max(1.0, 100 + DECADE * math.log10(figure / most)) for figure in figures]
+    return 100 * math.log10(value / start) / math.log10(most / start) if _is_positive(value) else None

@@ -1,5 +1,7 @@
 """Sentences that are made from the data say what the data says."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.report import key_findings
@@ -12,6 +14,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
     summaries = tuple(summary.by_cell(measurements))
     return key_findings.findings(
         Gathered(
+            results=Path(),
             summaries=summaries,
             shown=summaries,
             older=(),

@@ -61,12 +61,12 @@ def test_markdown_aligns_figures_and_marks_changes():
 
 
 def test_html_carries_values_and_bars():
-    """A script sorts by plain values; the fastest has the full bar, a tenth of it a third less, no figure none."""
+    """A script sorts by plain values; bars start at a power of ten, the fastest has the full one, no figure none."""
     shown = TABLE.html()
 
     assert '<td class="figure" data-value="0.0213">21.3 ms [20.9, 22.0]</td>' in shown
     assert '<td data-verdict="slower">slower</td>' in shown
-    assert [width.split("%")[0] for width in shown.split("width:")[1:]] == ["100.0", "66.7"]
+    assert [width.split("%")[0] for width in shown.split("width:")[1:]] == ["100.0", "50.0"]
     assert shown.count('<td class="rate">') == 3
 
 
