@@ -119,8 +119,9 @@ def test_chart_answers_to_hovering(page_in_browser):
 
 
 def test_explorer_puts_any_axis_against_any(opened):
-    """The reader's choice of rows, columns and metric makes another table and another chart."""
+    """The reader's choice of rows, columns and metric makes another table and another chart; of one batch size."""
     shown, messages, _ = opened()
+    sizes = shown.locator("#pivot select[name=batch]").input_value()
     shown.locator("#pivot select[name=columns]").select_option("batch")
     shown.locator("#pivot select[name=metric]").select_option("ms a step")
     heads = shown.locator("#pivoted thead th").all_inner_texts()
@@ -128,6 +129,7 @@ def test_explorer_puts_any_axis_against_any(opened):
     shown.wait_for_function("document.querySelector('#plotted').textContent.includes('batch (log)')")
 
     assert heads == ["ms a step by model", "8", "32", "128"]
+    assert sizes == "32"
     assert messages == []
 
 
@@ -143,10 +145,15 @@ def test_data_can_be_saved(page_in_browser):
 
 
 def test_page_prints_what_matters(opened):
-    """Headings stay, what needs a hand does not."""
-    shown, _, _ = opened()
+    """Headings stay, what needs a hand does not; black on white and with its bars, from dark mode, too."""
+    shown, _, _ = opened(scheme="dark")
     shown.emulate_media(media="print")
+    colour = "selector => getComputedStyle(document.querySelector(selector)).color"
+    printed = "getComputedStyle(document.querySelector('.bar')).printColorAdjust"
 
+    assert {shown.evaluate(colour, place) for place in ("h1", "figure svg text")} == {"rgb(29, 35, 39)"}
+    assert shown.locator("figure svg text").first.get_attribute("fill") == "currentColor"
+    assert shown.evaluate(printed) == "exact"
     assert shown.locator("#steps th").first.get_by_text("model").is_visible()
     assert shown.locator("svg").first.is_visible()
     assert not shown.locator("#explorer").is_visible()
