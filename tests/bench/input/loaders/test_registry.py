@@ -1,5 +1,7 @@
 """Which loaders are compared."""
 
+from importlib import import_module
+
 import pytest
 
 from bench.input.loaders import registry
@@ -11,6 +13,12 @@ def test_loaders_hold_every_pipeline_of_a_first_epoch():
     """A new pipeline joins without another line; caches, which only later epochs use, do not."""
     ours = {loader.name for loader in registry.LOADERS.values() if loader.kind == "pipeline"}
     assert ours == {name for name, pipeline in PIPELINES.items() if not pipeline.cached}
+
+
+def test_each_loader_has_its_function():
+    """A row names a function that is there, whether its library is installed or not."""
+    for loader in registry.LOADERS.values():
+        assert callable(getattr(import_module(f"bench.input.loaders.{loader.module}"), loader.function))
 
 
 def test_each_job_has_its_ceiling():
