@@ -6,6 +6,8 @@ asv discovers concrete classes wherever they are visible, so suites import this 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from bench.machine import facts
@@ -135,16 +137,12 @@ def refuse_overridden() -> None:
 
 
 def _asked_of_asv() -> dict[str, str]:
-    """Axes in the environment of the process that is asv itself: the nearest without the variables asv sets."""
+    """Axes in the environment of the process that is asv itself; none where none is."""
     import psutil
 
-    if "ASV_ENV_NAME" not in os.environ:
-        return {}
     for parent in psutil.Process().parents():
-        try:
-            environment = parent.environ()
-        except psutil.Error:
-            return {}
-        if "ASV_ENV_NAME" not in environment:
-            return {name: environment[name] for name in AXES if environment.get(name)}
+        with suppress(psutil.Error):  # another user's
+            words = parent.cmdline()[:3]  # `asv`, `python …/bin/asv` or `python -m asv`
+            if words[1:] == ["-m", "asv"] or "asv" in (Path(word).name for word in words[:2]):
+                return {name: value for name, value in parent.environ().items() if name in AXES and value}
     return {}

@@ -90,7 +90,7 @@ def test_setup_takes_a_wheel_as_clean(monkeypatch):
 
 ASKING = """
 import os, subprocess, sys
-matrix = {"ASV_ENV_NAME": "e", "FLOWERS_PRECISION": "float32", "FLOWERS_DEVICE": "cpu"}
+matrix = {"FLOWERS_PRECISION": "float32", "FLOWERS_DEVICE": "cpu"}
 code = "from bench import suite; suite.refuse_overridden()"
 sys.exit(subprocess.run([sys.executable, "-c", code], env={**os.environ, **matrix}).returncode)
 """
@@ -104,11 +104,13 @@ sys.exit(subprocess.run([sys.executable, "-c", code], env={**os.environ, **matri
         ({}, ""),
     ],
 )
-def test_setup_refuses_an_axis_that_the_matrix_replaces(asked, message):
+def test_setup_refuses_an_axis_that_the_matrix_replaces(asked, message, tmp_path):
     """Who sets a precision beside another in asv.conf.json is told, instead of measuring the other in silence."""
-    kept = {name: value for name, value in os.environ.items() if name not in suite.AXES and "ASV" not in name}
+    kept = {name: value for name, value in os.environ.items() if name not in suite.AXES}
+    asv = tmp_path / "asv"
+    asv.write_text(ASKING)
     done = subprocess.run(
-        [sys.executable, "-c", ASKING],
+        [sys.executable, asv],
         cwd=PROJECT_ROOT,
         env={**kept, **asked},
         capture_output=True,
