@@ -10,6 +10,7 @@ import pytest
 from bench.input.loaders import registry
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
+from bench.machine import facts
 from bench.report import page
 from bench.results import store
 from bench.run.peak import Peak
@@ -251,3 +252,19 @@ def test_page_shows_stalls_and_the_planner(tmp_path, measured):
     for shown in (body(text), markdown):
         assert all(said in shown for said in ("Fed by records_parallel", "input-bound", "TPU v2-8"))
     assert "| dense b32 | 200 ms | 100 ms | 200 ms | 50 % |" in markdown
+
+
+def test_page_folds_older_code_and_what_is_not_available(tmp_path, measured):
+    """Rows that few want stand behind a line that says how many tables there are; failures do not."""
+    for stored in (
+        measured(code={"digest": facts.code_digest()}),
+        measured(model="convnet", seconds=(0.7,) * 3, code={"digest": "old"}),
+        measured(model="vgg16", status="n/a", reason="no such precision", code={"digest": facts.code_digest()}),
+        measured(model="mobilenet", status="oom", reason="killed", code={"digest": facts.code_digest()}),
+    ):
+        store.append(stored, tmp_path)
+    shown, _, folded = body(page.write(tmp_path).read_text()).partition("<details>")
+
+    assert all(said in shown for said in ("<td>dense</td>", "<td>mobilenet</td>"))
+    assert all(said in folded for said in ("more: older code", "700 ms", "no such precision"))
+    assert "700 ms" not in shown
