@@ -191,7 +191,7 @@ def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *,
     """Compares stored sets, prints the table and ends the command."""
     from bench.compare import differences, stored, stored_table
 
-    base, candidate = (stored.load(path, tell=options.tell) for path in paths)
+    base, candidate = (stored.load(path) for path in paths)
     rows = stored.compare(base, candidate, min_effect=min_effect, allow_mismatch=allow_mismatch)
     packages = differences.other_packages(base, candidate)
     if packages:

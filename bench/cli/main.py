@@ -9,6 +9,7 @@ from bench.cli import compare, data_service, loaders, object_store, options, sta
 from bench.cli.options import Data, Output, Place
 from bench.cli.trace import MEASURING, Measuring
 from flowers_core.cli import entry
+from flowers_core.data import storage
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -69,9 +70,10 @@ def sweep(  # noqa: PLR0913 - its options
         sweep_progress.print_plan(planned, output.results)
         return
     sweeps.check(planned.cells, planned.source)
-    if not resume:
-        planned = sweeps.start(planned, output.results)
-    measuring.run(planned, output, budget=budget)
+    with storage.exclusive(output.results / "measurements", "sweep"):
+        if not resume:
+            planned = sweeps.start(planned, output.results)
+        measuring.run(planned, output, budget=budget)
 
 
 @cli.command()

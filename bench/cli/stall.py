@@ -48,7 +48,7 @@ class Fed:
         alone = cells.pipelines_alone(self.profile) if not (named or piped) else []
         emulations = [
             (workload, name)
-            for workload in accelerators.select(self.step_times, named, tell=options.tell)
+            for workload in accelerators.select(self.step_times, named)
             for name in piped or cells.emulation_pipelines(workload.image_size, size)
         ]
         return campaign.plan(

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -80,12 +80,11 @@ class Row:
         }
 
 
-def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measurement]:
+def load(path: Path) -> list[Measurement]:
     """Reads a set: a file of JSON lines, or a store, which is a folder.
 
     Args:
         path: Where it is.
-        tell: Reports in a sentence lines that were left out because they are damaged.
 
     Raises:
         InputError: If nothing is there, nothing can be read, or a newer program wrote any of it.
@@ -102,8 +101,6 @@ def load(path: Path, tell: Callable[[str], None] = lambda _: None) -> list[Measu
         reason = f"{len(damaged)} damaged lines, the first: {damaged[0]}" if damaged else "it is empty"
         place = "measurements/*.jsonl of the folder" if path.is_dir() else "the file"
         raise InputError(f"{path} holds no measurement ({reason}): expected JSON lines of `bench sweep` in {place}")
-    if damaged:
-        tell(f"{path}: left out {len(damaged)} damaged lines, the first: {damaged[0]}")
     return list(loaded.results)
 
 

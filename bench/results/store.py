@@ -3,12 +3,14 @@
 import errno
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Generic
 
@@ -85,9 +87,10 @@ def load(kind: type[Kind], results: Path = RESULTS) -> Loaded[Kind]:
 
 
 def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
-    """Reads the results of one kind that the lines of the files hold."""
+    """Reads the results of one kind that the lines of the files hold; warns of a file with damaged lines, once."""
     loaded, damaged = [], []
     for path in files:
+        before = len(damaged)
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             if not line.strip():
                 continue
@@ -95,7 +98,15 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
                 loaded.append(kind.from_json(variables.publishable(json.loads(line))))
             except (InputError, ValueError) as error:  # ValueError: not JSON, or not even text
                 damaged.append(f"{path.name}:{number}: {error}")
+        if len(damaged) > before:
+            _warn(f"{path}: left out {len(damaged) - before} damaged lines, the first: {damaged[before]}")
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))
+
+
+@cache
+def _warn(message: str) -> None:
+    """Reports a damaged file, once though commands read it again; on standard error unless logging is configured."""
+    logging.getLogger(__name__).warning("%s", message)
 
 
 def save_plan(plan: dict, results: Path = RESULTS) -> None:

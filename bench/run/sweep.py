@@ -19,6 +19,7 @@ from flowers_core.errors import InputError
 
 # What a cell is taken to cost until one like it has been measured: import, compilation and some seconds of steps.
 UNKNOWN_SECONDS = 12.0
+MOST_ROUNDS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,10 @@ class Sweep:
     code: str = ""
     traced: bool = False
 
+    def __post_init__(self):
+        if not 1 <= self.rounds <= MOST_ROUNDS:
+            raise InputError(f"`rounds` must be from 1 to {MOST_ROUNDS:,}. Received: rounds={self.rounds}")
+
     def processes(self) -> list[tuple[int, Cell]]:
         """Round and cell of each process, in order: rounds outermost, so that a drift of the machine hits all."""
         return [(number, cell) for number in range(self.rounds) for cell in self.cells]
@@ -62,18 +67,12 @@ def resume(results: Path) -> Sweep:
     Raises:
         InputError: If there is none, or the code has changed since: its figures would be of two programs.
     """
+    import msgspec
+
     plan = store.load_plan(results)
     try:
-        sweep = Sweep(
-            id=plan["id"],
-            cells=tuple(Cell(**cell) for cell in plan["cells"]),
-            rounds=plan["rounds"],
-            effort=Effort(**plan["effort"]),
-            source=Source(**plan["source"]),
-            code=plan["code"],
-            traced=plan.get("traced", False),
-        )
-    except (KeyError, TypeError, InputError) as error:
+        sweep = msgspec.convert(plan, Sweep)
+    except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise InputError(f"The plan of the last sweep is damaged ({error}): start anew, without `--resume`") from error
     if sweep.code != facts.code_digest():
         raise InputError(

@@ -113,12 +113,14 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     resolved = settings.resolve(
         model, manifest.load(records), choices, records=records, device=device.kind, replicas=device.replicas
     )
-    if request.resume:
-        run.check_same(resolved)
-    else:
-        run.begin(resolved)
-    rows = _train(resolved, run, device, request)
-    plots.draw_history(run.curves, rows, title=f"{model}, {resolved.precision}, batch {resolved.batch_size}", goal=goal)
+    with run.exclusive():
+        if request.resume:
+            run.check_same(resolved)
+        else:
+            run.begin(resolved)
+        rows = _train(resolved, run, device, request)
+        title = f"{model}, {resolved.precision}, batch {resolved.batch_size}"
+        plots.draw_history(run.curves, rows, title=title, goal=goal)
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
@@ -320,7 +322,7 @@ def _load(folder: Path) -> tuple[Settings, "keras.Model"]:
     entry.load("tensorflow")
     from flowers_core.train import fit
 
-    return settings, fit.load(run.model)
+    return settings, fit.load_trained(run, settings)
 
 
 def _share(share: float | None) -> str:

@@ -1,6 +1,7 @@
 """Files of a folder, on disk or in a bucket; no file appears under its name before it is whole."""
 
 import errno
+import fcntl
 import os
 import ssl
 import tempfile
@@ -205,6 +206,36 @@ def remove(path: str) -> None:
     with _bucket(path) as files:
         if files.exists(path):
             files.remove(path)
+
+
+@contextmanager
+def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
+    """Lets one process at a time work in a folder on disk, which is made if missing.
+
+    The kernel holds the lock and releases it when the process ends, however it ends. Why not a file that is there or
+    not: a killed process leaves it behind, and its process id soon belongs to another.
+
+    Args:
+        folder: It keeps the file `.lock`, with the id of the process that holds it.
+        purpose: What the process does there, for the message.
+
+    Raises:
+        InputError: If another process holds it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with (Path(folder) / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise errors.InputError(
+                f"One process at a time may {purpose} in {folder}. Received: a second one beside process "
+                f"{file.read().strip() or 'unknown'}. Wait until that has ended, or end it"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def is_full(error: OSError) -> bool:

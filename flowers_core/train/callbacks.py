@@ -1,7 +1,7 @@
 """Callbacks of a training: they keep rows and weights, advance the bar, and stop at a target or a NaN."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ class KeepEpochs(keras.callbacks.Callback):
         run: Run,
         whole: keras.Model,
         *,
+        classes: Sequence[str],
         images: int,
         rows: list[dict[str, float]],
         begun: float,
@@ -37,6 +38,7 @@ class KeepEpochs(keras.callbacks.Callback):
         Args:
             run: Where to save.
             whole: The model to save; the one that is trained may be its head.
+            classes: Their names, to be saved with the model.
             images: How many images an epoch trains on.
             rows: Rows of the epochs so far; those to come are added.
             begun: When the training began by `perf_counter`: time to accuracy includes building, compilation, features
@@ -45,6 +47,7 @@ class KeepEpochs(keras.callbacks.Callback):
         """
         super().__init__()
         self._run, self._whole, self._images, self._rows, self._tell = run, whole, images, rows, tell
+        self._classes = classes
         self._begun = begun - (rows[-1]["elapsed_seconds"] if rows else 0.0)
         self._kept_at, self.kept = -math.inf, len(rows)
 
@@ -107,7 +110,7 @@ class KeepEpochs(keras.callbacks.Callback):
 
     def _keep(self) -> None:
         self._run.keep_history(self._rows)
-        self._run.keep_model(self._whole)
+        self._run.keep_model(self._whole, self._classes)
         self._kept_at, self.kept = perf_counter(), len(self._rows)
 
 

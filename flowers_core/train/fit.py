@@ -56,6 +56,19 @@ def load(path: Path) -> keras.Model:
         ) from error
 
 
+def load_trained(run: Run, settings: Settings) -> keras.Model:
+    """Loads the model of a training.
+
+    Raises:
+        InputError: As `load`, or if it is another model or tells apart other classes than the settings say.
+    """
+    model = load(run.model)
+    if model.name != settings.model:
+        raise InputError(f"{run.model} must be {settings.model}. Received: {model.name}. Train into another folder")
+    run.check_classes(settings.classes, model.output_shape[-1])
+    return model
+
+
 def export(model: keras.Model, target: Path) -> None:
     """Writes a model whole or not at all: `.keras`, `.weights.h5`, or else a folder, a SavedModel without Keras.
 
@@ -120,7 +133,15 @@ def train(
             if done >= settings.epochs:
                 return rows
             learner, data, validation = _inputs(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
-        epochs = KeepEpochs(run, model, images=steps * settings.batch_size, rows=rows, begun=begun, tell=tell)
+        epochs = KeepEpochs(
+            run,
+            model,
+            classes=settings.classes,
+            images=steps * settings.batch_size,
+            rows=rows,
+            begun=begun,
+            tell=tell,
+        )
         with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
             learner.fit(
                 data,
@@ -175,12 +196,7 @@ def _seed(settings: Settings) -> None:
 def _compiled_model(settings: Settings, run: Run) -> keras.Model:
     """The model as it was saved last, or a new one."""
     if run.model.exists():
-        model = load(run.model)
-        if model.name != settings.model or model.output_shape[-1] != len(settings.classes):
-            raise InputError(
-                f"{run.model} must be {settings.model} for {len(settings.classes)} classes. Received: {model.name} for "
-                f"{model.output_shape[-1]}. Train into another folder"
-            )
+        model = load_trained(run, settings)
         return compile_model(model, xla=settings.xla, optimizer=model.optimizer)
     model = models.build(
         settings.model,

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,11 @@ FORMAT = 2
 
 SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
 CURVES, LOGS = "curves.png", "logs"
+CLASSES = "classes.json"  # in the file of the model: its outputs mean nothing without them
+COLUMNS = (
+    "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second",
+    "elapsed_seconds",
+)  # fmt: skip
 
 
 class Run:
@@ -33,6 +40,10 @@ class Run:
     def begun(self) -> bool:
         """Whether another training would overwrite something: the weights of an epoch."""
         return self.model.exists()
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keeps a second training out of the folder: it would mix with this one's history and weights."""
+        return storage.exclusive(self.folder, "train")
 
     def begin(self, settings: Settings) -> None:
         """Writes the settings.
@@ -54,12 +65,14 @@ class Run:
         Raises:
             InputError: If the folder holds no training, its settings are damaged, or another version wrote them.
         """
+        import msgspec
+
         path = self.folder / SETTINGS
         try:
             values = json.loads(path.read_text("utf-8"))
             version = values.pop("format")
             if version == FORMAT:
-                return Settings(**values | {"classes": tuple(values["classes"])})
+                return msgspec.convert(asdict(Settings(**values)), Settings)
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.folder} must hold a training. Received: a folder without {SETTINGS}. "
@@ -98,29 +111,35 @@ class Run:
         """A row an epoch, by column; none before the first epoch has ended.
 
         Raises:
-            InputError: If it is damaged.
+            InputError: If it is damaged, or its epochs are not 1, 2, 3 and so on.
         """
         path = self.folder / HISTORY
         if not path.exists():
             return []
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        except (ValueError, TypeError) as error:
+                rows = [{name: float(row[name]) for name in COLUMNS} for row in csv.DictReader(file)]
+            if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+                raise ValueError("its epochs are out of order")
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
             raise InputError(
-                f"{path} must be as it was written. Received: {error}. Train into another folder"
+                f"{path} must be as it was written. Received: {type(error).__name__}: {error}. "
+                f"Train into another folder"
             ) from error
+        return rows
 
     def keep_history(self, rows: Sequence[dict[str, float]]) -> None:
         """Writes all rows: the whole file or nothing."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
         storage.write_text(str(self.folder / HISTORY), text.getvalue())
 
-    def keep_model(self, model: "keras.Model") -> None:
-        """Saves a model with its optimizer, whole or not at all; the earlier one stays until then.
+    def keep_model(self, model: "keras.Model", classes: Sequence[str]) -> None:
+        """Saves a model with its optimizer and the names of its classes, whole or not at all.
+
+        The earlier one stays until then.
 
         Raises:
             OSError: If the disk refuses it.
@@ -128,6 +147,26 @@ class Run:
         temporary = self.folder / f"unfinished-{MODEL}"
         try:
             model.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as file:  # Keras ignores what it does not know
+                file.writestr(CLASSES, json.dumps(classes))
             storage.place(temporary, str(self.model))
         finally:
             temporary.unlink(missing_ok=True)
+
+    def check_classes(self, named: Sequence[str], outputs: int) -> None:
+        """Checks that the settings name the classes of the saved model, in their order.
+
+        Args:
+            named: The classes of the settings.
+            outputs: How many classes the model tells apart.
+
+        Raises:
+            InputError: If they name others: every answer would be wrong.
+        """
+        with zipfile.ZipFile(self.model) as file:
+            kept = tuple(json.loads(file.read(CLASSES))) if CLASSES in file.namelist() else None
+        if len(named) != outputs or kept not in (None, tuple(named)):
+            raise InputError(
+                f"{self.folder / SETTINGS} must name the classes of {self.model}: "
+                f"{', '.join(kept) if kept else f'{outputs} of them'}. Received: {', '.join(named)}"
+            )

@@ -4,7 +4,7 @@ The published ones are what the codelab's notebooks printed on the accelerators 
 per step include waiting for input and validation: the accelerator itself may be faster, and demand more.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,22 +75,21 @@ PUBLISHED = tuple(
 )
 
 
-def select(files: Iterable[Path], models: Sequence[str], *, tell: Callable[[str], object]) -> list[Workload]:
+def select(files: Iterable[Path], models: Sequence[str]) -> list[Workload]:
     """All published workloads and those of the files; only of the given models, if there are any.
 
     Args:
         files: Measurements as JSON lines.
         models: Names.
-        tell: Is called with a line for each file that is damaged in part.
 
     Raises:
         InputError: If a file holds no measured training step.
     """
-    stored = [workload for path in files for workload in from_file(path, tell=tell)]
+    stored = [workload for path in files for workload in from_file(path)]
     return [workload for workload in (*PUBLISHED, *stored) if not models or workload.model in models]
 
 
-def from_file(path: Path, *, tell: Callable[[str], object]) -> list[Workload]:
+def from_file(path: Path) -> list[Workload]:
     """The training steps on a resident batch that a file holds: for each model and size the cell of highest demand.
 
     Raises:
@@ -105,8 +104,6 @@ def from_file(path: Path, *, tell: Callable[[str], object]) -> list[Workload]:
             f"Received: {path}, with {len(loaded.results)} measurements, none of them such, and "
             f"{len(loaded.damaged)} lines that are no measurement{first}"
         )
-    if loaded.damaged:
-        tell(f"{path.name}: {len(loaded.damaged)} lines could not be read and are left out: {loaded.damaged[0]}")
     fastest = {(step.cell.model, step.cell.image_size): step for step in sorted(steps, key=_images_per_second)}
     return [from_measurement(step, source=path.name) for step in fastest.values()]
 

@@ -21,6 +21,7 @@ from bench.results import store
 from bench.results.measurement import Measurement
 from bench.run import matrix
 from flowers_core.cli import main as core_cli
+from flowers_core.data import storage
 
 SMALL = ("--model", "dense_single", "--image-size", 32, "--batch-size", 4, "--seconds", 0.2)
 COMMANDS = {"flowers_core": core_cli.cli, "bench": bench_cli.cli}
@@ -202,6 +203,8 @@ def test_killed_sweep_is_resumed(tmp_path, signal_number, command_line):
     wait_until(lambda: store.load(Measurement, tmp_path).results)
     sweep.send_signal(signal_number)
     _, err = sweep.communicate(timeout=60)
+    with storage.exclusive(tmp_path / "measurements", "sweep"):
+        refused = command_line("bench", "sweep", "--resume", "--results", tmp_path)
     before = store.load(Measurement, tmp_path).results
     done = command_line("bench", "sweep", "--resume", "--results", tmp_path)
     after = store.load(Measurement, tmp_path).results
@@ -209,6 +212,7 @@ def test_killed_sweep_is_resumed(tmp_path, signal_number, command_line):
     assert sweep.returncode == (-signal.SIGKILL if signal_number == signal.SIGKILL else 130)
     assert "Traceback" not in err
     assert len(before) == 1
+    assert (refused.code, f"beside process {os.getpid()}" in refused.err) == (2, True)
     assert done.code == 0, done.err
     assert (after[:1], [result.round for result in after]) == (before, [0, 1])
 

@@ -246,16 +246,6 @@ def test_load_takes_a_file_or_a_store(measured, tmp_path):
     assert stored.load(path) == stored.load(tmp_path) == [measured()]
 
 
-def test_load_reports_damaged_lines(measured, tmp_path):
-    """Damaged lines are left out of a set, and reported."""
-    path = store.append(measured(), tmp_path)
-    path.write_text(path.read_text() + '{"half": \nnonsense\n')
-    reports = []
-
-    assert stored.load(path, reports.append) == [measured()]
-    assert "left out 2 damaged lines, the first: lab.jsonl:2" in reports[0]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

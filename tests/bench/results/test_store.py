@@ -60,14 +60,16 @@ def test_append_survives_a_half_written_last_line(tmp_path, measured):
     ("line", "reason"),
     [(b'{"format": 99}', "format 99"), (b"\xff\xfe\x00garbage", "line 1"), (b"{half", "lab.jsonl:1"), (b"[]", "not a")],
 )
-def test_load_names_damaged_lines(tmp_path, measured, line, reason):
+def test_load_names_damaged_lines(tmp_path, measured, line, reason, caplog):
     """A line of a newer program, of no text or of other JSON costs itself only, and stays in the file."""
     path = store.append(measured(), tmp_path)
     path.write_bytes(line + b"\n" + path.read_bytes())
     loaded = store.load(Measurement, tmp_path)
+    store.load(Measurement, tmp_path)
 
     assert len(loaded.results) == 1
     assert reason in loaded.damaged[0]
+    assert caplog.messages == [f"{path}: left out 1 damaged lines, the first: {loaded.damaged[0]}"]
 
 
 def _append_many(arguments):

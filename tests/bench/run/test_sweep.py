@@ -169,9 +169,10 @@ def test_run_of_a_single_cell_leaves_the_last_sweep_alone(tmp_path, planned, mea
     assert store.load(Measurement, tmp_path).results[0].sweep == ""
 
 
-def test_resume_says_that_a_plan_is_damaged(tmp_path):
-    """JSON that is no plan is told as such."""
-    store.save_plan({}, tmp_path)
+@pytest.mark.parametrize("damage", [{"rounds": 10**30}, {"rounds": "2"}, {"cells": [1]}, {"effort": None}])
+def test_resume_says_that_a_plan_is_damaged(tmp_path, planned, damage):
+    """A plan with a value of another type, or of more rounds than anybody runs, is refused before it is unrolled."""
+    store.save_plan({**dataclasses.asdict(planned), **damage}, tmp_path)
 
     with pytest.raises(InputError, match="damaged"):
         sweep.resume(tmp_path)

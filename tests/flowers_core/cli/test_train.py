@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,17 @@ def test_predict_names_class_of_each_photo(trained, synthetic_photos, tmp_path, 
     assert bad.code == 1
     assert bad.out.startswith(rf"{tmp_path}/broken\x1b[31m.jpg: n/a: no JPEG header that can be read")
     assert len(bad.out.splitlines()) == 1
+
+
+def test_predict_refuses_settings_that_lost_a_class(trained, synthetic_photos, tmp_path, command_line):
+    """A line that is gone from training.json would shift the names of all later classes."""
+    run = shutil.copytree(trained[0], tmp_path / "run")
+    text = (run / "training.json").read_text()
+    (run / "training.json").write_text(text.replace('  "dandelion",\n', ""))
+    done = command_line("flowers_core", "predict", run, synthetic_photos / "roses")
+
+    assert done.code == 2
+    assert "daisy, dandelion, roses, sunflowers, tulips. Received: daisy, roses, sunflowers, tulips" in done.err
 
 
 def test_export_overwrites_nothing(trained, tmp_path, command_line):

@@ -213,7 +213,7 @@ def test_train_stopped_by_nan_keeps_earlier_epochs(settings, train, trained):
 def test_weights_that_last_step_spoilt_are_not_kept(tmp_path):
     """The step's own loss was finite, that of validation is not: no row, no weights, and the epoch is named."""
     rows = []
-    epochs = KeepEpochs(Run(tmp_path), None, images=8, rows=rows, begun=0.0, tell=print)
+    epochs = KeepEpochs(Run(tmp_path), None, classes=(), images=8, rows=rows, begun=0.0, tell=print)
     epochs.on_epoch_begin(0)
 
     with pytest.raises(RunFailed, match=r"The validation loss is nan at the end of epoch 1: nothing is kept"):
@@ -238,7 +238,7 @@ def test_train_refuses_weights_of_another_model(settings, train, trained):
     """The model that the folder holds must be the one asked for."""
     odd = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(3)], name="odd")
     odd.save(trained.model)
-    with pytest.raises(InputError, match=r"must be dense_single for 5 classes. Received: odd for 3"):
+    with pytest.raises(InputError, match=r"must be dense_single\. Received: odd"):
         train(settings(epochs=4))
 
 

@@ -1,7 +1,10 @@
 """Tests of `flowers_core.train.run_dir`."""
 
 import json
-from dataclasses import replace
+import os
+import signal
+import zipfile
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -21,17 +24,18 @@ SETTINGS = Settings(
     shuffle_buffer=1,
     validation="first",
 )
-ROWS = [{"epoch": 1.0, "val_accuracy": 0.5}, {"epoch": 2.0, "val_accuracy": 0.75}]
+ROWS = [dict.fromkeys(run_dir.COLUMNS, 0.5) | {"epoch": float(epoch)} for epoch in (1, 2)]
 
 
 class Saved:
-    """Stands for a model: writes a text where it is saved, or fails half-way."""
+    """Stands for a model: writes a file where it is saved, or fails half-way."""
 
     def __init__(self, text, error=None):
         self.text, self.error = text, error
 
     def save(self, path):
-        path.write_text(self.text)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("text", self.text)
         if self.error:
             raise self.error
 
@@ -57,18 +61,19 @@ def test_history_is_read_as_written(run):
 
 def test_keep_model_leaves_earlier_one_on_failure(run):
     """A disk that fails while saving leaves what was saved before, and nothing unfinished."""
-    run.keep_model(Saved("first"))
+    run.keep_model(Saved("first"), SETTINGS.classes)
     with pytest.raises(OSError, match="full"):
-        run.keep_model(Saved("half of the sec", OSError(28, "disk full")))
+        run.keep_model(Saved("half of the sec", OSError(28, "disk full")), SETTINGS.classes)
 
-    assert run.model.read_text() == "first"
+    with zipfile.ZipFile(run.model) as file:
+        assert file.read("text") == b"first"
     assert sorted(path.name for path in run.folder.iterdir()) == [run_dir.MODEL, run_dir.SETTINGS]
 
 
 def test_begin_refuses_folder_with_weights(run):
     """A second training into the same folder is refused, once there is something to lose."""
     run.begin(SETTINGS)
-    run.keep_model(Saved("weights"))
+    run.keep_model(Saved("weights"), SETTINGS.classes)
     with pytest.raises(InputError, match="--resume"):
         run.begin(SETTINGS)
 
@@ -87,6 +92,7 @@ def test_check_same_allows_other_number_of_epochs(run):
         ("{", "as it was written"),
         ('{"format": 2, "model": "dense"}', "as it was written"),
         (json.dumps({"format": 1}), "format 1"),
+        (json.dumps({"format": 2, **asdict(SETTINGS), "epochs": "3"}), "Expected `int`, got `str`"),
     ],
 )
 def test_settings_say_why_unusable(tmp_path, text, message):
@@ -98,7 +104,43 @@ def test_settings_say_why_unusable(tmp_path, text, message):
 
 
 def test_history_says_when_damaged(run):
-    """The message names the file that holds a damaged number."""
-    (run.folder / run_dir.HISTORY).write_text("epoch,loss\n1,half")
-    with pytest.raises(InputError, match=r"history\.csv must be as it was written"):
+    """The message names the file that holds a damaged number, lacks a column, or holds epochs in another order."""
+    run.keep_history(ROWS)
+    path, columns = run.folder / run_dir.HISTORY, ",".join(run_dir.COLUMNS)
+    for text in ("epoch,loss\n1,0.5", path.read_text().replace("0.5", "half"), f"{columns}\n1,0.5"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"history\.csv must be as it was written"):
+            run.history()
+    run.keep_history(ROWS[::-1])
+    with pytest.raises(InputError, match="out of order"):
         run.history()
+
+
+@pytest.mark.parametrize("classes", [("daisy",), ("roses", "daisy"), ("daisy", "roses", "tulips")])
+def test_check_classes_refuses_others(run, classes):
+    """A class that is gone, another order or one more would change the meaning of the model's outputs."""
+    run.keep_model(Saved("weights"), SETTINGS.classes)
+    run.check_classes(SETTINGS.classes, 2)
+    with pytest.raises(InputError, match=r"must name the classes of .*: daisy, roses\. Received: "):
+        run.check_classes(classes, 2)
+
+
+def test_exclusive_names_the_holder(run):
+    """A second training in the folder is refused with the process of the first, and welcome after it."""
+    with run.exclusive(), pytest.raises(InputError, match=f"beside process {os.getpid()}"), run.exclusive():
+        pass
+    with run.exclusive():
+        pass
+
+
+def test_exclusive_ends_with_the_process(run):
+    """A process that is killed while it holds the folder leaves it free."""
+    child = os.fork()
+    if not child:
+        with run.exclusive():
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+    assert (run.folder / ".lock").read_text() == f"{child}\n"
+    with run.exclusive():
+        pass
