@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench.compare.pair_result import PairResult, Sample
 from bench.results.cell import Cell
@@ -27,6 +28,11 @@ MACHINE = {
     "environment": {},
 }
 CODE = {"commit": "c0ffee" + 34 * "0", "dirty": False, "digest": "d1d1d1d1d1d1"}
+
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result, folders
+from flowers_core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,19 @@ class Measurement(Result):
     def command(self) -> str:
         """What measures it again."""
         return self.cell.command + folders(self.data, self.cell.reads, image_size=self.cell.image_size)
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """Reads what `to_json` gave.
+
+        Raises:
+            InputError: As of any result, or if it is said to have gone well and has no figures.
+        """
+        read = super().from_json(values)
+        times = read.first_step_seconds is not None and read.step_seconds and read.step_cpu_seconds
+        if read.status == "ok" and not (times and read.batches_per_step):
+            raise InputError(f"not a {cls.__name__}: `ok` without times of steps")
+        return read
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store, the cell's id among them for whoever searches it."""

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypedDict, TypeVar
 
 from bench.machine import facts, variables
 from flowers_core.errors import InputError, one_of
@@ -19,6 +19,46 @@ RENAMED_PHOTOS = {"garden": "synthetic"}
 """Folders of photos by their names in older results: the photos are the same."""
 
 USUAL_PHOTOS = "synthetic"  # those that `make bench` draws, which commands read unless told otherwise
+
+
+class _Accelerator(TypedDict, total=False):
+    name: str
+
+
+class _Machine(TypedDict, total=False):
+    id: str | None
+    host: str | None
+    cpu: str | None
+    python: str
+    usable_cores: float | None
+    memory_bytes: int | None
+    accelerators: list[_Accelerator]
+    packages: dict[str, str]
+    environment: dict[str, str]
+    distributions: dict[str, str]
+    libraries: dict[str, str]
+    keras: dict[str, str]
+
+
+class _Code(TypedDict, total=False):
+    commit: str
+    dirty: bool | None
+    digest: str
+
+
+class _Data(TypedDict, total=False):
+    photos: str
+    images: int
+    classes: int
+
+
+class _Origin(TypedDict, total=False):
+    """What the dictionaries of a line must hold where they hold it: all that any command reads of them."""
+
+    machine: _Machine
+    code: _Code
+    data: _Data
+
 
 Kind = TypeVar("Kind", bound="Result")
 Key = TypeVar("Key")
@@ -104,6 +144,7 @@ class Result:
         keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
         try:
+            msgspec.convert(known, _Origin)
             if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
                 known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
             if isinstance(machine := known.get("machine"), dict):

@@ -95,12 +95,16 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
             if not line.strip():
                 continue
             try:
-                loaded.append(kind.from_json(variables.publishable(json.loads(line))))
-            except (InputError, ValueError) as error:  # ValueError: not JSON, or not even text
+                loaded.append(kind.from_json(variables.publishable(json.loads(line, parse_constant=_refuse))))
+            except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
                 damaged.append(f"{path.name}:{number}: {error}")
         if len(damaged) > before:
             _warn(f"{path}: left out {len(damaged) - before} damaged lines, the first: {damaged[before]}")
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 @cache

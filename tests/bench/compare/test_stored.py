@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies
 
 from bench.compare import stored
 from bench.results import store
 from flowers_core.errors import InputError
 
 DAYS = ("2026-11-23T12:00:00+00:00", "2026-11-24T12:00:00+00:00", "2026-11-25T12:00:00+00:00")
+
+FACTORS = strategies.lists(strategies.floats(0.5, 2), min_size=3, max_size=5)
 
 
 @pytest.fixture
@@ -99,6 +102,23 @@ def test_compare_finds_faster(session):
     assert (row.verdict.word, row.seconds["wall"]) == ("faster", (1.01, 0.505))
     assert row.ratio() == pytest.approx(0.5)
     assert stored.exit_code([row]) == 0
+
+
+@given(base=FACTORS, candidate=FACTORS, scale=strategies.floats(0.01, 100))
+def test_compare_is_symmetric(session, base, candidate, scale):
+    """Swapped sets give the opposite word and the inverse ratio; on a machine of another speed nothing changes."""
+    opposite = {"slower": "faster", "faster": "slower"}
+
+    def verdict(base, candidate):
+        others = [replace(measured, loss=2.0) for measured in session(candidate, sweep="a")]
+        (row,) = stored.compare(session(base, sweep="a"), others)
+        return row.verdict.word, row.ratio()
+
+    word, ratio = verdict(base, candidate)
+    scaled = ([scale * factor for factor in factors] for factors in (base, candidate))
+
+    assert verdict(candidate, base) == (opposite.get(word, word), pytest.approx(1 / ratio))
+    assert verdict(*scaled) == (word, pytest.approx(ratio))
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (2, 5), (5, 2)])

@@ -7,11 +7,14 @@ import resource
 import signal
 
 import pytest
+from hypothesis import given, strategies
 
 from bench.compare.pair_result import PairResult
 from bench.results import store
 from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
+
+HOSTILE = (b"[" * 10_000, b'{"format": 1, "cell": NaN}', b'{"format": 1}', b"1" * 5_000, b"null", b'"\\ud800"')
 
 
 def test_load_gives_what_was_appended(tmp_path, measured):
@@ -70,6 +73,34 @@ def test_load_names_damaged_lines(tmp_path, measured, line, reason, caplog):
     assert len(loaded.results) == 1
     assert reason in loaded.damaged[0]
     assert caplog.messages == [f"{path}: left out 1 damaged lines, the first: {loaded.damaged[0]}"]
+
+
+@given(
+    number=strategies.integers(0, 4),
+    damage=strategies.binary(min_size=1) | strategies.integers(1, 400) | strategies.sampled_from(HOSTILE),
+)
+def test_read_loses_a_damaged_line_alone(tmp_path, measured, number, damage):
+    """Whatever a line has become, or wherever it was cut, the others are read as they were."""
+    measurements = [measured(seconds=(seconds, 1.0)) for seconds in range(5)]
+    lines = [json.dumps(measurement.to_json()).encode() for measurement in measurements]
+    lines[number] = lines[number][:-damage] if isinstance(damage, int) else damage
+    path = tmp_path / "lab.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    loaded = store.read(Measurement, [path])
+
+    assert list(loaded.results) == measurements[:number] + measurements[number + 1 :]
+    assert bool(loaded.damaged) == bool(lines[number].strip())
+
+
+def test_from_json_checks_what_commands_read(measured):
+    """A value of another type anywhere in the line is refused here, not met by table, report or sweep."""
+    line = measured(machine={"accelerators": [{"name": "Z9"}]}).to_json()
+    damages = [("code", {"commit": None}), ("data", {"photos": "x", "images": "3"}), ("step_seconds", [])]
+    damages += [("machine", {**line["machine"], name: 5}) for name in ("host", "packages", "environment")]
+    damages += [("machine", "x"), ("machine", {"accelerators": ["x"]}), ("machine", {"python": 3.11})]
+    for key, value in damages:
+        with pytest.raises(InputError, match="not a Measurement"):
+            Measurement.from_json({**line, key: value})
 
 
 def _append_many(arguments):
