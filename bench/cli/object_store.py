@@ -85,11 +85,20 @@ READS = options.group(
 @READS
 @click.option("--serve", is_flag=True, help="Only serve, until Ctrl-C: prints what another program needs.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the server. [any that is free]")
+@click.option("--writable", is_flag=True, help="With --serve: clients may write and delete.")
 @click.option("--show-last", is_flag=True, help="Measure nothing: show again what the last call measured.")
 @options.DATA
 @options.OUTPUT
-def object_store(
-    network: Network, reads: Reads, serve: bool, port: int, show_last: bool, data: Data, output: Output
+def object_store(  # noqa: PLR0913 - its options
+    network: Network,
+    reads: Reads,
+    *,
+    serve: bool,
+    port: int,
+    writable: bool,
+    show_last: bool,
+    data: Data,
+    output: Output,
 ) -> None:
     """Measure reading from an object store of stated latency.
 
@@ -110,7 +119,7 @@ def object_store(
         options.leave(_show(table.latest(store.load(ObjectStoreResult, output.results).results), output))
     source = data.source()
     if serve:
-        _serve(source, network.conditions()[0], port)
+        _serve(source, network.conditions()[0], port=port, writable=writable)
         return
     plan = reads.plan(source, network)
     ended, code = options.collect(campaign.run(plan, output.results), "measurements", plan.count)
@@ -118,11 +127,11 @@ def object_store(
     options.leave(code or shown)
 
 
-def _serve(source: "Source", conditions: "Conditions", port: int) -> None:
+def _serve(source: "Source", conditions: "Conditions", *, port: int, writable: bool) -> None:
     """Serves until Ctrl-C."""
     from bench.input.object_store import measure
 
-    with measure.open_store(source, conditions, port=port, tell=options.tell) as opened:
+    with measure.open_store(source, conditions, port=port, writable=writable, tell=options.tell) as opened:
         for name, value in opened.environment().items():
             click.echo(f"export {name}={shlex.quote(value)}")
         options.tell(f"serves {', '.join(f'gs://{name}' for name in measure.buckets(source))}; Ctrl-C ends it")

@@ -77,19 +77,32 @@ def parse(method: str, host: str, target: str) -> Request:
 
 
 class Buckets:
-    """Folders served as buckets, read and written."""
+    """Folders served as buckets, read and, if asked for, written."""
 
-    def __init__(self, folders: Mapping[str, str | Path]):
-        """Takes bucket names with their folders."""
+    def __init__(self, folders: Mapping[str, str | Path], *, writable: bool = False):
+        """Takes bucket names with their folders, and whether clients may write and delete."""
+        self._writable = writable
         self._folders = {name: Path(folder).resolve() for name, folder in folders.items()}
         self._uploads: dict[str, tuple[Path, bytearray]] = {}
         self._numbers = count(1)
 
     def respond(self, request: Request, headers: Headers, body: bytes) -> Response:
-        """Answers a request; `headers` finds names in any case."""
+        """Answers a request, whatever it asks for; `headers` finds names in any case."""
+        try:
+            return self._respond(request, headers, body)
+        except FileNotFoundError:
+            return error_response(404, f"no object {request.name!r} in bucket {request.bucket!r}")
+        except OSError as error:
+            return error_response(403, f"{request.name}: {error.strerror}")
+        except (ValueError, OverflowError) as error:  # numbers that are none, or too large; names with a NUL
+            return error_response(400, f"{request.name!r}: {error}")
+
+    def _respond(self, request: Request, headers: Headers, body: bytes) -> Response:
         folder = self._folders.get(request.bucket)
         if folder is None:
             return error_response(404, f"no bucket {request.bucket!r}")
+        if request.kind in {"write", "delete"} and not self._writable:
+            return error_response(403, "this store is read-only; serve it with --writable")
         path = _inside(folder, request.query.get("name") or request.name.partition("/rewriteTo/")[0])
         if path is None:
             return error_response(400, f"no name of an object: {request.name!r}")
@@ -103,13 +116,8 @@ class Buckets:
             ),
             "delete": lambda: _delete(path),
             "write": lambda: self._write(request, path, headers, body),
-        }.get(request.kind, lambda: error_response(501, f"{request.method} {request.name} is not served"))
-        try:
-            return handle()
-        except FileNotFoundError:
-            return error_response(404, f"no object {request.name!r} in bucket {request.bucket!r}")
-        except OSError as error:
-            return error_response(403, f"{request.name}: {error.strerror}")
+        }.get(request.kind, lambda: error_response(405, f"{request.method} {request.name} is not served"))
+        return handle()
 
     def _write(self, request: Request, path: Path, headers: Headers, body: bytes) -> Response:
         """Begins or continues an upload, makes a folder, or copies."""
@@ -157,19 +165,24 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _inside(folder: Path, name: str) -> Path | None:
-    """The file of an object; None if its name leads out of the folder."""
+    """The file of an object; None if its name, or a link, leads out of the folder."""
     path = folder / name
-    return path if ".." not in path.parts and path.is_relative_to(folder) else None
+    return path if ".." not in path.parts and path.resolve().is_relative_to(folder) else None
 
 
 def _objects(folder: Path, prefix: str) -> Iterator[str]:
     """Names of all objects that begin with `prefix`; an empty folder is one that ends with a slash."""
-    beginning = prefix.rpartition("/")[0]
-    for current, folders, files in os.walk(folder / beginning if beginning else folder):
+    beginning = _inside(folder, prefix.rpartition("/")[0])
+    for current, folders, files in os.walk(beginning) if beginning else ():
         folders.sort()
         inner = Path(current).relative_to(folder).as_posix()
         start = "" if inner == "." else f"{inner}/"
-        names = [f"{start}{file}" for file in files if not file.endswith(UNFINISHED)]
+        names = [
+            f"{start}{file}"
+            for file in files
+            if not file.endswith(UNFINISHED)
+            and not (Path(current, file).is_symlink() and _inside(folder, f"{start}{file}") is None)
+        ]
         yield from (name for name in names or [start] * (not folders) if name and name.startswith(prefix))
 
 

@@ -147,7 +147,12 @@ def mean_bytes(source: Source, reads: str) -> tuple[float, float]:
 
 
 def open_store(
-    source: Source, conditions: Conditions, *, port: int = 0, tell: Callable[[str], object] = lambda _: None
+    source: Source,
+    conditions: Conditions,
+    *,
+    port: int = 0,
+    writable: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> AbstractContextManager[Store]:
     """A store of a source's folders: a context that gives a `Store`; see `server.serve`.
 
@@ -160,4 +165,4 @@ def open_store(
             f"A store serves folders of this disk, of different names: photos, records or both. "
             f"Received: {', '.join(given) or 'none'}. Give `--photos` and `--records`"
         )
-    return server.serve(buckets(source), conditions, port=port, tell=tell)
+    return server.serve(buckets(source), conditions, port=port, writable=writable, tell=tell)

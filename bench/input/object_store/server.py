@@ -9,8 +9,10 @@ Google's names, and neither knows latency, bandwidth or faults. mitmproxy in fro
 process through which every byte passes twice more, on the cores that are being measured, and some thirty packages.
 """
 
+import hmac
+import secrets
 import ssl
-import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +23,10 @@ from time import thread_time
 
 from bench.input.object_store import gcs_api, tls
 from bench.input.object_store.network import CUT, SILENT, Conditions, Traffic
+from bench.run import process
 from flowers_core.errors import InputError
+
+USER = "flowers"  # the name that goes with the token of a run
 
 
 class _Server(ThreadingHTTPServer):
@@ -40,6 +45,8 @@ class _Server(ThreadingHTTPServer):
     ):
         super().__init__(("127.0.0.1", port), _Connection)
         self.context, self.traffic, self.buckets, self.tell, self.closed = context, traffic, buckets, tell, Event()
+        self.token = secrets.token_urlsafe()
+        self.expected = f"Basic {b64encode(f'{USER}:{self.token}'.encode()).decode()}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignores a client that goes away: that is no error of the server."""
@@ -58,9 +65,13 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Takes the place of the host that is asked for."""
+        if not hmac.compare_digest(self.headers.get("Proxy-Authorization", "").encode(), self.server.expected.encode()):
+            self._send(gcs_api.error_response(407, "this store answers only those who know the token of its run"))
+            return
         self.host = self.path.rpartition(":")[0]
         if self.host not in gcs_api.HOSTS:
             message = f"this store is {' and '.join(gcs_api.HOSTS)}, not {self.host}"
+            self.host = ""
             self._send(gcs_api.error_response(403, message))
             return
         self.server.traffic.open_connection()
@@ -93,8 +104,12 @@ class _Connection(BaseHTTPRequestHandler):
         if not self.host:
             self._send(gcs_api.error_response(400, "this is a proxy: ask it to CONNECT"))
             return
-        server, body = self.server, self._body()
-        request = gcs_api.parse(self.command, self.host, self.path)
+        server = self.server
+        try:
+            body, request = self._body(), gcs_api.parse(self.command, self.host, self.path)
+        except ValueError as error:  # a length or an address that is none: where the next request begins is unknown
+            self._send(gcs_api.error_response(400, str(error)), end=True)
+            return
         fault = server.traffic.begin_request(request.kind)
         effect = fault.effect if fault else None
         if effect == SILENT:
@@ -123,7 +138,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _send(self, response: gcs_api.Response, *, cut: bool = False) -> None:
+    def _send(self, response: gcs_api.Response, *, cut: bool = False, end: bool = False) -> None:
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -132,7 +147,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         body = memoryview(response.body)
         self.server.traffic.send(body[: len(body) // 2] if cut else body, self.connection.sendall)
-        if cut:
+        if cut or end:
             self.close_connection = True
 
 
@@ -144,15 +159,17 @@ class Store:
         traffic: Counts of its requests; its conditions and faults may be changed.
         port: Where it listens.
         authority: The certificate that a client has to trust.
+        token: What a client has to know: another user of this machine must not read or write with the owner's rights.
     """
 
     traffic: Traffic
     port: int
     authority: Path
+    token: str
 
     def environment(self) -> dict[str, str]:
         """Variables that lead TensorFlow's client, in any program, here instead of to Google, without credentials."""
-        proxy = f"http://127.0.0.1:{self.port}"
+        proxy = f"http://{USER}:{self.token}@127.0.0.1:{self.port}"
         return {
             "HTTPS_PROXY": proxy,
             "https_proxy": proxy,  # which curl looks at first
@@ -171,29 +188,31 @@ def serve(
     conditions: Conditions | None = None,
     *,
     port: int = 0,
+    writable: bool = False,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Store]:
     """Serves folders as buckets, in threads of this process, while the block runs.
 
     Args:
-        folders: Folder of each bucket; written to where a client writes.
+        folders: Folder of each bucket.
         conditions: How far away it is.
         port: 0 for any that is free.
+        writable: Whether clients may write to the folders and delete from them.
         tell: Hears a line for each request.
     """
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-store-") as scratch:
-        authority = Path(scratch) / "authority.pem"
+    with process.scratch() as scratch:
+        authority = scratch / "authority.pem"
         context = tls.context(gcs_api.HOSTS, authority)
         traffic = Traffic(conditions or Conditions())
         try:
-            server = _Server(port, context, traffic, gcs_api.Buckets(folders), tell)
+            server = _Server(port, context, traffic, gcs_api.Buckets(folders, writable=writable), tell)
         except OSError as error:
             raise InputError(f"`port` must be free. Received: port={port} ({error.strerror}). Leave it out") from error
         with server:
             thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
             thread.start()
             try:
-                yield Store(traffic=traffic, port=server.server_port, authority=authority)
+                yield Store(traffic=traffic, port=server.server_port, authority=authority, token=server.token)
             finally:
                 server.closed.set()
                 server.shutdown()

@@ -20,7 +20,7 @@ def folder(tmp_path):
 @pytest.fixture
 def send(folder):
     """Sends a request: `send("GET", target)`, with headers and a body; gives status, headers and body."""
-    served = gcs_api.Buckets({"flowers": folder})
+    served = gcs_api.Buckets({"flowers": folder}, writable=True)
 
     def request(method, target, *, host=gcs_api.API_HOST, headers=None, body=b""):
         response = served.respond(gcs_api.parse(method, host, target), headers or {}, body)
@@ -100,11 +100,42 @@ def test_stat_gives_the_size(send):
         ("GET", "/storage/v1/b/flowers/o/..%2F..%2Fetc%2Fpasswd", 400),
         ("PUT", "/upload/storage/v1/b/flowers/o?upload_id=9", 404),
         ("GET", "/elsewhere", 404),
+        ("GET", "/storage/v1/b/flowers/o?pageToken=x", 400),
+        ("GET", "/storage/v1/b/flowers/o?prefix=a%00%2F", 400),
+        ("GET", "/storage/v1/b/flowers/o/out%2Fsecret", 400),
+        ("DELETE", "/storage/v1/b/flowers/o/secret.txt", 400),
+        ("POST", f"/storage/v1/b/flowers/o/{'x' * 300}/rewriteTo/b/flowers/o/y", 403),
+        ("PUT", "/storage/v1/b/flowers", 404),
     ],
 )
-def test_what_is_missing_or_outside_is_refused(send, method, target, status):
+def test_what_is_missing_or_outside_is_refused(send, folder, method, target, status):
     """Nothing leads out of the folder."""
+    outside = folder.with_name(f"{folder.name}-outside")
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (folder / "out").symlink_to(outside)
+    (folder / "secret.txt").symlink_to(outside / "secret")
+
     assert send(method, target)[0] == status
+    for prefix in ("", "out/", "../", f"../{outside.name}/"):
+        assert "secret" not in str(decode(send("GET", f"/storage/v1/b/flowers/o?prefix={prefix}")))
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("DELETE", "/storage/v1/b/flowers/o/list.txt"),
+        ("POST", "/upload/storage/v1/b/flowers/o?uploadType=resumable&name=x"),
+        ("PUT", "/upload/storage/v1/b/flowers/o?upload_id=1"),
+        ("POST", "/storage/v1/b/flowers/o/list.txt/rewriteTo/b/flowers/o/d"),
+    ],
+)
+def test_buckets_are_read_only_unless_asked(folder, method, target):
+    """Nothing is written or deleted, and the answer says what would allow it."""
+    response = gcs_api.Buckets({"flowers": folder}).respond(gcs_api.parse(method, gcs_api.API_HOST, target), {}, b"")
+
+    assert (response.status, b"--writable" in response.body) == (403, True)
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b c", "list.txt", "new"]
 
 
 def test_upload_appears_when_it_ends(send, folder):

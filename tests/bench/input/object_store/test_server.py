@@ -2,8 +2,11 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
+from base64 import b64encode
+from contextlib import closing
 
 import pytest
 
@@ -45,7 +48,7 @@ def served(synthetic_photos, synthetic_records, tmp_path_factory):
     """Serves photos, records, a bucket to write to and an empty one; with the folder that is written to."""
     written, empty = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("empty")
     folders = {"photos": synthetic_photos, "records": synthetic_records, "written": written, "empty": empty}
-    with server.serve(folders, Conditions(latency_seconds=0.001)) as store:
+    with server.serve(folders, Conditions(latency_seconds=0.001), writable=True) as store:
         yield store, written
 
 
@@ -223,9 +226,35 @@ def test_proxy_serves_no_other_hosts(served):
     """A proxy that led anywhere would be a hole."""
     from urllib import request
 
-    opener = request.build_opener(request.ProxyHandler({"https": f"http://127.0.0.1:{served[0].port}"}))
+    opener = request.build_opener(request.ProxyHandler({"https": served[0].environment()["https_proxy"]}))
     with pytest.raises(OSError, match="403"):
         opener.open("https://example.org/", timeout=5)
+
+
+def test_proxy_serves_nobody_without_the_token(served):
+    """Every local user reaches the port; only who was given the variables is answered."""
+    from urllib import request
+
+    for user in ("", "flowers:guess@"):
+        opener = request.build_opener(request.ProxyHandler({"https": f"http://{user}127.0.0.1:{served[0].port}"}))
+        with pytest.raises(OSError, match="407"):
+            opener.open("https://www.googleapis.com/storage/v1/b/photos", timeout=5)
+
+
+@pytest.mark.parametrize("length", ["x", "-"])
+def test_server_answers_a_request_that_is_damaged(served, length):
+    """It is refused with 400, not by a connection that ends without a word."""
+    from http.client import HTTPSConnection
+
+    trusted = ssl.create_default_context(cafile=served[0].authority)
+    user = b64encode(f"{server.USER}:{served[0].token}".encode()).decode()
+    with closing(HTTPSConnection("127.0.0.1", served[0].port, context=trusted, timeout=60)) as connection:
+        connection.set_tunnel("www.googleapis.com", 443, {"Proxy-Authorization": f"Basic {user}"})
+        connection.putrequest("GET", "/storage/v1/b/photos/o")
+        connection.putheader("Content-Length", length)
+        connection.endheaders()
+        with connection.getresponse() as response:
+            assert response.status == 400
 
 
 def test_serve_refuses_a_port_that_is_taken(served, tmp_path):
