@@ -20,6 +20,7 @@ from pathlib import Path
 from bench.compare import venvs
 from bench.machine.facts import GIT, PROJECT_ROOT, WORK_DIR, git_environment
 from bench.results.store import replace_durably
+from bench.run.process import scratch
 from bench.run.product import InputError, ReportedError, RunFailed
 
 WORKTREE = "WORKTREE"  # stands for the working tree, committed or not
@@ -135,11 +136,11 @@ def build(
     environments = cache / "environments"
     python = venvs.find(key, cache=environments)
     if not python:
-        with tempfile.TemporaryDirectory(prefix="flowers-revision-") as folder:
+        with scratch() as folder:
             tell(f"builds the wheel of {revision.name}")
             try:
-                source = _export(revision, Path(folder) / "source", repo)
-                wheel = _wheel(source, Path(folder) / "wheel")
+                source = _export(revision, folder / "source", repo)
+                wheel = _wheel(source, folder / "wheel")
                 pins = ["--constraint", str(source / CONSTRAINTS)] if (source / CONSTRAINTS).exists() else []
                 wanted = f"{wheel}[{','.join(sorted(extras))}]" if extras else str(wheel)
                 python = venvs.ensure(key, [*pins, *HARNESS_NEEDS, wanted], cache=environments, tell=tell)

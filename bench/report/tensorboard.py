@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.results import store, summary
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
+from bench.run import child
 
 HOST = "127.0.0.1"  # TensorBoard shows files: to this machine alone
 FIELDS = ("model", "batch_size", "precision", "device", "pipeline", "mode", "image_size", "backend", "xla")
@@ -71,8 +72,9 @@ def _run(entry: Summary, folder: Path) -> None:
 
 
 def command(folder: Path, *, port: int) -> list[str]:
-    """TensorBoard's command line."""
-    return [sys.executable, "-m", "tensorboard.main", "--host", HOST, "--port", str(port), "--logdir", str(folder)]
+    """TensorBoard's command line; it ends with this process, even if that is killed: it holds a gigabyte and a port."""
+    program = [sys.executable, "-m", "tensorboard.main", "--host", HOST, "--port", str(port), "--logdir", str(folder)]
+    return [sys.executable, "-IS", child.__file__, str(os.getpid()), *program]
 
 
 def serve(folder: Path, *, port: int) -> int:

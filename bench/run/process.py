@@ -3,6 +3,7 @@
 It also chooses their environment: backend, visible devices, what the frameworks print.
 """
 
+import fcntl
 import json
 import os
 import select
@@ -308,9 +309,17 @@ def spawn(
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder for a process, while the block runs."""
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
-        yield Path(folder)
+    """An empty folder for a process, while the block runs; if this process is killed, the next command removes it.
+
+    See `flowers_core.data.storage.prune_temporary`, which older commits lack.
+    """
+    with tempfile.TemporaryDirectory(prefix=".flowers-bench-") as folder:
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield Path(folder)
+        finally:
+            os.close(lock)
 
 
 class _Limits:

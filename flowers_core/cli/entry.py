@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,11 +27,17 @@ Decorator = Callable[[Callable], Callable]
 def enter(command: click.Command) -> None:
     """Runs a command line and exits: 0 done, 1 it failed (disk, network, a lost process), 2 wrong use, 130 Ctrl-C.
 
-    Whatever went wrong is one sentence, never a traceback; a letter that a terminal lacks is printed as `?`.
+    Whatever went wrong is one sentence, never a traceback; a letter that a terminal lacks is printed as `?`. A terminal
+    that closes and `kill` end it as Ctrl-C does, so that its children and its temporary folders end with it; folders of
+    processes that could not do so are removed.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, signal.default_int_handler)
+    storage.prune_temporary()
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:

@@ -3,14 +3,16 @@
 import errno
 import fcntl
 import os
+import re
+import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 from urllib import error as answers
 from urllib import request
@@ -236,6 +238,33 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+TEMPORARY = ".flowers-bench-"
+"""Beginning of the names of temporary folders, also in `bench.run.process`; eight characters follow, by `tempfile`."""
+
+
+def temporary_folder() -> str:
+    """A new temporary folder for as long as this process lives: the lock on it, never given back, says so."""
+    folder = tempfile.mkdtemp(prefix=TEMPORARY)
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)
+    return folder
+
+
+def prune_temporary() -> None:
+    """Removes temporary folders of this user whose processes were killed: nobody holds a lock on them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        if not re.fullmatch(r"[a-z0-9_]{8}", folder.name.removeprefix(TEMPORARY)):
+            continue
+        with suppress(OSError):  # another's, removed just now, or locked: BlockingIOError is one
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                status = os.fstat(descriptor)
+                if status.st_uid == os.getuid() and time() - status.st_mtime > 60:  # a new one is not locked yet
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def is_full(error: OSError) -> bool:

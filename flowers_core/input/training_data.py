@@ -2,13 +2,12 @@
 
 import atexit
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import tensorflow as tf
 
-from flowers_core.data import images, tfrecords
+from flowers_core.data import images, storage, tfrecords
 from flowers_core.input import data_service, pipelines
 from flowers_core.input.cache import IN_MEMORY, Cache
 
@@ -79,7 +78,7 @@ def _cached(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
         return data
     if cache.place == "memory":
         return data.cache()
-    folder = tempfile.mkdtemp(prefix="flowers-cache-")
+    folder = storage.temporary_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return data.cache(f"{folder}/images")
 

@@ -1,6 +1,7 @@
 """`object-store` as a user meets it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,18 +27,21 @@ def test_disk_and_store_are_read_in_turns(tmp_path, synthetic_photos, synthetic_
     assert "1 ms" in (tmp_path / "tables" / "object-store.md").read_text()
 
 
-def test_serve_prints_what_another_program_needs(synthetic_photos, synthetic_records):
-    """Lines to export, then it serves until Ctrl-C: exit code 130."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_serve_prints_what_another_program_needs(synthetic_photos, synthetic_records, tmp_path, number):
+    """Lines to export, then it serves until Ctrl-C, `kill` or the end of the terminal: exit code 130, nothing left."""
     data = ("--photos", str(synthetic_photos), "--records", str(synthetic_records))
+    variables = {"PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
     serving = subprocess.Popen(
         [sys.executable, "-m", "bench", "object-store", "--serve", *data], cwd=PROJECT_ROOT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **variables},
     )  # fmt: skip
     err = serving.stderr.readline()
-    serving.send_signal(signal.SIGINT)
+    serving.send_signal(number)
     printed, _ = serving.communicate(timeout=30)
 
     assert serving.returncode == 130
     assert f"gs://{synthetic_photos.name}, gs://{synthetic_records.name}" in err
-    assert "export HTTPS_PROXY=http://127.0.0.1:" in printed
+    assert re.search(r"export HTTPS_PROXY=http://flowers:\S{40,}@127\.0\.0\.1:", printed)
+    assert list(tmp_path.glob(".flowers-bench-*")) == []
     assert "export CURL_CA_BUNDLE=" in printed

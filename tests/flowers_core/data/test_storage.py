@@ -3,6 +3,8 @@
 import errno
 import os
 import socket
+import tempfile
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
@@ -123,3 +125,17 @@ def test_write_text_syncs_content_and_name(tmp_path, synced):
     storage.write_text(str(tmp_path / "settings.json"), "{}")
 
     assert synced == [(tmp_path / "settings.json").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_prune_temporary_removes_those_of_the_dead(tmp_path, monkeypatch):
+    """A folder that nobody holds is removed; one that a process holds, a new one, and what others named so stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held = Path(storage.temporary_folder())
+    dead, new, other = (tmp_path / f"{storage.TEMPORARY}{name}" for name in ("abcdefg0", "abcdefg1", "photos"))
+    for folder in (dead, new, other):
+        (folder / "file").mkdir(parents=True)
+    for folder in (held, dead, other):
+        os.utime(folder, (0, 0))
+    storage.prune_temporary()
+
+    assert sorted(tmp_path.iterdir()) == sorted([held, new, other])
