@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from flowers_core import errors
-from flowers_core.data import photos, storage
+from flowers_core.data import photos, storage, tfrecord_reader
 
 FORMAT = 1
 """Version of manifest.json. History: 1, the first."""
@@ -118,12 +118,13 @@ def count(name: str) -> int | None:
 def load(folder: str | Path) -> Manifest:
     """The manifest of a folder of records, on disk or in a bucket, checked against the files that are there.
 
-    Public records have no manifest: theirs is derived from names such as `flowers00-230.tfrec`, the `size` of
-    the first record and the codelab's five classes.
+    Public records have no manifest: theirs is derived from names such as `flowers00-230.tfrec`, the size of
+    the first image and the codelab's five classes; on disk every record is checked against it.
 
     Raises:
         InputError: If there are no records, writing them was interrupted, manifest.json is damaged or of
-            another version, or a shard is missing, of another size, or not in the manifest.
+            another version, or a shard is missing, truncated, of another size, or not in the manifest, or records
+            without a manifest have other classes, sizes or features.
     """
     held = storage.listing(folder)
     if NAME in held:
@@ -141,6 +142,9 @@ def load(folder: str | Path) -> Manifest:
     else:
         found = _from_names(folder, held)
     _check_files(folder, found, held)
+    if NAME not in held and not storage.is_bucket(folder):  # whole records of others may not be of our kind
+        for path in paths(folder, found):
+            tfrecord_reader.check(path, classes=len(found.classes), image_size=found.image_size)
     return found
 
 
@@ -233,22 +237,28 @@ def _from_names(folder: str | Path, held: dict[str, int]) -> Manifest:
 
 
 def _image_size(shard: str) -> int:
+    shape = _first_in_bucket(shard) if storage.is_bucket(shard) else tfrecord_reader.first_image_shape(shard)
+    if shape is None:
+        raise errors.InputError(
+            f"{shard} must begin with a JPEG. Received: no record, or no JPEG. Fetch or write it again"
+        )
+    if shape[0] != shape[1]:
+        raise errors.InputError(
+            f"{shard} must hold square images. Received: {shape[0]} x {shape[1]}. Write records from the photos instead"
+        )
+    return shape[0]
+
+
+def _first_in_bucket(shard: str) -> tuple[int, int] | None:
     import tensorflow as tf
 
-    sides = {"size": tf.io.FixedLenFeature([2], tf.int64)}
     try:
-        record = next(iter(tf.data.TFRecordDataset(shard)))
-        height, width = tf.io.parse_single_example(record, sides)["size"].numpy()
-    except (StopIteration, tf.errors.OpError) as error:
+        record = next(tf.data.TFRecordDataset(shard).as_numpy_iterator(), None)
+    except tf.errors.OpError as error:
         raise errors.InputError(
-            f"{shard} must begin with a record that has a feature `size`, two integers. "
-            f"Received: {getattr(error, 'message', 'no record')}. Fetch or write it again"
+            f"{shard} must hold whole records. Received: {error.message}. Fetch it again"
         ) from error
-    if height != width:
-        raise errors.InputError(
-            f"{shard} must hold square images. Received: {height} x {width}. Write records from the photos instead"
-        )
-    return int(height)
+    return None if record is None else tfrecord_reader.image_shape(tfrecord_reader.parse_example(record, shard)[0])
 
 
 def _check_files(folder: str | Path, found: Manifest, held: dict[str, int]) -> None:
@@ -259,6 +269,8 @@ def _check_files(folder: str | Path, found: Manifest, held: dict[str, int]) -> N
                 f"{storage.join(folder, shard.name)} must have {shard.bytes} bytes. Received: {size}. "
                 f"Fetch it again, or remove the folder and write the records again"
             )
+        if not storage.is_bucket(folder):
+            tfrecord_reader.check_lengths(storage.join(folder, shard.name), shard.images)
     extra = {name for name in held if name.endswith(".tfrec")} - {shard.name for shard in found.shards}
     if extra:
         raise errors.InputError(

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import google_crc32c
+import simplejpeg
+from google.protobuf import message
 
 from flowers_core import errors
 from flowers_core.data import example_proto
@@ -41,17 +43,65 @@ def locate(paths: Sequence[str]) -> Iterator[tuple[str, int, int]]:
 def _locate(path: str) -> Iterator[tuple[str, int, int]]:
     """Reads lengths alone: to map the shard would cost a page fault, ten times a read, for each record and pass."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - paths are strings here
-        size, offset = os.fstat(file.fileno()).st_size, 0
+        size, offset, number = os.fstat(file.fileno()).st_size, 0, 0
         while offset < size:
-            length = os.pread(file.fileno(), _LENGTH.size, offset)
-            end = offset + _HEAD + _LENGTH.unpack(length)[0] + _FOOT if len(length) == _LENGTH.size else size + 1
-            if end > size:
-                raise errors.InputError(
-                    f"{path} must hold whole records. Received: a record that begins at byte {offset} and is "
-                    f"truncated. Fetch the shard again, or write the records again"
-                )
+            head = os.pread(file.fileno(), _HEAD, offset)
+            fault = "" if len(head) == _HEAD else "truncated record"
+            if not fault and mask(google_crc32c.value(head[: _LENGTH.size])) != _CHECKSUM.unpack_from(head, 8)[0]:
+                fault = "corrupted record, whose length has another checksum"
+            if not offset and head.startswith(b"\x1f\x8b"):
+                fault = "the shard is compressed by GZIP; unpack it with gunzip"
+            end = size if fault else offset + _HEAD + _LENGTH.unpack_from(head)[0] + _FOOT
+            if fault or end > size:
+                raise unfit(path, number, offset, fault or "truncated record")
             yield path, offset, end
-            offset = end
+            offset, number = end, number + 1
+
+
+def check_lengths(path: str, images: int) -> None:
+    """Checks that a shard holds so many records by their lengths alone: a false length can end TensorFlow by a signal.
+
+    Raises:
+        InputError: If a record is truncated or its length corrupted, or there are fewer or more of them.
+    """
+    number = sum(1 for _ in _locate(path))
+    if number != images:
+        raise errors.InputError(
+            f"{path} must hold as many records as its name says. Received: {number} records. "
+            f"Fetch the shard again, or write the records again"
+        )
+
+
+def check(path: str, *, classes: int, image_size: int) -> None:
+    """Checks every record of a shard that others wrote: checksum, features, label and size of the image.
+
+    Raises:
+        InputError: If one cannot be used; the message names the shard, the record and its offset.
+    """
+    content = map_file(path)
+    for number, (_, start, end) in enumerate(_locate(path)):
+        jpeg, label = parse(content[start:end], path)
+        if not 0 <= label < classes:
+            raise unfit(path, number, start, f"its class is {label}, of {classes}")
+        size = image_shape(jpeg)
+        if size not in (None, (image_size, image_size)):
+            raise unfit(path, number, start, f"its image is {size[0]} x {size[1]}, not {image_size} x {image_size}")
+
+
+def first_image_shape(path: str) -> tuple[int, int] | None:
+    """Height and width of the first image of a shard; None if there is no record, or no JPEG in it."""
+    for _, start, end in _locate(path):
+        return image_shape(parse(map_file(path)[start:end], path)[0])
+    return None
+
+
+def image_shape(jpeg: bytes) -> tuple[int, int] | None:
+    """Height and width by the header of a JPEG; None if it is damaged."""
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+    except (ValueError, KeyError):  # the latter of a chroma sampling that it has no name for
+        return None
+    return int(height), int(width)
 
 
 def map_file(path: str) -> memoryview:
@@ -75,16 +125,29 @@ def parse(content: memoryview, path: str) -> tuple[bytes, int]:
     record = bytes(content[_HEAD:-_FOOT])  # the checksum's library takes nothing else
     if mask(google_crc32c.value(record)) != _CHECKSUM.unpack_from(content, len(content) - _FOOT)[0]:
         raise _unfit(path, "a corrupted record, whose checksum is another")
-    feature = example_proto.message().FromString(record).features.feature
+    return parse_example(record, path)
+
+
+def parse_example(record: bytes, path: str) -> tuple[bytes, int]:
+    """The same of the content of a record."""
     try:
+        feature = example_proto.message().FromString(record).features.feature
         return feature["image"].bytes_list.value[0], feature["class"].int64_list.value[0]
     except IndexError:
-        raise _unfit(path, "a record without a feature `image` or `class`") from None
+        names = ", ".join(sorted(example_proto.message().FromString(record).features.feature)) or "none"
+        raise _unfit(path, f"a record without a feature `image` or `class`; it has: {names}") from None
+    except (message.DecodeError, UnicodeDecodeError) as error:
+        raise _unfit(path, f"a record that is no tf.train.Example ({error})") from None
 
 
 def mask(checksum: int) -> int:
     """A CRC-32C as TFRecord files keep it: a checksum of data that holds checksums would be weak."""
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def unfit(path: str, number: int, offset: int, fault: str) -> errors.InputError:
+    """The error of a record that cannot be used."""
+    return _unfit(path, f"record {number} (counted from 0), which begins at byte {offset}: {fault}")
 
 
 def _unfit(path: str, what: str) -> errors.InputError:

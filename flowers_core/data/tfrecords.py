@@ -1,7 +1,7 @@
 """Photos -> TFRecord shards with a manifest, in the codelab's format, and a record back to image and label."""
 
 import errno
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from flowers_core import errors, progress, resources
-from flowers_core.data import images, manifest, sharding, storage
+from flowers_core.data import images, manifest, sharding, storage, tfrecord_reader
 from flowers_core.data.images import Tensor
 from flowers_core.data.photos import Photos
 
@@ -27,8 +27,7 @@ _IMAGE_AND_CLASS = {
     "class": tf.io.FixedLenFeature([], tf.int64),
 }
 _WHOLE = _IMAGE_AND_CLASS | {
-    "label": tf.io.FixedLenFeature([], tf.string),
-    "size": tf.io.FixedLenFeature([2], tf.int64),
+    "size": tf.io.VarLenFeature(tf.int64),  # records of others may lack this
     "one_hot_class": tf.io.VarLenFeature(tf.float32),
 }
 
@@ -145,8 +144,13 @@ def write(  # noqa: PLR0913 - its options
     return written
 
 
-def verify(path: str) -> int:
+def verify(path: str, *, classes: int | None = None, image_size: int | None = None) -> int:
     """Reads a shard to its end and decodes every record of it.
+
+    Args:
+        path: The shard.
+        classes: How many there are; if None, as many as each record says.
+        image_size: Side of the images; if None, as each record says.
 
     Returns:
         The number of records.
@@ -156,18 +160,17 @@ def verify(path: str) -> int:
             or it holds fewer or more records than its name says. Names the shard, the record and its offset.
     """
     number = offset = 0
+    if not storage.is_bucket(path) and storage.size(path) >= 0:
+        deque(tfrecord_reader.locate([path]), maxlen=0)  # TensorFlow may end by a signal of a false length
     stream = iter(tf.data.TFRecordDataset(path))
     try:
         while (record := next(stream, None)) is not None:
-            _check(record)
+            _check(record, classes, image_size)
             number, offset = number + 1, offset + _FRAME_BYTES + len(record.numpy())
         if offset != storage.size(path):  # TensorFlow takes up to 11 bytes at the end for none
             raise ValueError("truncated record in its first bytes")
     except (tf.errors.OpError, ValueError) as error:
-        raise errors.InputError(
-            f"{path} must hold whole records. Received: record {number} (counted from 0), which begins at "
-            f"byte {offset}: {images.message(error)}. Fetch the shard again, or write the records again"
-        ) from error
+        raise tfrecord_reader.unfit(path, number, offset, images.message(error)) from error
     if manifest.count(path) not in (None, number):
         raise errors.InputError(
             f"{path} must hold as many records as its name says. Received: {number} records, {offset} bytes. "
@@ -176,19 +179,23 @@ def verify(path: str) -> int:
     return number
 
 
-def explain(error: Exception, paths: Sequence[str]) -> Exception:
+def explain(
+    error: Exception, paths: Sequence[str], *, classes: int | None = None, image_size: int | None = None
+) -> Exception:
     """What to raise for an error met while reading shards: an InputError that names the place, if one is damaged.
 
     Args:
         error: What the pipeline raised, e.g. tf.errors.DataLossError, which does not name the shard.
         paths: The shards that it read.
+        classes: As of `verify`.
+        image_size: As of `verify`.
 
     Returns:
         The InputError of the first damaged shard; `error` itself if every shard is whole.
     """
     for path in progress.track(paths, "looking for the damaged shard", len(paths)):
         try:
-            verify(path)
+            verify(path, classes=classes, image_size=image_size)
         except errors.InputError as place:
             return place
     return error
@@ -282,12 +289,15 @@ def _undecodable(photo: manifest.Skipped) -> errors.InputError:
     )
 
 
-def _check(record: Tensor) -> None:
+def _check(record: Tensor, classes: int | None, image_size: int | None) -> None:
     """Raises ValueError or an error of TensorFlow if a record is not one of ours or its image is damaged."""
     features = tf.io.parse_single_example(record, _WHOLE)
     shape = images.decode(features["image"]).shape[:2]
-    if tuple(shape) != tuple(features["size"].numpy()):
-        raise ValueError(f"its image is {shape}, its feature `size` says {features['size'].numpy()}")
-    classes = features["one_hot_class"].dense_shape[0]
-    if not 0 <= features["class"] < classes:
+    size = features["size"].values.numpy()
+    if len(size) and tuple(shape) != tuple(size):
+        raise ValueError(f"its image is {shape}, its feature `size` says {size}")
+    if image_size is not None and tuple(shape) != (image_size, image_size):
+        raise ValueError(f"its image is {shape[0]} x {shape[1]}, not {image_size} x {image_size}")
+    classes = classes or int(features["one_hot_class"].dense_shape[0])
+    if features["class"] < 0 or (classes and features["class"] >= classes):
         raise ValueError(f"its class is {features['class']}, of {classes}")

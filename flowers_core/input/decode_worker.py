@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -46,17 +47,29 @@ def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
     read, decode = KINDS[job["kind"]]
     for line in lines:
         order = json.loads(line)
-        slot = memory.slot(order["slot"])
+        slot, last = memory.slot(order["slot"]), [""]
         try:
-            jpegs = _copy_labels(read(order["items"]), slot.labels)
+            jpegs = _copy_labels(read(_remembered(order["items"], last)), slot.labels)
             decode(decoder, jpegs, slot.images[: len(order["items"])])
             answer({})
         except errors.InputError as error:
-            answer({"error": "input", "says": str(error)})
+            answer({"error": "input", "says": _named(str(error), last[0])})
         except OSError as error:
             answer({"error": "file", "says": str(error)})
         except _damaged() as error:
-            answer({"error": "image", "says": getattr(error, "message", str(error))})
+            answer({"error": "image", "says": _named(getattr(error, "message", str(error)), last[0])})
+
+
+def _remembered(items: Iterable[Any], last: list[str]) -> Iterator[Any]:
+    """Yields what a batch is made of, and keeps the path of the latest."""
+    for item in items:
+        last[0] = item[0]
+        yield item
+
+
+def _named(says: str, path: str) -> str:
+    """What is wrong, with the path of the photo or shard."""
+    return says if path in says else f"{path}: {says}"
 
 
 def _damaged() -> tuple[type[Exception], ...]:

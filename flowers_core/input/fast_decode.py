@@ -18,6 +18,7 @@ import numpy as np
 import simplejpeg
 
 from flowers_core import errors
+from flowers_core.data import tfrecord_reader
 
 _FAST_DCT = True  # as TensorFlow decodes, too
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
@@ -55,7 +56,7 @@ class BatchDecoder:
             try:
                 pixels = simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=place)
             except ValueError:
-                self._check_size(*(_size(jpeg) or place.shape[:2]))  # a larger one does not fit
+                self._check_size(*(tfrecord_reader.image_shape(jpeg) or place.shape[:2]))  # a larger one does not fit
                 pixels = _decode_by_tensorflow(jpeg)
             self._check_size(*pixels.shape[:2])
             if pixels.base is not place and not np.shares_memory(pixels, place):
@@ -101,7 +102,7 @@ class BatchDecoder:
         try:
             return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
         except (AttributeError, ValueError):  # the first photo of this thread, one that is larger, or a damaged one
-            height, width = _size(jpeg) or (0, 0)
+            height, width = tfrecord_reader.image_shape(jpeg) or (0, 0)
             scratch.photo = np.empty(_HEADROOM * height * width * 3, np.uint8)
         try:
             return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
@@ -206,15 +207,6 @@ def _decode_by_tensorflow(jpeg: bytes) -> np.ndarray:
     import tensorflow as tf
 
     return tf.io.decode_jpeg(jpeg, channels=3).numpy()
-
-
-def _size(jpeg: bytes) -> tuple[int, int] | None:
-    """Height and width of an image; None if its header is damaged."""
-    try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
-    except ValueError:
-        return None
-    return int(height), int(width)
 
 
 class BatchMemory:

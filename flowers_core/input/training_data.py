@@ -111,9 +111,11 @@ def augmentation_seeds(seed: int) -> tf.data.Dataset:
 
 
 @contextmanager
-def explain_errors(shards: Sequence[str]) -> Iterator[None]:
+def explain_errors(
+    shards: Sequence[str], *, classes: int | None = None, image_size: int | None = None
+) -> Iterator[None]:
     """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it."""
     try:
         yield
     except tf.errors.OpError as error:
-        raise tfrecords.explain(error, shards) from error
+        raise tfrecords.explain(error, shards, classes=classes, image_size=image_size) from error

@@ -105,7 +105,7 @@ def evaluate(
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    with training_data.explain_errors(shards):
+    with training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size):
         return _evaluate(model, data, settings.classes)
 
 

@@ -125,7 +125,8 @@ def train(
     shards = [*parts[0], *parts[1]]
     steps = _count(parts[0]) // settings.batch_size
     _seed(settings)
-    with training_data.explain_errors(shards), data_service.reported_errors(), device.scope():
+    explained = training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size)
+    with explained, data_service.reported_errors(), device.scope():
         with precision.use(settings.precision):
             model = _compiled_model(settings, run)
             done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow

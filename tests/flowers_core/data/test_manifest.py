@@ -1,13 +1,16 @@
 """Manifests of folders of records: JSON, checks against the files, public records, split, matching."""
 
 import dataclasses
+import gzip
 import json
+import struct
 
+import google_crc32c
 import pytest
 import tensorflow as tf
 
 from flowers_core import errors
-from flowers_core.data import manifest, photos
+from flowers_core.data import manifest, photos, tfrecord_reader
 
 WHOLE = manifest.Manifest(
     source="photos",
@@ -15,29 +18,44 @@ WHOLE = manifest.Manifest(
     image_size=192,
     classes=("daisy", "roses"),
     shards=(
-        manifest.Shard("flowers00-3.tfrec", 3, 5, (1, 2)),
-        manifest.Shard("flowers01-2.tfrec", 2, 4, (0, 2)),
+        manifest.Shard("flowers00-3.tfrec", 3, 48, (1, 2)),
+        manifest.Shard("flowers01-2.tfrec", 2, 32, (0, 2)),
     ),
     skipped=(manifest.Skipped("roses/é.jpg", "empty, 0 bytes"),),
     source_digest="ab12",
 )
 
 
+def frame(length):
+    """The first bytes of a record of such a length, with the right checksum."""
+    head = struct.pack("<Q", length)
+    return head + struct.pack("<I", tfrecord_reader.mask(google_crc32c.value(head)))
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the manifest above and files of the right sizes."""
-    (tmp_path / "flowers00-3.tfrec").write_bytes(bytes(5))
-    (tmp_path / "flowers01-2.tfrec").write_bytes(bytes(4))
+    for shard in WHOLE.shards:
+        write(tmp_path / shard.name, [b""] * shard.images)
     (tmp_path / manifest.NAME).write_text(WHOLE.to_json())
     return tmp_path
 
 
-def public(folder, name, size):
-    """Writes a shard of one record with just a `size`, as the first of a public set."""
-    feature = tf.train.Feature(int64_list=tf.train.Int64List(value=size))
-    record = tf.train.Example(features=tf.train.Features(feature={"size": feature}))
-    with tf.io.TFRecordWriter(str(folder / name)) as file:
-        file.write(record.SerializeToString())
+def write(path, records):
+    """Writes a shard."""
+    with tf.io.TFRecordWriter(str(path)) as file:
+        for record in records:
+            file.write(record)
+
+
+def public(folder, name, jpeg, *, label=4, image="image"):
+    """Writes a shard of as many records as its name says, with no more than an image and a class."""
+    feature = {
+        image: tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
+        "class": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+    }
+    record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    write(folder / name, [record] * manifest.count(name))
 
 
 def test_manifest_survives_json():
@@ -73,8 +91,8 @@ def spoil(folder, name, content):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("flowers00-3.tfrec", None, "flowers00-3.tfrec must have 5 bytes. Received: no such file"),
-        ("flowers01-2.tfrec", bytes(3), "flowers01-2.tfrec must have 4 bytes. Received: 3 bytes"),
+        ("flowers00-3.tfrec", None, "flowers00-3.tfrec must have 48 bytes. Received: no such file"),
+        ("flowers01-2.tfrec", bytes(3), "flowers01-2.tfrec must have 32 bytes. Received: 3 bytes"),
         ("flowers02-9.tfrec", bytes(3), "Received: flowers02-9.tfrec as well"),
         (manifest.NAME, b"", "manifest.json must be as it was written"),
         (manifest.NAME, b"\xff\xfe", "manifest.json must be as it was written"),
@@ -113,29 +131,65 @@ def test_load_says_when_there_are_no_records(tmp_path):
         manifest.load(tmp_path / "file")
 
 
-def test_public_records_need_no_manifest(tmp_path):
-    """Names give the counts, the first record the size; classes are the codelab's, the seed is unknown."""
-    for number, count in enumerate((230, 230, 220)):
-        public(tmp_path, f"flowers{number:02d}-{count}.tfrec", (331, 331))
+def test_public_records_need_no_manifest(tmp_path, jpeg):
+    """Names give the counts, the first image the size; classes are the codelab's, the seed is unknown."""
+    for number, count in enumerate((3, 3, 2)):
+        public(tmp_path, f"flowers{number:02d}-{count}.tfrec", jpeg(size=(31, 31)))
     found = manifest.load(tmp_path)
-    assert (found.image_size, found.images, found.seed) == (331, 680, None)
+    assert (found.image_size, found.images, found.seed) == (31, 8, None)
     assert found.classes == photos.CLASSES == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
-    assert [shard.images for shard in found.shards] == [230, 230, 220]
-    assert found.shards[0].bytes == (tmp_path / "flowers00-230.tfrec").stat().st_size
+    assert [shard.images for shard in found.shards] == [3, 3, 2]
+    assert found.shards[0].bytes == (tmp_path / "flowers00-3.tfrec").stat().st_size
     assert found.shards[0].class_counts is None
     assert found.source == str(tmp_path)
-    public(tmp_path, "odd.tfrec", (331, 331))
+    (tmp_path / "odd.tfrec").touch()
     with pytest.raises(errors.InputError, match=r"odd\.tfrec"):
         manifest.load(tmp_path)
 
 
-@pytest.mark.parametrize(("size", "said"), [((192, 331), "192 x 331"), ((192,), "feature `size`")])
-def test_public_records_of_another_kind_are_refused(tmp_path, size, said):
-    """Records that are not square, or whose size is no pair, are InputErrors that name the shard."""
-    public(tmp_path, "flowers00-1.tfrec", size)
-    with pytest.raises(errors.InputError, match=said) as raised:
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"label": 5}, r"record 0 \(counted from 0\), which begins at byte 0: its class is 5, of 5"),
+        ({"label": -1}, "its class is -1, of 5"),
+        ({"size": (32, 32)}, "its image is 32 x 32, not 31 x 31"),
+        ({"image": "image/encoded"}, "without a feature `image` or `class`; it has: class, image/encoded"),
+    ],
+)
+def test_public_records_of_another_kind_are_named(tmp_path, jpeg, changed, said):
+    """Labels beyond the classes, another size and other features in a later shard are named by shard and record."""
+    public(tmp_path, "flowers00-2.tfrec", jpeg(size=(31, 31)))
+    content = jpeg(size=changed.pop("size", (31, 31)))
+    public(tmp_path, "flowers01-1.tfrec", content, **changed)
+    with pytest.raises(errors.InputError, match=rf"flowers01-1\.tfrec must hold whole records.*{said}"):
         manifest.load(tmp_path)
-    assert "flowers00-1.tfrec" in str(raised.value)
+
+
+def test_public_records_that_are_not_square_are_refused(tmp_path, jpeg):
+    """The message says the size."""
+    public(tmp_path, "flowers00-1.tfrec", jpeg(size=(31, 19)))
+    with pytest.raises(errors.InputError, match=r"flowers00-1\.tfrec must hold square images. Received: 19 x 31"):
+        manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"records"), "the shard is compressed by GZIP; unpack it with gunzip"),
+        (frame(2**40) + bytes(64), "begins at byte 0: truncated record"),
+        (frame(2**40)[:11] + bytes(65), "begins at byte 0: corrupted record, whose length has another checksum"),
+        (frame(0) + bytes(4), "Received: 1 records"),
+    ],
+)
+def test_load_refuses_lengths_that_cannot_be(folder, content, said):
+    """A length of 2^40 with the right checksum ended TensorFlow by a signal; it is not asked."""
+    path = folder / WHOLE.shards[0].name
+    path.write_bytes(content)
+    shard = dataclasses.replace(WHOLE.shards[0], bytes=len(content))
+    changed = dataclasses.replace(WHOLE, shards=(shard, WHOLE.shards[1]))
+    (folder / manifest.NAME).write_text(changed.to_json())
+    with pytest.raises(errors.InputError, match=rf"flowers00-3\.tfrec must hold .*{said}"):
+        manifest.load(folder)
 
 
 def test_public_records_without_any_record_are_refused(tmp_path):

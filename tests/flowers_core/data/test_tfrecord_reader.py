@@ -54,7 +54,8 @@ def test_mask_gives_the_checksum_of_tensorflow(paths):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"), [("flip", "checksum"), ("cut", "truncated"), ("feature", "without a feature")]
+    ("damage", "said"),
+    [("flip", "checksum"), ("cut", "truncated"), ("feature", "without a feature"), ("proto", "no tf.train.Example")],
 )
 def test_damaged_shard_is_named(paths, tmp_path, damage, said):
     """A flipped bit, an end within a record, a record of something else."""
@@ -65,9 +66,9 @@ def test_damaged_shard_is_named(paths, tmp_path, damage, said):
     if damage == "cut":
         del content[-5:]
     path.write_bytes(content)
-    if damage == "feature":
+    if damage in ("feature", "proto"):
         with tf.io.TFRecordWriter(str(path)) as file:
-            file.write(tf.train.Example().SerializeToString())
+            file.write(tf.train.Example().SerializeToString() if damage == "feature" else b"\x0a\x7fno protobuf")
     with pytest.raises(errors.InputError, match=rf"flowers00-7\.tfrec.*{said}"):
         parsed([str(path)])
 

@@ -216,7 +216,7 @@ def test_verify_counts_records(shard):
         ("class", None, "class"),
         ("class", tf.train.Feature(int64_list=tf.train.Int64List(value=[5])), "its class is 5, of 5"),
         ("class", tf.train.Feature(int64_list=tf.train.Int64List(value=[-1])), "its class is -1, of 5"),
-        ("label", None, "label"),
+        ("image", None, "image"),
         ("image", tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"no jpeg"])), "image"),
         ("size", tf.train.Feature(int64_list=tf.train.Int64List(value=[24, 25])), "size"),
     ],

@@ -131,6 +131,7 @@ def test_follow_answers_that_an_image_is_damaged(photos, tmp_path):
         decode_worker.follow(map(json.dumps, [job, *orders]), answers.append)
 
     assert [answer["error"] for answer in answers] == ["image"]
+    assert answers[0]["says"].startswith(f"{tmp_path}/damaged.jpg: ")
     assert "JPEG" in answers[0]["says"]
     assert isinstance(decode_pool._ERRORS["image"](answers[0]["says"]), tf.errors.InvalidArgumentError)
 

@@ -62,6 +62,14 @@ def test_decoding_refuses_a_truncated_image(jpeg, decode):
         decode(fast_decode.BatchDecoder(64), [jpeg(1, size=(64, 64))[:-200]])
 
 
+def test_decoding_takes_a_chroma_sampling_without_a_name(jpeg):
+    """1 x 4, for which simplejpeg has no name, is decoded: it was a KeyError."""
+    odd = bytearray(jpeg(1, size=(64, 64)))
+    odd[odd.index(b"\xff\xc0") + 11] = 0x14
+    for decode in (fast_decode.BatchDecoder.decode_records, fast_decode.BatchDecoder.decode_photos):
+        assert decode(fast_decode.BatchDecoder(64), [bytes(odd)]).shape == (1, 64, 64, 3)
+
+
 @pytest.mark.parametrize("size", [(30, 30), (50, 50)])
 def test_decode_records_refuses_another_size(jpeg, size):
     """Smaller or larger."""

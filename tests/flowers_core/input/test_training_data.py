@@ -136,5 +136,10 @@ def test_explain_errors_names_the_damaged_shard(shards, tmp_path):
         training_data.explain_errors([str(damaged)]),
     ):
         raise tf.errors.DataLossError(None, None, "corrupted record")
+    with (
+        pytest.raises(errors.InputError, match=r"flowers.*its class is [1-4], of 1\."),
+        training_data.explain_errors(shards, classes=1),
+    ):
+        raise tf.errors.InvalidArgumentError(None, None, "Received a label value of 4")
     with pytest.raises(tf.errors.UnavailableError), training_data.explain_errors([]):
         raise tf.errors.UnavailableError(None, None, "elsewhere")
