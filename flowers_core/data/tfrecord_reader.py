@@ -84,7 +84,7 @@ def check(path: str, *, classes: int, image_size: int) -> None:
         if not 0 <= label < classes:
             raise unfit(path, number, start, f"its class is {label}, of {classes}")
         size = image_shape(jpeg)
-        if size not in (None, (image_size, image_size)):
+        if size and size != (image_size, image_size):
             raise unfit(path, number, start, f"its image is {size[0]} x {size[1]}, not {image_size} x {image_size}")
 
 
