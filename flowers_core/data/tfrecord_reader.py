@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import google_crc32c
-import simplejpeg
 from google.protobuf import message
 
 from flowers_core import errors
@@ -97,6 +96,8 @@ def first_image_shape(path: str) -> tuple[int, int] | None:
 
 def image_shape(jpeg: bytes) -> tuple[int, int] | None:
     """Height and width by the header of a JPEG; None if it is damaged."""
+    import simplejpeg  # brings numpy, which `--help` does without
+
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
     except (ValueError, KeyError):  # the latter of a chroma sampling that it has no name for
