@@ -1,4 +1,4 @@
-# One word for each wish. `make bench` and `make test` do all set-up on a fresh Linux machine with Python, pip and git.
+# One target for each task. `make bench` and `make test` do all set-up on a fresh Linux machine with Python, pip and git.
 
 PYTHON ?= python3
 EXTRAS ?=
@@ -19,7 +19,7 @@ test: .venv/installed-test browser  ## all tests and checks
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pyrefly check
-	.venv/bin/pytest
+	.venv/bin/pytest --numprocesses 2 --dist loadfile  # a file stays in one process: its tests share what they draw and train
 
 # The page is tried in a real browser: one that is here, or Debian's where root may install it; else its tests say so.
 browser:
@@ -43,7 +43,9 @@ clean:  ## forget photos, records and environments; measurements stay
 data/synthetic: $(INSTALLED)
 	$(RUN) -m flowers_core synthetic data/synthetic
 
-# uv installs in seconds what takes pip minutes. Python compiles what is imported at the first import: all would take a minute.
+# uv installs in seconds what takes pip minutes. Python compiles what is imported at the first import (all would take a
+# minute), unless the caller's environment forbids it: then every process would take 10 s for TensorFlow, not 3.
+unexport PYTHONDONTWRITEBYTECODE
 # `make bench EXTRAS=[gpu]`, `[jax]` or `[tpu]` adds what an accelerator or the JAX backend needs.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'

@@ -49,7 +49,7 @@ def test_installed_harness_works_in_any_folder(wheel, tmp_path):
     folder.mkdir()
     code = (
         "from bench.machine import facts; from bench.results import store; from bench.run import data_source\n"
-        "print(facts.PROJECT_ROOT, store.RESULTS, data_source.DATA, facts.code()['commit'] or 'no commit', sep='|')\n"
+        "print(facts.PROJECT_ROOT, store.RESULTS, data_source.DATA, facts.code()['commit'], sep='|')\n"
         "from bench.cli.main import main; import sys\n"
         "sys.argv[1:] = ['sweep', '--dry-run']; main()"
     )
@@ -59,7 +59,7 @@ def test_installed_harness_works_in_any_folder(wheel, tmp_path):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == f"{site}|{folder / 'results'}|{folder / 'data'}|no commit"
+    assert done.stdout.splitlines()[0] == f"{site}|{folder / 'results'}|{folder / 'data'}|unknown"
     assert f"{len(matrix.quick())} processes, about " in done.stdout
 
 

@@ -41,6 +41,7 @@ def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
     """Variables for a process that measures a cell, or runs TensorFlow on the CPU, with the harness from `path`."""
     chosen = {**os.environ, "KERAS_BACKEND": cell.backend if cell else "tensorflow"}
     chosen["PYTHONPATH"] = path or str(facts.harness_folder())
+    chosen.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them would compile TensorFlow anew: 10 s, not 3
     product.configure_client(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell is None or cell.device == "cpu":

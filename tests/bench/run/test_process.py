@@ -142,10 +142,10 @@ def test_spawn_takes_death_near_the_limit_for_want_of_memory():
 
 def test_spawn_keeps_prints_out_of_the_answer():
     """What a framework prints does not get into the measurement."""
-    answer = json.dumps({**process.Measurement(cell=CELL, status="ok").to_json()})
+    answer = json.dumps(process.Measurement(cell=CELL, status="n/a", reason="made up").to_json())
     code = f"print('{{noise' * 999); sys.stderr.write('noise'); print({answer!r}, file=open(int(sys.argv[1]), 'w'))"
 
-    assert process.spawn(JOB, command=child(code)).status == "ok"
+    assert process.spawn(JOB, command=child(code)).reason == "made up"
 
 
 def test_child_ends_with_its_parent(tmp_path):
