@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare import venvs
+from bench.machine import own
 from bench.machine.facts import GIT, PROJECT_ROOT, WORK_DIR, git_environment
-from bench.results.store import replace_durably
 from bench.run.process import scratch
 from bench.run.product import InputError, ReportedError, RunFailed
 
@@ -156,10 +156,11 @@ def harness_snapshot(*, project: Path = PROJECT_ROOT, cache: Path = CACHE) -> Pa
     A process copies it once: both variants of a comparison get the same, though the second is built minutes later.
 
     Returns:
-        The folder to stand on PYTHONPATH. It holds `bench/`, and the file that `bench.machine.own` loads:
+        The folder to stand on PYTHONPATH. It holds `bench/`, and the files that `bench.machine.own` loads:
         without `__init__.py` beside it, Python still finds the installed `flowers_core`.
     """
-    paths = sorted([*(project / "bench").rglob("*.py"), *(project / "flowers_core").glob("resources.py")])
+    own_files = (project / "flowers_core" / f"{name}.py" for name in own.NAMES)
+    paths = sorted([*(project / "bench").rglob("*.py"), *(path for path in own_files if path.is_file())])
     contents = {str(path.relative_to(project)): path.read_bytes() for path in paths}
     snapshots = cache.absolute() / "harness"
     folder = snapshots / _digest({name: hashlib.sha256(content).hexdigest() for name, content in contents.items()})
@@ -172,7 +173,7 @@ def harness_snapshot(*, project: Path = PROJECT_ROOT, cache: Path = CACHE) -> Pa
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             (snapshot / name).write_bytes(content)
         try:
-            replace_durably(snapshot, folder)
+            own.durable.replace_durably(snapshot, folder)
         except OSError:
             if not folder.exists():  # else another process has just written the same
                 raise

@@ -1,12 +1,15 @@
-"""The harness's own copy of `flowers_core.resources`: what a machine grants is told alike of every commit under test.
+"""The harness's own copies of `flowers_core.resources` and `flowers_core.durable`: alike for every commit under test.
 
-A measured process imports the package of the commit under test, which may be from before that module. So the harness
-loads the file that lies beside itself, in its checkout or its wheel.
+A measured process imports the package of the commit under test, which may be from before these modules. So the harness
+loads the files that lie beside itself, in its checkout or its wheel.
 """
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+
+NAMES = ("resources", "durable")
+"""Modules of the package that are loaded so; a snapshot of the harness holds their files."""
 
 
 def _load(name: str) -> ModuleType:
@@ -20,4 +23,4 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-resources = _load("resources")
+resources, durable = map(_load, NAMES)

@@ -1,6 +1,5 @@
 """Keeps results: JSON lines that are only ever appended. The only module that opens `results/`."""
 
-import errno
 import fcntl
 import json
 import logging
@@ -16,6 +15,7 @@ from typing import Generic
 
 from bench.machine import variables
 from bench.machine.facts import WORK_DIR
+from bench.machine.own import durable
 from bench.results.result import Kind, Result
 from flowers_core.errors import InputError
 
@@ -72,8 +72,8 @@ def append(result: Result, results: Path = RESULTS) -> Path:
                 left = left[file.write(left) :]
             os.fsync(file.fileno())
             if not end:  # a new file, perhaps in a new folder
-                sync(path.parent)
-                sync(path.parent.parent)
+                durable.sync(path.parent)
+                durable.sync(path.parent.parent)
         except OSError:
             os.ftruncate(file.fileno(), end)
             raise
@@ -170,32 +170,7 @@ def _write(path: Path, text: str) -> Path:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
-        replace_durably(unfinished, path)
+        durable.replace_durably(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
     return path
-
-
-def replace_durably(unfinished: Path, final: Path) -> None:
-    """Gives a finished file or folder its name: after a power cut there is the old one or the new one, whole.
-
-    As in `flowers_core.data.storage`, which older commits lack.
-    """
-    if unfinished.is_dir():
-        os.sync()  # a folder's files are many
-    else:
-        sync(unfinished)  # else a power cut may leave the name without the content
-    unfinished.replace(final)
-    sync(Path(final).parent)  # else it may take the name back
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folder
-            raise
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from urllib import error as answers
 from urllib import request
 
 from flowers_core import errors
+from flowers_core.durable import replace_durably
 
 REACH_SECONDS = 20
 """How long a bucket may take to answer first."""
@@ -176,28 +177,6 @@ def place(temporary: Path, path: str) -> None:
         temporary.unlink()
         return
     replace_durably(temporary, path)
-
-
-def replace_durably(unfinished: Path, final: str | Path) -> None:
-    """Gives a finished file or folder its name: after a power cut there is the old one or the new one, whole."""
-    if unfinished.is_dir():
-        os.sync()  # a folder's files are many
-    else:
-        sync(unfinished)  # else a power cut may leave the name without the content
-    unfinished.replace(final)
-    sync(Path(final).parent)  # else it may take the name back
-
-
-def sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def remove(path: str) -> None:

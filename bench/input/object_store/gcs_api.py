@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from bench.results.store import replace_durably
+from bench.machine.own import durable
 
 MEDIA_HOST, API_HOST = "storage.googleapis.com", "www.googleapis.com"
 HOSTS = (MEDIA_HOST, API_HOST)
@@ -161,7 +161,7 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     unfinished.write_bytes(content)
-    replace_durably(unfinished, path)
+    durable.replace_durably(unfinished, path)
 
 
 def _inside(folder: Path, name: str) -> Path | None:

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from bench.results import store
+from bench.machine import own
 from flowers_core import errors
 from flowers_core.data import storage
 
@@ -102,7 +102,7 @@ def test_is_full_knows_a_lack_of_room():
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-@pytest.mark.parametrize("replace_durably", [storage.replace_durably, store.replace_durably])
+@pytest.mark.parametrize("replace_durably", [storage.replace_durably, own.durable.replace_durably])
 def test_replace_durably_syncs_content_before_the_name(tmp_path, monkeypatch, synced, replace_durably, kind):
     """The content is synced before the rename and the folder of the name after it, or a power cut may undo either."""
     monkeypatch.setattr(os, "sync", lambda: synced.append("all"))
