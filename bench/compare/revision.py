@@ -90,18 +90,13 @@ def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
 
 def subject(commit: str, *, repo: Path = WORK_DIR) -> str:
     """The title of a commit; empty where git does not know it."""
-    try:
-        return git(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
-    except InputError:
-        return ""
+    return git_or_empty(repo, "log", "-1", "--format=%s", "--end-of-options", commit, "--").strip() if commit else ""
 
 
 def places(*, repo: Path = WORK_DIR) -> dict[str, int]:
     """The commits of the branch by their place in its history, the oldest first; none without git."""
-    try:
-        return {commit: place for place, commit in enumerate(git(repo, "rev-list", "--reverse", "HEAD", "--").split())}
-    except InputError:
-        return {}
+    commits = git_or_empty(repo, "rev-list", "--reverse", "HEAD", "--").split()
+    return {commit: place for place, commit in enumerate(commits)}
 
 
 def same(base: Revision, candidate: Revision) -> bool:
@@ -200,17 +195,39 @@ def git(repo: Path, *words: str) -> str:
     return os.fsdecode(process.stdout)
 
 
+def git_or_empty(repo: Path, *words: str) -> str:
+    """The same, empty where git fails: what is asked for need not be there."""
+    try:
+        return git(repo, *words)
+    except InputError:
+        return ""
+
+
 def _commit(name: str, repo: Path) -> str:
     """The 40 digits of a commit."""
     try:
         return git(repo, "rev-parse", "--verify", "--end-of-options", name + "^{commit}").split()[-1]
     except InputError as error:
-        shallow = git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
-        hint = "This clone is shallow: `git fetch --unshallow` brings the others" if shallow else "Choose one of them"
         raise InputError(
             f"`revision` must be {WORKTREE}, or a branch, a tag or enough digits of a commit of {repo}. "
-            f"Received: {name!r}. `git log --oneline` lists commits. {hint}"
+            f"Received: {name!r}. `git log --oneline` lists commits. {_where_it_may_be(name, repo)}"
         ) from error
+
+
+def _where_it_may_be(name: str, repo: Path) -> str:
+    """What to do about a revision that git does not find: CI checks out one branch of it alone, and few commits."""
+    remotes = git(repo, "remote").split()
+    for remote in () if name.startswith("HEAD") else remotes:
+        if git_or_empty(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{remote}/{name}^{{commit}}"):
+            return f"This checkout has no branch of its own of that name: use {remote}/{name}"
+    remote = name.partition("/")[0] if name.partition("/")[0] in remotes else next(iter(remotes), "")
+    shallow = git(repo, "rev-parse", "--is-shallow-repository").strip() == "true"
+    fetched = git_or_empty(repo, "config", "--get-all", f"remote.{remote}.fetch")
+    if not remote or (not shallow and "refs/heads/*" in fetched):
+        return "Choose one of them"
+    # A clone of a single branch would only fetch that branch again, unless it is told what else to fetch.
+    words = f"git fetch{' --unshallow' if shallow else ''} {remote} '+refs/heads/*:refs/remotes/{remote}/*' --tags"
+    return f"This clone holds {'few commits' if shallow else 'few branches'}: `{words}` brings all of them"
 
 
 def _committed(commit: str, repo: Path) -> dict[str, str]:

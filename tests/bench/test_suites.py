@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 import asv.benchmark
+import asv.config
+import asv.repo
 import pytest
 
 from bench import input_throughput, step_time, store_throughput, suite, time_to_accuracy
@@ -67,6 +69,26 @@ def test_suites_pass_asv_check(discovered):
 
     assert discovered
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_asv_finds_the_commits_of_a_ci_checkout(tmp_path, monkeypatch):
+    """A shallow clone with a commit checked out, and no branch of its own, can be measured and published."""
+
+    def git(*words):
+        command = [*facts.GIT, "-c", "user.name=Flora", "-c", "user.email=flora@example.org", *words]
+        subprocess.run(command, check=True, capture_output=True, env=facts.git_environment(), cwd=tmp_path)
+
+    git("init", "--quiet", "--initial-branch=main", "project")
+    git("-C", "project", "commit", "--quiet", "--allow-empty", "--message=First")
+    git("clone", "--quiet", "--depth=1", f"file://{tmp_path}/project", "clone")
+    git("-C", "clone", "checkout", "--quiet", "--detach")
+    git("-C", "clone", "branch", "--quiet", "-D", "main")
+    conf = asv.config.Config.load(str(PROJECT_ROOT / "asv.conf.json"))
+    monkeypatch.chdir(tmp_path / "clone")
+    repo = asv.repo.get_repo(conf)
+
+    assert len(repo.get_new_branch_commits(conf.branches, [])) == 1
+    assert [repo.get_hash_from_name(branch) for branch in conf.branches] == repo.get_branch_commits("HEAD")
 
 
 def test_setup_refuses_uncommitted_changes(monkeypatch):

@@ -1,6 +1,7 @@
 """Revisions of a small made-up repository, built by real git and uv."""
 
 import re
+import shlex
 import subprocess
 import sys
 
@@ -159,13 +160,43 @@ def test_resolve_explains_an_unknown_revision(repo, name):
     assert f"Received: {name!r}" in str(error.value)
 
 
-def test_resolve_explains_a_shallow_clone(repo, tmp_path):
-    """Where the history was cut off, the error says how to get the rest."""
-    commit(repo, {})
-    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repo}", "shallow")
+def follow_advice(clone, name):
+    """Runs the command that the error about a revision advises."""
+    with pytest.raises(InputError) as error:
+        revision.resolve(name, repo=clone)
+    (advice,) = re.findall("`(git fetch [^`]*)`", str(error.value))
+    git(clone, *shlex.split(advice)[1:])
 
-    with pytest.raises(InputError, match="git fetch --unshallow"):
-        revision.resolve("HEAD~1", repo=tmp_path / "shallow")
+
+@pytest.mark.parametrize("name", ["HEAD~1", "origin/main", "v1"])
+@pytest.mark.parametrize("words", [["--depth=1"], ["--depth=1", "--no-single-branch"], ["--single-branch"]])
+def test_resolve_advises_a_command_that_brings_what_is_missing(repo, tmp_path, words, name):
+    """In a clone of few commits, of one branch or of both, as CI makes them, the command in the error helps."""
+    git(repo, "tag", "v1")
+    git(repo, "checkout", "--quiet", "-b", "feature")
+    commit(repo, {"flowers_core/petals.py": ""})
+    commit(repo, {"flowers_core/petals.py": "LONG = True"})
+    git(repo, "tag", "--force", "v1", "main")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--branch=feature", "--no-tags", *words, f"file://{repo}", clone.name)
+    try:
+        found = revision.resolve(name, repo=clone)
+    except InputError:
+        follow_advice(clone, name)
+        found = revision.resolve(name, repo=clone)
+
+    assert found.commit == git(repo, "rev-parse", name.removeprefix("origin/"))
+
+
+def test_resolve_names_the_remote_branch_of_a_detached_checkout(repo, tmp_path):
+    """Where CI has checked out a commit there is no branch main, and the error says what there is instead."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repo}", clone.name)
+    git(clone, "checkout", "--quiet", "--detach")
+    git(clone, "branch", "--quiet", "-D", "main")
+
+    with pytest.raises(InputError, match="no branch of its own of that name: use origin/main"):
+        revision.resolve("main", repo=clone)
 
 
 def test_resolve_explains_a_revision_without_the_package(repo):
