@@ -3,16 +3,22 @@
 PYTHON ?= python3
 EXTRAS ?=
 PHOTOS ?= data/synthetic
-RECORDS ?= data/$(notdir $(abspath $(PHOTOS)))-192
+RECORDS ?=
+# Any name of a folder is taken, with spaces, quotes and dollars: the shell gets it as a variable, as it was given.
+override PHOTOS := $(value PHOTOS)
+override RECORDS := $(value RECORDS)
+export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
 .PHONY: bench test report tensorboard docs clean browser
 
-bench: $(INSTALLED) $(filter data/synthetic,$(PHOTOS))  ## measure the quick matrix on this machine
-	$(RUN) -m flowers_core records '$(PHOTOS)' '$(RECORDS)'
-	$(RUN) -m bench sweep --profile quick --seconds 1 --photos '$(PHOTOS)' --records '$(RECORDS)'; \
-	code=$$?; $(RUN) -m bench report && exit $$code  # a cell that failed is on the page, too
+bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
+	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
+	records="$${RECORDS:-data/$$name-192}"; \
+	$(RUN) -m flowers_core records -- "$$PHOTOS" "$$records" && \
+	{ $(RUN) -m bench sweep --profile quick --seconds 1 --photos="$$PHOTOS" --records="$$records"; \
+	code=$$?; $(RUN) -m bench report && exit $$code; }  # a cell that failed is on the page, too
 
 test: .venv/installed-test browser  ## all tests and checks
 	.venv/bin/ruff check .

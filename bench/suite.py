@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import facts
+from bench.results import store
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import HARNESS_VERSION
@@ -39,6 +40,7 @@ class Suite(ABC):
         """Refuses what would be filed wrongly, and says n/a where there is nothing to read.
 
         Raises:
+            InputError: If the store cannot be written to.
             RuntimeError: If the working tree is measured and differs from the commit that asv will file it under, or
                 the caller of asv asked for another axis than its matrix.
             NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
@@ -53,6 +55,7 @@ class Suite(ABC):
             raise NotImplementedError(
                 f"no {cell.reads} to read: run `make bench` first, or set FLOWERS_{cell.reads.upper()}"
             )
+        store.check_writable()
         try:
             product.check_precision(cell.precision, cell.device)
         except product.Unsuitable as unsuitable:
@@ -64,7 +67,6 @@ class Suite(ABC):
         Raises:
             RuntimeError: If it failed; the reason is in the store, too.
         """
-        from bench.results import store
         from bench.run.measure import Job, measure
 
         source = data_source.find()

@@ -15,6 +15,11 @@ def replace_durably(unfinished: Path, final: str | Path) -> None:
     sync(Path(final).parent)  # else it may take the name back
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk refused a file because it, a quota or a limit is full: not a mistake in what was given."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -123,6 +123,7 @@ def _run(
 
     source = data.source()
     sweep.check(cells, source)
+    output.check_writable()
     if compared.axis:
         pairs = variants.of_axis(cells, compared.axis, source)
     else:
@@ -264,6 +265,7 @@ def noise(pairs: int, choice: Choice, place: Place, data: Data, output: Output) 
 
     cells, source = choice.cells(place), data.source()
     sweep.check(cells, source)
+    output.check_writable()
     options.leave(calibrate.run(cells, source, output.results, pairs=pairs, as_json=output.json))
 
 
@@ -285,6 +287,10 @@ def regressions(confirm: bool, budget: float | None, shape: str, data: Data, res
     from bench.compare.history import confirm as confirmation
     from bench.compare.history import table
 
+    if confirm:
+        from bench.results import store
+
+        store.check_writable(results)
     history = confirmation.find(results, data.source(), confirm=confirm, budget_seconds=budget, tell=options.tell)
     if shape == "terminal":
         options.show((), (drawing.draw for drawing in table.tables(history)), json=False)

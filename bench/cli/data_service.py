@@ -92,6 +92,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
     from bench.results import store
 
     plan = spread.plan(data)
+    output.check_writable()
     ended, code = options.collect(campaign.run(plan, output.results), "measurements", campaign.count(plan))
     if not ended:
         options.leave(code)

@@ -92,6 +92,7 @@ def loaders(compared: Compared, show_last: bool, data: Data, output: Output) -> 
     """
     code = 0
     if not show_last:
+        output.check_writable()
         try:
             compared.run(data, output.results)
         except KeyboardInterrupt:

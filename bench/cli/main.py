@@ -65,11 +65,12 @@ def sweep(  # noqa: PLR0913 - its options
         planned = sweeps.resume(output.results)
     else:
         cells = matrix.filter_cells(matrix.profile(profile, **place.fields()), list(filters))
-        planned = measuring.sweep(cells, data)
+        planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:
         sweep_progress.print_plan(planned, output.results)
         return
     sweeps.check(planned.cells, planned.source)
+    output.check_writable()
     with storage.exclusive(output.results / "measurements", "sweep"):
         if not resume:
             planned = sweeps.start(planned, output.results)
@@ -123,6 +124,7 @@ def peak(output: Output) -> None:
     from bench.results import store
     from bench.run import peak as peaks
 
+    output.check_writable()
     measured = peaks.measure()
     store.append(measured, output.results)
     if output.json:

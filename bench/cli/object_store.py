@@ -122,6 +122,7 @@ def object_store(  # noqa: PLR0913 - its options
         _serve(source, network.conditions()[0], port=port, writable=writable)
         return
     plan = reads.plan(source, network)
+    output.check_writable()
     ended, code = options.collect(campaign.run(plan, output.results), "measurements", plan.count)
     shown = _show(ended, output) if ended else 0
     options.leave(code or shown)

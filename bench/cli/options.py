@@ -120,6 +120,10 @@ class Output:
     results: Path
     json: bool
 
+    def check_writable(self) -> None:
+        """Checks, before anything is measured, that the results can be kept."""
+        store.check_writable(self.results)
+
     def show(self, rows: Iterable[dict], tables: "Iterable[Table]") -> None:
         """Prints one JSON object a row, or draws tables."""
         show(rows, (table.draw for table in tables), json=self.json)

@@ -105,7 +105,9 @@ def stall(fed: Fed, show_last: bool, data: Data, place: Place, output: Output) -
     if show_last:
         code, known = 0, campaign.load_last(output.results)
     else:
-        code, known = campaign.run(fed.plan(data, place), output.results, tell=options.tell)
+        planned = fed.plan(data, place)
+        output.check_writable()
+        code, known = campaign.run(planned, output.results, tell=options.tell)
     if output.json:
         for row in known.plain():
             click.echo(json_text.dumps(row))
@@ -136,6 +138,7 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
     from bench.results import store
 
     kinds = [*STAGES] if kind == "both" else [kind]
+    output.check_writable()
     running = measuring.run(kinds, data.source(), seconds=AUTOTUNE_SECONDS, timeout=timeout)
     measured, code = options.collect(running, "stages", len(kinds), keep=output.results)
     good = [stage for stage in measured if stage.status == "ok"]

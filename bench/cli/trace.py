@@ -122,6 +122,7 @@ def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring,
 
     planned = measuring.sweep([chosen.cell(place)], data)
     sweep.check(planned.cells, planned.source)
+    output.check_writable()
     measuring.run(planned, output)
 
 
@@ -153,6 +154,7 @@ def trace(
     else:
         planned = replace(measuring, trace=True).sweep([chosen.cell(place)], data)
         sweep.check(planned.cells, planned.source)
+        output.check_writable()
         measuring.run(planned, output)
 
 

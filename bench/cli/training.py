@@ -95,6 +95,7 @@ def accuracy(
     if show_last:
         options.leave(_show(campaign.load_latest(output.results), target, output))
     jobs = trainings.plan(data)
+    output.check_writable()
     ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), "trainings", len(jobs))
     shown = _show(ended, target, output) if ended else 0
     options.leave(code or shown)

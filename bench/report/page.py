@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.report import charts, gather, key_findings, sections, svg
 from bench.report.gather import Gathered
+from bench.report.sections import Section
 from bench.results import store, summary_table
 from bench.results.summary import Summary
 from flowers_core.errors import InputError
@@ -88,12 +89,25 @@ def write(results: Path) -> Path:
 
     Returns:
         The page.
+
+    Raises:
+        InputError: If the store is empty.
     """
     gathered = gather.gather(results)
+    if not gathered.damaged:
+        _check_shows(sections.sections(gathered), results)
     if gathered.summaries:
         store.save_table("all.md", summary_table.markdown(gathered.summaries), results)
         store.save_table("all.csv", summary_table.facts(gathered.summaries).csv(), results)
     return store.save_page(render(gathered), results)
+
+
+def _check_shows(shown: Sequence[Section], results: Path) -> None:
+    if not shown:
+        raise InputError(
+            f"The store must hold something to show. Received: {results}, with nothing measured. "
+            f"Run `make bench`, or give another folder by `--results`"
+        )
 
 
 def markdown(results: Path) -> str:
@@ -104,8 +118,7 @@ def markdown(results: Path) -> str:
     """
     gathered = gather.gather(results)
     shown = sections.sections(gathered)
-    if not shown:
-        raise InputError(f"{results} holds nothing to show: run `make bench`")
+    _check_shows(shown, results)
     lines = [*(f"- {finding}" for finding in key_findings.findings(gathered)), ""]
     for section in shown:
         lines += [f"## {section.title}", "", f"{section.sentence} Measure again: `{section.command}`", ""]

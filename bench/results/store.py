@@ -1,5 +1,6 @@
 """Keeps results: JSON lines that are only ever appended. The only module that opens `results/`."""
 
+import errno
 import fcntl
 import json
 import logging
@@ -13,14 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Generic
 
-from bench.machine import variables
+from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
 from bench.results.result import Kind, Result
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 RESULTS = WORK_DIR / "results"
 TRACES_BYTES, TRACES_DAYS = 500_000_000, 90  # what traces may take of the disk, and how long they are kept
+
+PROBE_BYTES = 1 << 18  # room that there must be before anything is measured: some ten results
 
 # What older programs called the folder of a kind; its lines are still read.
 FORMER_FOLDERS = {
@@ -55,10 +58,9 @@ def append(result: Result, results: Path = RESULTS) -> Path:
         The file, e.g. `results/measurements/<host>.jsonl`.
 
     Raises:
-        OSError: If it cannot be written; nothing is half-written then.
+        OSError: If it cannot be written, with the file's name; nothing is half-written then.
     """
-    host = re.sub(r"[^A-Za-z0-9._-]", "_", result.machine.get("host") or "unknown")
-    path = Path(results) / result.KIND / f"{host}.jsonl"
+    path = Path(results) / result.KIND / _file_name(result.machine.get("host"))
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(variables.publishable(result.to_json()), allow_nan=False).encode() + b"\n"
     with path.open("ab+", buffering=0) as file:  # or closing would write what is left of a refused line all the same
@@ -74,10 +76,45 @@ def append(result: Result, results: Path = RESULTS) -> Path:
             if not end:  # a new file, perhaps in a new folder
                 durable.sync(path.parent)
                 durable.sync(path.parent.parent)
-        except OSError:
+        except OSError as error:
             os.ftruncate(file.fileno(), end)
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
     return path
+
+
+def _file_name(host: str | None) -> str:
+    """The file of a machine, in the folder of each kind of results."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", host or "unknown") + ".jsonl"
+
+
+def check_writable(results: Path = RESULTS) -> None:
+    """Checks that results can be added to a store and that there is room for some; it is made if missing.
+
+    Raises:
+        InputError: If the folder, or a folder or this machine's file in it, cannot be written to.
+        RunFailed: If there is no room.
+    """
+    results = Path(results)
+    probe = results / f".probe.{os.getpid()}"
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        for path in (*results.glob("*/"), *results.glob(f"*/{_file_name(facts.hardware()['host'])}")):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        try:
+            with probe.open("xb", buffering=0) as file:
+                left = PROBE_BYTES
+                while left:
+                    left -= file.write(bytes(left))
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        kind = RunFailed if durable.is_full(error) else InputError
+        raise kind(
+            f"The store must be a folder to which results can be added. Received: {results}: {error.strerror} "
+            f"({error.filename or probe}). Nothing was measured. Make room, or give another folder by `--results`"
+        ) from error
 
 
 def load(kind: type[Kind], results: Path = RESULTS) -> Loaded[Kind]:
@@ -171,6 +208,8 @@ def _write(path: Path, text: str) -> Path:
     try:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
         durable.replace_durably(unfinished, path)
+    except OSError as error:  # a full disk names no file
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return path

@@ -1,6 +1,7 @@
 """Runs the cells of a sweep, each in a fresh process, and stores each measurement the moment its process ends."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,6 +179,32 @@ def run(
         store.append(done, results)
         mine.append(done)
         yield cell, done
+
+
+def fit_batches(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], object]) -> list[Cell]:
+    """Cells of a profile with batches that the data can fill: of ten photos the pipelines are measured by 8.
+
+    Args:
+        cells: As the profile names them.
+        source: What they read.
+        tell: Is told which batches are smaller than the profile's.
+
+    Returns:
+        The cells, those with a batch larger than all images with the largest power of two that is not, each once.
+    """
+    cells, images = tuple(cells), {}
+    for reads in sorted({cell.reads for cell in cells} - {""}):
+        with suppress(InputError):  # `check` will say what is wrong with the data
+            images[reads] = source.describe(reads)["images"]
+    fitting = []
+    for cell in cells:
+        most = images.get(cell.reads, cell.batch_size)
+        fitting.append(cell if cell.batch_size <= most else replace(cell, batch_size=2 ** (most.bit_length() - 1)))
+    for reads in images:
+        changed = {new.batch_size for old, new in zip(cells, fitting, strict=True) if old != new and new.reads == reads}
+        for size in sorted(changed):
+            tell(f"{images[reads]:,} {reads} fill no batch of the profile: they are measured in batches of {size}")
+    return list(dict.fromkeys(fitting))
 
 
 def check(cells: Iterable[Cell], source: Source) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowers_core import backends, models
+from flowers_core import backends, durable, models
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
@@ -165,7 +165,7 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
                 tell=entry.tell,
             )
     except OSError as error:
-        if not storage.is_full(error):
+        if not durable.is_full(error):
             raise
         message = f"{error.strerror}; what was kept before is whole: make room, and --resume goes on"
         raise OSError(error.errno, message, f"{run.folder}:") from error

@@ -246,11 +246,6 @@ def prune_temporary() -> None:
                 os.close(descriptor)
 
 
-def is_full(error: OSError) -> bool:
-    """Whether a disk refused a file because it, a quota or a limit is full: not a mistake in what was given."""
-    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
 def _bucket_listing(folder: str) -> dict[str, int]:
     _reach(folder)
     try:

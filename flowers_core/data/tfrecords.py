@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from flowers_core import errors, progress, resources
+from flowers_core import durable, errors, progress, resources
 from flowers_core.data import images, manifest, sharding, storage, tfrecord_reader
 from flowers_core.data.images import Tensor
 from flowers_core.data.photos import Photos
@@ -272,7 +272,7 @@ def _fill_and_encode(photo: Tensor, image_size: int) -> tf.Tensor:
 
 def _write_error(folder: str, error: OSError | tf.errors.OpError) -> Exception:
     """What to raise where records cannot be written: an OSError if there is no room, else an InputError."""
-    if isinstance(error, OSError) and storage.is_full(error):
+    if isinstance(error, OSError) and durable.is_full(error):
         return OSError(error.errno, error.strerror, folder)
     if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.OutOfRangeError):  # ENOSPC and EFBIG
         return OSError(errno.ENOSPC, images.message(error), folder)

@@ -19,7 +19,7 @@ from typing import cast
 
 import numpy as np
 
-from flowers_core import errors, progress, resources
+from flowers_core import durable, errors, progress, resources
 from flowers_core.data import storage
 from flowers_core.synthetic import photo
 
@@ -85,7 +85,7 @@ def draw(folder: str | Path, *, count: int = 300, seed: int = 0, processes: int 
     except BrokenProcessPool as error:
         raise OSError("a drawing process was killed (memory?); draw again to finish") from error
     except OSError as error:
-        if storage.is_full(error):
+        if durable.is_full(error):
             raise OSError(error.errno, error.strerror, str(folder)) from error
         raise errors.InputError(
             f"`folder` must be a folder that can be written to. Received: folder={str(folder)!r}: "

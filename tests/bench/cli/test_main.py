@@ -19,7 +19,7 @@ from bench.machine import facts
 from bench.machine.facts import PROJECT_ROOT
 from bench.results import store
 from bench.results.measurement import Measurement
-from bench.run import matrix
+from bench.run import matrix, process
 from flowers_core.cli import main as core_cli
 from flowers_core.data import storage
 
@@ -176,14 +176,39 @@ def test_measure_exits_1_after_a_failure(tmp_path, command_line):
     assert "timeout" in done.out
 
 
-def test_unwritable_store_is_no_traceback(tmp_path, command_line):
-    """A store that cannot be written is one sentence, exit code 1."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sweep"],
+        ["measure", *SMALL],
+        ["trace", *SMALL],
+        ["peak"],
+        ["compare", "--axis", "xla=off,on", "--model", "dense"],
+        ["gate", "HEAD", "--model", "dense"],
+        ["noise", "--model", "dense"],
+        ["regressions", "--confirm"],
+        ["stall"],
+        ["stages"],
+        ["loaders"],
+        ["accuracy"],
+        ["object-store"],
+        ["data-service"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_refuse_a_store_that_cannot_be_written_before_they_measure(
+    tmp_path, command_line, monkeypatch, synthetic_photos, synthetic_records, words
+):
+    """It is one sentence that names the store; no process is started to measure what could not be kept."""
     (tmp_path / "file").touch()
-    done = command_line("bench", "measure", *SMALL, "--timeout", "0.3s", "--results", tmp_path / "file" / "store")
+    monkeypatch.setenv("FLOWERS_PHOTOS", str(synthetic_photos))
+    monkeypatch.setenv("FLOWERS_RECORDS", str(synthetic_records))
+    monkeypatch.setattr(process.ChildProcess, "__init__", None)
+    done = command_line("bench", *words, "--results", tmp_path / "file" / "store")
 
-    assert done.code == 1
-    assert "Not a directory" in done.err
-    assert "Traceback" not in done.err
+    assert done.code == 2, done.err
+    assert "file/store: Not a directory" in done.err
+    assert "Nothing was measured" in done.err
 
 
 def test_dry_run_measures_nothing(tmp_path, command_line):

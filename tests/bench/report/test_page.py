@@ -169,14 +169,13 @@ def test_page_loads_nothing_from_elsewhere(written):
     assert len(written.encode()) < SMALL_ENOUGH
 
 
-def test_page_of_an_empty_store_says_what_to_run(tmp_path):
-    """There is a page, though no tables; for a pull request there is nothing."""
-    text = page.write(tmp_path).read_text()
+@pytest.mark.parametrize("write", [page.write, page.markdown])
+def test_page_of_an_empty_store_is_not_written(tmp_path, write):
+    """A store that is not there, as after a typing error, is named with what to run, and none is made."""
+    with pytest.raises(InputError, match=r"Received: .*/nope, with nothing measured.*make bench"):
+        write(tmp_path / "nope")
 
-    assert "make bench" in text
-    assert embedded(text, "rows") == {}
-    with pytest.raises(InputError, match="make bench"):
-        page.markdown(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_page_of_one_measurement_is_whole(tmp_path, measured):

@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+import os
 import resource
 import signal
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, strategies
 
 from bench.compare.pair_result import PairResult
+from bench.machine import facts
 from bench.results import store
 from bench.results.measurement import Measurement
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, ReportedError
 
 HOSTILE = (b"[" * 10_000, b'{"format": 1, "cell": NaN}', b'{"format": 1}', b"1" * 5_000, b"null", b'"\\ud800"')
 
@@ -126,8 +128,8 @@ def _append_beyond(arguments):
     try:
         store.append(measurement, folder)
     except OSError as error:
-        return error.errno
-    return 0
+        return error.errno, error.filename
+    return 0, ""
 
 
 def test_append_leaves_no_half_line_on_a_full_disk(tmp_path, measured):
@@ -136,10 +138,42 @@ def test_append_leaves_no_half_line_on_a_full_disk(tmp_path, measured):
     path = store.append(long, tmp_path)
     before = path.read_bytes()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        (number,) = pool.map(_append_beyond, [(long, tmp_path, len(before) + 1000)])
+        (caught,) = pool.map(_append_beyond, [(long, tmp_path, len(before) + 1000)])
 
-    assert number == errno.EFBIG
+    assert caught == (errno.EFBIG, str(path))
     assert path.read_bytes() == before
+
+
+def _probe_beyond(results):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the limit is an error of write() then, as a full disk is
+    try:
+        store.check_writable(results)
+    except ReportedError as error:
+        return type(error).__name__, str(error)
+    return "", ""
+
+
+def test_check_writable_finds_a_full_disk_before_anything_is_measured(tmp_path):
+    """What a disk cannot hold is refused with the folder's name, and what was tried is removed."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        kind, message = pool.apply(_probe_beyond, [tmp_path])
+
+    assert kind == "RunFailed"
+    assert f"Received: {tmp_path}: File too large" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_finds_a_file_of_this_machine_that_is_read_only(tmp_path, monkeypatch):
+    """The file to which results would be added is tried as well, also where root could write to all."""
+    path = tmp_path / "measurements" / store._file_name(facts.hardware()["host"])
+    path.parent.mkdir()
+    path.touch()
+    store.check_writable(tmp_path)
+    monkeypatch.setattr(os, "access", lambda name, mode: name != path or mode != os.W_OK)
+
+    with pytest.raises(InputError, match="Permission denied"):
+        store.check_writable(tmp_path)
 
 
 def test_save_table_writes_all_or_nothing(tmp_path, monkeypatch):

@@ -178,6 +178,25 @@ def test_resume_says_that_a_plan_is_damaged(tmp_path, planned, damage):
         sweep.resume(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("images", "size", "message"),
+    [
+        (10, 8, ["10 photos fill no batch of the profile: they are measured in batches of 8"]),
+        (1, 1, ["1 photos fill no batch of the profile: they are measured in batches of 1"]),
+        (32, 32, []),
+        (1000, 32, []),
+    ],
+)
+def test_fit_batches_follows_few_images(monkeypatch, images, size, message):
+    """Where photos are fewer than a batch of the profile the pipelines are measured in smaller ones, and it says so."""
+    monkeypatch.setattr(Source, "describe", lambda *_: {"images": images})
+    resident, reading, told = Cell(model="dense"), Cell(model="none", pipeline="photos_parallel"), []
+    fitting = sweep.fit_batches([resident, reading], Source(), tell=told.append)
+
+    assert fitting == [resident, dataclasses.replace(reading, batch_size=size)]
+    assert told == message
+
+
 @pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
 def test_check_says_that_data_is_missing(pipeline):
     """A pipeline without a folder to read is an error before anything is measured."""

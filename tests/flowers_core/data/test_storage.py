@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 import pytest
 
 from bench.machine import own
-from flowers_core import errors
+from flowers_core import durable, errors
 from flowers_core.data import storage
 
 
@@ -97,8 +97,8 @@ def test_normalize_drops_a_slash_at_the_end():
 
 def test_is_full_knows_a_lack_of_room():
     """A full disk, quota or limit is told from a folder that may not be written to."""
-    assert all(storage.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-    assert not storage.is_full(OSError(errno.EACCES, ""))
+    assert all(durable.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    assert not durable.is_full(OSError(errno.EACCES, ""))
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
