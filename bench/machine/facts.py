@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -119,9 +119,9 @@ def fingerprint() -> dict:
     Returns:
         Plain values: `id` (a digest of the hardware, without the host), `host`, `cpu`, `cores`, `memory_bytes` (that
         a control group leaves), `accelerators`, `affinity` (the cores that this process may run on), `usable_cores`
-        (how many, or the part of them that a quota grants), `system`, `kernel`, `python`, `packages` (versions of
-        `PACKAGES`), `environment` (variables that matter, see `variables.relevant`), `distributions` (all packages),
-        `libraries` (compiled into them).
+        (how many, or the part of them that a quota grants), `physical_cores` (that they are threads of), `system`,
+        `kernel`, `python`, `packages` (versions of `PACKAGES`), `environment` (variables that matter, see
+        `variables.relevant`), `distributions` (all packages), `libraries` (compiled into them).
     """
     affinity = sorted(os.sched_getaffinity(0))
     return {
@@ -129,6 +129,7 @@ def fingerprint() -> dict:
         **hardware(),
         "affinity": affinity,
         "usable_cores": resources.usable_cores(),
+        "physical_cores": physical_cores(affinity),
         "system": platform.system(),
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -137,6 +138,16 @@ def fingerprint() -> dict:
         "distributions": all_versions(),
         "libraries": compiled_libraries(),
     }
+
+
+def physical_cores(cores: Iterable[int], root: Path = Path("/sys/devices/system/cpu")) -> int | None:
+    """How many cores the logical ones are that a process may run on: two threads of one core make half of two cores.
+
+    Returns:
+        None where the kernel does not say.
+    """
+    names = [_search_file("^(.*)$", str(root / f"cpu{core}" / "topology" / "thread_siblings_list")) for core in cores]
+    return len(set(names)) if all(names) else None
 
 
 def keras_settings() -> dict[str, str]:

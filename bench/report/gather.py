@@ -1,6 +1,7 @@
 """A store -> what the page shows of it: figures of the current code and of older ones, verdicts, trainings, history."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.results import result, store, summary
+from bench.results import identity, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
 from bench.results.result import Kind
@@ -57,9 +58,11 @@ class Gathered:
     Attributes:
         results: The store.
         summaries: Of all machines and all code, the latest last.
-        shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`:
-            tables and charts. At most `MOST_SHOWN`, older ones among them.
-        older: Of cells that were measured with earlier code alone, that of its last one.
+        shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`,
+            in its setting of now, see `settings_now`. At most `MOST_SHOWN`, older ones among them.
+        charted: Of those one a cell, of one machine.
+        older: Of cells and settings that were measured with earlier code alone, that of its last one; and what was
+            measured in other settings of the machine than that of now.
         sweeps: What sentences are made from, see `quiet_sweeps`.
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
         peaks: GFLOP/s of matrix products by machine and precision, see `bench.run.peak`.
@@ -77,6 +80,7 @@ class Gathered:
     results: Path
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
+    charted: tuple[Summary, ...]
     older: tuple[Summary, ...]
     sweeps: tuple[tuple[Summary, ...], ...]
     costs: dict[tuple[str, int], dict]
@@ -104,18 +108,17 @@ def gather(results: Path) -> Gathered:
     summaries = tuple(summary.by_cell(measurements))
     by_recency = recency()
     shown, older = latest(summaries, by_recency)
+    sweeps = quiet_sweeps(measurements, by_recency)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
-    peaks = result.latest(load(Peak), lambda peak: peak.machine.get("id", ""))
     return Gathered(
         results=Path(results),
         summaries=summaries,
         shown=tuple(shown),
+        charted=tuple(charted(shown, sweeps)),
         older=tuple(older),
-        sweeps=tuple(quiet_sweeps(measurements, by_recency)),
+        sweeps=tuple(sweeps),
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
-        peaks={
-            (machine, name): limit["value"] for machine, peak in peaks.items() for name, limit in peak.limits.items()
-        },
+        peaks=peaks_of(shown, load(Peak)),
         comparisons=comparisons[:MOST_COMPARISONS],
         undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
@@ -182,47 +185,113 @@ def _place(measurement: Measurement) -> tuple:
     return measurement.machine.get("id"), measurement.code.get("digest")
 
 
+def settings_now(
+    measurements: Iterable[Measurement], by_recency: Callable[[Measurement], tuple]
+) -> Callable[[Measurement], bool]:
+    """Which measurements are of their machine as it is now, with its most current code: those that answer.
+
+    A machine that is not this one, or of which nothing was measured in the setting of now, is taken as it was when its
+    most current figure was measured. So after a sweep under a CPU quota the figures without one still answer, and the
+    other way round where the quota holds now.
+    """
+    here, machines = facts.fingerprint(), dict[str | None, list[Measurement]]()
+    for measurement in sorted(measurements, key=by_recency):
+        machines.setdefault(measurement.machine.get("id"), []).append(measurement)
+    settings: dict[tuple, dict] = {}
+    for measured in machines.values():
+        place = _place(measured[-1])
+        current = [measurement for measurement in measured if _place(measurement) == place]
+        as_here = [
+            measurement for measurement in current if identity.agree(measurement.machine, here, [measurement.cell])
+        ]
+        # not all say all: of a pipeline alone nobody knows what Keras would have had in force
+        settings[place] = {name: value for known in as_here or current for name, value in known.machine.items()}
+
+    def answers(measurement: Measurement) -> bool:
+        place = _place(measurement)
+        return place in settings and identity.agree(measurement.machine, settings[place], [measurement.cell])
+
+    return answers
+
+
 def latest(
     summaries: Iterable[Summary], by_recency: Callable[[Measurement], tuple]
 ) -> tuple[list[Summary], list[Summary]]:
-    """Of each cell on each machine with each data the summary of the most current code.
+    """Of each cell in each setting, which is all but the code, the summary of the most current code.
 
     Returns:
-        Those of the code that is the machine's most current, and those of older code.
+        Those that answer, see `settings_now`, and the others: of older code, or of other settings of the machine.
     """
-    newest: dict[tuple, Summary] = {}
-    code: dict[str | None, tuple] = {}
-    for figure in sorted(summaries, key=lambda figure: by_recency(figure.measurement)):
-        data = tuple(figure.measurement.data.get(name) for name in ("photos", "images", "classes", "digest"))
-        machine = figure.measurement.machine.get("id")
-        newest[figure.cell, machine, data] = figure
-        code[machine] = _place(figure.measurement)
-    current, older = [], []
+    ordered = sorted(summaries, key=lambda figure: by_recency(figure.measurement))
+    answers = settings_now([figure.measurement for figure in ordered], by_recency)
+    newest = {(figure.cell, identity.setting_of_any_code(figure.measurement)): figure for figure in ordered}
+    current, others = [], []
     for figure in sorted(newest.values(), key=lambda figure: by_recency(figure.measurement))[-MOST_SHOWN:]:
-        place = _place(figure.measurement)
-        (current if place == code[place[0]] else older).append(figure)
-    return current, older
+        (current if answers(figure.measurement) else others).append(figure)
+    return current, others
+
+
+def charted(shown: Iterable[Summary], sweeps: Sequence[Sequence[Summary]]) -> list[Summary]:
+    """What charts are drawn from: one figure a cell, of the machine that sentences are about or else has most cells.
+
+    Of several folders of data that of most figures, of as many the latest.
+    """
+    machines: dict[str | None, list[Summary]] = {}
+    for figure in shown:
+        machines.setdefault(figure.measurement.machine.get("id"), []).append(figure)
+    swept = sweeps[0][0].measurement.machine.get("id") if sweeps else None
+    figures = machines[swept] if swept in machines else max(machines.values(), key=len, default=[])
+    counts = Counter((figure.cell.reads, _data(figure.measurement)) for figure in figures)
+    return list(
+        {
+            figure.cell: figure
+            for figure in sorted(figures, key=lambda figure: counts[figure.cell.reads, _data(figure.measurement)])
+        }.values()
+    )
+
+
+def peaks_of(shown: Iterable[Summary], peaks: Iterable[Peak]) -> dict[tuple[str, str], float]:
+    """GFLOP/s by machine and precision: of each machine that is shown the last peak in the setting of its figures."""
+    machines = {figure.measurement.machine.get("id", ""): figure for figure in shown if figure.cell.model != NO_MODEL}
+    return {
+        (peak.machine.get("id", ""), name): limit["value"]
+        for peak in sorted(peaks, key=lambda peak: peak.started)
+        if (figure := machines.get(peak.machine.get("id", "")))
+        and identity.agree(peak.machine, figure.measurement.machine, [figure.cell])
+        for name, limit in peak.limits.items()
+    }
+
+
+def _data(measurement: Measurement) -> tuple:
+    return tuple(sorted(measurement.data.items()))
 
 
 def quiet_sweeps(
     measurements: Iterable[Measurement], by_recency: Callable[[Measurement], tuple]
 ) -> list[tuple[Summary, ...]]:
-    """The figures of each sweep of the most current code that was swept, on the machine with most of them.
+    """The figures of each sweep of the most current code that was swept: of this machine, or that with most of them.
 
-    What was measured while others used the CPU is left out: a busy second is no headline.
+    What was measured while others used the CPU is left out, for a busy second is no headline; so is what was measured
+    in another setting than the machine's of now, see `settings_now`.
 
     Returns:
         A sweep each, that with most cells first, of as many the latest.
     """
     swept = [measurement for measurement in measurements if measurement.sweep and measurement.status == "ok"]
     current = max(swept, key=by_recency, default=None)
-    groups: dict[tuple, list[Measurement]] = {}
-    for measurement in swept:
-        of_current = current is not None and measurement.code.get("digest") == current.code.get("digest")
-        if of_current and (measurement.foreign_cpu_share or 0.0) <= facts.BUSY_SHARE:
-            groups.setdefault((measurement.sweep, measurement.machine.get("id")), []).append(measurement)
+    quiet = [
+        measurement
+        for measurement in swept
+        if current is not None and measurement.code.get("digest") == current.code.get("digest")
+        if (measurement.foreign_cpu_share or 0.0) <= facts.BUSY_SHARE
+    ]
+    answers, groups = settings_now(quiet, by_recency), dict[tuple, list[Measurement]]()
+    for measurement in filter(answers, quiet):
+        groups.setdefault((measurement.sweep, measurement.machine.get("id")), []).append(measurement)
     sweeps = [tuple(summary.by_cell(groups[key])) for key in sorted(groups, key=str, reverse=True)]
-    sweeps.sort(key=len, reverse=True)
+    sweeps.sort(
+        key=lambda sweep: (sweep[0].measurement.machine.get("id") == facts.hardware_id(), len(sweep)), reverse=True
+    )
     machine = sweeps[0][0].measurement.machine.get("id") if sweeps else None
     return [sweep for sweep in sweeps if sweep[0].measurement.machine.get("id") == machine]
 

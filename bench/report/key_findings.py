@@ -1,5 +1,6 @@
 """Key findings: a few sentences as a person would write them, each with its figure, made from the data."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
@@ -19,16 +20,16 @@ def findings(gathered: Gathered) -> list[str]:
     The figures of a sentence are of one sweep: those of two may be of two moods of a machine.
     """
     makers = (_input, _steps, _demand, _precisions, _batches)
-    sentences = [next(filter(None, map(make, gathered.sweeps)), None) for make in makers]
+    sweeps = [_of_one_backend(sweep) for sweep in gathered.sweeps]
+    sentences = [next(filter(None, map(make, sweeps)), None) for make in makers]
     return [sentence for sentence in (*sentences, _verdicts(gathered), _accuracy(gathered)) if sentence]
 
 
-def busiest(summaries: Iterable[Summary]) -> list[Summary]:
-    """The figures of the machine with most cells: sentences compare nothing across machines."""
-    machines: dict[str | None, list[Summary]] = {}
-    for entry in summaries:
-        machines.setdefault(entry.measurement.machine.get("id"), []).append(entry)
-    return max(machines.values(), key=len, default=[])
+def _of_one_backend(sweep: Sequence[Summary]) -> list[Summary]:
+    """Pipelines alone, and the steps of the device and backend with most of them: a best over several names neither."""
+    places = Counter((entry.cell.device, entry.cell.backend) for entry in sweep if entry.cell.model != NO_MODEL)
+    most = max(places, key=places.__getitem__, default=None)
+    return [entry for entry in sweep if entry.cell.model == NO_MODEL or (entry.cell.device, entry.cell.backend) == most]
 
 
 def _fastest(summaries: Iterable[Summary]) -> Summary | None:

@@ -9,7 +9,7 @@ from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
 from bench.machine.facts import WORK_DIR
-from bench.report import charts, key_findings
+from bench.report import charts
 from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
 from bench.results import store, summary_table
@@ -62,7 +62,7 @@ class Section:
 
 def sections(gathered: Gathered) -> list[Section]:
     """All sections that have something to show, in the order in which data flows."""
-    drawings = charts.charts(charts.points(key_findings.busiest(gathered.shown), gathered))
+    drawings = charts.charts(charts.points(gathered.charted, gathered))
     candidates = [
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered, drawings),
         _loaders(gathered.loaders),

@@ -5,12 +5,13 @@ are grouped as they were.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 
 ABSENT = "none"  # a fact that a result does not say
+OF_CODE = ("code", "harness version")  # facts that change with every commit
 
 # Distributions by the framework that brings them; those of an accelerator by the beginning of their names.
 FRAMEWORKS = {
@@ -39,7 +40,7 @@ def loads(cell: Cell, package: str) -> bool:
     return package == "keras" or package in FRAMEWORKS.get(cell.backend, ()) or accelerated
 
 
-def versions(machine: dict, cells: Iterable[Cell]) -> dict[str, str]:
+def versions(machine: Mapping, cells: Iterable[Cell]) -> dict[str, str]:
     """Versions of the installed packages, and of libraries within them, that any of some cells loads."""
     installed = {**(machine.get("distributions") or {}), **(machine.get("packages") or {})}
     installed |= {name: version for name, version in (machine.get("libraries") or {}).items() if name == DECODER}
@@ -47,19 +48,38 @@ def versions(machine: dict, cells: Iterable[Cell]) -> dict[str, str]:
     return {name: version for name, version in installed.items() if any(loads(cell, name) for cell in cells)}
 
 
-def facts(measurement: Measurement) -> dict[str, str]:
-    """What decides the figure of a measurement, by name, but for the cell itself."""
-    machine, about = measurement.machine, measurement.data
-    known = {
+def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[str, str]]:
+    """What of a machine and its software decides the figures of some cells: facts by name, in groups.
+
+    A group is there only where the machine's description has it: `environment` without a variable says that it was not
+    set, and no `environment` says nothing.
+    """
+    alone = {
         "machine": machine.get("id"),
         "usable_cores": machine.get("usable_cores"),
+        "physical_cores": machine.get("physical_cores"),
         "python": ".".join(machine["python"].split(".")[:2]) if "python" in machine else None,
-        **versions(machine, [measurement.cell]),
-        **(machine.get("environment") or {}),
-        **{f"Keras' {name}": value for name, value in (machine.get("keras") or {}).items()},
+    }
+    groups = {name: {name: value} for name, value in alone.items() if value is not None}
+    if machine.get("packages"):
+        groups["packages"] = versions({"packages": machine["packages"]}, cells)
+    if machine.get("distributions"):  # of all packages, which older results do not say
+        groups["distributions"] = versions(machine, cells)
+    if machine.get("environment") is not None:
+        groups["environment"] = machine["environment"]
+    if machine.get("keras"):
+        groups["keras"] = {f"Keras' {name}": value for name, value in machine["keras"].items()}
+    return {group: {name: str(value) for name, value in known.items()} for group, known in groups.items()}
+
+
+def facts(measurement: Measurement) -> dict[str, str]:
+    """What decides the figure of a measurement, by name, but for the cell itself."""
+    groups = surroundings(measurement.machine, [measurement.cell])
+    known = {
+        **{name: value for group in groups.values() for name, value in group.items()},
         "code": measurement.code.get("digest"),
         "harness version": measurement.harness_version,
-        **{{"digest": "content of the data"}.get(name, name): value for name, value in about.items()},
+        **{{"digest": "content of the data"}.get(name, name): value for name, value in measurement.data.items()},
     }
     return {name: str(value) for name, value in known.items() if value is not None}
 
@@ -69,9 +89,26 @@ def setting(measurement: Measurement) -> str:
     return json.dumps(facts(measurement), sort_keys=True)
 
 
+def setting_of_any_code(measurement: Measurement) -> str:
+    """The same without the code and the harness: equal for what is measured again when they have changed."""
+    known = facts(measurement)
+    return json.dumps({name: known[name] for name in known if name not in OF_CODE}, sort_keys=True)
+
+
+def agree(base: Mapping, other: Mapping, cells: Collection[Cell]) -> bool:
+    """Whether two descriptions are of one machine in one setting: no fact that decides figures is known to differ."""
+    mine, theirs = surroundings(base, cells), surroundings(other, cells)
+    if any(mine[group] != theirs[group] for group in mine.keys() & theirs.keys()):
+        return False
+    here, there = (
+        {name: value for group in groups.values() for name, value in group.items()} for groups in (mine, theirs)
+    )
+    return all(here[name] == there[name] for name in here.keys() & there.keys())
+
+
 def apart(measurements: Sequence[Measurement]) -> str:
-    """By what some measurements differ, each fact with their values in order; empty where they are of one setting."""
+    """By what some measurements differ: each fact with the value of each, in their order; empty if of one setting."""
     known = [facts(measurement) for measurement in measurements]
     names = dict.fromkeys(name for values in known for name in values)
-    texts = {name: list(dict.fromkeys(values.get(name, ABSENT) for values in known)) for name in names}
-    return "; ".join(f"{name} {', '.join(values)}" for name, values in texts.items() if len(values) > 1)
+    texts = {name: [values.get(name, ABSENT) for values in known] for name in names}
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in texts.items() if len(set(values)) > 1)

@@ -31,6 +31,7 @@ class _Machine(TypedDict, total=False):
     cpu: str | None
     python: str
     usable_cores: float | None
+    physical_cores: int | None
     memory_bytes: int | None
     accelerators: list[_Accelerator]
     packages: dict[str, str]

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from bench.compare import revision
 from bench.machine import facts
 from bench.report import gather
 from bench.results import store, summary
+from bench.run.peak import Peak
 
 
 def test_latest_figure_of_each_cell_is_shown(measured):
@@ -32,6 +35,71 @@ def test_current_code_is_shown_though_an_old_commit_was_measured_later(tmp_path,
         assert {figure.batch_seconds for figure in gathered.shown} == {0.1}
         assert [figure.cell.model for figure in gathered.sweeps[0]] == ["dense", "convnet"]
         assert {figure.batch_seconds for figure in gathered.sweeps[0]} == {0.1}
+
+
+@pytest.fixture
+def quota(measured):
+    """Sweeps of today's code on this machine, without a CPU quota and then under one: seconds by usable cores."""
+    now = facts.fingerprint()
+
+    def sweep(cores: float, seconds: float, started: str):
+        machine = {"usable_cores": cores, "keras": {"floatx": "float32"}}
+        common = {"machine": now | machine, "code": facts.code(), "seconds": (seconds,) * 3, "sweep": started}
+        return [replace(measured(model=model, **common), started=started) for model in ("dense", "convnet")]
+
+    return [*sweep(now["usable_cores"], 0.1, "2026-11-24"), *sweep(0.5, 0.4, "2026-11-25")]
+
+
+def test_rows_of_other_settings_stay_on_the_page_and_do_not_answer(tmp_path, quota):
+    """A later sweep under a quota hides no figure: both are there, and the machine as it is now answers."""
+    for stored in quota:
+        store.append(stored, tmp_path)
+    gathered = gather.gather(tmp_path)
+
+    assert [figure.batch_seconds for figure in gathered.shown] == [0.1, 0.1]
+    assert [figure.batch_seconds for figure in gathered.older] == [0.4, 0.4]
+    assert [figure.batch_seconds for figure in gathered.charted] == [0.1, 0.1]
+    assert [[figure.batch_seconds for figure in sweep] for sweep in gathered.sweeps] == [[0.1, 0.1]]
+
+
+def test_another_machine_is_taken_as_it_was_last(measured):
+    """What it is now nobody knows: the setting of its last figure answers, the other is folded."""
+    rows = [
+        replace(measured(machine={"usable_cores": cores}, sweep=day), started=day)
+        for cores, day in ((2, "2026-11-24"), (0.5, "2026-11-25"))
+    ]
+    shown, older = gather.latest(summary.by_cell(rows), lambda entry: entry.started)
+    sweeps = gather.quiet_sweeps(rows, lambda entry: entry.started)
+
+    assert [figure.measurement.machine["usable_cores"] for figure in shown] == [0.5]
+    assert [figure.measurement.machine["usable_cores"] for figure in older] == [2]
+    assert [sweep[0].measurement.started for sweep in sweeps] == ["2026-11-25"]
+
+
+def test_charts_draw_a_figure_a_cell(measured):
+    """Of two folders of photos that of most figures; of two machines that of the sentences."""
+    few = measured(model="none", pipeline="photos_parallel", seconds=(0.9,) * 3)
+    many = [
+        replace(measured(model="none", pipeline=name), data={"photos": "many"})
+        for name in ("photos_parallel", "photos_turbo")
+    ]
+    other = [measured(batch_size=size, machine={"id": "other"}) for size in (1, 2, 4, 8)]
+    shown = summary.by_cell([*many, replace(few, data={"photos": "few"}), *other])
+    swept = gather.charted(shown, [summary.by_cell(many)])
+
+    assert {(figure.cell.pipeline, figure.measurement.data["photos"]) for figure in swept} == {
+        ("photos_parallel", "many"),
+        ("photos_turbo", "many"),
+    }
+    assert len(gather.charted(shown, [])) == len(other)
+
+
+def test_peaks_are_of_the_setting_of_the_figures(measured):
+    """The peak under a quota is none of what was measured without it."""
+    full = Peak(limits={"float32": {"value": 500.0}}, started="1", machine=measured().machine)
+    limited = Peak(limits={"float32": {"value": 9.0}}, started="2", machine=measured().machine | {"usable_cores": 0.5})
+
+    assert gather.peaks_of(summary.by_cell([measured()]), [full, limited]) == {("0123456789ab", "float32"): 500.0}
 
 
 def test_sentences_are_made_from_one_quiet_sweep(measured):

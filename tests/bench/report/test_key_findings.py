@@ -17,6 +17,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             results=Path(),
             summaries=summaries,
             shown=summaries,
+            charted=summaries,
             older=(),
             sweeps=(summaries,),
             costs={},
