@@ -193,6 +193,7 @@ def _comparison(trials: Sequence[Trial], rule: Rule, title: str, mark: str, star
         ),
         foreign_cpu_share=median(shares) if shares else None,
         started=started.isoformat(timespec="milliseconds"),
+        data=next((result.data for result in pairs if "photos" in result.data), {}),
         machine=pairs[-1].machine,
     )
 

@@ -9,7 +9,7 @@ from bench.compare import detectable, sequential_test
 from bench.compare.pair_result import CLOCKS, PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, labels
+from bench.results import format, identity, labels
 from bench.results.cell import Cell
 from bench.results.result import HARNESS_VERSION
 from bench.results.table import Column, Table, Value
@@ -73,20 +73,27 @@ def floors(results: Iterable[PairResult], *, machine_id: str, setting: Mapping |
     Args:
         results: Whatever a store holds, in its order. Those of other code are left out, but say what a pair takes.
         machine_id: Of which machine.
-        setting: Its `usable_cores` and `environment`, where others' noise should not count.
+        setting: A description of it, see `bench.machine.facts.fingerprint`, where the noise of its other settings
+            should not count.
+
+    Returns:
+        A floor a cell; of several folders of data of that which was compared last.
     """
     started: dict[tuple[str, str], PairResult] = {}
     cells: dict[str, list[PairResult]] = {}
     for result in results:
         if (result.machine.get("id"), result.load, result.harness_version) != (machine_id, "", HARNESS_VERSION):
             continue
-        if setting and any(result.machine.get(name) != setting[name] for name in ("usable_cores", "environment")):
+        if setting and not identity.agree(result.machine, setting, [Cell(**result.base["cell"])]):
             continue
         started.setdefault((result.comparison, result.pair), result)
         if result.status == "ok" and result.identical:
             cells.setdefault(result.cell, []).append(result)
     return [
-        _floor(identical, [result for result in started.values() if result.cell == cell])
+        _floor(
+            [result for result in identical if result.data == identical[-1].data],
+            [result for result in started.values() if result.cell == cell and result.data == identical[-1].data],
+        )
         for cell, identical in cells.items()
     ]
 

@@ -19,6 +19,7 @@ from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.run import process
+from bench.run.measure import Job
 
 BLOCKS = 16  # of each process: most of the noise is between blocks, most of the time goes into starting
 BLOCK_SECONDS = 0.2
@@ -87,6 +88,7 @@ def record(
         "base": base.facts(),
         "candidate": candidate.facts(),
         "load": load,
+        "data": process.described(Job(cell=base.cell, source=base.source, classes=base.classes)),
         "machine": facts.fingerprint(),
         "started": started,
     }

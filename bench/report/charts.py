@@ -1,6 +1,6 @@
 """Charts of the page as Vega-Lite describes them: bars, curves, fronts, accuracy over seconds, seconds over commits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from bench.report.gather import Gathered
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
 from bench.results.table import Interval, log_start
+from bench.run.data_source import CLASSES
 from bench.training.outcome import Outcome
 
 RATE = "images/s"
@@ -41,7 +42,43 @@ class Chart:
 
 def points(summaries: Iterable[Summary], gathered: Gathered) -> list[Point]:
     """What charts and the explorer need of each cell that has a figure."""
-    return [_point(entry, entry.batch_time, gathered) for entry in summaries if entry.batch_time]
+    figures = [(entry, entry.batch_time) for entry in summaries if entry.batch_time]
+    machines = {_machine(entry): entry.measurement.machine.get("host") or "unknown" for entry, _ in figures}
+    hosts = _names(((host, machine) for machine, host in machines.items()), numbered=lambda host: host[0])
+    data = _names((_data(entry) for entry, _ in figures), numbered=lambda data: data[:3])
+    return [
+        {
+            **_point(entry, time, gathered),
+            "host": hosts[machines[_machine(entry)], _machine(entry)],
+            "data": data[_data(entry)],
+        }
+        for entry, time in figures
+    ]
+
+
+def _machine(entry: Summary) -> str | None:
+    """The machine's id: a container has another name every day, and two of other limits may have the same."""
+    return entry.measurement.machine.get("id")
+
+
+def _data(entry: Summary) -> tuple:
+    """What a cell reads: its name, kind and size, and what tells it from others of these."""
+    about, reads = entry.measurement.data, entry.cell.reads
+    size = entry.cell.image_size if reads == "records" else 0
+    name = about.get("photos", "unknown") if reads else f"{about.get('classes', CLASSES)} classes"
+    return name, reads, size, *(about.get(fact) for fact in ("images", "classes", "digest", "place") if reads)
+
+
+def _names(keys: Iterable[tuple], *, numbered: Callable[[tuple], Hashable]) -> dict[tuple, str]:
+    """The first part of each key; with a number where several share what `numbered` gives of them."""
+    groups: dict[Hashable, list[tuple]] = {}
+    for key in dict.fromkeys(keys):
+        groups.setdefault(numbered(key), []).append(key)
+    return {
+        key: key[0] if len(group) == 1 else f"{key[0]} ({number})"
+        for group in groups.values()
+        for number, key in enumerate(group, 1)
+    }
 
 
 def _point(entry: Summary, time: Interval, gathered: Gathered) -> Point:
@@ -63,7 +100,6 @@ def _point(entry: Summary, time: Interval, gathered: Gathered) -> Point:
         "device": cell.device,
         "precision": cell.precision + (" XLA" if cell.xla_chosen else ""),
         "backend": cell.backend,
-        "host": machine.get("host") or "unknown",
         RATE: _rounded(entry.rate),
         "low": _rounded(size / time.high),
         "high": _rounded(size / time.low),
@@ -82,14 +118,29 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     """Charts of a machine's figures, by the section that they belong to; those that there is data for."""
     alone = [point for point in cells if point["model"] == NO_MODEL]
     steps = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] == RESIDENT]
-    trained = [point for point in steps if point["mode"] == "train"]
+    training = [point for point in steps if point["mode"] == "train"]
+    trained = _labelled(training)
     fed = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] != RESIDENT]
     candidates = {
         "input": (pipelines(alone),),
         "steps": (models(trained), batches(trained), memory(trained), arithmetic(trained), share_of_peak(trained)),
-        "stall": (fed_steps(fed, trained),),
+        "stall": (fed_steps(fed, training),),
     }
     return {section: [chart for chart in of_section if chart] for section, of_section in candidates.items()}
+
+
+def _labelled(steps: Sequence[Point]) -> list[Point]:
+    """Steps whose precision names device, backend and size, too, where these differ among the steps of a model."""
+    varied = {
+        field
+        for field in ("device", "backend", "px")
+        for model in {point["model"] for point in steps}
+        if len({point[field] for point in steps if point["model"] == model}) > 1
+    }
+    return [
+        {**point, "precision": " ".join(map(str, (point["precision"], *(point[field] for field in sorted(varied)))))}
+        for point in steps
+    ]
 
 
 def _chart(title: str, values: Sequence[dict], *, width: int, height: int | dict, **spec: Any) -> Chart:

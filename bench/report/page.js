@@ -69,7 +69,8 @@ const makeSortable = (table) => {
 };
 
 // Explorer: any axis against any axis.
-const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host"];
+const AXES = ["model", "pipeline", "batch", "px", "mode", "device", "precision", "backend", "host", "data"];
+const PLACES = ["host", "device", "backend", "data"];
 const METRICS = ["images/s", "ms a step", "first step, s", "MB", "GFLOP/s", "% of peak"];
 const COSTS = ["million parameters", "GFLOPs an image"];
 const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 4 });
@@ -86,15 +87,21 @@ const explore = () => {
   const form = document.getElementById("pivot");
   if (!form) return;
   // Of one batch size unless the reader asks for all: a median over sizes that only some have compares nothing.
-  const resident = points.filter((point) => point.pipeline === "resident").map((point) => point.batch);
+  const resident = points.filter((point) => point.pipeline === "resident");
   const sizes = [...new Set(points.map((point) => point.batch))].sort(compare);
-  const times = (size) => resident.filter((other) => other === size).length;
-  const usual = sizes.reduce((best, size) => (times(size) > times(best) ? size : best), sizes[0]);
+  const most = (values, field, among) => {
+    const times = (value) => among.filter((point) => point[field] === value).length;
+    return values.reduce((best, value) => (times(value) > times(best) ? value : best), values[0]);
+  };
   const selects = {
     rows: choose(form, "rows", AXES, "model"), columns: choose(form, "columns", AXES, "precision"),
     metric: choose(form, "metric", METRICS, "images/s"), of: choose(form, "of", ["training steps", "fed steps", "predictions", "pipelines alone", "all"], "training steps"),
-    batch: choose(form, "batch", ["all", ...sizes], usual),
+    batch: choose(form, "batch", ["all", ...sizes], most(sizes, "batch", resident)),
   };
+  // Likewise of one machine, device, backend and folder of data: those of most figures.
+  const MOST = "most figures", valuesOf = (field, among) => [...new Set(among.map((point) => point[field]))].sort(compare);
+  const places = PLACES.filter((field) => valuesOf(field, points).length > 1)
+    .map((field) => [field, choose(form, field, [MOST, "all", ...valuesOf(field, points)], MOST)]);
   const wanted = {
     "training steps": (point) => point.model !== "none" && point.pipeline === "resident" && point.mode === "train",
     "fed steps": (point) => point.model !== "none" && point.pipeline !== "resident",
@@ -105,7 +112,13 @@ const explore = () => {
   const pivot = () => {
     const [down, across, metric] = [selects.rows.value, selects.columns.value, selects.metric.value];
     const size = [down, across].includes("batch") ? "all" : selects.batch.value;
-    const chosen = points.filter(wanted[selects.of.value]).filter((point) => point[metric] != null && (size === "all" || point.batch === Number(size)));
+    let chosen = points.filter(wanted[selects.of.value]).filter((point) => point[metric] != null && (size === "all" || point.batch === Number(size)));
+    const fixed = [];
+    for (const [field, select] of places.filter(([field, select]) => ![down, across].includes(field) && select.value !== "all")) {
+      const values = valuesOf(field, chosen), value = select.value === MOST ? most(values, field, chosen) : select.value;
+      if (values.length > 1) fixed.push(`${field} ${value}`);
+      chosen = chosen.filter((point) => point[field] === value);
+    }
     const heads = [...new Set(chosen.map((point) => point[across]))].sort(compare);
     const sides = [...new Set(chosen.map((point) => point[down]))].sort(compare);
     const cell = (side, head) => chosen.filter((point) => point[down] === side && point[across] === head).map((point) => point[metric]);
@@ -117,7 +130,7 @@ const explore = () => {
       heated.style.setProperty("--heat", `${high > low ? 5 + 55 * (Math.log(shown) - low) / (high - low) : 5}%`);
       return heated;
     })));
-    const table = make("table", {}, make("thead", {}, make("tr", {}, make("th", {}, `${metric} by ${down}`), ...heads.map((head) => make("th", { scope: "col", className: "figure" }, String(head))))), make("tbody", {}, ...body));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, make("th", {}, `${metric} by ${down}${fixed.length ? ` (${fixed.join(", ")})` : ""}`), ...heads.map((head) => make("th", { scope: "col", className: "figure" }, String(head))))), make("tbody", {}, ...body));
     document.getElementById("pivoted").replaceChildren(chosen.length ? table : make("p", {}, "No figures of this kind."));
   };
   form.addEventListener("change", pivot);

@@ -108,7 +108,21 @@ def agree(base: Mapping, other: Mapping, cells: Collection[Cell]) -> bool:
 
 def apart(measurements: Sequence[Measurement]) -> str:
     """By what some measurements differ: each fact with the value of each, in their order; empty if of one setting."""
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in _differing(measurements).items())
+
+
+def each_apart(measurements: Sequence[Measurement]) -> list[str]:
+    """The same for each measurement: its own values of what they differ by."""
+    differing = _differing(measurements)
+    return [
+        "; ".join(f"{name} {values[number]}" for name, values in differing.items())
+        for number in range(len(measurements))
+    ]
+
+
+def _differing(measurements: Sequence[Measurement]) -> dict[str, list[str]]:
+    """Facts of which measurements have several values, with that of each."""
     known = [facts(measurement) for measurement in measurements]
     names = dict.fromkeys(name for values in known for name in values)
     texts = {name: [values.get(name, ABSENT) for values in known] for name in names}
-    return "; ".join(f"{name} {', '.join(values)}" for name, values in texts.items() if len(set(values)) > 1)
+    return {name: values for name, values in texts.items() if len(set(values)) > 1}

@@ -302,7 +302,7 @@ def spawn(
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         peak_bytes=process.peak_bytes or None,
-        data=_described(job),
+        data=described(job),
         machine=facts.fingerprint(),
         code=facts.code(),
     )
@@ -335,8 +335,8 @@ class _Limits:
         return {"timeout": self._end - perf_counter(), "memory_bytes": self._memory_bytes}
 
 
-def _described(job: Job) -> dict:
-    """What the job read, as its process would have said; not of a bucket, which may be what it died of."""
+def described(job: Job) -> dict:
+    """What a job reads, as its process would say; nothing of a bucket, which may be what it died of."""
     if job.cell.reads and "://" in job.source.photos + job.source.records:
         return {}
     try:

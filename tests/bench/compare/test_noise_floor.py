@@ -258,3 +258,17 @@ def test_to_json_is_plain():
     assert (row["cell_id"], row["wall_deviation"]) == (STEP.id, 0.02)
     assert [effect["seconds"] for effect in row["findable"]] == [60.0, 300.0, 1200.0]
     assert row["findable"][1]["work"] == threshold(FLOOR)
+
+
+def test_floors_pool_no_settings_and_no_data():
+    """Neither the noise under a quota, nor with another TensorFlow, nor that of photos compared before the last."""
+    now = {**HERE, "usable_cores": 2, "packages": {"tensorflow": "2.21.0"}}
+    quota = noisy(8, seed=2, machine={**now, "usable_cores": 0.5})
+    older = noisy(8, seed=3, machine={**now, "packages": {"tensorflow": "2.20.0"}})
+    before, last = (
+        noisy(8, seed=4, machine=now, data={"photos": name}, comparison=f"calibration-{name}")
+        for name in ("before", "last")
+    )
+    (floor,) = noise_floor.floors([*quota, *older, *before, *last], machine_id="here", setting=now)
+
+    assert floor == noise_floor.floors(last, machine_id="here")[0]

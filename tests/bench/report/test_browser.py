@@ -21,6 +21,7 @@ def address(tmp_path_factory, measured):
     for batch_size in (8, 128):
         store.append(measured(batch_size=batch_size, seconds=(0.05,) * 3, sweep="1"), results)
     store.append(measured(model="none", pipeline="records_parallel", machine={"cpu": HOSTILE}), results)
+    store.append(measured(machine={"id": "with less memory"}, seconds=(9.0,) * 3), results)
     return f"file://{page.write(results)}"
 
 
@@ -119,8 +120,9 @@ def test_chart_answers_to_hovering(page_in_browser):
 
 
 def test_explorer_puts_any_axis_against_any(opened):
-    """The reader's choice of rows, columns and metric makes another table and another chart; of one batch size."""
+    """The reader's choice of rows, columns and metric makes another table and chart; of one batch size and machine."""
     shown, messages, _ = opened()
+    pivoted = shown.locator("#pivoted").inner_text()
     sizes = shown.locator("#pivot select[name=batch]").input_value()
     shown.locator("#pivot select[name=columns]").select_option("batch")
     shown.locator("#pivot select[name=metric]").select_option("ms a step")
@@ -128,7 +130,9 @@ def test_explorer_puts_any_axis_against_any(opened):
     shown.locator("#plot select[name=across]").select_option("batch")
     shown.wait_for_function("document.querySelector('#plotted').textContent.includes('batch (log)')")
 
-    assert heads == ["ms a step by model", "8", "32", "128"]
+    assert heads == ["ms a step by model (host lab (1))", "8", "32", "128"]
+    assert "images/s by model (host lab (1))" in pivoted
+    assert "median of" not in pivoted
     assert sizes == "32"
     assert messages == []
 
@@ -140,7 +144,7 @@ def test_data_can_be_saved(page_in_browser):
         shown.get_by_role("button", name="Save as CSV").click()
     text = waited.value.path().read_text()
 
-    assert len(text.splitlines()) == 11
+    assert len(text.splitlines()) == 12
     assert HOSTILE in text
 
 

@@ -31,6 +31,20 @@ def test_write_makes_a_run_of_each_cell(tmp_path, measured):
     assert set(read.Tags()["tensors"]) >= {"step_ms", "images_per_second", "first_step_seconds", "peak_mb"}
 
 
+def test_write_pools_no_settings(tmp_path, measured):
+    """A quota makes a run of its own, which says what sets it apart; else one would overwrite the other."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for cores in (2, 0.5):
+        store.append(measured(machine={"usable_cores": cores}), tmp_path)
+    folder = tensorboard.write(tmp_path) / "hparams"
+    read = [EventAccumulator(str(run)).Reload() for run in folder.iterdir() if run.is_dir()]
+    shown = [str(run.summary_metadata["_hparams_/session_start_info"]) for run in read]
+
+    assert len(shown) == 2
+    assert {cores for cores in ("2", "0.5") if any(f"usable_cores {cores}" in text for text in shown)} == {"2", "0.5"}
+
+
 def test_write_replaces_earlier_runs(tmp_path, measured):
     """What is no longer in the store is no longer in the table; traces beside it are left alone."""
     store.append(measured(), tmp_path)
