@@ -23,8 +23,8 @@ class ImportTime:
     param_names = ["module"]
 
     def setup(self, module: str) -> None:
-        """Refuses to file uncommitted changes under a commit, and says n/a where it lacks the module."""
-        suite.refuse_uncommitted()
+        """Refuses what would be filed wrongly, and says n/a where it lacks the module."""
+        suite.refuse_false_names()
         try:
             product.find_module(*PLACES[module])
         except product.Unsuitable as missing:

@@ -7,6 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
-from bench.results.result import HARNESS_VERSION
+from bench.results.result import HARNESS_VERSION, Kind
 from bench.run import data_source, product
 from bench.run.timing import Effort
 
@@ -45,8 +46,7 @@ class Suite(ABC):
                 the caller of asv asked for another axis than its matrix.
             NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
         """
-        refuse_uncommitted()
-        refuse_overridden()
+        refuse_false_names()
         try:
             cell = self.cell(*params)
         except product.InputError as missing:  # a name that the measured commit does not know yet, or no longer
@@ -71,7 +71,7 @@ class Suite(ABC):
 
         source = data_source.find()
         done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=source, classes=source.classes()))
-        store.append(done)
+        store.append(marked(done))
         if done.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.status}: {done.reason}")
         return done
@@ -105,6 +105,21 @@ def axes() -> dict:
         "backend": backend,
         "xla": product.backends()[backend].always_compiled,
     }
+
+
+def marked(result: Kind) -> Kind:
+    """A result that says that asv measured it: of another commit than today's it belongs to the history alone."""
+    return replace(result, code={**result.code, "by": "asv"})
+
+
+def refuse_false_names() -> None:
+    """Stops where asv would file a figure under a commit or an axis that it is not of.
+
+    Raises:
+        RuntimeError: See `refuse_uncommitted` and `refuse_overridden`.
+    """
+    refuse_uncommitted()
+    refuse_overridden()
 
 
 def refuse_uncommitted() -> None:

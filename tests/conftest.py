@@ -1,6 +1,7 @@
 """Fixtures that tests of several folders share: command lines, a few drawn photos and records, made-up results."""
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -27,6 +28,8 @@ MACHINE = {
     "packages": {"keras": "3.15.1", "tensorflow": "2.21.0"},
     "environment": {},
 }
+ASV_ENVIRONMENT = "virtualenv-py3.11-uv"
+ASV_VARIABLES = {"FLOWERS_DEVICE": "cpu", "FLOWERS_PRECISION": "mixed_bfloat16", "KERAS_BACKEND": "tensorflow"}
 CODE = {"commit": "c0ffee" + 34 * "0", "dirty": False, "digest": "d1d1d1d1d1d1"}
 
 settings.register_profile(
@@ -216,3 +219,35 @@ def synced(monkeypatch):
 
     monkeypatch.setattr(os, "fsync", noted)
     return numbers
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Stores figures as asv does: `stored(commit, {name: ([axes], [samples of each combination])})`; gives the folder.
+
+    Samples are seconds of fresh processes; None is a failure and NaN is n/a.
+    """
+    from asv.results import Results
+    from asv.runner import BenchmarkResult
+
+    folder = tmp_path / "asv"
+
+    def store(
+        commit, figures, *, machine="lab", environment=ASV_ENVIRONMENT, variables=ASV_VARIABLES, version="1-ruler1"
+    ):
+        (folder / machine).mkdir(parents=True, exist_ok=True)
+        (folder / machine / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
+        results = Results({"machine": machine}, {}, commit, 0, "3.11", environment, variables)
+        for name, (axes, samples) in figures.items():
+            values = [processes[0] if isinstance(processes, list) else processes for processes in samples]
+            kept = [processes if isinstance(processes, list) else None for processes in samples]
+            numbers = [1 if isinstance(processes, list) else None for processes in samples]
+            params = [[repr(value) for value in axis] for axis in axes]
+            results.add_result(
+                {"name": name, "version": version, "params": params},
+                BenchmarkResult(values, kept, numbers, 0, "", None),
+            )
+        results.save(str(folder))
+        return folder
+
+    return store

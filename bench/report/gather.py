@@ -20,12 +20,13 @@ from bench.machine import facts
 from bench.results import identity, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
-from bench.results.result import Kind
+from bench.results.result import Kind, Result
 from bench.results.summary import Summary
 from bench.run.peak import Peak
 from bench.training import campaign, outcome
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
+from flowers_core.errors import InputError
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
@@ -121,11 +122,11 @@ def gather(results: Path) -> Gathered:
         peaks=peaks_of(shown, load(Peak)),
         comparisons=comparisons[:MOST_COMPARISONS],
         undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
-        outcomes=tuple(outcome.summarize(campaign.load_latest(results))),
+        outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
         stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
-        history=_history(Path(results) / HISTORY, damaged),
+        history=_history(Path(results), damaged),
         damaged=tuple(damaged),
     )
 
@@ -153,8 +154,25 @@ def costs(models: set[str]) -> dict[tuple[str, int], dict]:
     return {(row["name"], row["image_size"]): row for row in flops.table(sorted(models))}
 
 
-def _history(path: Path, damaged: list[str]) -> dict | None:
-    """What `bench regressions` wrote; why it cannot be read is added to `damaged`."""
+def _history(results: Path, damaged: list[str]) -> dict | None:
+    """What asv has stored of the branch, with the steps that `bench regressions` found in it.
+
+    Why it cannot be read is added to `damaged`.
+    """
+    found = _regressions(results / HISTORY, damaged)
+    measured = _measured_by_asv(results / "asv", damaged)
+    if not (found and measured):
+        return found or measured
+    fresh = {series["id"] for series in measured["series"]}
+    known = {
+        "series": [series for series in found["series"] if series["id"] not in fresh],
+        "points": [point for point in found["points"] if point["series"] not in fresh],
+    }
+    return {name: [*measured[name], *known.get(name, found["changes"])] for name in measured}
+
+
+def _regressions(path: Path, damaged: list[str]) -> dict | None:
+    """What `bench regressions` wrote."""
     if not path.exists():
         return None
     try:
@@ -166,16 +184,34 @@ def _history(path: Path, damaged: list[str]) -> dict | None:
         return None
 
 
-def recency() -> Callable[[Measurement], tuple]:
-    """How current the code of a measurement is: today's before the others, those by their place among the commits.
+def _measured_by_asv(folder: Path, damaged: list[str]) -> dict | None:
+    """The series of asv's files; None where it has measured no commit of the branch, or is not installed."""
+    if not any(folder.glob("*/*-*.json")) or not find_spec("asv"):
+        return None
+    from bench.compare.history import asv_series, table
+    from bench.compare.history.regressions import History
+
+    try:
+        commits = asv_series.branch_commits()
+        series = asv_series.read(folder, commits=commits)
+    except InputError:  # no commit of this branch, or no repository
+        return None
+    except (OSError, ValueError, KeyError) as error:  # of a file that cannot be parsed asv itself warns
+        damaged.append(f"{folder.name}: {type(error).__name__} {error}")
+        return None
+    return table.plain(History(commits=commits, series=series, changes=(), too_short=()))
+
+
+def recency() -> Callable[[Result], tuple]:
+    """How current the code of a result is: today's before the others, those by their place among the commits.
 
     When it was measured decides last: asv measures old commits after new ones.
     """
     here, places = facts.code_digest(), revision.places()
 
-    def key(measurement: Measurement) -> tuple:
-        code = measurement.code
-        return code.get("digest") == here, places.get(code.get("commit", ""), -1), measurement.started
+    def key(measured: Result) -> tuple:
+        code = measured.code
+        return code.get("digest") == here, places.get(code.get("commit", ""), -1), measured.started
 
     return key
 
@@ -220,14 +256,18 @@ def latest(
     """Of each cell in each setting, which is all but the code, the summary of the most current code.
 
     Returns:
-        Those that answer, see `settings_now`, and the others: of older code, or of other settings of the machine.
+        Those that answer, see `settings_now`, and the others: of older code, or of other settings of the machine. What
+        asv measured of other commits is left to the history.
     """
     ordered = sorted(summaries, key=lambda figure: by_recency(figure.measurement))
     answers = settings_now([figure.measurement for figure in ordered], by_recency)
     newest = {(figure.cell, identity.setting_of_any_code(figure.measurement)): figure for figure in ordered}
     current, others = [], []
     for figure in sorted(newest.values(), key=lambda figure: by_recency(figure.measurement))[-MOST_SHOWN:]:
-        (current if answers(figure.measurement) else others).append(figure)
+        if answers(figure.measurement):
+            current.append(figure)
+        elif figure.measurement.code.get("by") != "asv":
+            others.append(figure)
     return current, others
 
 

@@ -1,10 +1,12 @@
 """Many trainings, a fresh process each, with the variants alternating; each is stored as it ends."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.results import store
+from bench.machine import facts
+from bench.results import identity, store
+from bench.results.cell import Cell
 from bench.training import outcome, run
 from bench.training.run import Job, TrainingRun
 
@@ -60,10 +62,37 @@ def load(results: Path, campaign: str) -> list[TrainingRun]:
     return [training for training in store.load(TrainingRun, results).results if training.campaign == campaign]
 
 
-def load_latest(results: Path) -> list[TrainingRun]:
-    """Trainings of the machine that trained last: of each group those of its latest code, one a seed."""
-    trainings = sorted(store.load(TrainingRun, results).results, key=lambda training: training.started)
+def load_latest(results: Path, *, by_recency: Callable[[TrainingRun], tuple] | None = None) -> list[TrainingRun]:
+    """Trainings of the machine that trained last: of each group those of its latest code in one setting, one a seed.
+
+    Args:
+        results: The store.
+        by_recency: How current a training is, for asv trains old commits after new ones; today's code is before all
+            others, unless given.
+    """
+    key = by_recency or _by_code()
+    trainings = sorted(store.load(TrainingRun, results).results, key=key)
     here = [training for training in trainings if training.machine.get("id") == trainings[-1].machine.get("id")]
-    code = {outcome.group(training): training.code.get("digest") for training in here}
-    of_latest_code = [training for training in here if training.code.get("digest") == code[outcome.group(training)]]
-    return list({(outcome.group(training), training.seed): training for training in of_latest_code}.values())
+    last = {outcome.group(training): training for training in here}
+    alike = [training for training in here if _is_alike(training, last[outcome.group(training)])]
+    return list({(outcome.group(training), training.seed): training for training in alike}.values())
+
+
+def _by_code() -> Callable[[TrainingRun], tuple]:
+    """Today's code before all others, each by when it trained."""
+    here = facts.code_digest()
+    return lambda training: (training.code.get("digest") == here, training.started)
+
+
+def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
+    """Whether a training is of the code, the data and the setting of the machine of another of its group."""
+    if (training.code.get("digest"), training.data) != (last.code.get("digest"), last.data):
+        return False
+    settings = last.settings
+    cell = Cell(
+        model=last.model,
+        pipeline="records_parallel",
+        precision=settings.get("precision") or "float32",
+        batch_size=settings.get("batch_size") or 1,
+    )
+    return identity.agree(training.machine, last.machine, [cell])

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import asv.benchmark
 import asv.config
@@ -102,6 +103,21 @@ def test_setup_refuses_uncommitted_changes(monkeypatch):
     step_time.StepTime().setup("dense", 8)
 
 
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_setup_refuses_false_names(monkeypatch, discovered, name):
+    """No suite has a way around: neither the time of an import nor that of a training."""
+
+    def refuse():
+        raise RuntimeError("another axis")
+
+    monkeypatch.setattr(suite, "refuse_uncommitted", lambda: None)
+    monkeypatch.setattr(suite, "refuse_overridden", refuse)
+    module, suite_name, _ = name.split(".")
+    params = [values[0].strip("'") for values in discovered[name]["params"]]
+    with pytest.raises(RuntimeError, match="another axis"):
+        getattr(import_module(f"bench.{module}"), suite_name)().setup(*params)
+
+
 def test_setup_takes_a_wheel_as_clean(monkeypatch):
     """Asv builds wheels from commits: the tree beside them does not count."""
     monkeypatch.setattr(facts, "uncommitted_files", lambda: ["bench/cli.py"])
@@ -169,6 +185,7 @@ def test_track_image_seconds_stores_the_measurement(tmp_path, monkeypatch, synth
     (stored,) = store.load(Measurement, tmp_path).results
 
     assert given == {"samples": [pytest.approx(1 / stored.images_per_second)], "number": 1}
+    assert stored.code["by"] == "asv"
 
 
 @pytest.mark.parametrize(("accuracies", "seconds"), [((0.2, 0.6, 0.5), 2.0), ((0.2, 0.3, 0.4), None)])

@@ -63,8 +63,8 @@ class Row:
 
 
 def latest(results: Iterable[ObjectStoreResult]) -> list[ObjectStoreResult]:
-    """Those of the campaign that was begun last; none of none."""
-    results = list(results)
+    """Those of the campaign that was begun last; none of none. What asv measured is of no campaign."""
+    results = [result for result in results if result.campaign]
     newest = max((result.campaign for result in results), default="")
     return [result for result in results if result.campaign == newest]
 

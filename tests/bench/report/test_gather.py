@@ -1,12 +1,14 @@
 """What the page takes from a store."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bench.compare import revision
+from bench.compare.history import asv_series
 from bench.machine import facts
-from bench.report import gather
+from bench.report import gather, sections
 from bench.results import store, summary
 from bench.run.peak import Peak
 
@@ -100,6 +102,53 @@ def test_peaks_are_of_the_setting_of_the_figures(measured):
     limited = Peak(limits={"float32": {"value": 9.0}}, started="2", machine=measured().machine | {"usable_cores": 0.5})
 
     assert gather.peaks_of(summary.by_cell([measured()]), [full, limited]) == {("0123456789ab", "float32"): 500.0}
+
+
+def test_what_asv_measured_of_an_old_commit_is_history(tmp_path, measured, stored):
+    """After `asv run OLD^!` tables and sentences show today's code; the old commit is a point of its series alone."""
+    commits = list(asv_series.branch_commits())
+    old, new = (
+        {"commit": commits[0], "digest": "old", "by": "asv"},
+        {"commit": commits[-1], "digest": facts.code_digest()},
+    )
+    for name in ("records_parallel", "records_cached"):
+        cell = {"model": "none", "pipeline": name}
+        if name == "records_parallel":  # the sweep had no other
+            store.append(replace(measured(code=new, sweep="1", **cell), started="2026-11-24"), tmp_path)
+        store.append(replace(measured(code=old, seconds=(9.0,) * 3, **cell), started="2026-11-25"), tmp_path)
+    benchmark = "input_throughput.InputThroughput.track_image_seconds"
+    for commit, seconds in ((commits[0], 9.0), (commits[-1], 0.1)):
+        stored(commit, {benchmark: ([["records_parallel"]], [[seconds] * 5])}, variables={})
+    gathered = gather.gather(tmp_path)
+
+    assert [(figure.cell.pipeline, figure.batch_seconds) for figure in gathered.shown] == [("records_parallel", 0.1)]
+    assert gathered.older == ()
+    assert [len(sweep) for sweep in gathered.sweeps] == [1]
+    assert [point["value_seconds"] for point in gathered.history["points"]] == [9.0, 0.1]
+    assert len(sections.sections(gathered)[-1].charts) == 1
+
+
+def test_steps_that_were_found_stay_with_what_asv_measured_since(tmp_path, stored):
+    """Points are those of asv's files, changes those of `bench regressions`, and its other series stay."""
+    commits = list(asv_series.branch_commits())
+    stored(commits[-1], {"import_time.ImportTime.track_import_seconds": ([["flowers_core.cli"]], [[0.1] * 5])})
+    other = {"series": 1, "commit": commits[0], "value_seconds": 0.1, "position": 0, "subject": "Begin"}
+    found = {"series": [{"id": 1}], "points": [other], "changes": [{"series": 1, "state": "confirmed"}]}
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "regressions.json").write_text(json.dumps(found))
+    history = gather.gather(tmp_path).history
+
+    assert {point["commit"] for point in history["points"]} == {commits[0], commits[-1]}
+    assert history["changes"] == found["changes"]
+
+
+def test_damaged_files_of_asv_are_told(tmp_path, stored, caplog):
+    """The page is written all the same: of what is no JSON asv itself warns."""
+    folder = stored("c0ffee", {})
+    next((folder / "lab").glob("*-*.json")).write_text("{half")
+
+    assert gather.gather(tmp_path).history is None
+    assert "Error parsing JSON" in caplog.text
 
 
 def test_sentences_are_made_from_one_quiet_sweep(measured):

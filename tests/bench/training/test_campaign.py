@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.machine import facts
 from bench.results import store
 from bench.training import campaign
 from bench.training.run import TrainingRun
@@ -65,6 +66,23 @@ def test_load_latest_takes_the_latest_code_of_each_model(trained, tmp_path):
     latest = campaign.load_latest(tmp_path)
 
     assert [(training.model, training.code) for training in latest] == [("convnet", newer), ("squeezenet", older)]
+
+
+def test_load_latest_prefers_todays_code(trained, tmp_path):
+    """Asv trains old commits after new ones: the last training is not the one to show."""
+    for day, digest in ((24, facts.code_digest()), (25, "old")):
+        store.append(trained(code={"digest": digest}, started=f"2026-11-{day}T12:00:00+00:00"), tmp_path)
+
+    assert [training.code["digest"] for training in campaign.load_latest(tmp_path)] == [facts.code_digest()]
+
+
+@pytest.mark.parametrize("other", [{"machine": {"usable_cores": 0.5}}, {"data": {"digest": "others"}}])
+def test_load_latest_pools_no_settings_and_no_data(trained, tmp_path, other):
+    """Seeds that trained under a quota, or on other photos of the same name, are no seeds of this experiment."""
+    store.append(trained(seed=1, **other), tmp_path)
+    store.append(trained(seed=2, started="2026-11-25T12:00:00+00:00"), tmp_path)
+
+    assert [training.seed for training in campaign.load_latest(tmp_path)] == [2]
 
 
 def test_load_latest_counts_a_seed_once(trained, tmp_path):

@@ -1,14 +1,11 @@
 """A made-up repository whose commits asv measured, for tests of history."""
 
-import json
 import random
 import subprocess
 
 import pytest
 
 STEP = "step_time.StepTime.track_step_seconds"
-ENVIRONMENT = "virtualenv-py3.11-uv"
-VARIABLES = {"FLOWERS_DEVICE": "cpu", "FLOWERS_PRECISION": "mixed_bfloat16", "KERAS_BACKEND": "tensorflow"}
 
 
 @pytest.fixture
@@ -28,36 +25,6 @@ def repository(tmp_path):
         git("commit", "--quiet", "--allow-empty", "-m", subject)
         hashes.append(git("rev-parse", "HEAD"))
     return folder, hashes
-
-
-@pytest.fixture
-def stored(tmp_path):
-    """Stores figures as asv does: `stored(commit, {name: ([axes], [samples of each combination])})`; gives the folder.
-
-    Samples are seconds of fresh processes; None is a failure and NaN is n/a.
-    """
-    from asv.results import Results
-    from asv.runner import BenchmarkResult
-
-    folder = tmp_path / "asv"
-
-    def store(commit, figures, *, machine="lab", environment=ENVIRONMENT, variables=VARIABLES, version="1-ruler1"):
-        (folder / machine).mkdir(parents=True, exist_ok=True)
-        (folder / machine / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
-        results = Results({"machine": machine}, {}, commit, 0, "3.11", environment, variables)
-        for name, (axes, samples) in figures.items():
-            values = [processes[0] if isinstance(processes, list) else processes for processes in samples]
-            kept = [processes if isinstance(processes, list) else None for processes in samples]
-            numbers = [1 if isinstance(processes, list) else None for processes in samples]
-            params = [[repr(value) for value in axis] for axis in axes]
-            results.add_result(
-                {"name": name, "version": version, "params": params},
-                BenchmarkResult(values, kept, numbers, 0, "", None),
-            )
-        results.save(str(folder))
-        return folder
-
-    return store
 
 
 @pytest.fixture
