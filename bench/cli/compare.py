@@ -16,9 +16,12 @@ from flowers_core import models
 from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.compare.comparison import Trial
+    from bench.compare.pair_result import PairResult
     from bench.compare.sequential_test import Rule
-    from bench.compare.variant import VariantPair
+    from bench.compare.variant import Command, VariantPair
 
 NOISE_PAIRS = 8
 MOST_PACKAGES = 8  # that a note on what else differs lists
@@ -79,6 +82,61 @@ CERTAINTY = options.group(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Two commands, how each run is prepared, and the figure that they print."""
+
+    command: tuple[str, ...]
+    prepare: str
+    metric: str | None
+    higher_is_better: bool
+
+    def both(self) -> "tuple[Command, Command]":
+        """Base and candidate.
+
+        Raises:
+            click.UsageError: If there are not two.
+        """
+        from bench.compare.variant import Command, Metric
+
+        if len(self.command) != 2:
+            raise click.UsageError(f"Give `--command` twice, base and candidate. Received: {len(self.command)}.")
+        metric = Metric(name=self.metric, higher_is_better=self.higher_is_better) if self.metric else None
+        base, candidate = (Command(line=line, prepare=self.prepare, metric=metric) for line in self.command)
+        return base, candidate
+
+    def check(self, others: Sequence[object]) -> None:
+        """Refuses what means nothing without commands, or beside them.
+
+        Args:
+            others: What else the user gave.
+
+        Raises:
+            click.UsageError: If commands are given with other things to compare, or options of commands without any.
+        """
+        if self.command and any(others):
+            raise click.UsageError(
+                "Give two commands, or what the harness measures (BASE CANDIDATE, `--axis`, `--model`, `--pipeline`, "
+                "`--profile`), not both."
+            )
+        if not self.command and (self.prepare or self.metric or self.higher_is_better):
+            raise click.UsageError("`--prepare`, `--metric` and `--higher-is-better` belong to `--command`.")
+        if self.higher_is_better and not self.metric:
+            raise click.UsageError("`--higher-is-better` belongs to `--metric`: of times less is better.")
+
+
+COMMANDS_COMPARED = options.group(
+    "commands",
+    Commands,
+    click.option("--command", multiple=True, metavar="TEXT",
+                 help="Given twice, instead of revisions: any two commands, each run from start to end."),
+    click.option("--prepare", default="", metavar="TEXT", help="A command to run, untimed, before each timed one."),
+    click.option("--metric", metavar="NAME",
+                 help="Compare a figure that the commands print, `{\"NAME\": 1.5}` on a line, not their times."),
+    click.option("--higher-is-better", is_flag=True, help="Of that figure, as of images a second."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """What is compared: two revisions, two values of an axis, or two stored sets."""
 
@@ -118,25 +176,49 @@ def _run(
     compared: Compared, cells: Sequence[Cell], certainty: Certainty, data: Data, output: Output
 ) -> tuple[list["Trial"], "Rule"]:
     """Runs a comparison in live pairs."""
-    from bench.compare import progress, sequential_test, variants
+    from bench.compare import variants
     from bench.run import sweep
 
     source = data.source()
     sweep.check(cells, source)
     output.check_writable()
     if compared.axis:
-        pairs = variants.of_axis(cells, compared.axis, source)
+        pairs, rebuild = variants.of_axis(cells, compared.axis, source), _unchanged
     else:
+        rebuild = partial(variants.rebuild, tell=options.tell)
         pairs = variants.of_revisions(cells, compared.base or "", compared.candidate or "", source, tell=options.tell)
-    clocks = sequential_test.clocks(variant.cell for pair in pairs for variant in (pair.base, pair.candidate))
-    rule = sequential_test.Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=clocks)
+    return _run_pairs(pairs, compared.title(pairs[0]), certainty, output, rebuild=rebuild)
+
+
+def _unchanged(variants: "VariantPair") -> "VariantPair":
+    """What is not built is confirmed by fresh pairs alone."""
+    return variants
+
+
+def _run_pairs(
+    pairs: Sequence["VariantPair"],
+    title: str,
+    certainty: Certainty,
+    output: Output,
+    *,
+    rebuild: "Callable[[VariantPair], VariantPair]",
+    record: "Callable[..., list[PairResult]] | None" = None,
+) -> tuple[list["Trial"], "Rule"]:
+    """Runs pairs by the one rule; `record` where they are not of cells."""
+    from bench.compare import pair, progress
+    from bench.compare.comparison import PairRuns
+    from bench.compare.sequential_test import Rule
+    from bench.compare.variant import shared_clocks
+
+    rule = Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=shared_clocks(pairs))
     trials = progress.run(
         pairs,
         output.results,
         rule=rule,
-        title=compared.title(pairs[0]),
+        title=title,
         budget_seconds=certainty.budget,
         as_json=output.json,
+        runs=PairRuns(record=record or pair.record, control=True, rebuild=rebuild),
     )
     return trials, rule
 
@@ -150,14 +232,16 @@ def _run(
     click.option("--axis", metavar="NAME=BASE,CANDIDATE",
                  help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, or env:VARIABLE."),
 )  # fmt: skip
+@COMMANDS_COMPARED
 @CHOICE
 @CERTAINTY
 @click.option("--allow-mismatch", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
 @options.PLACE
 @options.DATA
 @options.OUTPUT
-def compare(
+def compare(  # noqa: PLR0913 - its options
     compared: Compared,
+    commands: Commands,
     choice: Choice,
     certainty: Certainty,
     allow_mismatch: bool,
@@ -168,8 +252,8 @@ def compare(
     """Decide whether CANDIDATE is slower than BASE, cell by cell.
 
     Each is a git revision, or WORKTREE for the working tree; or both are files or folders of stored measurements.
-    Revisions and axes run in pairs of fresh processes that take turns, until the verdict is sure: slower, same, faster
-    or inconclusive.
+    Revisions, axes and commands run in pairs of fresh processes that take turns, until the verdict is sure: slower,
+    same, faster or inconclusive.
 
     Exit code: 0 nothing slower, 1 something slower, 2 wrong use, 3 nothing could be compared.
 
@@ -178,14 +262,34 @@ def compare(
     Example: python -m bench compare --axis precision=float32,mixed_bfloat16 --model convnet_gap --batch-size 8
 
     Example: python -m bench compare laptop.jsonl server.jsonl --allow-mismatch
+
+    Example: python -m bench compare --command "python old.py" --command "python new.py" --metric images_per_s
+    --higher-is-better
     """
     from bench.compare import progress
 
+    commands.check([compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, allow_mismatch])
+    if commands.command:
+        options.leave(progress.exit_code(_compare_commands(commands.both(), certainty, output)))
     compared.check()
     if compared.stored():
         _compare_stored(compared.stored(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
     options.leave(progress.exit_code(trials))
+
+
+def _compare_commands(commands: "tuple[Command, Command]", certainty: Certainty, output: Output) -> list["Trial"]:
+    """Compares two commands, after a run of each that shows what they can do."""
+    from bench.compare import command_pair
+    from bench.compare.variant import VariantPair
+
+    options.tell("one untimed run of each")
+    recorder = command_pair.Recorder(*commands)
+    title = " v ".join(command.name for command in commands)
+    trials, _ = _run_pairs(
+        [VariantPair(*commands)], title, certainty, output, rebuild=_unchanged, record=recorder.record
+    )
+    return trials
 
 
 def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *, allow_mismatch: bool) -> None:

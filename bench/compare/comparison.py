@@ -1,8 +1,9 @@
 """Runs a comparison: pairs of fresh processes, cell after cell in turn, until each cell has its verdict."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from time import perf_counter
@@ -11,13 +12,18 @@ from bench.compare import pair, revision, sequential_test
 from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
-from bench.compare.variant import Variant, VariantPair
+from bench.compare.variant import Command, Variant, VariantPair, shared_clocks
 from bench.results import store
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, ReportedError
 
 UNKNOWN_SECONDS = 20.0  # a pair, until the first has run: two imports of TensorFlow, warm-up, 32 blocks
 TYPICAL_PAIRS = 6
 MAX_FAILURES_IN_A_ROW = 3  # then the cell is given up
+
+CONTROL_PAIRS = LOOKS[0]
+CONTROL = "control-"  # before the mark of its pairs: they are of no comparison of two
+CONFIRMING_LOOKS = LOOKS[:3]
+CONFIRMING_LEVEL = 0.05  # one of some hundred alarms is false; of those one in forty passes twice, and to the same side
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Trial:
         failures: Those that were dropped because a process died.
         failures_in_a_row: Since the last whole pair result.
         verdict: Once there is one.
+        confirmation: Pair results of a second build, which were run after the verdict `slower`.
+        control: The base against itself, of the whole comparison; None where that is not run.
     """
 
     variants: VariantPair
@@ -37,6 +45,8 @@ class Trial:
     failures: list[PairResult] = field(default_factory=list)
     failures_in_a_row: int = 0
     verdict: Verdict | None = None
+    confirmation: list[PairResult] = field(default_factory=list)
+    control: "Trial | None" = None
 
     def enter(self, result: PairResult, rule: Rule) -> None:
         """Adds a pair result, and decides if it is time."""
@@ -49,11 +59,37 @@ class Trial:
         self.failures_in_a_row = 0
         self.pairs.append(result)
         if len(self.pairs) in LOOKS:
-            self.verdict = sequential_test.follow(self._values(rule), rule)
+            self.verdict = sequential_test.follow(self.values(rule), rule)
+
+    def confirm(self, result: PairResult) -> bool:
+        """Adds a pair result of a second build; whether it is settled now whether the alarm stands."""
+        self.confirmation.append(result)
+        if result.status != "ok":
+            self.leave_unconfirmed(result.reason)
+            return True
+        if len(self.confirmation) not in CONFIRMING_LOOKS:
+            return False
+        clock = self.final.clock
+        second = sequential_test.estimate([sequential_test.value(pair, clock) for pair in self.confirmation])
+        figures = f"{second.ratio:.3f} [{second.low:.3f},{second.high:.3f}], {len(self.confirmation)} pairs"
+        if second.p < CONFIRMING_LEVEL and second.ratio > 1:
+            return self._settle(f"confirmed by fresh builds and pairs: {clock} {figures}")
+        if len(self.confirmation) == CONFIRMING_LOOKS[-1]:
+            self.verdict = replace(self.final, word="inconclusive", clock="")
+            return self._settle(f"an alarm that fresh builds and pairs did not confirm: {clock} {figures}")
+        return False
+
+    def leave_unconfirmed(self, reason: str) -> None:
+        """Lets the alarm stand as it was raised, and says that nothing confirmed it."""
+        self._settle(f"not confirmed: {reason}")
+
+    def _settle(self, reason: str) -> bool:
+        self.verdict = replace(self.final, reason="; ".join(filter(None, (self.final.reason, reason))))
+        return True
 
     def close(self, rule: Rule, reason: str) -> None:
         """Leaves it inconclusive, with what its pairs say so far."""
-        self.verdict = sequential_test.partial(self._values(rule), rule, reason)
+        self.verdict = sequential_test.partial(self.values(rule), rule, reason)
 
     @property
     def final(self) -> Verdict:
@@ -68,8 +104,8 @@ class Trial:
             return self.verdict.estimates
         if len(self.pairs) < 2:
             return {}
-        rule = Rule(clocks=sequential_test.clocks([self.variants.base.cell, self.variants.candidate.cell]))
-        return {clock: sequential_test.estimate(values) for clock, values in self._values(rule).items()}
+        rule = Rule(clocks=shared_clocks([self.variants]))
+        return {clock: sequential_test.estimate(values) for clock, values in self.values(rule).items()}
 
     def step_seconds(self, clock: str) -> tuple[float, float]:
         """Base's and candidate's: the median over all blocks of all pairs."""
@@ -81,7 +117,7 @@ class Trial:
 
     def total_seconds(self) -> float:
         """How long its pairs took, failures included."""
-        return sum(result.seconds for result in (*self.pairs, *self.failures))
+        return sum(result.seconds for result in (*self.pairs, *self.failures, *self.confirmation))
 
     def pair_seconds(self) -> float:
         """How long the next pair will probably take."""
@@ -95,7 +131,7 @@ class Trial:
         wanted = next((look for look in LOOKS if look > len(self.pairs) and look >= TYPICAL_PAIRS), LOOKS[-1])
         return (wanted - len(self.pairs)) * self.pair_seconds()
 
-    def _values(self, rule: Rule) -> dict[str, list[float]]:
+    def values(self, rule: Rule) -> dict[str, list[float]]:
         """What its pairs say, by clock."""
         return {clock: [sequential_test.value(result, clock) for result in self.pairs] for clock in rule.clocks}
 
@@ -114,6 +150,97 @@ def check_budget(budget_seconds: float | None, cells: int) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairRuns:
+    """How pairs are run, and which beside those that the verdicts are made from.
+
+    Attributes:
+        record: Runs one pair.
+        control: Whether the base runs against itself as well; if that moves, no verdict of the comparison is proven.
+        rebuild: Builds both variants anew at another place, for alarms to be confirmed; None confirms none.
+    """
+
+    record: Callable[..., list[PairResult]] = pair.record
+    control: bool = False
+    rebuild: Callable[[VariantPair], VariantPair] | None = None
+
+
+PLAIN = PairRuns()
+
+
+@dataclass
+class _Run:
+    """A comparison while it runs: where results go, what they are marked by, and when it must end."""
+
+    trials: list[Trial]
+    results: Path
+    rule: Rule
+    mark: str
+    record: Callable[..., list[PairResult]]
+    is_over: Callable[[Trial], bool]
+    control: Trial | None = None
+
+    def pair(self, variants: VariantPair, mark: str) -> PairResult:
+        """Runs a pair and stores it."""
+        result = replace(self.record(variants.base, variants.candidate, comparison=mark)[0], margin=self.rule.margin)
+        store.append(result, self.results)
+        return result
+
+    def decide(self) -> Iterator[None]:
+        """Runs cells in turn until each has its verdict, the control among them in the first rounds."""
+        while any(trial.verdict is None for trial in self.trials):
+            for trial in self.trials:
+                if trial.verdict:
+                    continue
+                if self.is_over(trial):
+                    trial.close(self.rule, "the budget ended")
+                else:
+                    trial.enter(self.pair(trial.variants, self.mark), self.rule)
+                yield
+            self._check_control()
+        verdicts = sequential_test.holm([trial.final for trial in self.trials], self.rule)
+        for trial, verdict in zip(self.trials, verdicts, strict=True):
+            trial.verdict = verdict
+        yield
+
+    def _check_control(self) -> None:
+        """Runs a pair of the base against itself, until there are enough."""
+        control = self.control
+        if control is None or control.verdict or self.is_over(control):
+            return
+        result = self.pair(control.variants, f"{CONTROL}{self.mark}")
+        if result.status != "ok":
+            return  # the base's trials die, too, and say so
+        control.pairs.append(result)
+        if len(control.pairs) == CONTROL_PAIRS:
+            control.verdict = sequential_test.control(control.values(self.rule), self.rule)
+
+    def confirm(self, rebuild: Callable[[VariantPair], VariantPair]) -> Iterator[None]:
+        """Runs pairs of second builds of what was found slower, in turn, until each alarm is confirmed or not."""
+        alarms = []
+        for trial in (trial for trial in self.trials if trial.final.word == "slower"):
+            try:
+                alarms.append((trial, rebuild(trial.variants)))
+            except ReportedError as error:
+                trial.leave_unconfirmed(str(error))
+        while alarms:
+            for alarm in tuple(alarms):
+                trial, variants = alarm
+                if self.is_over(trial):
+                    trial.leave_unconfirmed("the budget ended")
+                    alarms.remove(alarm)
+                elif trial.confirm(self.pair(variants, f"confirmation-{self.mark}")):
+                    alarms.remove(alarm)
+                yield
+
+    def doubt(self) -> None:
+        """Takes every verdict back if the control moved."""
+        if self.control is None or self.control.verdict is None or self.control.verdict.word == "same":
+            return
+        for trial in self.trials:
+            trial.verdict = replace(trial.final, word="unproven", reason=self.control.verdict.reason)
+
+
 def run(
     variant_pairs: Sequence[VariantPair],
     results: Path,
@@ -121,7 +248,7 @@ def run(
     rule: Rule,
     title: str = "",
     budget_seconds: float | None = None,
-    record: Callable[..., list[PairResult]] = pair.record,
+    runs: PairRuns = PLAIN,
     now: Callable[[], float] = perf_counter,
 ) -> Generator[list[Trial]]:
     """Runs pairs, stores each the moment it ends, and stores the verdicts at the end, also after Ctrl-C.
@@ -135,7 +262,7 @@ def run(
         rule: How sure verdicts must be.
         title: What is compared, for a reader of the store.
         budget_seconds: When to stop; what has no verdict then is inconclusive. None is no limit.
-        record: Runs one pair.
+        runs: How pairs are run, whether there is a negative control, and how alarms are confirmed.
         now: Clock in seconds.
 
     Yields:
@@ -143,58 +270,64 @@ def run(
     """
     begun, started = now(), datetime.now(UTC)
     mark = started.strftime("%Y%m%dT%H%M%S%fZ")
-    trials = [Trial(variants=variants) for variants in variant_pairs]
+    base = variant_pairs[0].base
+    control = Trial(variants=VariantPair(base, base)) if runs.control else None
+    trials = [Trial(variants=variants, control=control) for variants in variant_pairs]
+    running = _Run(
+        trials=trials,
+        results=results,
+        rule=rule,
+        mark=mark,
+        record=runs.record,
+        is_over=lambda trial: budget_seconds is not None and now() - begun + trial.pair_seconds() > budget_seconds,
+        control=control,
+    )
     try:
         yield trials
-        while any(trial.verdict is None for trial in trials):
-            for trial in trials:
-                if trial.verdict:
-                    continue
-                if budget_seconds is not None and now() - begun + trial.pair_seconds() > budget_seconds:
-                    trial.close(rule, "the budget ended")
-                else:
-                    result = record(trial.variants.base, trial.variants.candidate, comparison=mark)[0]
-                    result = replace(result, margin=rule.margin)
-                    store.append(result, results)
-                    trial.enter(result, rule)
+        for _ in running.decide():
+            yield trials
+        if runs.rebuild:
+            for _ in running.confirm(runs.rebuild):
                 yield trials
-        verdicts = sequential_test.holm([trial.final for trial in trials], rule)
-        for trial, verdict in zip(trials, verdicts, strict=True):
-            trial.verdict = verdict
+        running.doubt()
         yield trials
     finally:
         for trial in trials:
             if trial.verdict is None:
                 trial.close(rule, "interrupted")
         if any(trial.pairs or trial.failures for trial in trials):
-            store.append(_comparison(trials, rule, title, mark, started), results)
+            store.append(_comparison(running, title, started), results)
 
 
-def _comparison(trials: Sequence[Trial], rule: Rule, title: str, mark: str, started: datetime) -> Comparison:
+def _comparison(running: _Run, title: str, started: datetime) -> Comparison:
     """What is stored of a comparison in the end."""
+    trials, rule = running.trials, running.rule
     variants = trials[0].variants
     pairs = [result for trial in trials for result in (*trial.pairs, *trial.failures)]
     shares = [result.foreign_cpu_share for result in pairs if result.foreign_cpu_share is not None]
     return Comparison(
-        comparison=mark,
+        comparison=running.mark,
         title=title or f"{variants.base.name} v {variants.candidate.name}",
         base=_summary(variants.base),
         candidate=_summary(variants.candidate),
         rule=asdict(rule),
-        cells=tuple(
-            CellVerdict(
-                cell=trial.variants.cell,
-                verdict=trial.final,
-                step_seconds={clock: trial.step_seconds(clock) for clock in rule.clocks} if trial.pairs else {},
-                failures=len(trial.failures),
-                seconds=trial.total_seconds(),
-            )
-            for trial in trials
-        ),
+        cells=tuple(map(partial(_cell, rule), trials)),
+        control=_cell(rule, running.control) if running.control and running.control.verdict else None,
         foreign_cpu_share=median(shares) if shares else None,
         started=started.isoformat(timespec="milliseconds"),
         data=next((result.data for result in pairs if "photos" in result.data), {}),
         machine=pairs[-1].machine,
+    )
+
+
+def _cell(rule: Rule, trial: Trial) -> CellVerdict:
+    """What is stored of one cell."""
+    return CellVerdict(
+        cell=trial.variants.cell,
+        verdict=trial.final,
+        step_seconds={clock: trial.step_seconds(clock) for clock in rule.clocks} if trial.pairs else {},
+        failures=len(trial.failures),
+        seconds=trial.total_seconds(),
     )
 
 
@@ -203,6 +336,6 @@ def title(variants: VariantPair) -> str:
     return " v ".join(describe(**_summary(variant)) for variant in (variants.base, variants.candidate))
 
 
-def _summary(variant: Variant) -> dict:
+def _summary(variant: Variant | Command) -> dict:
     """Which code a variant ran, in words as well."""
     return {"name": variant.name, **variant.code, "subject": revision.subject(variant.code.get("commit", ""))}

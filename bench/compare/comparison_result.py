@@ -38,6 +38,7 @@ class Comparison(Result):
         candidate: Likewise.
         rule: How sure verdicts had to be, see `sequential_test.Rule`.
         cells: A verdict for each cell, in the order of the command.
+        control: The base against itself: `same`, or no verdict of the comparison is proven; None where it was not run.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
     """
 
@@ -50,6 +51,7 @@ class Comparison(Result):
     candidate: dict
     rule: dict
     cells: tuple[CellVerdict, ...]
+    control: CellVerdict | None = None
     foreign_cpu_share: float | None = None
 
     @property

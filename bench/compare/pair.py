@@ -5,7 +5,7 @@ threads fall) is drawn anew with each pair. So pairs are independent, which step
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,8 @@ ANSWER_SECONDS = 300.0
 class PairWorker:
     """The parent's end of one process of a pair."""
 
-    def __init__(self, variant: Variant, *, injectable: bool, folder: Path):
-        env = {**process.environment(variant.cell, path=variant.path), **variant.environment}
+    def __init__(self, variant: Variant, *, injectable: bool, folder: Path, padding: Mapping[str, str]):
+        env = {**process.environment(variant.cell, path=variant.path), **variant.environment, **padding}
         command = [variant.python, "-P", "-m", "bench.compare.pair_worker"]
         self.process = process.ChildProcess(command, folder, name=variant.name, env=env)
         job = {"cell": variant.cell.to_json(), "source": asdict(variant.source), "classes": variant.classes}
@@ -122,7 +122,7 @@ def _start(
     for name in draw.sample(("base", "candidate"), 2):
         (folder / name).mkdir()
         variant = base if name == "base" else candidate
-        workers[name] = PairWorker(variant, injectable=injectable, folder=folder / name)
+        workers[name] = PairWorker(variant, injectable=injectable, folder=folder / name, padding=process.padding(draw))
     return [workers["base"], workers["candidate"]]
 
 

@@ -37,7 +37,8 @@ class PairResult(Result):
         comparison: Marks the comparison it belongs to.
         pair: Marks the pair of processes; results of one pair differ in what was injected.
         cell: Id of the cell, as the comparison calls it.
-        base: What ran as base: `name`, `cell`, `digest` of the code, `commit`, `environment`.
+        base: What ran as base: `name`, `cell`, `digest` of the code, `commit`, `environment`; or `name`, `command`,
+            `prepare` and `metric`, whose cost takes the place of wall seconds.
         candidate: What ran as candidate, likewise.
         injection: What was done to the candidate on purpose: `kind` and `share`; `none` and 0 outside a validation.
         order: Which process ran each block, e.g. `ABBABAAB`; A is the base.
@@ -69,8 +70,10 @@ class PairResult(Result):
 
     @property
     def identical(self) -> bool:
-        """Whether base and candidate were the same, and nothing was injected: whatever differs is noise."""
-        same = all(self.base.get(name) == self.candidate.get(name) for name in ("cell", "digest", "environment"))
+        """Whether base and candidate were the same cell, and nothing was injected: whatever differs is noise."""
+        same = "cell" in self.base and all(
+            self.base.get(name) == self.candidate.get(name) for name in ("cell", "digest", "environment")
+        )
         return same and self.injection["kind"] == "none"
 
     def step_seconds(self, name: str, clock: str) -> list[float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.compare import comparison
-from bench.compare.comparison import Trial
+from bench.compare.comparison import PairRuns, Trial
 from bench.compare.sequential_test import Rule
 from bench.compare.table import plain, table
 from bench.compare.variant import VariantPair
@@ -27,6 +27,7 @@ def run(
     title: str,
     budget_seconds: float | None = None,
     as_json: bool = False,
+    runs: PairRuns = comparison.PLAIN,
 ) -> list[Trial]:
     """Runs a comparison and prints its table, or one JSON object a cell; after Ctrl-C as well, as far as it came.
 
@@ -38,7 +39,7 @@ def run(
     comparison.check_budget(budget_seconds, len(variant_pairs))
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     trials: list[Trial] = []
-    running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds)
+    running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds, runs=runs)
     try:
         with _live(err, rule, title) as show, closing(running):
             for trials in running:
@@ -82,9 +83,11 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
 
 
 def exit_code(trials: Sequence[Trial]) -> int:
-    """0 nothing slower, 1 something slower, 3 no cell could be compared."""
+    """0 nothing slower, 1 something slower, 3 no cell could be compared, or no verdict is proven."""
     if any(trial.final.word == "slower" for trial in trials):
         return SLOWER
+    if any(trial.final.word == "unproven" for trial in trials):
+        return NOTHING_COMPARED
     return NOTHING_SLOWER if any(trial.final.pairs for trial in trials) else NOTHING_COMPARED
 
 
@@ -92,8 +95,12 @@ def gate_code(trials: Sequence[Trial], threshold: float) -> int:
     """For a gate: 1 if a cell is slower by more than the threshold, 3 if one is inconclusive, which is never a pass."""
     if any(_is_over(trial, threshold) for trial in trials):
         return SLOWER
-    inconclusive = any(trial.final.word == "inconclusive" for trial in trials)
-    return NOTHING_COMPARED if inconclusive else NOTHING_SLOWER
+    return NOTHING_COMPARED if _undecided(trials) else NOTHING_SLOWER
+
+
+def _undecided(trials: Sequence[Trial]) -> list[Trial]:
+    """Those whose verdict clears nobody."""
+    return [trial for trial in trials if trial.final.word in ("inconclusive", "unproven")]
 
 
 def _is_over(trial: Trial, threshold: float) -> bool:
@@ -105,7 +112,8 @@ def gate_text(trials: Sequence[Trial], threshold: float) -> str:
     over = [trial.variants.cell for trial in trials if _is_over(trial, threshold)]
     if over:
         return f"Failed: slower by more than {100 * threshold:g} %: {', '.join(over)}."
-    undecided = [trial.variants.cell for trial in trials if trial.final.word == "inconclusive"]
+    undecided = _undecided(trials)
     if undecided:
-        return f"Not passed: inconclusive, which clears nobody: {', '.join(undecided)}."
+        cells = ", ".join(trial.variants.cell for trial in undecided)
+        return f"Not passed: {undecided[0].final.word}, which clears nobody: {cells}."
     return f"Passed: nothing is slower by more than {100 * threshold:g} %."

@@ -108,6 +108,7 @@ def build(
     revision: Revision,
     *,
     extras: Sequence[str] = (),
+    again: bool = False,
     repo: Path = WORK_DIR,
     cache: Path = CACHE,
     tell: Callable[[str], object] = lambda _: None,
@@ -117,6 +118,8 @@ def build(
     Args:
         revision: What `resolve` gave.
         extras: Optional dependencies of its wheel, such as `jax` or `gpu`.
+        again: Whether to build it a second time, at a path of another length: what files' places and names do by luck
+            comes out otherwise there.
         repo: The folder that holds `flowers_core`.
         cache: Folder of environments and of snapshots of the harness.
         tell: Reports progress, a line at a time.
@@ -127,7 +130,15 @@ def build(
     """
     # The name says all that decides what is in it. Python to the last digit: an environment of the one before would
     # make two revisions differ that do not.
-    key = "-".join([revision.digest, f"python{platform.python_version()}", *HARNESS_NEEDS, *sorted(extras)])
+    key = "-".join(
+        [
+            revision.digest,
+            f"python{platform.python_version()}",
+            *HARNESS_NEEDS,
+            *sorted(extras),
+            *(["second-build"] * again),
+        ]
+    )
     environments = cache / "environments"
     python = venvs.find(key, cache=environments)
     if not python:

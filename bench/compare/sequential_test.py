@@ -28,7 +28,7 @@ TRIM = 0.25  # of the blocks of a pair at either end: a disturbed block does not
 CONFIDENCE = 0.95
 SAME_CONFIDENCE = 0.90  # two one-sided tests at 5 %
 
-WORDS = ("slower", "same", "faster", "inconclusive")
+WORDS = ("slower", "same", "faster", "inconclusive", "unproven")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +257,23 @@ def follow(values: Mapping[str, Sequence[float]], rule: Rule) -> Verdict | None:
         if verdict:
             return verdict
     return partial(values, rule, f"undecided after {count} pairs") if count >= LOOKS[-1] else None
+
+
+def control(values: Mapping[str, Sequence[float]], rule: Rule) -> Verdict:
+    """What pairs of the base against itself say, at their single look: `same`, or `unproven` where they moved.
+
+    They may be as noisy as they like: what they must not do is lean to a side, as the second of two runs does on a
+    machine that slows down, or the one that lies deeper in the file system.
+    """
+    estimates = {clock: estimate(values[clock]) for clock in rule.clocks}
+    level = SINGLE_LOOK_LEVEL / len(rule.clocks)
+    count = len(values["wall"])
+    for clock, clock_estimate in estimates.items():
+        if clock_estimate.p < level:
+            figures = f"{clock} {clock_estimate.ratio:.3f} [{clock_estimate.low:.3f},{clock_estimate.high:.3f}]"
+            reason = f"the base against itself came out {figures}: something favours a side"
+            return Verdict(word="unproven", clock=clock, pairs=count, estimates=estimates, reason=reason)
+    return Verdict(word="same", clock="+".join(sorted(estimates)), pairs=count, estimates=estimates)
 
 
 def partial(values: Mapping[str, Sequence[float]], rule: Rule, reason: str) -> Verdict:

@@ -1,13 +1,16 @@
 """Shows verdicts: the table at 80 columns, Markdown for a pull request, plain values for a program."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import median
+from operator import itemgetter
+from statistics import geometric_mean, median
 
 from bench.compare.comparison import Trial
-from bench.compare.sequential_test import Rule
+from bench.compare.sequential_test import WORDS, Rule
+from bench.compare.variant import short_names
 from bench.machine.facts import BUSY_SHARE
-from bench.results import format, labels
+from bench.results import format
 from bench.results.table import Column, Table, Value
 
 COLUMNS = (
@@ -23,9 +26,7 @@ CLOCKS = {"wall": "wall", "cpu": "CPU"}
 
 def table(trials: Sequence[Trial], rule: Rule, title: str) -> Table:
     """The table of a comparison, of each cell a row; also while it is still undecided."""
-    short, _ = labels.apart([trial.variants.base.cell for trial in trials])
-    pairs = ((trial.variants.base, trial.variants.candidate) for trial in trials)
-    _, same = labels.apart([variant.cell for pair in pairs for variant in pair])
+    short, same = short_names([trial.variants for trial in trials])
     return Table(
         title=f"{title} ({', '.join(same)})" if same else title,
         columns=COLUMNS,
@@ -40,10 +41,11 @@ def _figures(trial: Trial) -> tuple[Value, ...]:
     if not estimates:
         return "", "", "", len(trial.pairs), word
     clock = _leading_clock(trial)
-    estimate = estimates[clock]
+    estimate, metric = estimates[clock], trial.variants.metric
+    base, candidate = trial.step_seconds(clock)
     return (
-        format.change(*trial.step_seconds(clock)),
-        f"{clock} {estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}]",
+        f"{metric.cost(base):.4g}→{metric.cost(candidate):.4g}" if metric else format.change(base, candidate),
+        f"{metric.name if metric else clock} {estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}]",
         next((estimates[name].ratio for name in estimates if name != clock), ""),
         len(trial.pairs),
         word,
@@ -60,24 +62,62 @@ def _leading_clock(trial: Trial) -> str:
 
 def _notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
     """What the columns mean, what was dropped, and why a cell is inconclusive."""
-    clocks = " and ".join(f"{CLOCKS[clock]} clock" for clock in rule.clocks)
-    lines = [
-        "ratio: candidate over base, above 1 is slower, on the clock named; other: on the other clock",
-        f"n: pairs of fresh processes, over which is tested, on the {clocks}, p < {rule.level:.2g} at a look",
-    ]
+    clocks = "on the " + " and ".join(f"{CLOCKS[clock]} clock" for clock in rule.clocks)
+    lines = ["ratio: candidate over base, above 1 is slower, on the clock named; other: on the other clock"]
+    if metric := trials[0].variants.metric:
+        over = "base over candidate" if metric.higher_is_better else "candidate over base"
+        clocks, lines = f"by {metric.name}", [f"ratio: {over}, by the {metric.name} that they print; above 1 is slower"]
+    lines.append(f"n: pairs of fresh processes, over which is tested, {clocks}, p < {rule.level:.2g} at a look")
     if any(trial.verdict and trial.verdict.word == "same" for trial in trials):
         wall = f", ±{100 * rule.wall_margin:g} % on the wall clock" if "cpu" in rule.clocks else ""
         lines.append(f"same: the 90 % interval lies within ±{100 * rule.margin:g} %{wall}")
-    short, _ = labels.apart([trial.variants.base.cell for trial in trials])
+    short, _ = short_names([trial.variants for trial in trials])
     for name, trial in zip(short, trials, strict=True):
         if trial.verdict and trial.verdict.reason:
             lines.append(f"{name}: {trial.verdict.word}, {trial.verdict.reason}")
         if trial.failures:
             lines.append(f"{name}: {len(trial.failures)} pairs dropped, the last: {trial.failures[-1].reason}")
+    lines.extend(_summary(trials))
+    lines.extend(_control_note(trials[0]))
     load = [result.foreign_cpu_share or 0.0 for trial in trials for result in trial.pairs]
     if load and median(load) > BUSY_SHARE:
         lines.append(f"others used {100 * median(load):.0f} % of the CPU meanwhile (median): `python -m bench doctor`")
     return lines
+
+
+def _summary(trials: Sequence[Trial]) -> list[str]:
+    """What several cells say together, once all are decided."""
+    decided = [(trial, trial.final.ratio) for trial in trials if trial.verdict and trial.verdict.ratio]
+    if len(decided) < 2 or len(decided) < len(trials):
+        return []
+    ratios = [ratio for _, ratio in decided if ratio]
+    words = Counter(trial.final.word for trial, _ in decided)
+    counted = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
+    mixed = "mixed: " if words["slower"] and words["faster"] else ""
+    short, _ = short_names([trial.variants for trial in trials])
+    (worst, highest), (best, lowest) = (
+        choose(zip(short, ratios, strict=True), key=itemgetter(1)) for choose in (max, min)
+    )
+    return [
+        f"all {len(trials)} cells: {mixed}{counted}; geometric mean {geometric_mean(ratios):.3f}, "
+        f"worst {worst} {highest:.3f}, best {best} {lowest:.3f}"
+    ]
+
+
+def _control_note(trial: Trial) -> list[str]:
+    """What the negative control said, once every cell has its verdict."""
+    if trial.control is None or trial.verdict is None:
+        return []
+    verdict = trial.control.verdict
+    if verdict is None:
+        return ["negative control (the base against itself): not run to its end"]
+    if verdict.word != "same":
+        return [f"negative control: {verdict.reason}; so no verdict here is proven"]
+    estimate = verdict.estimates[min(verdict.estimates, key=lambda clock: verdict.estimates[clock].deviation)]
+    return [
+        f"negative control, the base against itself: {estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}], "
+        f"{verdict.pairs} pairs: did not move"
+    ]
 
 
 def plain(trials: Sequence[Trial]) -> list[dict]:
@@ -93,6 +133,7 @@ def plain(trials: Sequence[Trial]) -> list[dict]:
             "units": len(trial.pairs),
             "dropped": len(trial.failures),
             "seconds": trial.total_seconds(),
+            "control": trial.control.verdict.word if trial.control and trial.control.verdict else None,
             "clocks": {clock: asdict(estimate) for clock, estimate in trial.estimates().items()},
         }
         for trial in trials

@@ -1,7 +1,7 @@
 """Makes the variants of a comparison: two revisions, or two values of one axis, of each cell."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from bench.machine import facts, variables
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, RunFailed, one_of
 
 AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", "xla")
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
@@ -39,7 +39,7 @@ def of_revisions(
         tell(f"{base} and {candidate} hold the same code: whatever differs is noise, and the verdict should be `same`")
     if facts.code()["dirty"] and revision.WORKTREE not in (base, candidate):
         tell(f"uncommitted changes are not part of {base} or {candidate}; {revision.WORKTREE} names the working tree")
-    extras = tuple(sorted({extra for cell in cells for extra in BACKENDS[cell.backend].extras}))
+    extras = _extras(cells)
     classes = source.classes(cells)
     environments = [revision.build(code, extras=extras, tell=tell) for code in revisions]
     return [
@@ -59,6 +59,28 @@ def of_revisions(
         )
         for cell in cells
     ]
+
+
+def rebuild(variants: VariantPair, *, tell: Callable[[str], object]) -> VariantPair:
+    """The same two revisions, each built a second time at another place.
+
+    Raises:
+        RunFailed: If one does not build.
+    """
+
+    def again(variant: Variant) -> Variant:
+        code = revision.resolve(variant.name)
+        if code.digest != variant.code["digest"]:
+            raise RunFailed(f"{variant.name} is no longer the code that was compared: no second build can confirm it")
+        environment = revision.build(code, extras=_extras([variant.cell]), again=True, tell=tell)
+        return replace(variant, python=environment.python, path=environment.path)
+
+    base, candidate = (again(variant) for variant in variants if isinstance(variant, Variant))
+    return VariantPair(base, candidate)
+
+
+def _extras(cells: Iterable[Cell]) -> tuple[str, ...]:
+    return tuple(sorted({extra for cell in cells for extra in BACKENDS[cell.backend].extras}))
 
 
 def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPair]:

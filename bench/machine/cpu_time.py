@@ -71,10 +71,14 @@ class ForeignLoad:
             with suppress(psutil.NoSuchProcess):  # it ended since, and counts with the process it worked for
                 yield process.cpu_times()
 
-    def share(self) -> float:
-        """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1."""
+    def share(self, *, beside: float = 0.0) -> float:
+        """CPU time of others (steal by the host included) since the watch began, over all there was; 0 to 1.
+
+        Args:
+            beside: CPU seconds of processes that were measured and have ended.
+        """
         busy, total, own = self._read()
         if total <= self._total:
             return 0.0
-        foreign = (busy - self._busy) - (own - self._own)
+        foreign = (busy - self._busy) - (own - self._own) - beside
         return min(1.0, max(0.0, foreign / (total - self._total)))

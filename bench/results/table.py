@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
-STYLES = {"slower": "bold red", "faster": "bold green", "same": "green", "inconclusive": "yellow", "confirmed": "red"}
+STYLES = {
+    "slower": "bold red",
+    "faster": "bold green",
+    "same": "green",
+    "inconclusive": "yellow",
+    "unproven": "yellow",
+    "confirmed": "red",
+}
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # escapes, and what turns text round
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
 

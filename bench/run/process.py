@@ -6,14 +6,18 @@ It also chooses their environment: backend, visible devices, what the frameworks
 import fcntl
 import json
 import os
+import random
 import select
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
@@ -32,6 +36,8 @@ MEASURE = (sys.executable, "-m", "bench.run.measure")
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
 MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 
+PADDING, MOST_PADDING = "BENCH_ENVIRONMENT_PADDING", 4096
+
 # The kernel's out-of-memory killer sends SIGKILL. TensorFlow dies by SIGSEGV or SIGABRT when an allocation fails,
 # without a word; near the limit that is what it was.
 NEAR_LIMIT = 0.7
@@ -48,6 +54,15 @@ def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
         chosen["JAX_PLATFORMS"] = "cpu"
         chosen["CUDA_VISIBLE_DEVICES"] = "-1"
     return chosen
+
+
+def padding(draw: random.Random) -> dict[str, str]:
+    """A variable of random length, up to a page of memory, for one process.
+
+    Where a process' stack begins depends on the size of its environment, and by luck of that a program may be some
+    percent slower in all runs from one shell. With a random one luck is noise, which a test knows how to treat.
+    """
+    return {PADDING: "x" * draw.randrange(MOST_PADDING)}
 
 
 class Died(RunFailed):
@@ -226,8 +241,7 @@ class ChildProcess:
         return "crash", f"memory or crash: ended by {name}{self._last_words()}"
 
     def _last_words(self) -> str:
-        said = [line for line in self._words.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
+        return _last_line(self._words.read_bytes())
 
 
 def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
@@ -306,6 +320,76 @@ def spawn(
         machine=facts.fingerprint(),
         code=facts.code(),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command that ran from start to end.
+
+    Attributes:
+        wall_seconds: From before it was started until the kernel said that it had ended.
+        cpu_seconds: User and system, its own and those of all processes that it waited for.
+        printed: What it wrote to standard output.
+    """
+
+    wall_seconds: float
+    cpu_seconds: float
+    printed: bytes
+
+
+def run_to_end(command: Sequence[str], *, env: Mapping[str, str], timeout: float) -> Finished:
+    """Runs any command in the current folder, without a shell and without input, and takes its times.
+
+    Why not `ChildProcess`: it starts an interpreter first, whose 10 ms and CPU time would be the command's; and it
+    learns of the end by looking every now and then, where the kernel's own word comes at once.
+
+    Raises:
+        Died: If it cannot be started, does not end with exit code 0, or takes longer than `timeout` seconds.
+    """
+    name, parent = shlex.join(command), os.getpid()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = perf_counter()
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=env,
+                start_new_session=True,
+                preexec_fn=partial(child.die_with_parent, parent),
+            )
+        except OSError as error:
+            raise Died(name, "crash", f"it cannot be started: {error.strerror}") from error
+        try:
+            ended = os.pidfd_open(process.pid)
+            try:
+                if not select.select([ended], [], [], timeout)[0]:
+                    raise Died(name, "timeout", f"it did not end within {timeout:.0f} s")
+                wall_seconds = perf_counter() - start
+            finally:
+                os.close(ended)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # whatever it left behind would run beside the next
+            if process.returncode is None:
+                process.wait()
+        if process.returncode:
+            ending = f"exit code {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
+            raise Died(name, "crash", f"it ended with {ending}{_last_line(_content(err))}")
+        return Finished(wall_seconds=wall_seconds, cpu_seconds=usage.ru_utime + usage.ru_stime, printed=_content(out))
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _last_line(printed: bytes) -> str:
+    said = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
+    return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
 
 
 @contextmanager

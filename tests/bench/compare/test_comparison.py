@@ -6,13 +6,14 @@ import random
 import pytest
 
 from bench.compare import comparison
+from bench.compare.comparison import PairRuns
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Rule
 from bench.compare.variant import Variant, VariantPair
 from bench.results import store
 from bench.results.cell import Cell
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, RunFailed
 
 
 def variant_pair(model="dense"):
@@ -22,19 +23,24 @@ def variant_pair(model="dense"):
 
 @pytest.fixture
 def recorder(paired):
-    """Makes a recorder: cells of `slow` are 10 % slower, those of `deadly` die; all else differs by noise."""
+    """Makes a recorder: cells of `slow` are 10 % slower, those of `deadly` die; all else differs by noise.
 
-    def make(*, slow=(), deadly=(), noise=0.01):
+    Where a mark begins with a word of `moved`, that is 10 % off the truth.
+    """
+
+    def make(*, slow=(), deadly=(), moved=(), noise=0.01):
         dice = random.Random(1)
         order = []
 
-        def record(base, candidate, *, comparison):  # noqa: ARG001 - as pair.record
+        def record(base, candidate, *, comparison):
             model = base.cell.model
             order.append(model)
             facts = {"comparison": comparison, "cell": base.cell.id}
             if model in deadly:
                 return [paired(status="error", reason="base: it printed: no luck", **facts)]
-            effect = 0.10 if model in slow else 0.0
+            effect = 0.10 if model in slow and candidate is not base else 0.0
+            if comparison.startswith(moved):
+                effect = 0.10 - effect
             wall, cpu = (math.exp(effect + dice.gauss(0, noise)) for _ in range(2))
             return [paired(wall, cpu, **facts)]
 
@@ -45,8 +51,9 @@ def recorder(paired):
 
 
 def run(variant_pairs, results, record, **how):
+    runs = PairRuns(record=record, **how.pop("runs", {}))
     (*_, last) = comparison.run(
-        variant_pairs, results, rule=how.pop("rule", Rule(cells=len(variant_pairs))), record=record, **how
+        variant_pairs, results, rule=how.pop("rule", Rule(cells=len(variant_pairs))), runs=runs, **how
     )
     return last
 
@@ -72,7 +79,7 @@ def test_run_lets_cells_take_turns_until_their_verdict(tmp_path, recorder):
 def test_run_stores_pairs_as_they_come(tmp_path, recorder):
     """What was measured is on the disk before the next pair begins."""
     seen = 0
-    for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder()):
+    for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), runs=PairRuns(record=recorder())):
         assert len(store.load(PairResult, tmp_path).results) == len(trials[0].pairs) >= seen
         seen = len(trials[0].pairs)
 
@@ -119,7 +126,7 @@ def test_check_budget_refuses_less_than_a_look():
 
 def test_run_keeps_what_an_interrupted_comparison_says(tmp_path, recorder):
     """After Ctrl-C each cell is inconclusive with what its pairs say, and pairs and verdict are kept."""
-    running = comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder(noise=0.01))
+    running = comparison.run([variant_pair()], tmp_path, rule=Rule(), runs=PairRuns(record=recorder(noise=0.01)))
     for _ in range(4):
         trials = next(running)
     running.close()
@@ -148,8 +155,58 @@ def test_left_seconds_shrink(tmp_path, recorder):
     """Each pair brings the end nearer; with a verdict nothing is left."""
     left = [
         trials[0].left_seconds()
-        for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), record=recorder())
+        for trials in comparison.run([variant_pair()], tmp_path, rule=Rule(), runs=PairRuns(record=recorder()))
     ]
 
     assert left[0] > left[3]
     assert left[-1] == 0
+
+
+def test_run_proves_nothing_where_the_control_moves(tmp_path, recorder):
+    """If the base against itself comes out slower, no verdict of the comparison counts, and the store says why."""
+    record = recorder(slow=("dense",), moved=("control-",))
+    (trial,) = run([variant_pair()], tmp_path, record, runs={"control": True})
+    (stored,) = store.load(Comparison, tmp_path).results
+
+    assert trial.verdict.word == "unproven"
+    assert "the base against itself came out" in trial.verdict.reason
+    assert stored.cells[0].verdict.word == stored.control.verdict.word == "unproven"
+
+
+def test_run_keeps_verdicts_where_the_control_holds(tmp_path, recorder):
+    """The control runs beside the first pairs, under a mark of its own, and is no trial."""
+    trials = run([variant_pair()], tmp_path, recorder(slow=("dense",)), runs={"control": True})
+    marks = [result.comparison for result in store.load(PairResult, tmp_path).results]
+
+    assert [trial.verdict.word for trial in trials] == ["slower"]
+    assert sum(mark.startswith("control-") for mark in marks) == comparison.CONTROL_PAIRS
+    assert marks[1].startswith("control-")
+
+
+def test_run_confirms_an_alarm_by_a_second_build(tmp_path, recorder):
+    """What is slower in both builds is slower; its reason says how sure."""
+    (trial,) = run([variant_pair()], tmp_path, recorder(slow=("dense",)), runs={"rebuild": lambda variants: variants})
+
+    assert trial.verdict.word == "slower"
+    assert trial.verdict.reason.startswith("confirmed by fresh builds and pairs: wall 1.1")
+    assert len(trial.confirmation) == LOOKS[0]
+
+
+def test_run_raises_no_alarm_that_a_second_build_does_not_confirm(tmp_path, recorder):
+    """What is slower in one build alone was slower by luck of its layout."""
+    record = recorder(slow=("dense",), moved=("confirmation-",))
+    (trial,) = run([variant_pair()], tmp_path, record, runs={"rebuild": lambda variants: variants})
+
+    assert trial.verdict.word == "inconclusive"
+    assert "did not confirm" in trial.verdict.reason
+
+
+def test_run_leaves_an_alarm_that_cannot_be_built_again(tmp_path, recorder):
+    """Where the second build fails the verdict stands, and says that nothing confirmed it."""
+
+    def rebuild(_):
+        raise RunFailed("no disk")
+
+    (trial,) = run([variant_pair()], tmp_path, recorder(slow=("dense",)), runs={"rebuild": rebuild})
+
+    assert (trial.verdict.word, trial.verdict.reason) == ("slower", "not confirmed: no disk")

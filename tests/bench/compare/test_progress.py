@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from bench.compare import comparison, progress, table
-from bench.compare.comparison import Trial
+from bench.compare import progress, table
+from bench.compare.comparison import PairRuns, Trial
 from bench.compare.sequential_test import Rule
 from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import NO_MODEL, Cell
@@ -119,7 +119,7 @@ def test_gate_passes_only_what_is_sure(trials):
 
 
 @pytest.fixture
-def running(monkeypatch, paired, tmp_path):
+def running(paired, tmp_path):
     """Runs a comparison of one cell with a made-up recorder; `raised` is raised after the last ratio."""
 
     def run(ratios, *, raised=None, **how):
@@ -131,9 +131,10 @@ def running(monkeypatch, paired, tmp_path):
                 raise raised
             return [paired(ratio, cell=base.cell.id)]
 
-        monkeypatch.setattr(comparison.run, "__kwdefaults__", {**comparison.run.__kwdefaults__, "record": record})
         variants = (Variant(name=name, cell=CELLS[1]) for name in ("HEAD~1", "HEAD"))
-        return progress.run([VariantPair(*variants)], tmp_path, rule=Rule(), title="HEAD~1 v HEAD", **how)
+        return progress.run(
+            [VariantPair(*variants)], tmp_path, rule=Rule(), title="HEAD~1 v HEAD", runs=PairRuns(record=record), **how
+        )
 
     return run
 
