@@ -11,7 +11,7 @@ export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test report tensorboard docs clean browser
+.PHONY: bench test report tensorboard docs clean programs
 
 bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
@@ -20,17 +20,19 @@ bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ##
 	{ $(RUN) -m bench sweep --profile quick --seconds 1 --photos="$$PHOTOS" --records="$$records"; \
 	code=$$?; $(RUN) -m bench report && exit $$code; }  # a cell that failed is on the page, too
 
-test: .venv/installed-test browser  ## all tests and checks
+test: .venv/installed-test programs  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pyrefly check
 	.venv/bin/pytest --numprocesses 2 --dist loadfile  # a file stays in one process: its tests share what they draw and train
 
-# The page is tried in a real browser: one that is here, or Debian's where root may install it; else its tests say so.
-browser:
-	@command -v chromium google-chrome > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || \
-	{ apt-get update --quiet && apt-get install --yes --quiet chromium; } > /dev/null 2>&1 || true
+# The page is tried in a real browser, faults of disks by strace: those that are here, or Debian's where root may install
+# them; else their tests say so.
+programs:
+	@{ command -v strace && { command -v chromium || command -v google-chrome; }; } > /dev/null || test "$$(id -u)" != 0 || \
+	! command -v apt-get > /dev/null || \
+	{ apt-get update --quiet && apt-get install --yes --quiet chromium; apt-get install --yes --quiet strace; } > /dev/null 2>&1 || true
 
 report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report

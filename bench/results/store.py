@@ -61,7 +61,7 @@ def append(result: Result, results: Path = RESULTS) -> Path:
         OSError: If it cannot be written, with the file's name; nothing is half-written then.
     """
     path = Path(results) / result.KIND / _file_name(result.machine.get("host"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(path.parent)
     line = json.dumps(variables.publishable(result.to_json()), allow_nan=False).encode() + b"\n"
     with path.open("ab+", buffering=0) as file:  # or closing would write what is left of a refused line all the same
         fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
@@ -69,16 +69,16 @@ def append(result: Result, results: Path = RESULTS) -> Path:
         if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
             line = b"\n" + line
         try:
-            left = memoryview(line)
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
-            if not end:  # a new file, perhaps in a new folder
-                durable.sync(path.parent)
-                durable.sync(path.parent.parent)
-        except OSError as error:
+            with durable.named(path):
+                left = memoryview(line)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            sync = durable.sync_once if end else durable.sync  # a new file's name, or one of a writer that was killed
+            sync(path.parent)
+        except OSError:
             os.ftruncate(file.fileno(), end)
-            raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
     return path
 
 
@@ -203,13 +203,12 @@ def prune_traces(results: Path = RESULTS, *, most_bytes: int = TRACES_BYTES, mos
 
 def _write(path: Path, text: str) -> Path:
     """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(path.parent)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
+        with durable.named(path):
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
         durable.replace_durably(unfinished, path)
-    except OSError as error:  # a full disk names no file
-        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return path

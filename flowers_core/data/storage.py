@@ -18,7 +18,7 @@ from urllib import error as answers
 from urllib import request
 
 from flowers_core import errors
-from flowers_core.durable import replace_durably
+from flowers_core.durable import make_folder, named, replace_durably
 
 REACH_SECONDS = 20
 """How long a bucket may take to answer first."""
@@ -151,7 +151,8 @@ def write_text(path: str, text: str) -> None:
     folder, name = path.rsplit("/", 1) if is_bucket(path) else os.path.split(path)
     with scratch(folder) as temporary_folder:
         temporary = temporary_folder / f"{name}.tmp"
-        temporary.write_text(text, "utf-8")
+        with named(path):
+            temporary.write_text(text, "utf-8")
         place(temporary, path)
 
 
@@ -162,7 +163,7 @@ def scratch(folder: str | Path) -> Iterator[Path]:
     The same folder, because a rename is atomic only within one file system. It is made if missing.
     """
     if not is_bucket(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         yield Path(folder)
         return
     with tempfile.TemporaryDirectory() as temporary:
@@ -213,9 +214,10 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
                 f"One process at a time may {purpose} in {folder}. Received: a second one beside process "
                 f"{file.read().strip() or 'unknown'}. Wait until that has ended, or end it"
             ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with named(file.name):
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
         yield
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowers_core.data import storage
+from flowers_core.durable import named
 from flowers_core.errors import InputError
 from flowers_core.train.settings import Settings
 
@@ -146,8 +147,9 @@ class Run:
         """
         temporary = self.folder / f"unfinished-{MODEL}"
         try:
-            model.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as file:  # Keras ignores what it does not know
+            with named(self.model):
+                model.save(temporary)
+            with named(self.model), zipfile.ZipFile(temporary, "a") as file:  # Keras ignores what it does not know
                 file.writestr(CLASSES, json.dumps(classes))
             storage.place(temporary, str(self.model))
         finally:

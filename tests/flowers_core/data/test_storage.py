@@ -124,7 +124,18 @@ def test_write_text_syncs_content_and_name(tmp_path, synced):
     """So is whatever is written through this module."""
     storage.write_text(str(tmp_path / "settings.json"), "{}")
 
-    assert synced == [(tmp_path / "settings.json").stat().st_ino, tmp_path.stat().st_ino]
+    assert synced[-2:] == [(tmp_path / "settings.json").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_write_text_names_the_file_that_a_full_disk_refuses(tmp_path, monkeypatch):
+    """Python's own error of a full disk names no file."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "write_text", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*settings\.json'"):
+        storage.write_text(str(tmp_path / "settings.json"), "{}")
 
 
 def test_prune_temporary_removes_those_of_the_dead(tmp_path, monkeypatch):
