@@ -12,7 +12,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Data, Output, Place
 from bench.results.cell import Cell
-from flowers_core import models
+from flowers_core import models, user_code
 from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ class Choice:
 CHOICE = options.group(
     "choice",
     Choice,
-    click.option("--model", multiple=True, metavar="NAME[,NAME]",
-                 help=f"One of {', '.join(models.MODELS)}; repeatable. [a few of each kind]"),
-    click.option("--pipeline", multiple=True, metavar="NAME[,NAME]",
-                 help=f"One of {', '.join(PIPELINES)}; repeatable. Alone, or feeding the models."),
+    click.option("--model", multiple=True, type=options.Named("model", list(models.MODELS), several=True),
+                 metavar="NAME[,NAME]",
+                 help=f"One of {', '.join(models.MODELS)}, keras.applications:NAME, your own path/to/file.py:function; "
+                 "repeatable. [a few of each kind]"),
+    click.option("--pipeline", multiple=True, type=options.Named("pipeline", list(PIPELINES), several=True),
+                 metavar="NAME[,NAME]",
+                 help=f"One of {', '.join(PIPELINES)}, or your own; repeatable. Alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     options.FILTERS,
@@ -79,6 +82,15 @@ CERTAINTY = options.group(
                  help="The smallest slowdown that matters; half a percent costs hours."),
     click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m; what is undecided is inconclusive."),
 )  # fmt: skip
+
+
+def _locate_axis(_: click.Context, __: click.Parameter, axis: str | None) -> str | None:
+    """An axis whose values that are files have become names: `model=a/net.py:build,b/net.py:build`."""
+    name, equals, values = (axis or "").partition("=")
+    if name not in ("model", "pipeline"):
+        return axis
+    located = [options.locate(value, name) if user_code.is_option(value) else value for value in values.split(",")]
+    return f"{name}{equals}{','.join(located)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +241,7 @@ def _run_pairs(
     Compared,
     click.argument("base", required=False),
     click.argument("candidate", required=False),
-    click.option("--axis", metavar="NAME=BASE,CANDIDATE",
+    click.option("--axis", metavar="NAME=BASE,CANDIDATE", callback=_locate_axis,
                  help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, or env:VARIABLE."),
 )  # fmt: skip
 @COMMANDS_COMPARED

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bench.cli import compare, data_service, loaders, object_store, options, stall, trace, training
-from bench.cli.options import Data, Output, Place
+from bench.cli.options import Data, Output, Place, Swept
 from bench.cli.trace import MEASURING, Measuring
 from flowers_core.cli import entry
 from flowers_core.data import storage
@@ -31,6 +31,7 @@ def cli() -> None:
     help="`quick`: every pipeline and model once, a few minutes. `full`: batch sizes, precisions, XLA, inference, and "
     "models fed by pipelines.",
 )
+@options.SWEPT
 @options.FILTERS
 @click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m: cells that would not fit are left out.")
 @click.option("--resume", is_flag=True, help="Go on with the last sweep; options other than limits are ignored.")
@@ -41,6 +42,7 @@ def cli() -> None:
 @options.OUTPUT
 def sweep(  # noqa: PLR0913 - its options
     profile: str,
+    swept: Swept,
     filters: tuple[str, ...],
     budget: float | None,
     resume: bool,
@@ -57,6 +59,8 @@ def sweep(  # noqa: PLR0913 - its options
     Exit code: 0 done, 1 a cell failed, 2 wrong use, 3 nothing could be measured.
 
     Example: python -m bench sweep --profile full --filter model=squeezenet --budget 10m
+
+    Example: python -m bench sweep --profile full --model path/to/file.py:build --pipeline records_parallel
     """
     from bench.run import matrix, sweep_progress
     from bench.run import sweep as sweeps
@@ -64,7 +68,8 @@ def sweep(  # noqa: PLR0913 - its options
     if resume:
         planned = sweeps.resume(output.results)
     else:
-        cells = matrix.filter_cells(matrix.profile(profile, **place.fields()), list(filters))
+        cells = matrix.profile(profile, named=swept.models(), piped=swept.pipelines(), **place.fields())
+        cells = matrix.filter_cells(cells, list(filters))
         planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:
         sweep_progress.print_plan(planned, output.results)

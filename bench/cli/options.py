@@ -11,10 +11,12 @@ import click
 
 from bench.results import store
 from bench.results.result import Result
-from flowers_core import progress
+from flowers_core import progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry
 from flowers_core.cli.entry import group, tell
+from flowers_core.input.registry import PIPELINES
+from flowers_core.models import MODELS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +59,56 @@ BANDWIDTH = Quantity("bandwidth", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "1
 PERCENT = Quantity("share", {"": 0.01, "%": 0.01}, "3% or 3")
 
 
+class Named(click.ParamType):
+    """Names of models or loaders, one or several by commas; a user's own is located and gets its name.
+
+    Where the file lies is kept with the command, for `Data.source`: a cell holds the name alone.
+    """
+
+    name = "name"
+
+    def __init__(self, kind: str, allowed: Sequence[str], *, several: bool = False):
+        """Reads names.
+
+        Args:
+            kind: `model` or `pipeline`.
+            allowed: Names there are.
+            several: Whether commas separate several, as in `options.split`.
+        """
+        self.kind, self.allowed, self.several = kind, allowed, several
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Checks names, and locates files."""
+        parts = str(value).split(",") if self.several else [str(value)]
+        return ",".join(self._name(part, param, ctx) for part in parts)
+
+    def _name(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if user_code.is_option(text):
+            return locate(text, self.kind)
+        own = "path/to/file.py:function"
+        if self.kind == "model":
+            own += " or keras.applications:NAME"
+        if text not in self.allowed and not (self.kind == "model" and user_code.is_application(text)):
+            self.fail(f"expected one of {', '.join(self.allowed)}, {own}. Received: {text!r}", param, ctx)
+        return text
+
+
+_FILES = "bench.files"
+
+
+def locate(text: str, kind: str) -> str:
+    """The name in a cell of a user's model or loader, whose place is kept with the command.
+
+    Raises:
+        InputError: If the file or the function is not there, or its parameters are others.
+    """
+    found = user_code.locate(text, user_code.MODEL if kind == "model" else user_code.LOADER)
+    context = click.get_current_context(silent=True)
+    if context:
+        context.meta.setdefault(_FILES, {})[found.name] = found.option
+    return found.name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Folders of photos and of records, as given."""
@@ -68,7 +120,9 @@ class Data:
         """The folders to read, those of the environment or of `make bench` where none is given."""
         from bench.run import data_source
 
-        return data_source.find(photos=self.photos, records=self.records)
+        context = click.get_current_context(silent=True)
+        files = context.meta.get(_FILES, {}) if context else {}
+        return data_source.find(photos=self.photos, records=self.records, files=files.items())
 
 
 DATA = group(
@@ -77,6 +131,33 @@ DATA = group(
     click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/synthetic]"),
     click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/synthetic-192]"),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """Models and pipelines in place of a profile's own."""
+
+    model: tuple[str, ...]
+    pipeline: tuple[str, ...]
+
+    def models(self) -> list[str]:
+        """Names of models."""
+        return split(self.model)
+
+    def pipelines(self) -> list[str]:
+        """Names of pipelines."""
+        return split(self.pipeline)
+
+
+SWEPT = group(
+    "swept",
+    Swept,
+    click.option("--model", multiple=True, type=Named("model", list(MODELS), several=True), metavar="NAME[,NAME]",
+                 help="In place of the profile's models; keras.applications:NAME and your own path/to/file.py:function "
+                 "among them."),
+    click.option("--pipeline", multiple=True, type=Named("pipeline", list(PIPELINES), several=True),
+                 metavar="NAME[,NAME]", help="In place of the profile's pipelines, your own among them."),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

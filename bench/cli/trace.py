@@ -56,11 +56,13 @@ class CellOptions:
 CELL = options.group(
     "chosen",
     CellOptions,
-    click.option("--model", type=click.Choice([*models.MODELS, NO_MODEL]), metavar="NAME",
-                 help=f"{', '.join(models.MODELS)}; or `{NO_MODEL}` for the pipeline alone."),
-    click.option("--pipeline", type=click.Choice([*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
+    click.option("--model", type=options.Named("model", [*models.MODELS, NO_MODEL]), metavar="NAME",
+                 help=f"{', '.join(models.MODELS)}; keras.applications:NAME; your own, path/to/file.py:function; or "
+                 f"`{NO_MODEL}` for the pipeline alone."),
+    click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,
-                 help=f"{', '.join(PIPELINES)}; or `{RESIDENT}`, one batch of noise kept on the device."),
+                 help=f"{', '.join(PIPELINES)}; your own, path/to/file.py:function; or `{RESIDENT}`, one batch of "
+                 "noise kept on the device."),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Over all replicas."),
     click.option("--image-size", type=click.IntRange(1), help="Side in pixels. [what the model was designed for]"),
     click.option("--mode", type=click.Choice(MODES), default="train", show_default=True),

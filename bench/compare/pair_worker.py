@@ -11,7 +11,7 @@ from time import perf_counter
 from bench.compare import inject
 from bench.compare.pair_result import Sample
 from bench.machine.cpu_time import cpu_seconds, worker_ids
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_users
 from bench.run import child, product, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 
@@ -60,7 +60,7 @@ def prepare(cell: Cell, source: Source, *, injectable: bool, classes: int = CLAS
     """
     data = source.describe(cell.reads)
     if cell.model == NO_MODEL:
-        step = _drawing(cell, source, images=data["images"], injectable=injectable)
+        step = _drawing(cell, source, images=data.get("images", 0), injectable=injectable)
     else:
         step = _stepping(cell, source, {"classes": classes, **data})
         step = inject.StepInjector(step) if injectable else step
@@ -73,7 +73,7 @@ def _stepping(cell: Cell, source: Source, data: dict) -> Callable[[], object]:
     """One step of a model."""
     device = step_under_test.find_device(cell)
     batches = step_under_test.build_batches(cell, source, images=data.get("images", 0), classes=data["classes"])
-    return step_under_test.build_step(cell, batches, device, classes=data["classes"])
+    return step_under_test.build_step(cell, batches, device, classes=data["classes"], source=source)
 
 
 def _drawing(cell: Cell, source: Source, *, images: int, injectable: bool) -> Callable[[], object]:
@@ -107,7 +107,9 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
     job = next(orders)
     try:
         names = {name: job["cell"][name] for name in ("model", "pipeline", "backend")}
-        product.require(**{name: value for name, value in names.items() if value not in (NO_MODEL, RESIDENT)})
+        product.require(
+            **{kind: name for kind, name in names.items() if name not in (NO_MODEL, RESIDENT) and not is_users(name)}
+        )
         cell = Cell(**job["cell"])
         step = prepare(cell, Source(**job["source"]), injectable=job["injectable"], classes=job["classes"])
     except Exception as error:  # whatever stops it is the result's reason

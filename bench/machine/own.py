@@ -1,4 +1,4 @@
-"""The harness's own copies of `flowers_core.resources` and `flowers_core.durable`: alike for every commit under test.
+"""The harness's own copies of a few modules of `flowers_core`: alike for every commit under test.
 
 A measured process imports the package of the commit under test, which may be from before these modules. So the harness
 loads the files that lie beside itself, in its checkout or its wheel.
@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-NAMES = ("resources", "durable")
+NAMES = ("resources", "durable", "user_code")
 """Modules of the package that are loaded so; a snapshot of the harness holds their files."""
 
 
@@ -23,4 +23,4 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-resources, durable = map(_load, NAMES)
+resources, durable, user_code = map(_load, NAMES)

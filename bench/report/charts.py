@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.report import key_findings
 from bench.report.gather import Gathered
+from bench.results import labels
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
 from bench.results.table import Interval, log_start
@@ -43,12 +44,13 @@ class Chart:
 def points(summaries: Iterable[Summary], gathered: Gathered) -> list[Point]:
     """What charts and the explorer need of each cell that has a figure."""
     figures = [(entry, entry.batch_time) for entry in summaries if entry.batch_time]
+    shown = labels.readable(entry.cell for entry, _ in figures)
     machines = {_machine(entry): entry.measurement.machine.get("host") or "unknown" for entry, _ in figures}
     hosts = _names(((host, machine) for machine, host in machines.items()), numbered=lambda host: host[0])
     data = _names((_data(entry) for entry, _ in figures), numbered=lambda data: data[:3])
     return [
         {
-            **_point(entry, time, gathered),
+            **_point(entry, time, gathered, shown),
             "host": hosts[machines[_machine(entry)], _machine(entry)],
             "data": data[_data(entry)],
         }
@@ -81,7 +83,7 @@ def _names(keys: Iterable[tuple], *, numbered: Callable[[tuple], Hashable]) -> d
     }
 
 
-def _point(entry: Summary, time: Interval, gathered: Gathered) -> Point:
+def _point(entry: Summary, time: Interval, gathered: Gathered, shown: dict[str, str]) -> Point:
     """Images a second with the interval's ends; the arithmetic of a step, and what it makes of the machine's peak."""
     cell, size, machine = entry.cell, entry.cell.batch_size, entry.measurement.machine
     cost = gathered.costs.get((cell.model, cell.image_size), {})
@@ -92,8 +94,8 @@ def _point(entry: Summary, time: Interval, gathered: Gathered) -> Point:
         WORK: _rounded(work),
         "GFLOP/s": _rounded(work and work * entry.rate),
         PEAK: _rounded(work and peak and 100 * work * entry.rate / peak),
-        "model": cell.model,
-        "pipeline": cell.pipeline,
+        "model": shown[cell.model],
+        "pipeline": shown[cell.pipeline],
         "batch": size,
         "px": cell.image_size,
         "mode": cell.mode,

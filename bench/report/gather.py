@@ -27,6 +27,7 @@ from bench.training import campaign, outcome
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
+from flowers_core.models import MODELS
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
@@ -146,12 +147,13 @@ def _stall(
 
 def costs(models: set[str]) -> dict[tuple[str, int], dict]:
     """Parameters and arithmetic of models at the image sizes that they were designed for."""
-    if not models or not find_spec("keras"):
+    counted = sorted(models & MODELS.keys())  # of a user's own no rule counts every layer, nor is its file at hand
+    if not counted or not find_spec("keras"):
         return {}
     entry.load("keras")
     from flowers_core.train import flops
 
-    return {(row["name"], row["image_size"]): row for row in flops.table(sorted(models))}
+    return {(row["name"], row["image_size"]): row for row in flops.table(counted)}
 
 
 def _history(results: Path, damaged: list[str]) -> dict | None:

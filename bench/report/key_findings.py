@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
 
+from bench.machine.own import user_code
 from bench.report.gather import Gathered
 from bench.results import format
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.summary import Summary
+
+readable = user_code.readable  # a user's own model or loader without the digest
 
 ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is the knee
 NOTABLE = 0.05  # by so much a precision must differ to be named faster or slower
@@ -72,8 +75,8 @@ def _steps(summaries: Sequence[Summary]) -> str | None:
     ordered = sorted(best.values(), key=lambda entry: entry.rate)
     slow, fast = ordered[0], ordered[-1]
     return (
-        f"Of {len(best)} models, {fast.cell.model} trains fastest, {format.rate(fast.rate)} images/s "
-        f"in batches of {fast.cell.batch_size}, and {slow.cell.model} slowest, {format.rate(slow.rate)} "
+        f"Of {len(best)} models, {readable(fast.cell.model)} trains fastest, {format.rate(fast.rate)} images/s "
+        f"in batches of {fast.cell.batch_size}, and {readable(slow.cell.model)} slowest, {format.rate(slow.rate)} "
         f"in batches of {slow.cell.batch_size} ({slow.cell.image_size} px); float32."
     )
 
@@ -91,8 +94,8 @@ def _demand(summaries: Sequence[Summary]) -> str | None:
     share = supply.rate / demand.rate
     times = f"{share:.1f} times" if share >= 1 else f"{share:.0%} of"
     return (
-        f"Alone on all cores, {supply.cell.pipeline} supplies {times} the largest demand of a model, "
-        f"{format.rate(demand.rate)} images/s of {demand.cell.model}."
+        f"Alone on all cores, {readable(supply.cell.pipeline)} supplies {times} the largest demand of a model, "
+        f"{format.rate(demand.rate)} images/s of {readable(demand.cell.model)}."
     )
 
 
@@ -110,8 +113,8 @@ def _precisions(summaries: Sequence[Summary]) -> str | None:
     slower = sum(ratio < 1 - NOTABLE for ratio in ratios.values())
     best, worst = max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)
     return (
-        f"mixed_bfloat16 makes {faster} of {len(ratios)} models faster and {slower} slower: from {worst}, "
-        f"{ratios[worst]:.2f} times the images/s of float32, to {best}, {ratios[best]:.2f} times."
+        f"mixed_bfloat16 makes {faster} of {len(ratios)} models faster and {slower} slower: from {readable(worst)}, "
+        f"{ratios[worst]:.2f} times the images/s of float32, to {readable(best)}, {ratios[best]:.2f} times."
     )
 
 
@@ -126,8 +129,8 @@ def _batches(summaries: Sequence[Summary]) -> str | None:
         return None
     rates, size = curves[cell], knee(curves[cell])
     return (
-        f"{cell.model} gains little from more than {size} images a batch: {format.rate(rates[size])} images/s, "
-        f"{format.rate(max(rates.values()))} at best, measured up to {max(rates)}."
+        f"{readable(cell.model)} gains little from more than {size} images a batch: {format.rate(rates[size])} "
+        f"images/s, {format.rate(max(rates.values()))} at best, measured up to {max(rates)}."
     )
 
 

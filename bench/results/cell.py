@@ -2,12 +2,19 @@
 
 from dataclasses import asdict, dataclass
 
+from bench.machine.own import user_code
 from bench.run import product
 from flowers_core.errors import InputError, one_of
 
 NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
+GIVEN = "given"  # what a user's loader reads: whichever of photos and records there is
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
 MODES = ("train", "predict")
+
+
+def is_users(name: str) -> bool:
+    """Whether a model or pipeline is a user's own function, or a model that comes with Keras."""
+    return user_code.is_name(name) or user_code.is_application(name)
 
 
 def is_cached(pipeline: str) -> bool:
@@ -20,8 +27,10 @@ class Cell:
     """One point of the benchmark matrix.
 
     Attributes:
-        model: An architecture of `flowers_core.models.MODELS`, or `none` for the pipeline alone.
-        pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, or `resident` for the step alone.
+        model: An architecture of `flowers_core.models.MODELS`, a user's own (`stem:function@digest`),
+            `keras.applications:NAME`, or `none` for the pipeline alone.
+        pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, a user's own likewise, or `resident`
+            for the step alone.
         batch_size: Images a step over all replicas (the global batch).
         image_size: Side of the square images in pixels.
         mode: `train` (forward, backward, update) or `predict` (forward).
@@ -42,8 +51,10 @@ class Cell:
     xla: bool = False
 
     def __post_init__(self):
-        one_of("model", self.model, (*product.MODELS, NO_MODEL))
-        one_of("pipeline", self.pipeline, (*product.pipelines(), RESIDENT))
+        if not is_users(self.model):
+            one_of("model", self.model, (*product.MODELS, NO_MODEL))
+        if not user_code.is_name(self.pipeline):
+            one_of("pipeline", self.pipeline, (*product.pipelines(), RESIDENT))
         one_of("mode", self.mode, MODES)
         one_of("device", self.device, product.DEVICES)
         one_of("precision", self.precision, product.PRECISIONS)
@@ -76,10 +87,11 @@ class Cell:
     def id(self) -> str:
         """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
         if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
-            return f"{self.pipeline}-{self.image_size}-b{self.batch_size}"
+            return f"{_in_path(self.pipeline)}-{self.image_size}-b{self.batch_size}"
         compiled = "-xla" if self.xla_chosen else ""
         place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
-        return f"{self.model}-{self.mode}-{self.pipeline}-{self.image_size}-b{self.batch_size}-{place}"
+        names = f"{_in_path(self.model)}-{self.mode}-{_in_path(self.pipeline)}"
+        return f"{names}-{self.image_size}-b{self.batch_size}-{place}"
 
     @property
     def command(self) -> str:
@@ -90,15 +102,23 @@ class Cell:
     def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
         fields = {name: value for name, value in vars(self).items() if name != "xla"}
+        fields |= {name: user_code.as_option(fields[name]) for name in ("model", "pipeline")}
         if self.model == NO_MODEL:
             return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
         return {**fields, **({"xla": "on"} if self.xla_chosen else {})}
 
     @property
     def reads(self) -> str:
-        """What the cell needs on disk: `photos`, `records` or nothing (the empty string)."""
+        """What the cell needs on disk: `photos`, `records`, either (`given`) or nothing (the empty string)."""
+        if user_code.is_name(self.pipeline):
+            return GIVEN
         return product.pipelines()[self.pipeline].reads if self.pipeline != RESIDENT else ""
 
     def to_json(self) -> dict[str, str | int | bool]:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""
         return asdict(self)
+
+
+def _in_path(name: str) -> str:
+    """A model or pipeline as part of a folder's name: some systems that keep one take no colon."""
+    return name.replace(":", ".")

@@ -1,12 +1,24 @@
 """Short names for the cells of one table: what tells them apart, and what they share."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
+from bench.machine.own import user_code
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 
 WORDS = {"image_size": "{} px", "batch_size": "b{}", "xla": "XLA {}"}  # numbers that a name must explain
 INPUT = ("pipeline", "image_size", "batch_size")  # all that a pipeline alone has
+
+
+NAMED = ("model", "pipeline")  # fields that may hold a user's own
+
+
+def readable(cells: Iterable[Cell]) -> dict[str, str]:
+    """What to show of each model and pipeline: a user's own as `stem:function`, with the digest where two are alike."""
+    names = {getattr(cell, field) for cell in cells for field in NAMED}
+    counts = Counter(map(user_code.readable, names))
+    return {name: short if counts[short := user_code.readable(name)] == 1 else name for name in names}
 
 
 def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
@@ -16,7 +28,8 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
         A short name for each cell, in their order; and words for what is the same in all.
     """
     any_xla = any(cell.xla for cell in cells)
-    described = [_words(cell, any_xla=any_xla) for cell in cells]
+    shown = readable(cells)
+    described = [_words(cell, shown, any_xla=any_xla) for cell in cells]
     values = {entry.name: {words[entry.name] for words in described if entry.name in words} for entry in fields(Cell)}
     varied = [name for name, seen in values.items() if len(seen) > 1]
     names = [
@@ -31,10 +44,11 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     return names, shared
 
 
-def _words(cell: Cell, *, any_xla: bool) -> dict[str, str]:
+def _words(cell: Cell, shown: dict[str, str], *, any_xla: bool) -> dict[str, str]:
     """What describes a cell, by field."""
     names = INPUT if cell.model == NO_MODEL else [name for name in vars(cell) if name != "xla" or any_xla]
-    return {name: WORDS.get(name, "{}").format(getattr(cell, name)) for name in names}
+    words = {name: WORDS.get(name, "{}").format(getattr(cell, name)) for name in names}
+    return {name: shown[word] if name in NAMED else word for name, word in words.items()}
 
 
 def _is_named(cell: Cell, field: str, varied: Sequence[str]) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bench.results import identity, store, summary
+from bench.machine.own import user_code
+from bench.results import identity, labels, store, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
@@ -57,10 +58,10 @@ def _table(summaries: list[Summary]) -> Table:
     names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
     titled = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: part of the title
     fields = [*(field for field in names if field not in titled), *(field for field in SIZES if field in varied)]
-    data = summaries[0].measurement.data
+    data, shown = summaries[0].measurement.data, labels.readable(entry.cell for entry in summaries)
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [f"{data['classes']} classes"] if "classes" in data and "images" not in data else []
-    same += [getattr(cell, field) for field in titled]
+    same += [shown[getattr(cell, field)] for field in titled]
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
@@ -75,9 +76,14 @@ def _table(summaries: list[Summary]) -> Table:
             Column(first, "time"),
             Column("MB", "bytes"),
         ),
-        rows=tuple((*(getattr(entry.cell, field) for field in fields), *_figures(entry)) for entry in summaries),
+        rows=tuple((*(_value(entry.cell, field, shown) for field in fields), *_figures(entry)) for entry in summaries),
         notes=_notes(summaries),
     )
+
+
+def _value(cell: Cell, field: str, shown: dict[str, str]) -> Value:
+    value = getattr(cell, field)
+    return value if field in SIZES else shown[value]
 
 
 def _figures(entry: Summary) -> tuple[Value, ...]:
@@ -126,7 +132,7 @@ def _from_to(counts: list[int]) -> str:
 
 def _name(cell: Cell) -> str:
     """A cell among others of its table."""
-    name = cell.pipeline if cell.model == NO_MODEL else cell.model
+    name = user_code.readable(cell.pipeline if cell.model == NO_MODEL else cell.model)
     return f"{name} {cell.batch_size}"
 
 

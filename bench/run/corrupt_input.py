@@ -1,6 +1,6 @@
 """Which file of what a cell reads is damaged: frameworks name neither the shard nor the photo."""
 
-from bench.results.cell import Cell
+from bench.results.cell import GIVEN, Cell
 from bench.run import product
 from bench.run.data_source import Source
 
@@ -14,8 +14,11 @@ def find(cell: Cell, source: Source, error: Exception) -> str:
         error: What the framework raised.
 
     Returns:
-        The place in words: shard, record number and byte, or the photo; empty if all is whole.
+        The place in words: shard, record number and byte, or the photo; empty if all is whole, or if nobody but the
+        user knows what was read.
     """
+    if cell.reads in ("", GIVEN):
+        return ""
     try:
         return _damaged_shard(source, error) if cell.reads == "records" else _damaged_photo(source, cell.image_size)
     except product.InputError as gone:

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.machine.facts import WORK_DIR
-from bench.results.cell import NO_MODEL, Cell
+from bench.machine.own import user_code
+from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.run import product
 from bench.run.product import InputError
 
@@ -22,10 +23,33 @@ FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Folders or `gs://` prefixes, found from any working directory; an empty one is unavailable."""
+    """What cells read, found from any working directory.
+
+    Attributes:
+        photos: Folder or `gs://` prefix of photos; empty where there is none.
+        records: Of records, likewise.
+        files: A user's own models and loaders: name in a cell, and `path/to/file.py:function`.
+    """
 
     photos: str = ""
     records: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "files", tuple((name, option) for name, option in self.files))  # JSON has lists
+
+    def find_option(self, name: str) -> str:
+        """Where a user's model or loader is found; empty for those of the package.
+
+        Raises:
+            InputError: If the file of a user's is not known any more.
+        """
+        if user_code.is_application(name):
+            return name
+        known = dict(self.files)
+        if user_code.is_name(name) and name not in known:
+            raise InputError(f"Name the file of {user_code.readable(name)} again, `{user_code.as_option(name)}`")
+        return known.get(name, "")
 
     def load_photos(self) -> Any:
         """The photos; without those that the records of the same folder had to leave out, for they do not decode.
@@ -90,6 +114,9 @@ class Source:
         """
         if not reads:
             return {}
+        if reads == GIVEN:
+            there = [kind for kind in ("photos", "records") if getattr(self, kind)]
+            return self.describe(there[0]) if there else {}
         if reads == "photos":
             photos = self.load_photos()
             named = {"photos": _name(self.photos), "images": len(photos), "classes": len(photos.classes)}
@@ -109,7 +136,7 @@ class Source:
             InputError: If models are fed by photos and by records of other numbers, for one step cannot be compared
                 with both, or if a folder that feeds them does not hold what it should.
         """
-        kinds = {cell.reads for cell in cells if cell.model != NO_MODEL} - {""}
+        kinds = {cell.reads for cell in cells if cell.model != NO_MODEL} - {"", GIVEN}
         kinds = {kind for kind in kinds if getattr(self, kind)}  # where there is no folder each process says so
         if kinds:
             by_kind = {kind: self.describe(kind)["classes"] for kind in sorted(kinds)}
@@ -129,9 +156,9 @@ class Source:
         return counts.pop() if len(counts) == 1 else CLASSES
 
 
-def find(*, photos: str = "", records: str = "") -> Source:
+def find(*, photos: str = "", records: str = "", files: Iterable[tuple[str, str]] = ()) -> Source:
     """Finds what cells read; FLOWERS_PHOTOS and FLOWERS_RECORDS stand in for what is not given."""
-    return Source(photos=_folder("photos", photos), records=_folder("records", records))
+    return Source(photos=_folder("photos", photos), records=_folder("records", records), files=tuple(files))
 
 
 def _folder(name: str, given: str) -> str:

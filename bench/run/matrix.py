@@ -1,6 +1,6 @@
 """Which cells exist: the named profiles, their order, and how filters select from them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
@@ -23,29 +23,39 @@ def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fi
     ]
 
 
-def _pipelines() -> list[Cell]:
-    """Each input pipeline, alone."""
-    return [Cell(model=NO_MODEL, pipeline=name) for name in PIPELINES]
+def _alone(piped: Iterable[str]) -> list[Cell]:
+    """Input pipelines, each alone."""
+    return [Cell(model=NO_MODEL, pipeline=name) for name in piped]
 
 
-def quick(**place) -> list[Cell]:
-    """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`."""
-    return _pipelines() + _steps(models.codelab_names(), batch_size=32, heavy_batch_size=4, **place)
+def quick(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
+    """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`.
+
+    Args:
+        named: Models instead of the codelab's.
+        piped: Pipelines instead of all.
+        place: Device, backend and XLA of the models.
+    """
+    steps = named or ([] if piped else models.codelab_names())
+    pipelines = piped or ([] if named else PIPELINES)
+    return _alone(pipelines) + _steps(steps, batch_size=32, heavy_batch_size=4, **place)
 
 
-def full(**place) -> list[Cell]:
+def full(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
     """Batch sizes, precisions, XLA, inference and real feeding as well; coarse grid first.
 
-    A budget that ends early then leaves every model measured once rather than one model in every way.
+    A budget that ends early then leaves every model measured once rather than one model in every way. Models and
+    pipelines that are named take the place of all, see `quick`.
     """
-    base = _steps(models.MODELS, batch_size=32, heavy_batch_size=4, **place)
-    few = [cell for cell in base if models.spec(cell.model).representative]
-    feeding = [name for name, pipeline in PIPELINES.items() if pipeline.feeds_models]
+    names = named or ([] if piped else list(models.MODELS))
+    base = _steps(names, batch_size=32, heavy_batch_size=4, **place)
+    few = [cell for cell in base if named or models.spec(cell.model).representative]
+    feeding = piped or [name for name, pipeline in PIPELINES.items() if pipeline.feeds_models]
     cells = [
-        *_pipelines(),
+        *_alone(piped or ([] if named else PIPELINES)),
         *base,
         *(replace(cell, precision="mixed_bfloat16") for cell in base),
-        *_steps(models.MODELS, batch_size=8, heavy_batch_size=1, **place),
+        *_steps(names, batch_size=8, heavy_batch_size=1, **place),
         *(replace(cell, mode="predict") for cell in base),
         *(replace(cell, pipeline=name) for cell in few for name in feeding),
         *(replace(cell, xla=True) for cell in few),
@@ -76,8 +86,6 @@ def select(named: list[str], piped: list[str], *, batch_size: int | None = None,
     """
     if not named:
         return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in piped]
-    for name in named:
-        one_of("model", name, models.MODELS)
     size = batch_size or 8
     steps = _steps(named, batch_size=size, heavy_batch_size=batch_size or 1, **place)
     return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]
@@ -86,14 +94,28 @@ def select(named: list[str], piped: list[str], *, batch_size: int | None = None,
 PROFILES = {"quick": quick, "full": full}
 
 
-def profile(name: str, *, device: str = "cpu", backend: str = "tensorflow") -> list[Cell]:
+def profile(
+    name: str,
+    *,
+    device: str = "cpu",
+    backend: str = "tensorflow",
+    named: Sequence[str] = (),
+    piped: Sequence[str] = (),
+) -> list[Cell]:
     """Cells of a named profile on one device and backend, in the order in which they are to be measured.
+
+    Args:
+        name: One of `PROFILES`.
+        device: Where steps run.
+        backend: Of Keras.
+        named: Models in place of the profile's own; then it has no pipelines but those that are named.
+        piped: Pipelines likewise.
 
     Raises:
         InputError: If there is no such profile.
     """
     one_of("profile", name, PROFILES)
-    return PROFILES[name](device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
+    return PROFILES[name](named, piped, device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
 
 
 def filter_cells(cells: list[Cell], filters: list[str]) -> list[Cell]:

@@ -105,7 +105,7 @@ def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
         return replace(base, status="oom", reason=text[:500])
-    damaged = corrupt_input.find(job.cell, job.source, error) if job.cell.reads else ""
+    damaged = corrupt_input.find(job.cell, job.source, error)
     return replace(base, status="error", reason=damaged or text[:500])
 
 
@@ -141,8 +141,8 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     built = perf_counter()
     next(iter(batches))
     first_batch = perf_counter()
-    if is_cached(job.cell.pipeline) or not product.is_bucket(getattr(job.source, job.cell.reads)):
-        timing.fill_caches(batches, images=base.data["images"], batch_size=job.cell.batch_size)
+    if is_cached(job.cell.pipeline) or not product.is_bucket(getattr(job.source, job.cell.reads, "")):
+        timing.fill_caches(batches, images=base.data.get("images", 0), batch_size=job.cell.batch_size)
     iterator = iter(batches)
     count = timing.batches_per_step(iterator, timing.burst(job.cell))
     return replace(
@@ -160,7 +160,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     batches = step_under_test.build_batches(cell, job.source, images=base.data.get("images", 0), classes=classes)
     batches = input_wait.clock_draws(cell, batches, replicas=device.replicas)
     start = perf_counter()
-    step = step_under_test.build_step(cell, batches, device, classes=classes)
+    step = step_under_test.build_step(cell, batches, device, classes=classes, source=job.source)
     built = perf_counter()
     last: dict[str, Any] = {}
 

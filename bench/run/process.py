@@ -263,14 +263,20 @@ def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:
             yield answer
 
 
-def ask(module: str, job: dict, *, timeout: float) -> dict:
+def ask(module: str, job: dict, *, timeout: float, cell: Cell | None = None) -> dict:
     """The first answer of `answers`; whatever the process does then is ended.
+
+    Args:
+        module: Its `__main__` part calls `child.connect`.
+        job: Plain values.
+        timeout: Seconds for the answer.
+        cell: Whose backend and device the process has, if any.
 
     Raises:
         Died: If it gives none.
     """
     command, name = [sys.executable, "-m", module], f"The process that measures ({module})"
-    with scratch() as folder, ChildProcess(command, folder, name=name, env=environment()) as process:
+    with scratch() as folder, ChildProcess(command, folder, name=name, env=environment(cell)) as process:
         return process.ask(job, **_Limits(timeout).left())
 
 

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from bench.machine.own import user_code
 from bench.run import older_commits
 from flowers_core import errors
 
@@ -149,10 +150,22 @@ def decode_workers() -> int:
     return resources.parallelism() if resources else len(os.sched_getaffinity(0))
 
 
-def build_model(name: str, *, image_size: int, classes: int, from_uint8: bool) -> Any:
-    """A Keras model, which scales pixels itself where they come as uint8."""
-    require(model=name)
-    model = find("models:build")(name, image_size=image_size, classes=classes)
+def build_model(name: str, *, image_size: int, classes: int, from_uint8: bool, option: str = "") -> Any:
+    """A Keras model, which scales pixels itself where they come as uint8.
+
+    Args:
+        name: Of a model of the package, or of a user's own.
+        image_size: Side of the images in pixels.
+        classes: How many it tells apart.
+        from_uint8: Whether pixels come as they are decoded.
+        option: Where a user's own is found, `path/to/file.py:function` or `keras.applications:NAME`.
+    """
+    if option:
+        digest = name.rpartition("@")[2] if user_code.is_name(name) else ""
+        model = user_code.build_model(option, image_size=image_size, classes=classes, digest=digest)
+    else:
+        require(model=name)
+        model = find("models:build")(name, image_size=image_size, classes=classes)
     return find("models:from_uint8")(model) if from_uint8 else model
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
-from bench.run import product, timing
+from bench.results.cell import GIVEN, NO_MODEL, RESIDENT, Cell
+from bench.run import product, timing, user_pipeline
 from bench.run.data_source import Source
 from bench.run.product import Unsuitable
+
+NO_SOURCE = Source()
 
 
 def build_dataset(cell: Cell, source: Source) -> Any:
@@ -22,6 +24,8 @@ def build_dataset(cell: Cell, source: Source) -> Any:
         import tensorflow as tf
 
         tf.config.set_visible_devices([], "GPU")  # here it only feeds, and would take the memory of one
+    if cell.reads == GIVEN:
+        return user_pipeline.build(cell, source)
     if cell.reads == "photos":
         photos_or_shards = source.load_photos()
     else:
@@ -44,12 +48,27 @@ def find_device(cell: Cell) -> Any:
     return device
 
 
-def build_step(cell: Cell, batches: Iterable, device: Any, *, classes: int) -> Callable[[], object]:
-    """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities."""
+def build_step(
+    cell: Cell, batches: Iterable, device: Any, *, classes: int, source: Source = NO_SOURCE
+) -> Callable[[], object]:
+    """One training step or prediction of a cell's model, synchronised; gives its logs or probabilities.
+
+    Args:
+        cell: What is measured.
+        batches: For its model.
+        device: Where the model is built.
+        classes: How many the model tells apart.
+        source: Says where a user's own model is found.
+    """
     backend = product.get_backend(cell.backend)
-    from_uint8 = cell.pipeline != RESIDENT and product.pipelines()[cell.pipeline].dtype == "uint8"
     with product.use_precision(cell.precision), device.scope():
-        model = product.build_model(cell.model, image_size=cell.image_size, classes=classes, from_uint8=from_uint8)
+        model = product.build_model(
+            cell.model,
+            image_size=cell.image_size,
+            classes=classes,
+            from_uint8=_yields_uint8(cell, batches),
+            option=source.find_option(cell.model),
+        )
         product.compile_model(model, xla=cell.xla)
         run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
@@ -58,6 +77,14 @@ def build_step(cell: Cell, batches: Iterable, device: Any, *, classes: int) -> C
             return backend.synchronise(run())
 
     return run_synchronised
+
+
+def _yields_uint8(cell: Cell, batches: Iterable) -> bool:
+    if cell.pipeline == RESIDENT:
+        return False
+    if cell.reads == GIVEN:
+        return user_pipeline.dtype(batches) == "uint8"
+    return product.pipelines()[cell.pipeline].dtype == "uint8"
 
 
 def build_batches(cell: Cell, source: Source, *, images: int, classes: int) -> Iterable:

@@ -10,8 +10,9 @@ from time import perf_counter
 
 from bench.machine import facts
 from bench.results import store
-from bench.results.cell import NO_MODEL, Cell
+from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.measurement import Measurement
+from bench.run import user_check
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.process import spawn
@@ -193,7 +194,7 @@ def fit_batches(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], 
         The cells, those with a batch larger than all images with the largest power of two that is not, each once.
     """
     cells, images = tuple(cells), {}
-    for reads in sorted({cell.reads for cell in cells} - {""}):
+    for reads in sorted({cell.reads for cell in cells} - {"", GIVEN}):
         with suppress(InputError):  # `check` will say what is wrong with the data
             images[reads] = source.describe(reads)["images"]
     fitting = []
@@ -212,8 +213,8 @@ def check(cells: Iterable[Cell], source: Source) -> None:
 
     Raises:
         InputError: If photos or records are missing or hold one class only, records are of another image size, a
-            batch is larger than all images, images are too small for a model, or models would be fed by photos and
-            by records of other numbers of classes.
+            batch is larger than all images, images are too small for a model, models would be fed by photos and
+            by records of other numbers of classes, or a user's model or loader does not fit, see `user_check`.
     """
     from flowers_core import models
     from flowers_core.data import manifest
@@ -226,10 +227,11 @@ def check(cells: Iterable[Cell], source: Source) -> None:
             models.check_image_size(cell.model, cell.image_size)
         if written and cell.reads == "records":
             manifest.check_matches(written, image_size=cell.image_size)
-        images = described[cell.reads].get("images", cell.batch_size)
+        images = cell.batch_size if cell.reads == GIVEN else described[cell.reads].get("images", cell.batch_size)
         if cell.batch_size > images:
             raise InputError(
                 f"`batch_size` must be at most {images:,}, the number of images there are. "
                 f"Received: batch_size={cell.batch_size}"
             )
     source.classes(cells)
+    user_check.check(cells, source)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowers_core import backends, durable, models
+from flowers_core import backends, durable, models, user_code
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
@@ -81,7 +81,9 @@ CHOICES = entry.group(
 )  # fmt: skip
 
 
-@click.command(epilog=f"Models: {', '.join(models.MODELS)}.")
+@click.command(
+    epilog=f"Models: {', '.join(models.MODELS)}; keras.applications:NAME; or your own, path/to/file.py:function."
+)
 @click.argument("model")
 @REQUEST
 @CHOICES
@@ -100,13 +102,15 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     from flowers_core.data import manifest
     from flowers_core.train import plots, settings
 
+    if user_code.is_option(model):
+        model = user_code.locate(model, user_code.MODEL).option  # found from any folder when the training goes on
     goal = models.spec(model).recipe.accuracy
     if request.keep_memory:
         malloc.keep_freed()
     records = request.records if storage.is_bucket(request.records) else str(Path(request.records))
     if request.dispatcher:
         records = _records_for_workers(records, request.dispatcher, choices)
-    run = Run(request.output or Path(TRAININGS) / model)
+    run = Run(request.output or Path(TRAININGS) / _shown(model).replace(":", "."))
     if request.resume:
         choices = choices.completed_by(run.settings())
     device = _find_device(choices.device)
@@ -119,11 +123,19 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
         else:
             run.begin(resolved)
         rows = _train(resolved, run, device, request)
-        title = f"{model}, {resolved.precision}, batch {resolved.batch_size}"
+        title = f"{_shown(model)}, {resolved.precision}, batch {resolved.batch_size}"
         plots.draw_history(run.curves, rows, title=title, goal=goal)
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
+
+
+def _shown(model: str) -> str:
+    """A model without the folder of its file."""
+    if not user_code.is_option(model):
+        return model
+    path, _, function = model.rpartition(":")
+    return entry.printable(f"{Path(path).stem}:{function}")
 
 
 def _find_device(kind: str | None) -> Device:
@@ -190,7 +202,7 @@ def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]
             ("seconds in all", f"{last['elapsed_seconds']:,.1f}"),
             ("images/s of an epoch, median", f"{median(row['images_per_second'] for row in rows):,.0f}"),
         ],
-        title=f"{settings.model}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
+        title=f"{_shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
     )  # fmt: skip
     click.echo(f"weights {run.model}, history {run.folder / 'history.csv'}, curves {run.curves}")
 
@@ -240,7 +252,7 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
             )
             for number, row in enumerate(evaluation.rows(), start=1)
         ],
-        title=f"{settings.model}: accuracy {evaluation.accuracy:.3f} over {len(evaluation.labels)} images",
+        title=f"{_shown(settings.model)}: accuracy {evaluation.accuracy:.3f} over {len(evaluation.labels)} images",
     )
 
 

@@ -7,12 +7,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowers_core import user_code
 from flowers_core.errors import InputError, RunFailed, one_of
 from flowers_core.models.registry import (
     MODELS,
     ModelSpec,
     Recipe,
     codelab_names,
+    is_users,
     names_with_base,
     representatives,
     spec,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS", "PIXELS", "ModelSpec", "Recipe", "build", "check_image_size", "codelab_names", "from_uint8", "image_size",
-    "names_with_base", "representatives", "spec",
+    "is_users", "names_with_base", "representatives", "spec",
 ]  # fmt: skip
 
 PIXELS = ("codelab", "weights")
@@ -62,7 +64,7 @@ def build(
     probabilities of shape `(batch, classes)`, float32 whatever the dtype policy.
 
     Args:
-        name: One of `MODELS`.
+        name: One of `MODELS`, `path/to/file.py:function` or `keras.applications:NAME`, see `user_code`.
         image_size: Side in pixels; the codelab's own if None.
         classes: How many kinds of flowers, at least 2.
         weights: None for random weights; the path of a weights file; or "imagenet", which Keras downloads.
@@ -71,7 +73,7 @@ def build(
         pixels: One of `PIXELS`. The model takes images in [0, 1] either way.
 
     Returns:
-        A `keras.Model` named `name`.
+        A `keras.Model`, of `MODELS` one named `name`.
 
     Raises:
         InputError: If the name is unknown, the size too small, the weights are missing or do not fit, or pixels are
@@ -85,6 +87,12 @@ def build(
     _check_whole("classes", classes, 2, "softmax needs something to tell apart")
     _check_weights(name, weights)
     _settle_keras()
+    if is_users(name):
+        model = user_code.build_model(name, image_size=size, classes=classes)
+        with _weight_errors_explained(name, weights):
+            if weights is not None:
+                model.load_weights(weights)
+        return model
     module, function = row.builder.split(":")
     builder = getattr(import_module(f"{__name__}.{module}"), function)
     with _weight_errors_explained(name, weights):

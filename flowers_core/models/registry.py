@@ -11,7 +11,8 @@ range that the base sees: `codelab` for [0, 1] as there, or `weights` for the on
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from flowers_core.errors import one_of
+from flowers_core import user_code
+from flowers_core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,13 +149,24 @@ MODELS: dict[str, ModelSpec] = {
 
 
 def spec(name: str) -> ModelSpec:
-    """The row of a model.
+    """The row of a model; a user's own (`user_code`) and those of `keras.applications` have one alike.
 
     Raises:
         InputError: If there is no such model.
     """
-    one_of("model", name, MODELS)
+    if is_users(name):
+        return ModelSpec(builder="", image_size=user_code.IMAGE_SIZE, smallest=1)
+    if name not in MODELS:
+        raise InputError(
+            f"`model` must be one of {', '.join(MODELS)}, path/to/file.py:function or keras.applications:NAME. "
+            f"Received: model={name!r}"
+        )
     return MODELS[name]
+
+
+def is_users(name: str) -> bool:
+    """Whether a model is no row of `MODELS`, but a user's function or comes with Keras."""
+    return user_code.is_option(name) or user_code.is_name(name) or user_code.is_application(name)
 
 
 def codelab_names() -> list[str]:

@@ -8,7 +8,7 @@ from time import perf_counter
 import keras
 import tensorflow as tf
 
-from flowers_core import models, progress, resources
+from flowers_core import models, progress, resources, user_code
 from flowers_core.backends import precision
 from flowers_core.backends.devices import Device
 from flowers_core.data import manifest, storage
@@ -62,8 +62,10 @@ def load_trained(run: Run, settings: Settings) -> keras.Model:
     Raises:
         InputError: As `load`, or if it is another model or tells apart other classes than the settings say.
     """
+    if user_code.is_option(settings.model):
+        user_code.load(settings.model, user_code.MODEL)  # it may register layers that the saved model holds
     model = load(run.model)
-    if model.name != settings.model:
+    if not models.is_users(settings.model) and model.name != settings.model:
         raise InputError(f"{run.model} must be {settings.model}. Received: {model.name}. Train into another folder")
     run.check_classes(settings.classes, model.output_shape[-1])
     return model
@@ -143,7 +145,7 @@ def train(
             begun=begun,
             tell=tell,
         )
-        with progress.bar(f"training {settings.model}", (settings.epochs - done) * steps) as advance:
+        with progress.bar(f"training {Path(settings.model).name}", (settings.epochs - done) * steps) as advance:
             learner.fit(
                 data,
                 steps_per_epoch=steps,

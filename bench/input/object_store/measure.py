@@ -94,7 +94,8 @@ def buckets(source: Source) -> dict[str, str]:
 
 def in_store(source: Source) -> Source:
     """The same source at the addresses of `buckets`."""
-    return Source(**{name: folder and f"gs://{Path(folder).name}" for name, folder in vars(source).items()})
+    photos, records = (folder and f"gs://{Path(folder).name}" for folder in (source.photos, source.records))
+    return Source(photos=photos, records=records)
 
 
 def read(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.results.cell import Cell
+from bench.results.cell import Cell, is_users
 from bench.run import matrix
 from flowers_core import models
 from flowers_core.errors import one_of
@@ -57,7 +57,8 @@ def select(
     """
     one_of("profile", profile, PROFILES)
     for name in piped:
-        one_of("pipeline", name, PIPELINES)
+        if not is_users(name):
+            one_of("pipeline", name, PIPELINES)
     if named or piped:
         named = list(named or models.representatives())
         return matrix.select(named, list(piped or [USUAL]), batch_size=batch_size, **place)

@@ -95,7 +95,7 @@ def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float
         _check_memory(workload)
         data = source.describe(cell.reads)
         batches = step_under_test.build_dataset(cell, source)
-        timing.fill_caches(batches, images=data["images"], batch_size=cell.batch_size)
+        timing.fill_caches(batches, images=data.get("images", 0), batch_size=cell.batch_size)
         load.start()
         timed = consume(iter(batches), workload.step_seconds, seconds=seconds)
     except ReportedError as error:

@@ -9,10 +9,10 @@ from bench.input.stall.emulate import Emulation
 from bench.input.stall.planner import Plan, Supply
 from bench.input.stall.stages import Stages
 from bench.machine.facts import BUSY_SHARE
+from bench.machine.own import user_code
 from bench.results import format
 from bench.results.table import Column, Table, Value
 from flowers_core.input import cache
-from flowers_core.input.registry import PIPELINES
 
 PLAN = (
     *(Column("model", whole=True), Column("device", whole=True), Column("demand", "rate", whole=True)),
@@ -40,8 +40,8 @@ def plan(plans: Sequence[Plan], *, cores: int) -> Table:
 
 def _plan_row(plan: Plan) -> tuple[Value, ...]:
     demand, supply = plan.demand, plan.supply
-    delivered = (supply.pipeline, supply.images_per_second) if supply else ("", None)
-    name = f"{demand.model} b{demand.batch_size}"
+    delivered = (user_code.readable(supply.pipeline), supply.images_per_second) if supply else ("", None)
+    name = f"{user_code.readable(demand.model)} b{demand.batch_size}"
     return name, demand.device, demand.images_per_second, *delivered, advice(plan)
 
 
@@ -79,8 +79,8 @@ def other_sizes(supplies: Sequence[Supply], stages: dict[str, Stages]) -> Table:
     """Images/s at other image sizes."""
     rows = []
     for supply in supplies:
-        costs = stages.get(PIPELINES[supply.pipeline].reads)
-        if not PIPELINES[supply.pipeline].cached:
+        costs = stages.get(supply.row.reads)
+        if not supply.row.cached:
             rows.append((_name(supply), *(planner.resized(supply, size, costs) for size in planner.SIZES)))
     note = "what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"
     return Table(
@@ -96,7 +96,8 @@ def _columns(numbers: Sequence[int]) -> tuple[Column, ...]:
 
 
 def _name(supply: Supply) -> str:
-    return supply.pipeline if supply.image_size == 192 else f"{supply.pipeline} {supply.image_size} px"
+    name = user_code.readable(supply.pipeline)
+    return name if supply.image_size == 192 else f"{name} {supply.image_size} px"
 
 
 def emulated(emulations: Sequence[Emulation]) -> Table:
@@ -111,7 +112,9 @@ def emulated(emulations: Sequence[Emulation]) -> Table:
     reasons: dict[str, list[str]] = {}
     for run in emulations:
         if run.status != "ok":
-            reasons.setdefault(f"{run.status}: {run.reason}", []).append(f"{_model(run)} by {run.pipeline}")
+            reasons.setdefault(f"{run.status}: {run.reason}", []).append(
+                f"{_model(run)} by {user_code.readable(run.pipeline)}"
+            )
     notes += [f"{reason} ({', '.join(dict.fromkeys(names))})" for reason, names in reasons.items()]
     if any((run.foreign_cpu_share or 0.0) > BUSY_SHARE for run in emulations):
         notes.append(f"other programs used over {BUSY_SHARE:.0%} of the CPU meanwhile: AUs are too low")
@@ -124,12 +127,12 @@ def emulated(emulations: Sequence[Emulation]) -> Table:
 
 
 def _model(emulation: Emulation) -> str:
-    return f"{emulation.workload.model} b{emulation.workload.batch_size}"
+    return f"{user_code.readable(emulation.workload.model)} b{emulation.workload.batch_size}"
 
 
 def _emulated_row(emulation: Emulation) -> tuple[Value, ...]:
     demand = emulation.workload.images_per_second
-    named = f"emulated {emulation.workload.accelerator}", _model(emulation), emulation.pipeline
+    named = f"emulated {emulation.workload.accelerator}", _model(emulation), user_code.readable(emulation.pipeline)
     if emulation.utilisation is None:
         return (*named, emulation.status, demand, "", "")
     fed = "yes" if emulation.utilisation >= FED else "no"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bench.input.stall.accelerators import Workload, is_step
 from bench.input.stall.stages import Stages
-from bench.results.cell import NO_MODEL, Cell
+from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.summary import Summary
 from flowers_core.input import cache
-from flowers_core.input.registry import PIPELINES
+from flowers_core.input.registry import PIPELINES, Pipeline
 
 CORES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (96, 128, 160, 192, 224, 256, 331)
@@ -35,9 +35,14 @@ class Supply:
     images: int
 
     @property
+    def row(self) -> Pipeline:
+        """What is known of the pipeline; of a user's own not even whether more cores would help."""
+        return PIPELINES.get(self.pipeline) or Pipeline(build="", reads=GIVEN, serial=True)
+
+    @property
     def scales(self) -> bool:
         """Whether more cores would help."""
-        return not PIPELINES[self.pipeline].serial
+        return not self.row.serial
 
     def at(self, cores: int) -> float | None:
         """Images/s on so many cores, computed as if each core added the same; None where it uses only one."""
@@ -155,7 +160,7 @@ def plan(demand: Demand, available: Sequence[Supply], *, memory_bytes: int, stag
         stages: Costs of stages by kind, `photos` or `records`.
     """
     able = [supply for supply in available if supply.image_size == demand.image_size]
-    cached = [supply for supply in able if PIPELINES[supply.pipeline].cached]
+    cached = [supply for supply in able if supply.row.cached]
     supply = max((supply for supply in able if supply not in cached), key=_images_per_second, default=None)
     if supply is None:
         return Plan(demand=demand, supply=None)
@@ -167,7 +172,7 @@ def plan(demand: Demand, available: Sequence[Supply], *, memory_bytes: int, stag
         cache_bytes=cache_bytes,
         cache_fits=cache_bytes <= cache.MEMORY_SHARE * memory_bytes,
         cached=max(cached, key=_images_per_second, default=None),
-        image_size=_smaller(demand, supply, stages.get(PIPELINES[supply.pipeline].reads)),
+        image_size=_smaller(demand, supply, stages.get(supply.row.reads)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from bench.input.stall.classify import CLOSE, COMPUTE_BOUND, FED
 from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
+from bench.machine.own import user_code
 from bench.results import format
 from bench.results.table import Column, Table, Value
 
@@ -35,7 +36,7 @@ def _table(groups: Sequence[ThreeRuns]) -> Table:
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * cell.xla_chosen]
     return Table(
-        title=f"Fed by {cell.pipeline} ({', '.join(same)})",
+        title=f"Fed by {user_code.readable(cell.pipeline)} ({', '.join(same)})",
         columns=COLUMNS,
         rows=tuple(map(_row, groups)),
         notes=tuple(_notes(groups)),
@@ -45,7 +46,7 @@ def _table(groups: Sequence[ThreeRuns]) -> Table:
 def name(runs: ThreeRuns) -> str:
     """Model, batch size, and the image size where it is not the usual one."""
     size = "" if runs.cell.image_size == 192 else f" {runs.cell.image_size} px"
-    return f"{runs.cell.model} b{runs.cell.batch_size}{size}"
+    return f"{user_code.readable(runs.cell.model)} b{runs.cell.batch_size}{size}"
 
 
 def _row(runs: ThreeRuns) -> tuple[Value, ...]:

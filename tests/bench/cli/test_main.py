@@ -211,6 +211,38 @@ def test_commands_refuse_a_store_that_cannot_be_written_before_they_measure(
     assert "Nothing was measured" in done.err
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("measure", "--model", "FILE:wrong"), "own.py must define the function wrong(image_size, classes)"),
+        (("measure", "--model", "FILE:build", "--pipeline", "gone.py:batches"), "gone.py must be a Python file"),
+        (("stall", "--model", "nothing"), "or keras.applications:NAME. Received: 'nothing'"),
+        (("compare", "--axis", "model=FILE:build,FILE:wrong"), "must define the function wrong"),
+        (("compare", "WORKTREE", "HEAD", "--model", "dense,FILE:wrong"), "must define the function wrong"),
+        (("sweep", "--pipeline", "FILE:build"), "which has no parameter source and no batch_size"),
+    ],
+)
+def test_users_files_are_checked_at_once(command, said, tmp_path, command_line):
+    """Wherever a name of a model or pipeline stands, a file that does not fit is wrong use."""
+    (tmp_path / "own.py").write_text("def build(image_size, classes): ...\n")
+    done = command_line("bench", *(word.replace("FILE", f"{tmp_path}/own.py") for word in command))
+
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+
+
+def test_sweep_takes_models_and_pipelines_in_place_of_the_profiles(tmp_path, command_line):
+    """The cells of a profile are then of a user's model and of the pipelines that are named."""
+    (tmp_path / "own.py").write_text("def build(image_size, classes): ...\n")
+    names = ("--model", f"{tmp_path}/own.py:build,keras.applications:VGG16", "--pipeline", "records_parallel")
+    done = command_line("bench", "sweep", "--profile", "full", *names, "--dry-run", "--results", tmp_path)
+
+    assert done.code == 0, done.err
+    assert "own.build@" in done.out
+    assert "keras.applications.VGG16-train-records_parallel" in done.out
+    assert "squeezenet" not in done.out
+
+
 def test_dry_run_measures_nothing(tmp_path, command_line):
     """The plan lists every cell with its time, and their sum."""
     done = command_line("bench", "sweep", "--dry-run", "--results", tmp_path)

@@ -27,6 +27,44 @@ def test_id_is_a_file_name():
 
 
 @pytest.mark.parametrize(
+    ("fields", "id", "command"),
+    [
+        (
+            {"model": "net:build@01234567"},
+            "net.build@01234567-train-resident-192-b32-cpu-float32-tensorflow",
+            "--model net.py:build --pipeline resident",
+        ),
+        (
+            {"model": "keras.applications:VGG16", "pipeline": "net:batches@01234567"},
+            "keras.applications.VGG16-train-net.batches@01234567-192-b32-cpu-float32-tensorflow",
+            "--model keras.applications:VGG16 --pipeline net.py:batches",
+        ),
+        (
+            {"model": "none", "pipeline": "net:batches@01234567"},
+            "net.batches@01234567-192-b32",
+            "--model none --pipeline net.py:batches --batch-size 32 --image-size 192",
+        ),
+    ],
+)
+def test_cell_of_a_users_own(fields, id, command):
+    """A user's file is part of the cell by its digest; the id is a folder's name, the command takes the file."""
+    cell = Cell(**fields)
+
+    assert cell.id == id
+    assert cell.command.startswith(f"python -m bench measure {command}")
+    assert cell.reads == ("given" if "batches" in cell.pipeline else "")
+
+
+@pytest.mark.parametrize(
+    "model", ["net:build", "net:build@01", "net.py:build", "keras.applications:", "a/b:c@01234567"]
+)
+def test_cell_refuses_what_is_no_name(model):
+    """A name without a digest, or with a path in it, is no cell's."""
+    with pytest.raises(InputError, match="`model` must be one of"):
+        Cell(model=model)
+
+
+@pytest.mark.parametrize(
     ("field", "value", "said"),
     [
         ("model", "resnet", "squeezenet, "),

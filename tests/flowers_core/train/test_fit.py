@@ -281,3 +281,25 @@ def test_export_keeps_probabilities(unbroken, tmp_path):
     for answer in (again.predict(noise, verbose=0), rebuilt.predict(noise, verbose=0), served.serve(noise).numpy()):
         np.testing.assert_allclose(answer, expected, rtol=1e-5)
     assert not list(tmp_path.glob("unfinished-*"))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_train_takes_a_users_model(small_records, tmp_path, command_line):
+    """A function of a file is trained, resumed and evaluated as any other, with layers that the file registers."""
+    (tmp_path / "net.py").write_text(
+        "import keras\n\n\n@keras.saving.register_keras_serializable()\nclass Mean(keras.layers.Layer):\n"
+        "    def call(self, images):\n"
+        "        return keras.ops.mean(images, (1, 2))\n\n\n"
+        "def build(image_size, classes):\n"
+        "    return keras.Sequential([keras.Input((image_size, image_size, 3)), Mean(),\n"
+        "        keras.layers.Dense(classes, activation='softmax')])\n"
+    )
+    run = tmp_path / "run"
+    train = ("train", f"{tmp_path}/net.py:build", "--records", small_records, "--output", run, "--batch-size", 8)
+    first = command_line("flowers_core", *train, "--epochs", 1, "--no-keep-memory")
+    resumed = command_line("flowers_core", *train, "--epochs", 2, "--no-keep-memory", "--resume")
+    evaluated = command_line("flowers_core", "evaluate", run)
+
+    assert (first.code, resumed.code, evaluated.code) == (0, 0, 0), first.err + resumed.err + evaluated.err
+    assert "net:build: float32" in " ".join(resumed.out.split())
+    assert "net:build: accuracy" in " ".join(evaluated.out.split())
