@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.report import offline_profile
 from bench.results import identity, store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
@@ -89,7 +90,8 @@ def _run(entry: Summary, folder: Path, apart: str) -> None:
 
 def command(folder: Path, *, port: int) -> list[str]:
     """TensorBoard's command line; it ends with this process, even if that is killed: it holds a gigabyte and a port."""
-    program = [sys.executable, "-m", "tensorboard.main", "--host", HOST, "--port", str(port), "--logdir", str(folder)]
+    options = ["--host", HOST, "--port", str(port), "--logdir", str(folder)]
+    program = [sys.executable, "-m", offline_profile.__name__, *options]
     return [sys.executable, "-IS", child.__file__, str(os.getpid()), *program]
 
 

@@ -1,6 +1,7 @@
 """What TensorBoard reads, and TensorBoard itself in a real browser."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -11,6 +12,8 @@ import pytest
 from bench.report import tensorboard
 from bench.results import store
 from bench.run import profiler_trace
+
+PATIENCE = 300_000  # milliseconds: a machine may be busy
 
 
 def test_write_makes_a_run_of_each_cell(tmp_path, measured):
@@ -56,22 +59,24 @@ def test_write_replaces_earlier_runs(tmp_path, measured):
     assert (tmp_path / "traces" / "cell").is_dir()
 
 
-@pytest.fixture
-def traced(tmp_path, measured):
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory, measured):
     """The log directory of a store with a trace and a measurement, and the name of the trace's run."""
     import tensorflow as tf
 
-    product = tf.function(lambda: tf.reduce_sum(tf.ones((300, 300)) @ tf.ones((300, 300))))
+    square = tf.random.stateless_uniform((300, 300), (0, 0))
+    product = tf.function(lambda: tf.reduce_sum(square @ square))
     product()
-    folder = store.trace_folder("some-cell", tmp_path)
+    results = tmp_path_factory.mktemp("store")
+    folder = store.trace_folder("some-cell", results)
     taken = profiler_trace.take(lambda: product().numpy(), folder, backend="tensorflow", step_seconds=0.25)
     assert taken["problem"] == ""
-    store.append(measured(), tmp_path)
+    store.append(measured(), results)
     (session,) = (folder / "plugins" / "profile").iterdir()
-    return tensorboard.write(tmp_path), f"traces/some-cell/{folder.name}/{session.name}"
+    return tensorboard.write(results), f"traces/some-cell/{folder.name}/{session.name}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(traced):
     """TensorBoard over it, as `bench tensorboard` starts it: its address."""
     with socket.socket() as free:
@@ -85,10 +90,11 @@ def served(traced):
 
 @pytest.fixture
 def shown(browser, served, traced):
-    """A page of a real browser, when TensorBoard has found the run."""
+    """A page of a real browser without a network, when TensorBoard has found the run; what it asked others for."""
     from playwright import sync_api
 
-    page = browser.new_page()
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
     for _ in range(1500):
         with suppress(sync_api.Error):  # it has not started to listen yet
             if traced[1] in page.request.get(f"{served}/data/plugin/profile/runs").text():
@@ -96,8 +102,77 @@ def shown(browser, served, traced):
         time.sleep(0.2)
     else:
         pytest.fail(f"TensorBoard did not find {traced[1]}")
+    strange = []
+    page.route(
+        lambda url: not url.startswith((served, "data:", "blob:")),
+        lambda route: (strange.append(route.request.url), route.abort()),
+    )
     yield page
     page.close()
+    assert strange == []
+
+
+def opened(shown, served, traced, tool):
+    """The page with one of XProf's tools, and how many charts it shows when the first is drawn."""
+    shown.goto(f"{served}/data/plugin/profile/index.html?tool={tool}&run={traced[1]}")
+    shown.locator("svg.offline-chart").first.wait_for()
+    return shown
+
+
+def test_overview_draws_its_graph_without_a_network(shown, served, traced):
+    """Step time and its graph are there, of steps on a CPU, too; hovering tells a step's parts."""
+    page = opened(shown, served, traced, "overview_page")
+    page.get_by_text("Average Step Time").wait_for()
+    graph = page.locator("step-time-graph svg.offline-chart")
+    graph.hover(position={"x": 150, "y": 200})
+    page.locator(".offline-chart-tooltip").get_by_text("Host compute").wait_for()
+
+    assert graph.locator(".marks path").count() >= 2
+    assert graph.get_by_text("train 1", exact=True).count() == 1
+    assert graph.get_by_text("Step Time (in milliseconds)").is_visible()
+
+
+def test_operations_are_sorted_and_filtered_without_a_network(shown, served, traced):
+    """Two pies; the table's rows answer to its headings and to the field above it."""
+    page = opened(shown, served, traced, "framework_op_stats")
+    table = page.locator("table.google-visualization-table-table").first
+    table.get_by_text("MatMul").first.wait_for()
+    rows = table.locator("tbody tr")
+    before = rows.locator("td:first-child").all_inner_texts()
+    table.get_by_role("columnheader", name="Total time (us)").click()
+    table.locator("th[aria-sort=ascending]").get_by_text("Total time").wait_for()
+    slowest_last = rows.last.inner_text()
+    page.get_by_label("Operation Type").fill("matmul")
+    page.get_by_label("Operation Type").press("Enter")
+    page.wait_for_function(
+        f"document.querySelector('table.google-visualization-table-table').tBodies[0].rows.length < {len(before)}"
+    )
+
+    assert page.locator("svg.offline-chart").count() == 2
+    assert before[:2] == ["1", "2"]
+    assert "MatMul" in slowest_last
+    assert rows.count() == rows.filter(has_text="MatMul").count() > 0
+
+
+@pytest.mark.parametrize(("tool", "charts"), [("input_pipeline_analyzer", 2), ("memory_profile", 1)])
+def test_other_tools_draw_their_charts_without_a_network(shown, served, traced, tool, charts):
+    """Input pipeline and memory."""
+    page = opened(shown, served, traced, tool)
+
+    assert page.locator("svg.offline-chart .marks > *").count() >= charts
+    assert page.get_by_text("not drawn without a network").count() == 0
+
+
+def test_stand_in_has_all_that_xprof_names(shown, served, traced):
+    """Every name that the installed version of XProf takes from Google Charts."""
+    page = opened(shown, served, traced, "overview_page")
+    bundle = page.request.get(f"{served}/data/plugin/profile/bundle.js").text()
+    names = set(re.findall(r"\bgoogle\.((?:visualization|charts)(?:\.\w+)+)", bundle))
+    kinds = {name: page.evaluate(f"typeof google.{name.replace('.', '?.')}") for name in sorted(names)}
+    missing = [name for name, kind in kinds.items() if kind == "undefined"]
+
+    assert len(names) > 15
+    assert missing == []
 
 
 def test_tensorboard_shows_trace_and_table(shown, served, traced):
@@ -106,9 +181,9 @@ def test_tensorboard_shows_trace_and_table(shown, served, traced):
     tools = shown.request.get(f"{served}/data/plugin/profile/run_tools?run={run}").text()
     events = shown.request.get(f"{served}/data/plugin/profile/data?run={run}&tag=trace_viewer&format=json").text()
     shown.goto(f"{served}/#profile")
-    shown.frame_locator("iframe").get_by_text("traces/some-cell", exact=False).first.wait_for(timeout=300_000)
+    shown.frame_locator("iframe").get_by_text("traces/some-cell", exact=False).first.wait_for(timeout=PATIENCE)
     shown.goto(f"{served}/#hparams")
-    shown.get_by_text("batch_size").first.wait_for(timeout=300_000)
+    shown.get_by_text("batch_size").first.wait_for(timeout=PATIENCE)
 
     assert {"overview_page", "trace_viewer", "framework_op_stats"} <= {tool.rstrip("@") for tool in json.loads(tools)}
     assert "train" in events
