@@ -8,6 +8,7 @@ import click
 from bench.cli import compare, data_service, loaders, object_store, options, stall, trace, training
 from bench.cli.options import Data, Output, Place, Swept
 from bench.cli.trace import MEASURING, Measuring
+from bench.results import summary_table
 from flowers_core.cli import entry
 from flowers_core.data import storage
 
@@ -87,9 +88,10 @@ def sweep(  # noqa: PLR0913 - its options
 @click.option(
     "--format",
     "shape",
-    type=click.Choice(["terminal", "markdown", "csv", "json"]),
+    type=click.Choice(summary_table.SHAPES),
     default="terminal",
     show_default=True,
+    help="`bencher` and `github-action-benchmark` are what those services read.",
 )
 @options.RESULTS
 def table(everything: bool, shape: str, results: Path) -> None:
@@ -97,8 +99,6 @@ def table(everything: bool, shape: str, results: Path) -> None:
 
     Example: python -m bench table --format csv > figures.csv
     """
-    from bench.results import summary_table
-
     click.echo(summary_table.text(results, everything=everything, shape=shape), nl=False)
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.machine.own import user_code
-from bench.results import identity, labels, store, summary
+from bench.results import exports, identity, labels, store, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
@@ -24,6 +24,7 @@ APART = ("mode", "device", "precision", "backend", "xla")  # fields that make ta
 KINDS: Mapping[str, str] = MappingProxyType(
     {"input": "Input pipelines alone", "steps": "Steps on a resident batch", "fed": "Steps fed by a pipeline"}
 )
+SHAPES = ("terminal", "markdown", "csv", "json", *exports.FORMATS)
 
 
 def kind(cell: Cell) -> str:
@@ -195,7 +196,7 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
     Args:
         results: The store.
         everything: Of all machines and all code, not only of this machine and the code as it is now.
-        shape: `terminal`, `markdown`, `csv` or `json`.
+        shape: One of `SHAPES`.
 
     Raises:
         InputError: If there is nothing to show.
@@ -208,6 +209,8 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
     summaries = summary.by_cell(chosen)
     if shape == "terminal":
         return _terminal(summaries)
+    if shape in exports.FORMATS:
+        return exports.FORMATS[shape](summaries) + "\n"
     shapes = {"markdown": lambda: markdown(summaries), "csv": facts(summaries).csv, "json": facts(summaries).json}
     return shapes[shape]()
 
