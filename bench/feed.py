@@ -1,4 +1,4 @@
-"""How long a training step takes when a pipeline feeds it: input, computing, and their quarrel about cores."""
+"""The series of fed steps that are older than `stall`, of the same processes: names hold history."""
 
 from statistics import median
 
@@ -7,7 +7,7 @@ from bench.results.cell import Cell
 
 
 class Feed(suite.Suite):
-    """Seconds a step of a fed model; `step_time` has the same cells with nothing to feed."""
+    """Seconds a step of a fed model; device and precision are those of asv's environment."""
 
     params = [["dense", "mobilenetv2"], ["photos_one_by_one", "records_parallel"]]
     param_names = ["model", "pipeline"]
@@ -16,8 +16,8 @@ class Feed(suite.Suite):
         """The step, fed."""
         return Cell(model=model, pipeline=pipeline, batch_size=8, **suite.axes())
 
-    @suite.series
+    @suite.series("Fed training step (the older series)")
     def track_fed_step_seconds(self, model: str, pipeline: str) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured(model, pipeline).step_seconds
+        seconds = self.measured("track_fed_step_seconds", model, pipeline).step_seconds
         return suite.sample(median(seconds) if seconds else None)

@@ -30,7 +30,7 @@ class ImportTime:
         except product.Unsuitable as missing:
             raise NotImplementedError(missing) from missing
 
-    @suite.series
+    @suite.series("Import time")
     def track_import_seconds(self, module: str) -> suite.Sample:
         """Wall seconds of one import statement; the files are in the page cache from the first of two."""
         place = product.find_module(*PLACES[module])

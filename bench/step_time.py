@@ -1,4 +1,4 @@
-"""How long a training step of each architecture takes on a batch that is resident on the device."""
+"""The series of training steps that are older than `step`, of the same processes: names hold history."""
 
 from statistics import median
 
@@ -7,7 +7,7 @@ from bench.results.cell import Cell
 
 
 class StepTime(suite.Suite):
-    """Seconds a step; precision and backend are axes of asv's environments."""
+    """Seconds a step; device and precision are those of asv's environment, if not a CPU and float32."""
 
     params = [["dense", "convnet_gap", "squeezenet", "mobilenetv2"], [8, 32]]
     param_names = ["model", "batch_size"]
@@ -16,8 +16,8 @@ class StepTime(suite.Suite):
         """The step alone."""
         return Cell(model=model, batch_size=batch_size, **suite.axes())
 
-    @suite.series
+    @suite.series("Training step (the older series)")
     def track_step_seconds(self, model: str, batch_size: int) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured(model, batch_size).step_seconds
+        seconds = self.measured("track_step_seconds", model, batch_size).step_seconds
         return suite.sample(median(seconds) if seconds else None)

@@ -23,7 +23,7 @@ class StoreThroughput(suite.Suite):
         """The pipeline alone."""
         return measure.cell_of(pipeline)
 
-    @suite.series
+    @suite.series("Object store: time an image")
     def track_image_seconds(self, pipeline: str, latency_milliseconds: int) -> suite.Sample:
         """Median seconds an image."""
         from bench.results import store

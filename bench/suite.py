@@ -1,4 +1,4 @@
-"""Abstract base of the asv suites: one number a fresh process, the whole measurement into the store.
+"""Abstract base of the asv suites: a fresh process a cell and round, all that it measured into the store.
 
 asv discovers concrete classes wherever they are visible, so suites import this module, not the class.
 """
@@ -8,16 +8,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import HARNESS_VERSION, Kind
-from bench.run import data_source, product
+from bench.run import data_source, product, shared_cells
 from bench.run.timing import Effort
+
+if TYPE_CHECKING:
+    import psutil
+
+    from bench.run.measure import Job
 
 # Five fresh processes are the fewest with which asv's own test finds a change of 20 % at 3 % noise nearly always
 # (99 % of the time by simulation; three find it in 33 %).
@@ -44,7 +50,8 @@ class Suite(ABC):
             InputError: If the store cannot be written to.
             RuntimeError: If the working tree is measured and differs from the commit that asv will file it under, or
                 the caller of asv asked for another axis than its matrix.
-            NotImplementedError: If data is missing, or the precision makes no sense on the device; asv shows n/a.
+            NotImplementedError: If data or the device is missing, or the precision makes no sense on the device; asv
+                shows n/a. No framework is loaded to find out.
         """
         refuse_false_names()
         try:
@@ -57,53 +64,102 @@ class Suite(ABC):
             )
         store.check_writable()
         try:
+            product.check_hint(cell.device)
             product.check_precision(cell.precision, cell.device)
         except product.Unsuitable as unsuitable:
             raise NotImplementedError(unsuitable) from unsuitable
 
-    def measured(self, *params: Any) -> Measurement:
-        """Measures a cell in this process, which asv has started for it alone, and stores the measurement.
+    def measured(self, benchmark: str, *params: Any) -> Measurement:
+        """Gives what one process measured of a cell: this one, or that of another benchmark of the same round.
+
+        asv has started this process for the benchmark alone. See `shared_cells` for why it may have nothing to measure.
+
+        Args:
+            benchmark: Its name within the suite, which is given each measurement of the cell once.
+            *params: asv's.
 
         Raises:
             RuntimeError: If it failed; the reason is in the store, too.
         """
-        from bench.run.measure import Job, measure
-
-        source = data_source.find()
-        done = measure(Job(cell=self.cell(*params), effort=EFFORT, source=source, classes=source.classes()))
-        store.append(marked(done))
-        if done.status not in ("ok", "n/a"):
-            raise RuntimeError(f"{done.status}: {done.reason}")
-        return done
+        cell = self.cell(*params)
+        asker = f"{type(self).__name__}.{benchmark}"
+        return checked(shared_cells.of(asv_process()).get(cell, asker, partial(measure_here, cell)))
 
 
-def series(function: Callable) -> Callable:
-    """Decorates a track function that gives seconds.
+def measure_here(cell: Cell) -> Measurement:
+    """Measures a cell in this process, which should be fresh, and stores the measurement."""
+    from bench.run.measure import measure
 
-    asv reads unit and rounds from the function, not from its class. Of all units it scales only this one for people:
-    0.000266 is shown as 266 µs.
+    done = measure(_job(cell))
+    store.append(marked(done))
+    return done
+
+
+def measure_beside(cell: Cell) -> Measurement:
+    """Measures a cell in a child process, beside what this one measures itself, and stores the measurement."""
+    from bench.run import process
+
+    done = process.spawn(_job(cell), timeout=Suite.timeout / 2)
+    store.append(marked(done))
+    return done
+
+
+def _job(cell: Cell) -> "Job":
+    from bench.run.measure import Job
+
+    source = data_source.find()
+    return Job(cell=cell, effort=EFFORT, source=source, classes=source.classes())
+
+
+def checked(done: Measurement) -> Measurement:
+    """The measurement, if there is a figure or a reason why it makes no sense to ask for one.
+
+    Raises:
+        RuntimeError: If it was tried and failed.
     """
-    decorated: Any = function
-    decorated.unit, decorated.rounds = "seconds", ROUNDS
-    return function
+    if done.status not in ("ok", "n/a"):
+        raise RuntimeError(f"{done.status}: {done.reason}")
+    return done
 
 
-def sample(seconds: float | None) -> Sample:
+def series(name: str, *, unit: str = "seconds") -> Callable[[Callable], Callable]:
+    """Decorates a track function: what asv's page calls it, and its unit.
+
+    asv reads unit and rounds from the function, not from its class. Of all units it scales only seconds and bytes for
+    people: 0.000266 is shown as 266 µs.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        decorated: Any = function
+        decorated.pretty_name, decorated.unit, decorated.rounds = name, unit, ROUNDS
+        return function
+
+    return decorate
+
+
+def sample(value: float | None) -> Sample:
     """One number of one process, as asv pools them over rounds; None is n/a."""
-    return float("nan") if seconds is None else {"samples": [seconds], "number": 1}
+    return float("nan") if value is None else {"samples": [value], "number": 1}
 
 
-AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # `env_nobuild` of asv.conf.json
+AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # of these `env_nobuild` sets the last one today
+
+
+def backend_fields() -> dict:
+    """Fields of a cell that hold for a whole asv environment, which installs one backend: see `matrix`."""
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    return {"backend": backend, "xla": product.backends()[backend].always_compiled}
 
 
 def axes() -> dict:
-    """Fields of a cell that hold for a whole asv environment, see `matrix` in asv.conf.json."""
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    """The same for `Feed` and `StepTime`, whose device and precision are those of the environment as well.
+
+    Their series are older than `Step` and `Stall`, where both are parameters.
+    """
     return {
         "device": os.environ.get("FLOWERS_DEVICE", "cpu"),
         "precision": os.environ.get("FLOWERS_PRECISION", "float32"),
-        "backend": backend,
-        "xla": product.backends()[backend].always_compiled,
+        **backend_fields(),
     }
 
 
@@ -148,18 +204,26 @@ def refuse_overridden() -> None:
         used = os.environ.get(name, "")
         if asked != used:
             raise RuntimeError(
-                f"{name}={asked} is set, but asv measures with {name}={used or 'none'}, which `matrix.env_nobuild` of "
-                f"asv.conf.json says: put {asked!r} there, or unset {name}"
+                f"{name}={asked} is set, but asv measures with {name}={used or 'none'}, by `matrix.env_nobuild` of "
+                f"asv.conf.json or by default. Unset {name}; device and precision are parameters: "
+                f"`asv run -b 'step.Step.*mixed_bfloat16'`"
             )
 
 
 def _asked_of_asv() -> dict[str, str]:
     """Axes in the environment of the process that is asv itself; none where none is."""
+    asv = asv_process()
+    return {name: value for name, value in asv.environ().items() if name in AXES and value} if asv else {}
+
+
+def asv_process() -> "psutil.Process | None":
+    """The process that is asv itself, of which this one is a child."""
     import psutil
 
     for parent in psutil.Process().parents():
         with suppress(psutil.Error):  # another user's
             words = parent.cmdline()[:3]  # `asv`, `python …/bin/asv` or `python -m asv`
             if words[1:] == ["-m", "asv"] or "asv" in (Path(word).name for word in words[:2]):
-                return {name: value for name, value in parent.environ().items() if name in AXES and value}
-    return {}
+                parent.environ()
+                return parent
+    return None

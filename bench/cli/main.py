@@ -144,13 +144,15 @@ def peak(output: Output) -> None:
 def publish(results: Path) -> None:
     """Build asv's own page so that it needs no network.
 
-    As `asv publish` does, with the scripts that its page would load put beside it.
+    As `asv publish` does, with all that its page would load put beside it: it opens from the disk, without a server.
+    Each commit is linked to where it can be seen, if the remote `origin` is on the web or asv.conf.json says
+    `show_commit_url`.
 
     Example: python -m bench publish
     """
     from bench.report import asv_page
 
-    click.echo(f"asv's page: {asv_page.publish(results)}")
+    click.echo(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
 for module in (trace, compare, stall, training, loaders, data_service, object_store):

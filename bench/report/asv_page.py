@@ -1,7 +1,8 @@
-"""asv's own page without a network: the scripts that it would load are put beside it."""
+"""asv's own page without a network or a server: what it would load lies beside it, in a form that a file may load."""
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.compare import revision
 from bench.machine.facts import WORK_DIR
 from bench.run.product import InputError, RunFailed
 
@@ -31,11 +33,24 @@ SCRIPTS = {
 }
 BY_VERSION = ("flot@0.8.3", "stupid-table-plugin@1.1.3")
 VENDOR = "vendor"
+# In a page opened from the disk asv's own requests become scripts; over HTTP they stay what they are.
+FROM_DISK = """
+if (location.protocol === "file:") $.ajax = function (request) {
+  var answer = $.Deferred(), name = request.url.split("?")[0];
+  if (!/\\.json$/.test(name)) return answer.resolve("").promise();
+  var script = document.createElement("script");
+  script.onload = function () { answer.resolve(script.asvData); };
+  script.onerror = function () { answer.reject(); };
+  script.src = name + ".js";
+  document.head.appendChild(script);
+  return answer.promise();
+};
+"""
 TAG = re.compile(r'(src|href)="(https?://[^"]+)"((?: integrity="([^"]*)")?[^>]*)>')
 
 
 def publish(results: Path) -> Path:
-    """Runs `asv publish` and puts beside its page what that page would load.
+    """Runs `asv publish` and puts beside its page what that page would load, so that it opens from the disk.
 
     Returns:
         The page, `results/html/asv/index.html`.
@@ -55,8 +70,52 @@ def publish(results: Path) -> Path:
     if done.returncode:
         raise RunFailed(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")
     page = Path(results) / "html" / "asv" / "index.html"
-    page.write_text(offline(page.read_text("utf-8"), page.parent / VENDOR), "utf-8")
+    link_commits(page.parent / "index.json", remote=_remote())
+    html = offline(page.read_text("utf-8"), page.parent / VENDOR)
+    page.write_text(openable(html, page.parent), "utf-8")
     return page
+
+
+def openable(html: str, folder: Path) -> str:
+    """Puts beside each JSON file of a page a script that holds the same, and gives the page that loads those.
+
+    A page that is opened from the disk may load scripts, but browsers let it read no other file.
+
+    Args:
+        html: asv's page.
+        folder: Where it lies, with all its data.
+    """
+    for path in folder.rglob("*.json"):
+        path.with_name(f"{path.name}.js").write_text(f"document.currentScript.asvData = {path.read_text('utf-8')};")
+    before, tag, after = html.partition("</head>")
+    return f"{before}<script>{FROM_DISK}</script>\n{tag}{after}"
+
+
+def link_commits(index: Path, *, remote: str) -> None:
+    """Lets asv's page link each commit to where it can be seen, if asv.conf.json names no place and `remote` is one.
+
+    Args:
+        index: asv's index.json.
+        remote: Address of the repository, as git knows it; empty for none.
+    """
+    contents = json.loads(index.read_text("utf-8"))
+    url = commit_url(remote)
+    if url and contents.get("show_commit_url", "#") in ("", "#"):
+        index.write_text(json.dumps({**contents, "show_commit_url": url}), "utf-8")
+
+
+def commit_url(remote: str) -> str:
+    """Address to which a commit is appended, from that of a remote on the web; empty for a folder or none."""
+    match = re.fullmatch(r"(?:https?://|ssh://|git@)(?:[^@/]*@)?([^:/]+)(?::\d+)?[:/](.+?)(?:\.git)?/?", remote)
+    return f"https://{match[1]}/{match[2]}/commit/" if match else ""
+
+
+def _remote() -> str:
+    """Address of `origin`; empty where there is none."""
+    try:
+        return revision.git(WORK_DIR, "remote", "get-url", "origin").strip()
+    except InputError:
+        return ""
 
 
 def offline(html: str, folder: Path, *, fetch: Callable[[str, str], bytes] | None = None) -> str:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -178,18 +178,18 @@ class ChildProcess:
         self.tell(order)
         return self.answer(timeout=timeout, memory_bytes=memory_bytes)
 
-    def wait(self, *, timeout: float, memory_bytes: int | None = None) -> None:
+    def wait(self, *, timeout: float, memory_bytes: int | None = None, accepted: Collection[int] = ()) -> None:
         """Waits until it has ended.
 
         Raises:
-            Died: If it did not end with exit code 0, or reached a limit.
+            Died: If it ended with an exit code other than 0 and those accepted, or reached a limit.
         """
         deadline = perf_counter() + timeout
         while self.is_alive:
             self._check(deadline, f"it did not end within {timeout:.0f} s", memory_bytes)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LOOK_SECONDS)
-        if self._process.returncode:
+        if self._process.returncode and self._process.returncode not in accepted:
             raise Died(self.name, *self._how_it_died(self._process.returncode))
 
     def hold(self) -> None:
@@ -280,14 +280,23 @@ def ask(module: str, job: dict, *, timeout: float, cell: Cell | None = None) -> 
         return process.ask(job, **_Limits(timeout).left())
 
 
-def printed_by(command: Sequence[str], folder: Path, *, name: str, timeout: float) -> bytes:
+def printed_by(
+    command: Sequence[str], folder: Path, *, name: str, timeout: float, accepted: Collection[int] = ()
+) -> bytes:
     """Runs a command that is not of the harness in a folder, until it has ended well; gives what it printed.
+
+    Args:
+        command: What to run.
+        folder: Where it runs.
+        name: What it is, for messages.
+        timeout: Seconds after which it is ended.
+        accepted: Exit codes other than 0 that are no failure.
 
     Raises:
         Died: If it dies, takes too long or takes nearly all memory.
     """
     with ChildProcess(command, folder, name=name, env=environment(), answers=False) as process:
-        process.wait(**_Limits(timeout).left())
+        process.wait(**_Limits(timeout).left(), accepted=accepted)
     return (folder / "stdout").read_bytes()
 
 

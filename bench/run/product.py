@@ -179,6 +179,17 @@ def check_precision(precision: str, device: str) -> None:
         raise Unsuitable(reason)
 
 
+def check_hint(kind: str) -> None:
+    """Checks by its files that the machine may have a kind of device; loads no framework and takes no time.
+
+    Raises:
+        Unsuitable: If there is no sign of one.
+    """
+    hints = find("backends.devices:hints", "devices:hints")()
+    if kind not in hints:
+        raise Unsuitable(f"no {kind.upper()} on this machine: there is no device file of one, only {', '.join(hints)}")
+
+
 def find_device(backend: str, kind: str) -> Any:
     """A device, with `replicas` and `scope`.
 

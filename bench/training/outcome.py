@@ -122,9 +122,14 @@ def _outcome(trainings: Sequence[TrainingRun], target: float | None) -> Outcome:
 
 def target_of(training: TrainingRun) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
-    if training.data.get("photos") == SYNTHETIC:
-        return SYNTHETIC_TARGETS.get(training.model)
-    published = product.recipe(training.model).accuracy
+    return target_on(training.data.get("photos"), training.model)
+
+
+def target_on(photos: str | None, model: str) -> float | None:
+    """What a model should reach on photos of this name, as `target_of`; None where none is known."""
+    if photos == SYNTHETIC:
+        return SYNTHETIC_TARGETS.get(model)
+    published = product.recipe(model).accuracy
     return published[0] if published else None
 
 

@@ -15,6 +15,8 @@ from bench.run import process, product
 from bench.run.data_source import Source
 from flowers_core.errors import one_of
 
+TARGET_MISSED = 1  # exit code of a training that went through all epochs and did not reach its target
+
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
 
 # Options that each variant adds to the command: `ours` is what `train` does by default on this machine, `plain` the
@@ -45,6 +47,7 @@ class Job:
         epochs: None for the codelab's.
         weights: Of the base; empty for random ones.
         campaign: Marks trainings that belong together.
+        target: Validation accuracy at which it stops; None for all epochs.
     """
 
     model: str
@@ -54,6 +57,7 @@ class Job:
     epochs: int | None = None
     weights: str = ""
     campaign: str = ""
+    target: float | None = None
 
     def __post_init__(self):
         one_of("variant", self.variant, VARIANTS)
@@ -65,6 +69,7 @@ class Job:
         command += ["--seed", str(self.seed), "--device", "cpu", "--json", *VARIANTS[self.variant]]
         command += ["--epochs", str(self.epochs)] if self.epochs else []
         command += ["--weights", self.weights] if self.weights else []
+        command += ["--target", str(self.target)] if self.target is not None else []
         return command
 
 
@@ -107,7 +112,12 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
     with process.scratch() as folder:
         output, status, reason = folder / "training", "ok", ""
         try:
-            printed = process.printed_by(job.command(output), folder, name="The training", timeout=timeout)
+            missed = () if job.target is None else (TARGET_MISSED,)
+            printed = process.printed_by(
+                job.command(output), folder, name="The training", timeout=timeout, accepted=missed
+            )
+            if not printed.strip():
+                raise process.Died("The training", "crash", "it printed no history")
             described = _result(json.loads(printed), output)
         except process.Died as died:
             status, reason, described = died.status, died.reason, _request(job)

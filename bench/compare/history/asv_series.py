@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 ASV = store.RESULTS / "asv"
 SHORT = 8  # digits of a commit in tables, as in names of asv's files
-AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # `env_nobuild` of asv.conf.json
+AXES = ("FLOWERS_DEVICE", "FLOWERS_PRECISION", "KERAS_BACKEND")  # that environments of asv have or had
+# Once axes of every environment: with these values a series goes on in the environment without them.
+FORMER_DEFAULTS = ("-FLOWERS_DEVICEcpu", "-FLOWERS_PRECISIONfloat32")
+# What a paired run times; of the other figures of a cell (first step, stall, memory) it says nothing.
+PAIRED = ("track_step_seconds", "track_fed_step_seconds", "track_image_seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +122,7 @@ def read(results: Path = ASV, *, commits: Mapping[str, str]) -> tuple[Series, ..
     points: dict[tuple, list[Point]] = {}
     variables = {}
     for stored in sorted(measured, key=lambda stored: order[stored.commit_hash]):
-        variables[stored.env_name] = dict(stored.env_vars)
+        variables[_environment_name(stored)] = dict(stored.env_vars)
         for key, point in _figures(stored):
             points.setdefault(key, []).append(point)
     names = ("benchmark", "params", "machine", "environment", "version")
@@ -131,18 +135,28 @@ def read(results: Path = ASV, *, commits: Mapping[str, str]) -> tuple[Series, ..
 def _figures(stored: "Results") -> Iterator[tuple[tuple, Point]]:
     """Every figure in a file of asv with the key of its series."""
     for name in stored.get_all_result_keys():
+        if name.endswith("_bytes"):  # tables of history are of times
+            continue
         axes = stored.get_result_params(name) or []
         values, stats = stored.get_result_value(name, axes), stored.get_result_stats(name, axes)
         for texts, value, spread in zip(itertools.product(*axes), values, stats, strict=True):
             if value is None or not math.isfinite(value) or value <= 0:  # failed, n/a, or no time at all
                 continue
             version = str(stored.benchmark_version.get(name) or "")
-            key = (name, tuple(map(_plain, texts)), stored.params["machine"], stored.env_name, version)
+            key = (name, tuple(map(_plain, texts)), stored.params["machine"], _environment_name(stored), version)
             spread = spread or {}
             yield (
                 key,
                 Point(commit=stored.commit_hash, value_seconds=value, low=spread.get("q_25"), high=spread.get("q_75")),
             )
+
+
+def _environment_name(stored: "Results") -> str:
+    """The name that asv gives the environment, without variables that name what is usual now."""
+    name = stored.env_name
+    for part in FORMER_DEFAULTS:
+        name = name.replace(part, "")
+    return name
 
 
 def _plain(text: str) -> object:
@@ -163,7 +177,7 @@ def cell_of(series: Series) -> Cell | None:
         series: What asv measured.
 
     Returns:
-        The cell; None for what is none, such as the time of an import, or where the suite is gone.
+        The cell; None for what a paired run does not time, such as an import or memory, or where the suite is gone.
 
     Raises:
         InputError: If the cell can no longer be measured, such as one of a model that is gone.
@@ -173,7 +187,7 @@ def cell_of(series: Series) -> Cell | None:
         suite = getattr(import_module(f"bench.{module}"), rest.split(".")[0], None)
     except ModuleNotFoundError:
         return None
-    if suite is None or not hasattr(suite, "cell"):
+    if suite is None or not hasattr(suite, "cell") or rest.rpartition(".")[2] not in PAIRED:
         return None
     with _environment(series.variables):
         return suite().cell(*series.params)

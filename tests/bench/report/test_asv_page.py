@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -59,3 +60,56 @@ def test_packages_tell_a_machine_without_npm(monkeypatch):
     monkeypatch.setattr(asv_page.shutil, "which", lambda _: None)
     with pytest.raises(InputError, match="npm brings the scripts"):
         asv_page._Packages().file("jquery@3.3.1", "dist/jquery.min.js")
+
+
+@pytest.mark.parametrize(
+    ("remote", "url"),
+    [
+        ("git@github.com:lab/flowers.git", "https://github.com/lab/flowers/commit/"),
+        ("https://lab:secret@example.org/lab/flowers.git", "https://example.org/lab/flowers/commit/"),
+        ("ssh://git@example.org:2222/lab/flowers", "https://example.org/lab/flowers/commit/"),
+        ("/srv/git/flowers.git", ""),
+        ("../flowers", ""),
+        ("", ""),
+    ],
+)
+def test_commit_url_is_that_of_a_remote_on_the_web(remote, url):
+    """Credentials are no part of it; a folder has none."""
+    assert asv_page.commit_url(remote) == url
+
+
+def test_link_commits_leaves_what_the_configuration_says(tmp_path):
+    """The configuration wins over the remote."""
+    index = tmp_path / "index.json"
+    for given, kept in (("#", "https://example.org/lab/flowers/commit/"), ("https://own/", "https://own/")):
+        index.write_text(json.dumps({"show_commit_url": given, "project": "p"}))
+        asv_page.link_commits(index, remote="https://example.org/lab/flowers")
+        assert json.loads(index.read_text()) == {"show_commit_url": kept, "project": "p"}
+
+
+# jQuery, as far as asv's page needs it to load its files.
+JQUERY = """
+window.$ = {ajax: function () { throw "asked a server"; }, Deferred: function () {
+  var done = [], failed = [], self = {
+    done: function (call) { done.push(call); return self; }, fail: function (call) { failed.push(call); return self; },
+    resolve: function (data) { setTimeout(function () { done.forEach(function (c) { c(data); }); }); return self; },
+    reject: function () { failed.forEach(function (c) { c(); }); return self; },
+    promise: function () { return self; } };
+  return self; }};
+"""
+ASKING = """
+$.ajax({url: "graphs/a b/c,1.json?timestamp=1"}).done(function (data) { document.title = data[0][1]; });
+$.ajax({url: "graphs/none.json"}).fail(function () { document.body.dataset.failed = 1; });
+"""
+
+
+def test_page_reads_its_data_from_the_disk(browser, tmp_path):
+    """A file that a server would give, and one that is not there."""
+    (tmp_path / "graphs" / "a b").mkdir(parents=True)
+    (tmp_path / "graphs" / "a b" / "c,1.json").write_text('[[1, "seen"]]')
+    html = f"<html><head><script>{JQUERY}</script></head><body><script>{ASKING}</script></body></html>"
+    (tmp_path / "index.html").write_text(asv_page.openable(html, tmp_path))
+    shown = browser.new_page()
+    shown.goto(f"file://{tmp_path}/index.html")
+    shown.wait_for_function("document.title === 'seen' && document.body.dataset.failed === '1'")
+    shown.close()

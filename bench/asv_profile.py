@@ -1,0 +1,70 @@
+"""Plugin of asv, named in asv.conf.json: which benchmarks a plain `asv run` measures, for asv has no tags.
+
+asv selects by `-b`, regular expressions over `name(parameters)`, and starts no process for what they leave out, nor
+touches what was stored of it. This gives it a profile's expressions where the user gave none. A benchmark that skips
+itself would start a process for each of its combinations and would overwrite what is stored of them.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_STEPS = r"\('(dense|convnet_gap|squeezenet|mobilenetv2)', 8, 'float32', '{device}', 'train'\)"
+# Minutes: one training step of each kind of model, the slowest and the usual pipeline, a fed step, and the imports.
+QUICK = (
+    rf"^step\.Step\.track_(step_seconds|compile_seconds|host_peak_bytes){_STEPS}",
+    rf"^step\.Step\.track_device_peak_bytes(?!.*'cpu'){_STEPS}",
+    r"^step_time\.StepTime\..*, 8\)",
+    r"^stall\.Stall\..*\('mobilenetv2', 'photos_one_by_one', '{device}'\)",
+    r"^feed\.Feed\..*\('mobilenetv2', 'photos_one_by_one'\)",
+    r"^input_throughput\.InputThroughput\..*\('(photos_one_by_one|records_parallel)'\)",
+    r"^import_time\.ImportTime\..*\('flowers_core\.(cli|step)'\)",
+)
+# Hours: the whole matrix, but for what is known to be n/a. TimeToAccuracy trains for minutes: by name alone.
+FULL = (
+    r"^step\.Step\.(?!track_device_peak_bytes.*'cpu'|.*'mixed_float16', '[ct]pu').*'{device}'",
+    r"^stall\.Stall\..*'{device}'",
+    r"^(step_time|feed|input_throughput|store_throughput|import_time)\.",
+)
+PROFILES = {"quick": QUICK, "full": FULL}
+VARIABLE = "FLOWERS_PROFILE"
+
+
+def setup() -> None:
+    """Called by asv when it has read its configuration, before the command runs."""
+    from asv.commands.run import Run
+
+    command: Any = Run
+    original = command.run.__func__
+    if not hasattr(original, "takes_profile"):
+        command.run = classmethod(_by_profile(original))
+
+
+def _by_profile(run: Callable) -> Callable:
+    """Gives asv's own function, which `asv run` and `asv continuous` call, a profile in place of no selection."""
+
+    def select_and_run(cls: type, *args: Any, bench: Sequence[str] | None = None, **options: Any) -> Any:
+        return run(cls, *args, bench=bench or _announced(), **options)
+
+    setattr(select_and_run, "takes_profile", True)  # noqa: B010
+    return select_and_run
+
+
+def _announced() -> list[str]:
+    from asv.console import log
+    from asv.util import UserError
+
+    name = os.environ.get(VARIABLE) or "quick"
+    if name not in PROFILES:
+        raise UserError(f"{VARIABLE} must be one of {', '.join(PROFILES)}. Received: {name!r}")
+    other = "" if name == "full" else f", {VARIABLE}=full all"
+    log.info(f"Profile `{name}`: `-b REGEX` measures others{other}; see docs/asv.md for what each costs")
+    return selection(name)
+
+
+def selection(name: str) -> list[str]:
+    """Regular expressions of a profile, as `-b` takes them, for the devices that this machine may have."""
+    from flowers_core.backends import devices
+
+    present = f"({'|'.join(devices.hints())})"
+    return [expression.replace("{device}", present) for expression in PROFILES[name]]
