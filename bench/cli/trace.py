@@ -10,7 +10,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Data, Output, Place
 from bench.results import store
-from bench.results.cell import MODES, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, MODES, NO_MODEL, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
@@ -34,6 +34,7 @@ class CellOptions:
     mode: str
     precision: str
     xla: str | None
+    torch_compile: str | None
 
     def cell(self, place: Place) -> Cell:
         """The cell that the options name.
@@ -48,8 +49,7 @@ class CellOptions:
         if self.model == NO_MODEL:
             return Cell(image_size=self.image_size or PIPELINE_SIZE, **fields)
         step = place.step_fields()
-        if self.xla is not None:
-            step["xla"] = self.xla == "on"
+        step |= {name: getattr(self, name) == "on" for name in COMPILERS if getattr(self, name) is not None}
         return Cell(image_size=self.image_size or models.image_size(self.model), **fields, **step)
 
 
@@ -68,6 +68,7 @@ CELL = options.group(
     click.option("--mode", type=click.Choice(MODES), default="train", show_default=True),
     click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--xla", type=click.Choice(["on", "off"]), help="[off; on JAX always on]"),
+    click.option("--torch-compile", type=click.Choice(["on", "off"]), help="On torch, which has no XLA. [off]"),
 )  # fmt: skip
 
 

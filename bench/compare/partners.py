@@ -7,7 +7,8 @@ from bench.results.cell import NO_MODEL, Cell
 from bench.results.measurement import Measurement
 from flowers_core.errors import InputError
 
-ALONG = {"backend": ("backend", "xla")}  # on JAX every step is compiled by XLA: the two fields change together
+# On JAX every step is compiled by XLA, and on torch none: the fields change together.
+ALONG = {"backend": ("backend", "xla", "torch_compile")}
 
 
 @dataclass(frozen=True, kw_only=True)

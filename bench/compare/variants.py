@@ -8,12 +8,12 @@ from typing import Any
 from bench.compare import revision
 from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts, variables
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, NO_MODEL, RESIDENT, Cell
 from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, RunFailed, one_of
 
-AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", "xla")
+AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", *COMPILERS)
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 SWITCH = {"off": False, "on": True, "false": False, "true": True}
 
@@ -128,14 +128,15 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
     """A cell with another value on an axis."""
     if name == "pipeline" and value == RESIDENT and cell.model == NO_MODEL:
         raise InputError("The resident batch feeds a model: give `--model` to compare it with a pipeline")
-    if name == "xla":
-        one_of("xla", value, SWITCH)
-        return replace(cell, xla=SWITCH[value])
+    if name in COMPILERS:
+        one_of(name, value, SWITCH)
+        chosen: dict[str, Any] = {name: SWITCH[value]}
+        return replace(cell, **chosen)
     if name == "image_size":
         if not value.isdecimal():
             raise InputError(f"`image_size` must be a whole number of pixels. Received: {value!r}")
         return replace(cell, image_size=int(value))
     if name == "backend":
-        return replace(cell, backend=value, xla=BACKENDS[value].always_compiled or cell.xla)
+        return cell.on(value)
     changed: dict[str, Any] = {name: value}
     return replace(cell, **changed)

@@ -23,7 +23,7 @@ WORK_DIR = PROJECT_ROOT if IN_CHECKOUT else Path.cwd()  # where results, data an
 
 BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than this deserves a mark
 
-PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "numpy", "xprof", "asv", "flowers-bench")
+PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "torch", "numpy", "xprof", "asv", "flowers-bench")
 
 
 def _search_file(pattern: str, path: str) -> str:

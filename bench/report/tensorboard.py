@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bench.report import offline_profile
 from bench.results import identity, store, summary
-from bench.results.cell import Cell
+from bench.results.cell import COMPILERS, Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
 from bench.run import child
 
 HOST = "127.0.0.1"  # TensorBoard shows files: to this machine alone
-FIELDS = ("model", "batch_size", "precision", "device", "pipeline", "mode", "image_size", "backend", "xla")
+FIELDS = ("model", "batch_size", "precision", "device", "pipeline", "mode", "image_size", "backend", *COMPILERS)
 FACTS = ("host", "cores", "photos", "commit", "apart")  # of the measurement; `apart`: from other runs of the cell
 METRICS = {
     "step_ms": "ms a step",

@@ -1,6 +1,7 @@
 """One point of the benchmark matrix and its id."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from bench.machine.own import user_code
 from bench.run import product
@@ -10,6 +11,7 @@ NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 GIVEN = "given"  # what a user's loader reads: whichever of photos and records there is
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
 MODES = ("train", "predict")
+COMPILERS = {"xla": "XLA", "torch_compile": "torch.compile"}  # fields of a cell, and `BackendSpec.compiler` of each
 
 
 def is_users(name: str) -> bool:
@@ -38,6 +40,7 @@ class Cell:
         precision: A Keras dtype policy of `flowers_core.backends.precision.PRECISIONS`.
         backend: Keras backend, one of `flowers_core.backends.BACKENDS`.
         xla: Whether the step is compiled by XLA; always so on JAX, see `BackendSpec.always_compiled`.
+        torch_compile: Whether it is compiled by `torch.compile`, on torch alone, which has no XLA.
     """
 
     model: str
@@ -49,6 +52,7 @@ class Cell:
     precision: str = "float32"
     backend: str = "tensorflow"
     xla: bool = False
+    torch_compile: bool = False
 
     def __post_init__(self):
         if not is_users(self.model):
@@ -59,7 +63,8 @@ class Cell:
         one_of("device", self.device, product.DEVICES)
         one_of("precision", self.precision, product.PRECISIONS)
         one_of("backend", self.backend, product.backends())
-        one_of("xla", self.xla, (False, True))
+        for name in COMPILERS:
+            one_of(name, getattr(self, name), (False, True))
         for name in ("batch_size", "image_size"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -68,27 +73,60 @@ class Cell:
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
         if self.model == NO_MODEL:
             self._has_no_model()
-        if product.backends()[self.backend].always_compiled and not self.xla:
+        self._has_compiler()
+
+    def _has_compiler(self) -> None:
+        """Checks that the backend has the compiler that is asked for."""
+        spec = product.backends()[self.backend]
+        if spec.always_compiled and not self.xla:
             raise InputError(f"On {self.backend} every step is compiled by XLA: give `xla=True` (`--xla on`)")
+        for name, compiler in COMPILERS.items():
+            if getattr(self, name) and spec.compiler != compiler:
+                raise InputError(
+                    f"`{name}` must be left out: steps on {self.backend} are compiled by {spec.compiler}. "
+                    f"Received: {name}=True"
+                )
 
     def _has_no_model(self) -> None:
         """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
-        for name in ("mode", "device", "precision", "backend", "xla"):
+        for name in ("mode", "device", "precision", "backend", *COMPILERS):
             value, default = getattr(self, name), self.__dataclass_fields__[name].default
             if value != default:
                 raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
 
     @property
-    def xla_chosen(self) -> bool:
-        """Whether XLA compiles a step that the backend could run without it."""
-        return self.xla and not product.backends()[self.backend].always_compiled
+    def compiled(self) -> bool:
+        """Whether a compiler makes the step, whichever."""
+        return self.xla or self.torch_compile
+
+    @property
+    def chosen_compiler(self) -> str:
+        """What compiles a step that the backend could run without it: `XLA`, `torch.compile`; else empty."""
+        spec = product.backends()[self.backend]
+        return spec.compiler if self.compiled and not spec.always_compiled else ""
+
+    def compile(self) -> "Cell":
+        """The same step, compiled by what its backend has for that."""
+        spec = product.backends()[self.backend]
+        chosen: dict[str, Any] = {name: spec.compiler == compiler for name, compiler in COMPILERS.items()}
+        return replace(self, **chosen)
+
+    def on(self, backend: str) -> "Cell":
+        """The same step on another backend; compiled where it always is, or where both have the same compiler."""
+        one_of("backend", backend, product.backends())
+        spec = product.backends()[backend]
+        chosen: dict[str, Any] = {
+            name: getattr(self, name) and spec.compiler == compiler for name, compiler in COMPILERS.items()
+        }
+        chosen["xla"] |= spec.always_compiled
+        return replace(self, **chosen, backend=backend)
 
     @property
     def id(self) -> str:
         """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
         if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
             return f"{_in_path(self.pipeline)}-{self.image_size}-b{self.batch_size}"
-        compiled = "-xla" if self.xla_chosen else ""
+        compiled = {"XLA": "-xla", "torch.compile": "-compile"}.get(self.chosen_compiler, "")
         place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
         names = f"{_in_path(self.model)}-{self.mode}-{_in_path(self.pipeline)}"
         return f"{names}-{self.image_size}-b{self.batch_size}-{place}"
@@ -101,11 +139,12 @@ class Cell:
 
     def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
-        fields = {name: value for name, value in vars(self).items() if name != "xla"}
+        fields = {name: value for name, value in vars(self).items() if name not in COMPILERS}
         fields |= {name: user_code.as_option(fields[name]) for name in ("model", "pipeline")}
         if self.model == NO_MODEL:
             return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
-        return {**fields, **({"xla": "on"} if self.xla_chosen else {})}
+        chosen = [name for name, compiler in COMPILERS.items() if compiler == self.chosen_compiler]
+        return fields | dict.fromkeys(chosen, "on")
 
     @property
     def reads(self) -> str:

@@ -5,9 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from bench.machine.own import user_code
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, NO_MODEL, RESIDENT, Cell
 
-WORDS = {"image_size": "{} px", "batch_size": "b{}", "xla": "XLA {}"}  # numbers that a name must explain
+WORDS = {
+    "image_size": "{} px",
+    "batch_size": "b{}",
+    "xla": "XLA {}",
+    "torch_compile": "torch.compile {}",
+}  # numbers that a name must explain
 INPUT = ("pipeline", "image_size", "batch_size")  # all that a pipeline alone has
 
 
@@ -27,9 +32,9 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     Returns:
         A short name for each cell, in their order; and words for what is the same in all.
     """
-    any_xla = any(cell.xla for cell in cells)
+    unused = [name for name in COMPILERS if not any(getattr(cell, name) for cell in cells)]
     shown = readable(cells)
-    described = [_words(cell, shown, any_xla=any_xla) for cell in cells]
+    described = [_words(cell, shown, unused) for cell in cells]
     values = {entry.name: {words[entry.name] for words in described if entry.name in words} for entry in fields(Cell)}
     varied = [name for name, seen in values.items() if len(seen) > 1]
     names = [
@@ -44,9 +49,9 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     return names, shared
 
 
-def _words(cell: Cell, shown: dict[str, str], *, any_xla: bool) -> dict[str, str]:
-    """What describes a cell, by field."""
-    names = INPUT if cell.model == NO_MODEL else [name for name in vars(cell) if name != "xla" or any_xla]
+def _words(cell: Cell, shown: dict[str, str], unused: Sequence[str]) -> dict[str, str]:
+    """What describes a cell, by field, but for compilers that no cell uses."""
+    names = INPUT if cell.model == NO_MODEL else [name for name in vars(cell) if name not in unused]
     words = {name: WORDS.get(name, "{}").format(getattr(cell, name)) for name in names}
     return {name: shown[word] if name in NAMED else word for name, word in words.items()}
 

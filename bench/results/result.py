@@ -112,7 +112,7 @@ class Result:
             f"{self.machine.get('cpu', 'unknown CPU')}, {self.machine.get('usable_cores', '?')} cores",
             f"{(self.machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
             *(device.get("name", "") for device in self.machine.get("accelerators", [])),
-            *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax") if name in packages),
+            *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax", "torch") if name in packages),
             *(f"{name}={value}" for name, value in self.machine.get("environment", {}).items()),
             self._commit(),
             self.started[:10],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
-APART = ("mode", "device", "precision", "backend", "xla")  # fields that make tables of their own
+APART = ("mode", "device", "precision", "backend", "xla", "torch_compile")  # fields that make tables of their own
 
 # What a cell measures, and the title of its tables.
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -66,7 +66,7 @@ def _table(summaries: list[Summary]) -> Table:
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
-    same += ["XLA"] * cell.xla_chosen
+    same += [cell.chosen_compiler] if cell.chosen_compiler else []
     time, first = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
     return Table(
         title=f"{KINDS[kind(cell)]} ({', '.join(same)})",

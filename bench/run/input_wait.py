@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.results.cell import RESIDENT, Cell
+from bench.run import product
 
 NEGLIGIBLE_SHARE = 0.02  # of the steps' time: draws from full buffers take less
 
@@ -31,10 +32,10 @@ class TimedDraws(Iterator):
 def clock_draws(cell: Cell, batches: Iterable, *, replicas: int) -> Iterable:
     """Times the draws of a pipeline, except where the framework itself must draw.
 
-    It must on several replicas, among which it splits a batch, and on JAX, where batches go to the device ahead of the
-    step. A resident batch is never waited for.
+    It must on several replicas, among which it splits a batch, and where batches go to the device ahead of the step, as
+    on JAX. A resident batch is never waited for.
     """
-    alone = replicas == 1 and cell.backend == "tensorflow" and cell.pipeline != RESIDENT
+    alone = replicas == 1 and not product.backends()[cell.backend].draws_ahead and cell.pipeline != RESIDENT
     return TimedDraws(batches) if alone else batches
 
 

@@ -58,7 +58,7 @@ def full(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[
         *_steps(names, batch_size=8, heavy_batch_size=1, **place),
         *(replace(cell, mode="predict") for cell in base),
         *(replace(cell, pipeline=name) for cell in few for name in feeding),
-        *(replace(cell, xla=True) for cell in few),
+        *(cell.compile() for cell in few),
         *(replace(cell, batch_size=128) for cell in few),
         *(replace(cell, precision="mixed_float16") for cell in base),
     ]

@@ -1,6 +1,6 @@
 """What commits from before the registries and the backend objects have, in the shape of today's package."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -43,16 +43,24 @@ def pipelines(tables: ModuleType) -> dict[str, Pipeline]:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec:
-    """A backend's properties, which those commits do not say."""
+    """A backend's properties, which those commits do not say, or not all."""
 
     always_compiled: bool
     compiles_replicas: bool
+    tf_data: bool
+    draws_ahead: bool
+    compiler: str = "XLA"
 
 
 BACKENDS = {
-    "tensorflow": BackendSpec(always_compiled=False, compiles_replicas=False),
-    "jax": BackendSpec(always_compiled=True, compiles_replicas=True),
+    "tensorflow": BackendSpec(always_compiled=False, compiles_replicas=False, tf_data=True, draws_ahead=False),
+    "jax": BackendSpec(always_compiled=True, compiles_replicas=True, tf_data=False, draws_ahead=True),
 }
+
+
+def backends(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The backends that a commit knows, with all properties."""
+    return {name: spec if hasattr(spec, "compiler") else BACKENDS[name] for name, spec in known.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,8 +103,8 @@ def pipelines() -> Mapping[str, Any]:
 
 
 def backends() -> Mapping[str, Any]:
-    """The backends by name, each with `always_compiled` and `compiles_replicas`."""
-    return getattr(_module("backends"), "BACKENDS", older_commits.BACKENDS)
+    """The backends by name, each with the fields of `older_commits.BackendSpec`."""
+    return older_commits.backends(getattr(_module("backends"), "BACKENDS", older_commits.BACKENDS))
 
 
 def require(*, model: str = "", pipeline: str = "", backend: str = "") -> None:

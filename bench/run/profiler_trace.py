@@ -59,12 +59,15 @@ def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds
     Args:
         step: Has done its work when it returns.
         folder: Log directory of this trace alone: two in one second would overwrite each other.
-        backend: `tensorflow` or `jax`.
+        backend: Whose profiler, one of `TRACERS`.
         step_seconds: What a step takes, to choose how many.
 
     Returns:
         `Trace` as plain values; with a `problem` instead of figures where it cannot be taken or read.
     """
+    if backend not in TRACERS:
+        problem = f"XProf reads traces of {' and '.join(TRACERS)}; steps on {backend} have none of that kind"
+        return asdict(Trace(folder=str(folder), problem=problem))
     count = min(MOST_STEPS, max(LEAST_STEPS, round(SECONDS / step_seconds)))
     try:
         ours = record(step, folder, backend=backend, count=count)
@@ -76,7 +79,7 @@ def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds
 def record(step: Callable[[], object], folder: Path, *, backend: str, count: int) -> float:
     """Traces `count` marked steps; gives the median seconds of those that XProf looks at by our clock."""
     folder.mkdir(parents=True, exist_ok=True)
-    start, stop, mark = _jax(folder) if backend == "jax" else _tensorflow(folder)
+    start, stop, mark = TRACERS[backend](folder)
     seconds = []
     start()
     try:
@@ -112,6 +115,9 @@ def _jax(folder: Path):
         jax.profiler.stop_trace,
         lambda number: jax.profiler.StepTraceAnnotation(NAME, step_num=number),
     )
+
+
+TRACERS = {"tensorflow": _tensorflow, "jax": _jax}
 
 
 def read(folder: Path, *, our_step_seconds: float | None = None) -> Trace:

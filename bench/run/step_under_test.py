@@ -69,7 +69,7 @@ def build_step(
             from_uint8=_yields_uint8(cell, batches),
             option=source.find_option(cell.model),
         )
-        product.compile_model(model, xla=cell.xla)
+        product.compile_model(model, xla=cell.compiled)
         run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
     def run_synchronised() -> object:

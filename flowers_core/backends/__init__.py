@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from flowers_core.backends import devices
 from flowers_core.backends.devices import Device, DeviceAbsent
-from flowers_core.errors import one_of
+from flowers_core.errors import InputError, one_of
 
 if TYPE_CHECKING:
     import keras
@@ -23,20 +24,38 @@ class BackendSpec:
 
     Attributes:
         implementation: Its class, a `Backend`: `module:class` within `flowers_core.backends`.
+        framework: The module that Keras imports for it.
+        extras: The package's extras that install it.
+        compiler: What compiles its steps: `XLA`, or `torch.compile`.
         always_compiled: Whether XLA compiles every step, so that there is none without it.
         compiles_replicas: Whether XLA can compile a step that several replicas share.
-        extras: The package's extras that install it.
+        tf_data: Whether its steps draw from a `tf.data.Dataset` in their graph; others draw arrays in Python.
+        draws_ahead: Whether batches go to the device ahead of the step that trains on them, so that nobody can time
+            how long one waits.
     """
 
     implementation: str
+    framework: str
+    extras: tuple[str, ...]
+    compiler: str = "XLA"
     always_compiled: bool = False
     compiles_replicas: bool = True
-    extras: tuple[str, ...] = ()
+    tf_data: bool = False
+    draws_ahead: bool = False
 
 
 BACKENDS: dict[str, BackendSpec] = {
-    "tensorflow": BackendSpec(implementation="tensorflow:TensorFlow", compiles_replicas=False),
-    "jax": BackendSpec(implementation="jax:Jax", always_compiled=True, extras=("jax",)),
+    "tensorflow": BackendSpec(
+        implementation="tensorflow:TensorFlow",
+        framework="tensorflow",
+        extras=("tensorflow",),
+        compiles_replicas=False,
+        tf_data=True,
+    ),
+    "jax": BackendSpec(
+        implementation="jax:Jax", framework="jax", extras=("jax",), always_compiled=True, draws_ahead=True
+    ),
+    "torch": BackendSpec(implementation="torch:Torch", framework="torch", extras=("torch",), compiler="torch.compile"),
 }
 """To add a backend: a module here with a subclass of `Backend`, and its row."""
 
@@ -109,6 +128,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def make_deterministic(self) -> None:
+        """Makes every operation give the same bits in every run, at a price; before a model is built."""
+
+    @abstractmethod
     def peak_device_bytes(self, kind: str) -> int | None:
         """Most memory held on the accelerator so far; None on a CPU or where the framework does not say."""
 
@@ -129,8 +152,44 @@ def get(name: str) -> Backend:
     return getattr(import_module(f"{__name__}.{module}"), implementation)()
 
 
+def is_installed(name: str) -> bool:
+    """Whether the framework of a backend is installed, asked without importing it."""
+    return find_spec(BACKENDS[name].framework) is not None
+
+
+def default() -> str:
+    """The backend of whoever names none: the first of `BACKENDS` that is installed, TensorFlow where none is."""
+    return next((name for name in BACKENDS if is_installed(name)), "tensorflow")
+
+
 def name_from_environment() -> str:
-    """The backend that KERAS_BACKEND names; TensorFlow unless it is set."""
-    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    """The backend that KERAS_BACKEND names; the first that is installed unless it is set."""
+    name = os.environ.get("KERAS_BACKEND") or default()
     one_of("KERAS_BACKEND", name, BACKENDS)
     return name
+
+
+def choose(asked: str | None = None) -> str:
+    """The backend that an option asks for, or else `name_from_environment`.
+
+    Raises:
+        InputError: If there is no such backend, it is not installed, or KERAS_BACKEND names another.
+    """
+    name = asked or name_from_environment()
+    one_of("backend", name, BACKENDS)
+    if asked and os.environ.get("KERAS_BACKEND", asked) not in (asked, ""):
+        raise InputError(
+            f"`--backend` and KERAS_BACKEND must agree. Received: --backend {asked} and "
+            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}. Unset the variable, or leave out the option"
+        )
+    if not is_installed(name):
+        raise InputError(absence(name))
+    return name
+
+
+def absence(name: str) -> str:
+    """What to say of a backend that is not installed."""
+    spec, there = BACKENDS[name], [other for other in BACKENDS if is_installed(other)]
+    others = f", or choose `--backend {there[0]}`, which is" if there else ""
+    install = f"`make bench EXTRAS=[{spec.extras[0]}]`"
+    return f"backend {name} needs {spec.framework}, which is not installed: {install}{others}"

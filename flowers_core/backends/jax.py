@@ -4,6 +4,7 @@ The weights move into the step, which hands their memory from call to call as `f
 own variables are spent.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,10 @@ class Jax(Backend):
     def synchronise(self, outputs: Any) -> Any:
         """Waits for the arrays of `outputs`."""
         return jax.block_until_ready(outputs)
+
+    def make_deterministic(self) -> None:
+        """On CPUs and TPUs it always is; on a GPU a flag of XLA's asks for it, read when the first step compiles."""
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
 
     def peak_device_bytes(self, kind: str) -> int | None:
         """Peak memory of the first accelerator, where its allocator counts it."""

@@ -62,6 +62,10 @@ class TensorFlow(Backend):
         tf.test.experimental.sync_devices()
         return outputs
 
+    def make_deterministic(self) -> None:
+        """As TensorFlow does it."""
+        tf.config.experimental.enable_op_determinism()
+
     def peak_device_bytes(self, kind: str) -> int | None:
         """Peak memory of the first GPU; TensorFlow does not say that of a TPU."""
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if kind == "gpu" else None

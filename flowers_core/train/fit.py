@@ -6,17 +6,15 @@ from pathlib import Path
 from time import perf_counter
 
 import keras
-import tensorflow as tf
 
-from flowers_core import models, progress, resources, user_code
+from flowers_core import backends, models, progress, resources, user_code
 from flowers_core.backends import precision
 from flowers_core.backends.devices import Device
 from flowers_core.data import manifest, storage
 from flowers_core.errors import InputError
 from flowers_core.input import cache as caching
-from flowers_core.input import data_service, training_data
 from flowers_core.models import pretrained  # noqa: F401 a model that is loaded may hold its layers
-from flowers_core.train import feature_cache, schedules
+from flowers_core.train import schedules
 from flowers_core.train.callbacks import KeepEpochs, StopAtTarget
 from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import Settings
@@ -127,6 +125,8 @@ def train(
     shards = [*parts[0], *parts[1]]
     steps = _count(parts[0]) // settings.batch_size
     _seed(settings)
+    from flowers_core.input import data_service, training_data
+
     explained = training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size)
     with explained, data_service.reported_errors(), device.scope():
         with precision.use(settings.precision):
@@ -191,7 +191,7 @@ def _split_shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 def _seed(settings: Settings) -> None:
     if settings.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        backends.get(keras.config.backend()).make_deterministic()
     if settings.seed is not None:
         keras.utils.set_random_seed(settings.seed)
 
@@ -244,8 +244,13 @@ def _inputs(
     done: int,
     dispatcher: str,
     tell: Callable[[str], None],
-) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset]:
+) -> tuple[keras.Model, Iterable, Iterable]:
     """The model to fit and its batches: the whole model and images, or its head and the features of its base."""
+    import tensorflow as tf
+
+    from flowers_core.input import training_data
+    from flowers_core.train import feature_cache
+
     training_shards, validation_shards = parts
     seed = None if settings.seed is None else settings.seed + done  # a later epoch must not repeat an earlier one
     source = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
@@ -280,6 +285,8 @@ def _split_if_affordable(
     model: keras.Model, settings: Settings, count: int, tell: Callable[[str], None]
 ) -> tuple[keras.Model, keras.Model] | None:
     """Base and head where features are to be cached and memory holds them."""
+    from flowers_core.train import feature_cache
+
     parts = feature_cache.split(model) if settings.cached_features else None
     if parts is None:
         return None

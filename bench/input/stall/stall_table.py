@@ -18,7 +18,7 @@ COLUMNS = (
     Column("overlap", "ratio", whole=True),
     Column("verdict", whole=True),
 )
-SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla")  # makes a table of its own
+SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla", "torch_compile")  # makes a table of its own
 
 
 def tables(groups: Sequence[ThreeRuns]) -> list[Table]:
@@ -34,7 +34,7 @@ def _table(groups: Sequence[ThreeRuns]) -> Table:
     cell = groups[0].cell
     data = next((runs.measurement.data for runs in groups if runs.measurement.data), {})
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
-    same += [cell.mode, cell.device, cell.precision, cell.backend, *["XLA"] * cell.xla_chosen]
+    same += [cell.mode, cell.device, cell.precision, cell.backend, *filter(None, [cell.chosen_compiler])]
     return Table(
         title=f"Fed by {user_code.readable(cell.pipeline)} ({', '.join(same)})",
         columns=COLUMNS,

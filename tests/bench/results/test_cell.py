@@ -14,7 +14,7 @@ def test_id_names_every_field_that_differs():
     others = [
         dict(model="convnet"), dict(pipeline="records_parallel"), dict(batch_size=8), dict(image_size=224),
         dict(mode="predict"), dict(device="gpu"), dict(precision="mixed_bfloat16"), dict(xla=True),
-        dict(backend="jax", xla=True),
+        dict(backend="jax", xla=True), dict(backend="torch"), dict(backend="torch", torch_compile=True),
     ]  # fmt: skip
     ids = {dataclasses.replace(base, **other).id for other in others}
 
@@ -72,7 +72,7 @@ def test_cell_refuses_what_is_no_name(model):
         ("mode", "fit", "train, predict"),
         ("device", "npu", "tpu, gpu, cpu"),
         ("precision", "float16", "float32, mixed_bfloat16, mixed_float16"),
-        ("backend", "torch", "tensorflow, jax"),
+        ("backend", "mxnet", "tensorflow, jax, torch"),
         ("xla", "on", "False, True"),
         ("batch_size", 0, "from 1"),
         ("batch_size", True, "from 1"),
@@ -107,6 +107,35 @@ def test_jax_is_always_compiled():
         Cell(model="dense", backend="jax")
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"backend": "torch", "xla": True}, "compiled by torch.compile"),
+        ({"backend": "tensorflow", "torch_compile": True}, "compiled by XLA"),
+        ({"backend": "jax", "xla": True, "torch_compile": True}, "compiled by XLA"),
+    ],
+)
+def test_cell_names_the_compiler_that_its_backend_has(fields, said):
+    """A compiler that a backend lacks is refused rather than measured under its name."""
+    with pytest.raises(InputError, match=said):
+        Cell(model="dense", **fields)
+
+
+def test_on_keeps_a_compiler_that_both_backends_have():
+    """The same step elsewhere is compiled where that always is, or by a compiler that is there, too."""
+    plain = Cell(model="dense")
+
+    assert plain.on("jax").xla
+    assert plain.on("torch") == Cell(model="dense", backend="torch")
+    assert plain.compile().on("torch") == Cell(model="dense", backend="torch")
+    assert Cell(model="dense", backend="torch").compile().on("tensorflow") == plain
+    assert [cell.compile().chosen_compiler for cell in (plain, plain.on("jax"), plain.on("torch"))] == [
+        "XLA",
+        "",
+        "torch.compile",
+    ]
+
+
 def test_cell_survives_json():
     """A cell survives JSON."""
     cell = Cell(model="none", pipeline="records_uint8", batch_size=8)
@@ -120,6 +149,7 @@ def test_cell_survives_json():
         Cell(model="squeezenet", batch_size=8, precision="mixed_bfloat16", mode="predict", xla=True),
         Cell(model="none", pipeline="records_uint8", image_size=224),
         Cell(model="dense", backend="jax", xla=True),
+        Cell(model="dense", backend="torch", torch_compile=True),
     ],
 )
 def test_command_of_a_cell_measures_that_cell(cell):

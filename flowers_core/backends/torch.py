@@ -1,0 +1,109 @@
+"""Keras on PyTorch.
+
+Keras' models keep channels last, and its torch backend hands them to cuDNN and oneDNN as channels-last memory without a
+copy: there is no second layout to choose. Steps run eagerly unless `torch.compile` is asked for.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from flowers_core import resources
+from flowers_core.backends import Backend
+from flowers_core.backends.devices import Device, DeviceAbsent
+
+if TYPE_CHECKING:
+    import keras
+
+# Nothing writes into a batch: one that its source keeps for itself, as TensorFlow does, needs no copy.
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+
+
+class Torch(Backend):
+    """Keras' torch backend, on a CPU or the first CUDA device."""
+
+    name = "torch"
+
+    def connect(self, kind: str) -> Device:
+        """Finds a device; see `Backend.connect`."""
+        import keras
+
+        if kind == "tpu":
+            raise DeviceAbsent("Keras' torch backend reaches no TPU; use `--backend jax`")
+        if kind == "cpu":
+            if threads := resources.threads_under_quota():  # torch sees the cores, not the quota
+                torch.set_num_threads(threads)
+            return Device(kind="cpu", name="CPU", replicas=1, scope=lambda: keras.device("cpu"))
+        if not torch.cuda.is_available():
+            raise DeviceAbsent(_why_no_cuda())
+        return Device(kind="gpu", name=torch.cuda.get_device_name(0), replicas=1, scope=lambda: keras.device("cuda:0"))
+
+    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
+        """A training step; see `Backend.train_step`."""
+        iterator = tensors(batches)
+        # Optimizer slots and metrics are made on a first batch, before anything is compiled; `fit` does the same.
+        model._symbolic_build(data_batch=next(iterator))
+        model.make_train_function()
+        function: Any = model.train_function
+        module: Any = model  # Keras' models are torch's modules here
+        module.train()
+        return lambda: function([next(iterator)])
+
+    def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
+        """A prediction; see `Backend.predict_step`."""
+        iterator = tensors(batches)
+        model.make_predict_function()
+        function: Any = model.predict_function
+        module: Any = model
+        module.eval()
+        return lambda: function([next(iterator)[:1]])
+
+    def synchronise(self, outputs: Any) -> Any:
+        """Waits for the GPU, if there is one; a CPU has computed what a step returns."""
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        return outputs
+
+    def make_deterministic(self) -> None:
+        """As torch does it; it refuses an operation that has no deterministic form."""
+        torch.use_deterministic_algorithms(mode=True)
+
+    def peak_device_bytes(self, kind: str) -> int | None:
+        """Peak memory of the first CUDA device that tensors took; torch's allocator may hold more."""
+        return torch.cuda.max_memory_allocated() if kind == "gpu" else None
+
+    def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
+        """An endless generator of one batch on the device."""
+        place = "cuda:0" if kind == "gpu" else "cpu"
+        batch = torch.from_numpy(images).to(place), torch.from_numpy(labels).to(place)
+        while True:
+            yield batch
+
+
+def tensors(batches: Iterable) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Batches as tensors on Keras' device: NumPy arrays share their memory on a CPU, and are copied to a GPU."""
+    from keras.src.backend.torch.core import get_device  # not public: where Keras puts whatever it makes
+
+    for batch in batches:
+        yield tuple(_tensor(array).to(get_device(), non_blocking=True) for array in batch)
+
+
+def _tensor(array: Any) -> torch.Tensor:
+    """A tensor as it is; the memory of anything else that NumPy understands, such as a tensor of TensorFlow."""
+    return array if isinstance(array, torch.Tensor) else torch.from_numpy(np.asarray(array))
+
+
+def _why_no_cuda() -> str:
+    """Why torch sees no GPU: its build, the driver, or none there."""
+    if not torch.backends.cuda.is_built():
+        return f"torch {torch.__version__} is a build without CUDA; install one with it"
+    with warnings.catch_warnings(record=True) as caught:  # of a driver that is missing or too old
+        warnings.simplefilter("always")
+        try:
+            torch.cuda.init()
+        except (RuntimeError, AssertionError) as error:
+            return f"torch sees no GPU here: {str(error).splitlines()[0]}"
+    return f"torch sees no GPU here: {str(caught[0].message).splitlines()[0] if caught else 'it names no reason'}"
