@@ -242,7 +242,7 @@ def _run_pairs(
     click.argument("base", required=False),
     click.argument("candidate", required=False),
     click.option("--axis", metavar="NAME=BASE,CANDIDATE", callback=_locate_axis,
-                 help="Instead of revisions: precision, pipeline, backend, xla or torch_compile (off,on), …, or env:VARIABLE."),
+                 help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, env:VARIABLE."),
 )  # fmt: skip
 @COMMANDS_COMPARED
 @CHOICE
