@@ -96,7 +96,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
     ended, code = options.collect(campaign.run(plan, output.results), "measurements", campaign.count(plan))
     if not ended:
         options.leave(code)
-    store.save_table("data-service.md", table.markdown(ended), output.results)
+    store.save_table("data-service.md", table.markdown(ended, store.option(output.results)), output.results)
     output.show((result.to_json() for result in ended), table.tables(ended))
     options.leave(code or table.exit_code(ended))
 

@@ -109,7 +109,7 @@ def _show(output: Output) -> int:
     rows = table.rows(store.load(LoaderResult, output.results).results)
     if not rows:
         raise InputError(f"{output.results} holds no comparison of loaders. Leave out --show-last to run one")
-    store.save_table("loaders.md", table.markdown(rows), output.results)
+    store.save_table("loaders.md", table.markdown(rows, store.option(output.results)), output.results)
     output.show(map(table.plain, rows), table.tables(rows))
     return int(any(row.result.status == "error" for row in rows))
 

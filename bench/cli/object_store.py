@@ -147,7 +147,7 @@ def _show(results: "Sequence[ObjectStoreResult]", output: Output) -> int:
     if not results:
         raise InputError(f"There is no measurement in {output.results}. Leave out --show-last to take some")
     rows = table.rows(results)
-    store.save_table("object-store.md", table.markdown(rows), output.results)
+    store.save_table("object-store.md", table.markdown(rows, store.option(output.results)), output.results)
     output.show(table.plain(rows), [table.table(rows)])
     return int(any(row.failed for row in rows))
 

@@ -139,6 +139,7 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
     from bench.input.stall import stages as measuring
     from bench.input.stall import tables as stall_tables
     from bench.results import store
+    from bench.results.result import folders
 
     kinds = [*STAGES] if kind == "both" else [kind]
     output.check_writable()
@@ -152,7 +153,9 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
             click.echo(json_text.dumps(stage.to_json()))
     elif good:
         shown, origin, terminal = stage_table.tables(measured), good[-1].origin, console.Console()
-        text = stall_tables.markdown(shown, "What stages cost", origin=origin, command="python -m bench stages")
+        read = folders(*(stage.data for stage in good))
+        again = f"python -m bench stages{f' --of {kind}' * (kind != 'both')}{read}{store.option(output.results)}"
+        text = stall_tables.markdown(shown, "What stages cost", origin=origin, command=again)
         store.save_table("stages.md", text, output.results)
         for table in shown:
             table.draw(terminal)

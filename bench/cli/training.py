@@ -109,7 +109,7 @@ def _show(trainings: "Sequence[TrainingRun]", target: float | None, output: Outp
     if not trainings:
         raise InputError(f"There is no training in {output.results}. Leave out --show-last to run some")
     outcomes = outcome.summarize(trainings, target=target)
-    store.save_table("training.md", table.markdown(outcomes), output.results)
+    store.save_table("training.md", table.markdown(outcomes, store.option(output.results)), output.results)
     output.show(table.plain(outcomes), table.tables(outcomes))
     return int(any(group.failed for group in outcomes))
 

@@ -53,7 +53,7 @@ def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]
 
 def _named(data: dict) -> dict[str, str]:
     """What a set read, but for the digest, which photos and records of each size have of their own."""
-    return {name: str(value) for name, value in data.items() if name != "digest"}
+    return {name: str(value) for name, value in identity.content(data).items() if name != "digest"}
 
 
 def _other_content(sets: Sequence[Sequence[Measurement]], cells: Iterable[Cell]) -> list[str]:

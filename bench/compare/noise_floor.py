@@ -90,12 +90,16 @@ def floors(results: Iterable[PairResult], *, machine_id: str, setting: Mapping |
         if result.status == "ok" and result.identical:
             cells.setdefault(result.cell, []).append(result)
     return [
-        _floor(
-            [result for result in identical if result.data == identical[-1].data],
-            [result for result in started.values() if result.cell == cell and result.data == identical[-1].data],
-        )
-        for cell, identical in cells.items()
+        _floor(_of_same_data(identical, last), _of_same_data(started.values(), last))
+        for identical in cells.values()
+        for last in identical[-1:]
     ]
+
+
+def _of_same_data(results: Iterable[PairResult], last: PairResult) -> list[PairResult]:
+    """Those of the cell and the data of the last one."""
+    read = identity.content(last.data)
+    return [result for result in results if result.cell == last.cell and identity.content(result.data) == read]
 
 
 def _floor(results: Sequence[PairResult], started: Sequence[PairResult]) -> Floor:

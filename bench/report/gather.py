@@ -305,7 +305,7 @@ def peaks_of(shown: Iterable[Summary], peaks: Iterable[Peak]) -> dict[tuple[str,
 
 
 def _data(measurement: Measurement) -> tuple:
-    return tuple(sorted(measurement.data.items()))
+    return tuple(sorted(identity.content(measurement.data).items()))
 
 
 def quiet_sweeps(

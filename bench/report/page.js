@@ -3,6 +3,7 @@ const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const { columns = [], data = [] } = read("rows");
 const rows = data.map((row) => Object.fromEntries(row.map((value, number) => [columns[number], value])));
 const points = read("points"), specs = read("specs"), look = read("look");
+for (const row of rows) row.command += look.into;
 const make = (tag, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);

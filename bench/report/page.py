@@ -44,6 +44,8 @@ def render(gathered: Gathered) -> str:
         config=_safe(svg.CONFIG),
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),
         rows=_safe(rows(gathered.summaries)),
+        into=store.option(gathered.results),
+        into_json=_safe(store.option(gathered.results)),
         points=_safe(charts.points(gathered.shown, gathered)),
         left_out=max(0, len(gathered.summaries) - MOST_ROWS),
         damaged=gathered.damaged,
@@ -98,7 +100,7 @@ def write(results: Path) -> Path:
         _check_shows(sections.sections(gathered), results)
     if gathered.summaries:
         store.save_table("all.md", summary_table.markdown(gathered.summaries), results)
-        store.save_table("all.csv", summary_table.facts(gathered.summaries).csv(), results)
+        store.save_table("all.csv", summary_table.facts(gathered.summaries, results).csv(), results)
     return store.save_page(render(gathered), results)
 
 

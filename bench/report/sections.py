@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
-from bench.machine.facts import WORK_DIR
 from bench.report import charts
 from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
@@ -83,18 +81,12 @@ def sections(gathered: Gathered) -> list[Section]:
 
 def _command(name: str, gathered: Gathered) -> str:
     """What makes the figures of a section again, from the same folders into the same store."""
-    read = [entry.measurement.data for entry in gathered.shown if "photos" in entry.measurement.data]
+    read = [entry.measurement.data for entry in gathered.charted]
     if name == "loaders":
         read = [row.result.data for row in gathered.loaders]
     if name == "training":
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
-    place = gathered.results.resolve()
-    into = ""
-    if place != store.RESULTS:
-        short = next((place.relative_to(root) for root in (WORK_DIR, Path.cwd()) if place.is_relative_to(root)), place)
-        home = short.is_relative_to(Path.home())  # nobody's name belongs on a page
-        into = f" --results {f'~/{short.relative_to(Path.home())}' if home else short}"
-    return COMMANDS[name] + (folders(read[-1], "photos", "records") if read else "") + into
+    return COMMANDS[name] + (folders(*read) if name != "traces" else "") + store.option(gathered.results)
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:

@@ -147,6 +147,12 @@ class Cell:
         return fields | dict.fromkeys(chosen, "on")
 
     @property
+    def frameworks(self) -> list[str]:
+        """Packages that it runs on: TensorFlow where a pipeline feeds it, Keras, and its backend."""
+        used = {"keras", self.backend, *["tensorflow"] * (self.pipeline != RESIDENT)}
+        return sorted(used, key=lambda name: (name != "tensorflow", name != "keras"))
+
+    @property
     def reads(self) -> str:
         """What the cell needs on disk: `photos`, `records`, either (`given`) or nothing (the empty string)."""
         if user_code.is_name(self.pipeline):

@@ -72,6 +72,11 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
     return {group: {name: str(value) for name, value in known.items()} for group, known in groups.items()}
 
 
+def content(data: Mapping) -> dict:
+    """What of a result's data decides figures: all but where it lay."""
+    return {name: value for name, value in data.items() if name != "folders"}
+
+
 def facts(measurement: Measurement) -> dict[str, str]:
     """What decides the figure of a measurement, by name, but for the cell itself."""
     groups = surroundings(measurement.machine, [measurement.cell])
@@ -79,7 +84,10 @@ def facts(measurement: Measurement) -> dict[str, str]:
         **{name: value for group in groups.values() for name, value in group.items()},
         "code": measurement.code.get("digest"),
         "harness version": measurement.harness_version,
-        **{{"digest": "content of the data"}.get(name, name): value for name, value in measurement.data.items()},
+        **{
+            {"digest": "content of the data"}.get(name, name): value
+            for name, value in content(measurement.data).items()
+        },
     }
     return {name: str(value) for name, value in known.items() if value is not None}
 

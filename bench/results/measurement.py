@@ -1,5 +1,6 @@
 """What one process measured of one cell: the result that everything else is made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Self
@@ -67,7 +68,12 @@ class Measurement(Result):
     @property
     def command(self) -> str:
         """What measures it again."""
-        return self.cell.command + folders(self.data, self.cell.reads, image_size=self.cell.image_size)
+        return self.cell.command + folders(self.data, reads=[self.cell.reads], image_size=self.cell.image_size)
+
+    @property
+    def frameworks(self) -> Sequence[str]:
+        """Keras, the backend of a step, and TensorFlow where a pipeline feeds it."""
+        return self.cell.frameworks
 
     @classmethod
     def from_json(cls, values: object) -> Self:

@@ -1,12 +1,14 @@
 """The envelope of everything that the store keeps: when, where and of which code it was measured; JSON both ways."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypedDict, TypeVar
 
 from bench.machine import facts, variables
+from bench.machine.variables import without_home
 from flowers_core.errors import InputError, one_of
 
 # n/a: it makes no sense, or is unavailable here. The others: it was tried and failed.
@@ -19,6 +21,7 @@ RENAMED_PHOTOS = {"garden": "synthetic"}
 """Folders of photos by their names in older results: the photos are the same."""
 
 USUAL_PHOTOS = "synthetic"  # those that `make bench` draws, which commands read unless told otherwise
+USUAL_FOLDERS = {"photos": f"data/{USUAL_PHOTOS}", "records": f"data/{USUAL_PHOTOS}-192"}
 
 
 class _Accelerator(TypedDict, total=False):
@@ -51,6 +54,7 @@ class _Data(TypedDict, total=False):
     photos: str
     images: int
     classes: int
+    folders: dict[str, str]
 
 
 class _Origin(TypedDict, total=False):
@@ -107,17 +111,22 @@ class Result:
     @property
     def origin(self) -> str:
         """The machine, the software, the code and the day, in one line."""
-        packages = self.machine.get("packages", {})
+        packages = {**self.machine.get("distributions", {}), **self.machine.get("packages", {})}
         parts = [
             f"{self.machine.get('cpu', 'unknown CPU')}, {self.machine.get('usable_cores', '?')} cores",
             f"{(self.machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
             *(device.get("name", "") for device in self.machine.get("accelerators", [])),
-            *(f"{name} {packages[name]}" for name in ("tensorflow", "keras", "jax", "torch") if name in packages),
+            *(f"{name} {packages[name]}" for name in self.frameworks if name in packages),
             *(f"{name}={value}" for name, value in self.machine.get("environment", {}).items()),
             self._commit(),
             self.started[:10],
         ]
         return "; ".join(parts)
+
+    @property
+    def frameworks(self) -> Sequence[str]:
+        """Packages whose versions its origin names: those that were used, whatever else is installed."""
+        return "tensorflow", "keras"
 
     def _commit(self) -> str:
         if reason := self.code.get("reason"):
@@ -162,14 +171,36 @@ def _as_today(machine: dict) -> dict:
     return {**machine, "id": facts.current_id(machine)} if "id" in machine else machine
 
 
-def folders(data: Mapping, *reads: str, image_size: int = 192) -> str:
-    """Options that name folders as those that were read: without them a command would measure other data.
+def portable(path: str | Path) -> str:
+    """A folder as commands name it: below the working folder relative, below a home folder with `~`."""
+    text = str(path)
+    if "://" in text or not Path(text).is_absolute():
+        return text
+    place = Path(text)
+    return str(place.relative_to(facts.WORK_DIR)) if place.is_relative_to(facts.WORK_DIR) else without_home(text)
 
-    Names, not paths, which nobody else has; where there is no such folder the command says so.
+
+def quoted(path: str) -> str:
+    """A path as a word for a shell, which still expands `~`."""
+    return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
+
+
+def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_size: int = 192) -> str:
+    """Options that name the folders that results read: without them a command would measure other data.
+
+    Args:
+        read: What each result says of its data; of several folders of a kind the last counts.
+        reads: Of older results, which say the name of the photos alone, the kinds of folders that are guessed from it:
+            where there are none of these names the command says so.
+        image_size: Of the records of older results.
     """
-    photos = data.get("photos", USUAL_PHOTOS)
-    names = {"photos": photos, "records": f"{photos}-{image_size}"}
-    return "".join(f" --{kind} {shlex.quote(names[kind])}" for kind in reads if kind and photos != USUAL_PHOTOS)
+    named: dict[str, str] = {}
+    for data in read:
+        photos = data.get("photos", USUAL_PHOTOS)
+        guessed = {"photos": photos, "records": f"{photos}-{image_size}"}
+        old = {kind: guessed[kind] for kind in reads if kind in guessed and photos != USUAL_PHOTOS}
+        named |= data.get("folders", old)
+    return "".join(f" --{kind} {quoted(name)}" for kind, name in named.items() if name != USUAL_FOLDERS[kind])
 
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:

@@ -17,7 +17,7 @@ from typing import Generic
 from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
-from bench.results.result import Kind, Result
+from bench.results.result import Kind, Result, portable, quoted
 from flowers_core.errors import InputError, RunFailed
 
 RESULTS = WORK_DIR / "results"
@@ -117,6 +117,12 @@ def check_writable(results: Path = RESULTS) -> None:
         ) from error
 
 
+def option(results: Path) -> str:
+    """The option by which a command finds a store; empty where it does so by itself."""
+    place = Path(results).resolve()
+    return "" if place == RESULTS.resolve() else f" --results {quoted(portable(place))}"
+
+
 def load(kind: type[Kind], results: Path = RESULTS) -> Loaded[Kind]:
     """Reads all results of one kind; an absent or empty store gives none."""
     folders = (FORMER_FOLDERS.get(kind.KIND), kind.KIND)
@@ -165,7 +171,9 @@ def load_plan(results: Path = RESULTS) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"There is no sweep to resume in {results}: run `python -m bench sweep` first") from None
+        raise InputError(
+            f"There is no sweep to resume in {results}: run `python -m bench sweep{option(results)}` first"
+        ) from None
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}): start the sweep anew, without `--resume`") from None
 

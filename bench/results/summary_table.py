@@ -137,9 +137,14 @@ def _name(cell: Cell) -> str:
     return f"{name} {cell.batch_size}"
 
 
-def facts(summaries: Iterable[Summary]) -> Table:
-    """The tidy table: a row for each summary, a column for each fact; seconds, bytes and images a second."""
-    rows = [_facts(entry) for entry in summaries]
+def facts(summaries: Iterable[Summary], results: Path = store.RESULTS) -> Table:
+    """The tidy table: a row for each summary, a column for each fact; seconds, bytes and images a second.
+
+    Args:
+        summaries: Of measurements.
+        results: Their store, into which the command of a row measures again.
+    """
+    rows = [{**_facts(entry), "command": entry.measurement.command + store.option(results)} for entry in summaries]
     columns = tuple(map(Column, rows[0])) if rows else ()
     return Table(columns=columns, rows=tuple(tuple(row.values()) for row in rows))
 
@@ -162,7 +167,6 @@ def _facts(entry: Summary) -> dict[str, Value]:
         "photos": last.data.get("photos"),
         "harness_version": last.harness_version,
         "started": last.started,
-        "command": last.command,
     }
 
 
@@ -211,7 +215,11 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
         return _terminal(summaries)
     if shape in exports.FORMATS:
         return exports.FORMATS[shape](summaries) + "\n"
-    shapes = {"markdown": lambda: markdown(summaries), "csv": facts(summaries).csv, "json": facts(summaries).json}
+    shapes = {
+        "markdown": lambda: markdown(summaries),
+        "csv": facts(summaries, results).csv,
+        "json": facts(summaries, results).json,
+    }
     return shapes[shape]()
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from typing import Any
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import user_code
 from bench.results.cell import GIVEN, NO_MODEL, Cell
+from bench.results.result import portable
 from bench.run import product
 from bench.run.product import InputError
 
@@ -109,8 +111,8 @@ class Source:
     def describe(self, reads: str) -> dict:
         """What a cell reads: name of the photos' folder, number of images and of classes, digest of the content.
 
-        Names, not paths: two people who measure the same photos on the same machine measure the same thing. Empty for
-        no reading; `place` only where it is a bucket.
+        Two people who measure the same photos on the same machine measure the same thing: `folders`, where they lie, is
+        for commands alone. Empty for no reading; `place` only where it is a bucket.
         """
         if not reads:
             return {}
@@ -120,10 +122,14 @@ class Source:
         if reads == "photos":
             photos = self.load_photos()
             named = {"photos": _name(self.photos), "images": len(photos), "classes": len(photos.classes)}
-            return {**named, "digest": _photos_digest(photos), **_place(self.photos)}
+            return {**named, "digest": _photos_digest(photos), **_place(self.photos), **self.folders("photos")}
         written = self.manifest()
         named = {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
-        return {**named, "digest": _records_digest(written), **_place(self.records)}
+        return {**named, "digest": _records_digest(written), **_place(self.records), **self.folders("records")}
+
+    def folders(self, *kinds: str) -> dict[str, dict[str, str]]:
+        """Where photos, records or both lie, as a command names it: `{"folders": {"photos": "data/synthetic"}}`."""
+        return {"folders": {kind: portable(folder) for kind in kinds if (folder := getattr(self, kind))}}
 
     def classes(self, cells: Iterable[Cell] = ()) -> int:
         """How many classes models tell apart that are measured together, those on a resident batch among them.
@@ -176,23 +182,35 @@ def _place(folder: str) -> dict[str, str]:
 def _photos_digest(photos: Any) -> str:
     """Digest of the names of all photos, their sizes, and a few bytes from the middle of some, whatever their dates.
 
-    Of a bucket the names alone: each size would be a request.
+    Of a bucket the sizes of some alone, asked for at once: a listing by TensorFlow has names and no sizes, and each
+    size is a request. Their dates and generations are of the upload, not of the content.
     """
     folder, digest = str(photos.folder).rstrip("/") + "/", hashlib.sha256()
     paths = sorted(photos.paths)
     sampled = set(paths[:: max(1, len(paths) // SAMPLED)])
+    far = dict[str, int]()
+    if product.is_bucket(folder):
+        with ThreadPoolExecutor(len(sampled)) as pool:
+            far = dict(zip(sampled, pool.map(product.file_size, sampled), strict=True))
     for path in paths:
         digest.update(path.removeprefix(folder).encode(errors="surrogateescape") + b"\0")
-        if product.is_bucket(path):
-            continue
-        with suppress(OSError):  # gone: whoever reads it says so
-            size = Path(path).stat().st_size
-            digest.update(b"%d\0" % size)
-            if path in sampled:
-                with Path(path).open("rb") as file:
-                    file.seek(size // 2)
-                    digest.update(file.read(SAMPLED_BYTES))
+        if path in far:
+            digest.update(b"%d\0" % far[path])
+        elif not far:
+            digest.update(_on_disk(Path(path), sampled=path in sampled))
     return digest.hexdigest()[:12]
+
+
+def _on_disk(path: Path, *, sampled: bool) -> bytes:
+    """The size of a photo on disk, of a sampled one with bytes from its middle; nothing of one that is gone."""
+    with suppress(OSError):  # whoever reads it says so
+        size = path.stat().st_size
+        if not sampled:
+            return b"%d\0" % size
+        with path.open("rb") as file:
+            file.seek(size // 2)
+            return b"%d\0" % size + file.read(SAMPLED_BYTES)
+    return b""
 
 
 def _records_digest(written: Any) -> str:

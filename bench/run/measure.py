@@ -45,7 +45,8 @@ class Job:
     def describe(self) -> dict:
         """What a measurement keeps of the data; of a resident batch the classes, where they are not the usual ones."""
         if self.cell.pipeline == RESIDENT:
-            return {"classes": self.classes} if self.classes != CLASSES else {}
+            unusual = {"classes": self.classes, **self.source.folders("photos", "records")}
+            return unusual if self.classes != CLASSES else {}
         return self.source.describe(self.cell.reads)
 
     def to_json(self) -> dict:

@@ -32,6 +32,7 @@ PLACES = {
     "compile_model": ("train.fit:compile_model", "training:compile_model"),
     "configure_client": ("data.storage:configure_client", "data.storage:settle_client", "folders:settle_client"),
     "explain_record_error": ("data.tfrecords:explain", "records:explain"),
+    "file_size": ("data.storage:size", "folders:size"),
     "find_photos": ("data.photos:find", "photos:find"),
     "images": ("data.images", "images"),  # the module whose `decode` the pipelines call, which an injection replaces
     "is_bucket": ("data.storage:is_bucket", "folders:is_bucket"),

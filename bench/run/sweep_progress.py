@@ -63,7 +63,8 @@ def run(
     if not as_json:
         (show or _show)(mine, out)
     if left_out:
-        err.print(f"{left_out} left out: no time for them in the budget; `python -m bench sweep --resume` goes on")
+        again = f"python -m bench sweep --resume{store.option(results)}"
+        err.print(f"{left_out} left out: no time for them in the budget; `{again}` goes on", markup=False)
     return exit_code(mine)
 
 

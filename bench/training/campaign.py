@@ -86,7 +86,9 @@ def _by_code() -> Callable[[TrainingRun], tuple]:
 
 def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
     """Whether a training is of the code, the data and the setting of the machine of another of its group."""
-    if (training.code.get("digest"), training.data) != (last.code.get("digest"), last.data):
+    if training.code.get("digest") != last.code.get("digest"):
+        return False
+    if identity.content(training.data) != identity.content(last.data):
         return False
     settings = last.settings
     cell = Cell(

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from statistics import fmean, geometric_mean
 
 from bench.machine.facts import BUSY_SHARE
+from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
 from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
 from flowers_core import models
@@ -127,13 +128,14 @@ def _origin_lines(outcomes: Sequence[Outcome]) -> list[str]:
     return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in trained.items()]
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
-    """Both tables, notes, and the command that makes them again."""
+def markdown(outcomes: Sequence[Outcome], into: str = "") -> str:
+    """Both tables, notes, and the command that makes them again, with the option of another store `into`."""
     options = [f"--model {model}" for model in dict.fromkeys(outcome.model for outcome in outcomes)]
     options += [f"--variant {variant}" for variant in dict.fromkeys(outcome.variant for outcome in outcomes)]
     seeds = max((len(outcome.trainings) for outcome in outcomes), default=0)
-    command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}"])
-    command = f"`{command}`, with `--records` and `--weights` of these"
+    read = [training.data for outcome in outcomes for training in outcome.trainings]
+    command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}{folders(*read)}{into}"])
+    command = f"`{command}`{', with `--weights` of these' * any(outcome.weights for outcome in outcomes)}"
     return page("Accuracy, and the time it takes", tables(outcomes), command)
 
 

@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.input.data_service.result import DataServiceResult, epoch_is_whole
 from bench.machine.facts import BUSY_SHARE
+from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
 
 RATES = (
@@ -133,10 +134,11 @@ def tables(results: Sequence[DataServiceResult]) -> list[Table]:
     return [*shown[:-1], replace(shown[-1], notes=tuple(notes(results)))]
 
 
-def markdown(results: Sequence[DataServiceResult]) -> str:
-    """Both tables, notes, origin, and the command that measures it again."""
+def markdown(results: Sequence[DataServiceResult], into: str = "") -> str:
+    """Both tables, notes, origin, and the command that measures it again, with the option of another store `into`."""
     numbers = ",".join(str(workers) for workers in sorted({result.workers for result in results if result.workers}))
-    command = f"`python -m bench data-service{f' --workers {numbers}' * bool(numbers)}`"
+    options = f"{f' --workers {numbers}' * bool(numbers)}{folders(results[0].data)}{into}"
+    command = f"`python -m bench data-service{options}`"
     return page("The input pipeline past one host", tables(results), results[0].origin, command)
 
 

@@ -168,7 +168,7 @@ def run(
     data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": resources.usable_cores()}
     common = {
         "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
-        "data": {**source.describe("records"), **data},
+        "data": {**source.describe("records"), **source.folders("photos", "records"), **data},
         "started": started.isoformat(timespec="seconds"),
         "machine": facts.fingerprint(),
         "code": facts.code(),

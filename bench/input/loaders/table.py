@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
 from bench.input.loaders.run import LoaderResult
+from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
 
 COLUMNS = (
@@ -118,16 +119,16 @@ def tables(all_rows: Sequence[Row]) -> list[Table]:
     ]
 
 
-def markdown(all_rows: Sequence[Row]) -> str:
-    """A table for each job, notes, origin and the command."""
-    return page("Loaders compared", tables(all_rows), all_rows[0].result.origin, f"`{_command(all_rows)}`")
+def markdown(all_rows: Sequence[Row], into: str = "") -> str:
+    """A table for each job, notes, origin and the command; `into` is the option that names another store than ours."""
+    return page("Loaders compared", tables(all_rows), all_rows[0].result.origin, f"`{_command(all_rows)}{into}`")
 
 
 def _command(all_rows: Sequence[Row]) -> str:
-    """What compared them, but for the places of photos and packages."""
-    jobs = {row.loader.job for row in all_rows}
+    """What compared them, but for the place of packages."""
+    jobs, data = {row.loader.job for row in all_rows}, all_rows[0].result.data
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
-    return f"python -m bench loaders{only} --batch-size {all_rows[0].result.data['batch_size']}"
+    return f"python -m bench loaders{only} --batch-size {data['batch_size']}{folders(data)}"
 
 
 def plain(row: Row) -> dict:

@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine.facts import BUSY_SHARE
+from bench.results.result import folders
 from bench.results.table import Column, Table, Value, page
 
 COLUMNS = (
@@ -186,13 +187,14 @@ def notes(all_rows: Sequence[Row]) -> list[str]:
     return said
 
 
-def markdown(all_rows: Sequence[Row]) -> str:
-    """The table, notes, origin, and the command that measures it again."""
+def markdown(all_rows: Sequence[Row], into: str = "") -> str:
+    """The table, notes, origin, and the command that measures it again, with the option of another store `into`."""
     results = [result for row in all_rows for result in row.results]
     origins = [f"{result.data['images']:,} {result.data['photos']}; {result.origin}" for result in results[:1]]
     latencies = sorted({row.latency_seconds for row in all_rows if row.latency_seconds is not None})
     options = ",".join(f"{1000 * seconds:g}ms" for seconds in latencies)
-    command = f"`python -m bench object-store --latency {options}`, with `--photos` and `--records` of these"
+    disk = [result.data for result in results if result.latency_seconds is None] or [result.data for result in results]
+    command = f"`python -m bench object-store --latency {options}{folders(*disk)}{into}`"
     return page("From an object store", [table(all_rows)], *origins, command)
 
 

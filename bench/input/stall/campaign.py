@@ -13,6 +13,7 @@ from bench.machine import facts
 from bench.results import store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.result import folders
 from bench.run import sweep, sweep_progress
 from bench.run.data_source import Source
 from bench.run.product import InputError, ReportedError
@@ -115,7 +116,8 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
         code = max(code, _emulate(campaign, results, tell))
     except KeyboardInterrupt:
         code = entry.INTERRUPTED
-        tell("interrupted: what has ended is kept and shown; `python -m bench stall --show-last` shows it again")
+        again = f"python -m bench stall --show-last{store.option(results)}"
+        tell(f"interrupted: what has ended is kept and shown; `{again}` shows it again")
     mark, ours = campaign.sweep.id, _ours(results)
     measured = [measurement for measurement in ours if measurement.sweep == mark]
     return code, tables.report(
@@ -171,6 +173,12 @@ def load_last(results: Path) -> StallReport:
     return tables.report(measured, results=results, stalls=stalls, emulations=emulations)
 
 
+def command(known: StallReport, results: Path) -> str:
+    """What measures and emulates again what is known."""
+    read = [runs.measurement.data for runs in known.stalls] + [run.data for run in known.emulations]
+    return f"python -m bench stall{folders(*read)}{store.option(results)}"
+
+
 def show(known: StallReport, results: Path) -> None:
     """Draws all tables, and keeps them as Markdown."""
     from rich import console
@@ -181,6 +189,6 @@ def show(known: StallReport, results: Path) -> None:
     for table in shown:
         table.draw(terminal)
     origin = (known.stalls[-1].measurement if known.stalls else known.emulations[-1]).origin
-    text = tables.markdown(shown, "Input stalls", origin=origin, command="python -m bench stall")
+    text = tables.markdown(shown, "Input stalls", origin=origin, command=command(known, results))
     store.save_table("stall.md", text, results)
     terminal.print(origin, style="dim", highlight=False, markup=False)

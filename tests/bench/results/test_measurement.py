@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from bench.results import identity
 from flowers_core.errors import InputError
 
 
@@ -35,3 +36,29 @@ def test_command_names_the_folder_that_was_read(measured, photos, pipeline, opti
     done = dataclasses.replace(measured(pipeline=pipeline, image_size=64), data={"photos": photos})
 
     assert done.command == done.cell.command + options
+
+
+def test_command_names_the_folders_that_were_read(measured):
+    """By where they lay, a home folder as `~`, which a shell expands; the usual ones need no option."""
+    data = {"photos": "tulips", "digest": "d1", "folders": {"records": "~/my records"}}
+    done = dataclasses.replace(measured(pipeline="records_parallel"), data=data)
+    usual = dataclasses.replace(done, data={**data, "folders": {"records": "data/synthetic-192"}})
+
+    assert done.command == f"{done.cell.command} --records ~/'my records'"
+    assert usual.command == done.cell.command
+    assert "folders" not in identity.setting(done)
+
+
+@pytest.mark.parametrize(
+    ("cell", "named"),
+    [
+        ({"model": "dense"}, "tensorflow 2; keras 3"),
+        ({"model": "dense", "backend": "jax", "xla": True}, "keras 3; jax 0"),
+        ({"model": "none", "pipeline": "records_parallel"}, "tensorflow 2; keras 3"),
+    ],
+)
+def test_origin_names_what_was_used(measured, cell, named):
+    """Not whatever is installed: JAX has no part in a step of TensorFlow."""
+    machine = {"packages": {"tensorflow": "2", "keras": "3", "jax": "0"}}
+
+    assert f"GiB; {named}; commit" in measured(machine=machine, **cell).origin

@@ -3,10 +3,12 @@
 import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
-from bench.results import summary
+from bench.results import identity, result, summary
+from bench.run import data_source
 from bench.run.data_source import Source
-from flowers_core.data import photos, tfrecords
+from flowers_core.data import photos, storage, tfrecords
 from flowers_core.synthetic import dataset
 
 
@@ -21,22 +23,24 @@ def test_digest_tells_other_photos_of_one_name_apart(synthetic_photos, tmp_path,
     first, again, changed = (Source(photos=str(folder)).describe("photos") for folder in (same, same, other))
     rows = [replace(measured(model="none", pipeline="photos_parallel"), data=data) for data in (first, again, changed)]
 
-    assert {**first, "digest": ""} == {**changed, "digest": ""} == {
-        "photos": "photos", "images": 20, "classes": 5, "digest": "",
-    }  # fmt: skip
+    named = [
+        {name: value for name, value in data.items() if name not in ("digest", "folders")} for data in (first, changed)
+    ]
+    assert named == [{"photos": "photos", "images": 20, "classes": 5}] * 2
     assert [row.processes for row in summary.by_cell(rows)] == [2, 1]
 
 
 def test_digest_is_of_the_content(synthetic_photos, synthetic_records, tmp_path):
-    """Where a copy lies and of when it is changes nothing."""
+    """Where a copy lies and of when it is changes nothing but the command that measures it again."""
     copy = shutil.copytree(synthetic_photos, tmp_path / synthetic_photos.name)
     for photo in copy.glob("*/*.jpg"):
         os.utime(photo, (0, 0))
     records = shutil.copytree(synthetic_records, tmp_path / "elsewhere")
 
-    assert Source(photos=str(copy)).describe("photos") == Source(photos=str(synthetic_photos)).describe("photos")
-    copied, original = (Source(records=str(folder)).describe("records") for folder in (records, synthetic_records))
-    assert copied == original
+    for kind, folders in (("photos", (copy, synthetic_photos)), ("records", (records, synthetic_records))):
+        copied, original = (Source(**{kind: str(folder)}).describe(kind) for folder in folders)
+        assert identity.content(copied) == identity.content(original)
+        assert result.folders(copied) == f" --{kind} {folders[0]}"
 
 
 def test_digest_tells_other_records_of_one_name_apart(synthetic_records, tmp_path):
@@ -47,3 +51,15 @@ def test_digest_tells_other_records_of_one_name_apart(synthetic_records, tmp_pat
     digests = {Source(records=str(folder)).describe("records")["digest"] for folder in (records, synthetic_records)}
 
     assert len(digests) == 2
+
+
+def test_digest_tells_other_photos_of_a_bucket_apart(monkeypatch):
+    """Of the same names by their sizes: a bucket is listed without a look into its photos."""
+    folder = "gs://bucket/flowers"
+    there = SimpleNamespace(folder=folder, paths=[f"{folder}/{name}" for name in ("roses/1.jpg", "tulips/1.jpg")])
+    digests = []
+    for sizes in ((100, 200), (100, 200), (100, 201)):
+        monkeypatch.setattr(storage, "size", dict(zip(there.paths, sizes, strict=True)).__getitem__)
+        digests.append(data_source._photos_digest(there))
+
+    assert digests[0] == digests[1] != digests[2]
