@@ -1,4 +1,7 @@
-"""Names on a disk that survive a power cut; of the standard library alone, for the harness loads it, too."""
+"""Names on a disk that survive a power cut, and that say nobody's name; of the standard library alone.
+
+The harness loads this file, too, see `bench.machine.own`.
+"""
 
 import errno
 import os
@@ -47,9 +50,37 @@ def replace_durably(unfinished: Path, final: str | Path) -> None:
     sync(Path(final).parent)  # else it may take the name back
 
 
+def without_home(path: str) -> str:
+    """The path with `~` for this user's home folder, whose name is nobody's business where the path is published."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if len(home) > 1 and f"{path}/".startswith(f"{home}/") else path
+
+
+def with_home(path: str) -> str:
+    """The path with this user's home folder for `~`: the way back."""
+    return f"{Path.home()}{path[1:]}" if path == "~" or path.startswith("~/") else path
+
+
 def is_full(error: OSError) -> bool:
     """Whether a disk refused a file because it, a quota or a limit is full: not a mistake in what was given."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields where to write a file, which gets its name when the block has ended; if that fails nothing is left of it.
+
+    Raises:
+        OSError: That of the block, with the name that the file should have had: a full disk names none.
+    """
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")  # last the suffix, which tells libraries
+    try:
+        yield unfinished
+        replace_durably(unfinished, path)
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

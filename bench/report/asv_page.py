@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.compare import revision
 from bench.machine.facts import WORK_DIR
+from bench.machine.own import durable
 from bench.run.product import InputError, RunFailed
 
 # What asv's page loads, by the end of its address: the npm package and the file in it. Where the page says which bytes
@@ -72,7 +73,8 @@ def publish(results: Path) -> Path:
     page = Path(results) / "html" / "asv" / "index.html"
     link_commits(page.parent / "index.json", remote=_remote())
     html = offline(page.read_text("utf-8"), page.parent / VENDOR)
-    page.write_text(openable(html, page.parent), "utf-8")
+    with durable.whole(page) as unfinished:
+        unfinished.write_text(openable(html, page.parent), "utf-8")
     return page
 
 
@@ -142,7 +144,8 @@ def offline(html: str, folder: Path, *, fetch: Callable[[str, str], bytes] | Non
         content = fetch(package, path)
         if tag[4] and package not in BY_VERSION:
             _check(content, tag[4], name)
-        (folder / name).write_bytes(content)
+        with durable.whole(folder / name) as unfinished:
+            unfinished.write_bytes(content)
         return f'{tag[1]}="{folder.name}/{name}">'
 
     return TAG.sub(localise, html)

@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Generic
@@ -21,7 +21,7 @@ from bench.results.result import Kind, Result, portable, quoted
 from flowers_core.errors import InputError, RunFailed
 
 RESULTS = WORK_DIR / "results"
-TRACES_BYTES, TRACES_DAYS = 500_000_000, 90  # what traces may take of the disk, and how long they are kept
+TRACES_BYTES = 500_000_000  # what traces may take of the disk
 
 PROBE_BYTES = 1 << 18  # room that there must be before anything is measured: some ten results
 
@@ -200,23 +200,21 @@ def traces(results: Path = RESULTS) -> list[Path]:
     return sorted((Path(results) / "traces").glob("*/*/"), key=lambda folder: folder.name)
 
 
-def prune_traces(results: Path = RESULTS, *, most_bytes: int = TRACES_BYTES, most_days: int = TRACES_DAYS) -> None:
-    """Removes traces that are old, and the oldest of those that are too many for the disk they may take."""
-    kept, oldest = 0, (datetime.now(UTC) - timedelta(days=most_days)).strftime("%Y%m%dT%H%M%S%fZ")
+def prune_traces(results: Path = RESULTS, *, most_bytes: int = TRACES_BYTES) -> None:
+    """Removes the oldest traces, where all take more of the disk than they may.
+
+    Never for their age: a clock that is ahead for an hour would remove them all.
+    """
+    kept = 0
     for folder in reversed(traces(results)):
         kept += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        if kept > most_bytes or folder.name < oldest:
+        if kept > most_bytes:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(path: Path, text: str) -> Path:
     """Writes a file whole or not at all."""
     durable.make_folder(path.parent)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with durable.named(path):
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
-        durable.replace_durably(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with durable.whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text
     return path

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.machine.facts import WORK_DIR
-from bench.machine.own import user_code
+from bench.machine.own import durable, user_code
 from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.result import portable
 from bench.run import product
@@ -53,6 +53,18 @@ class Source:
             raise InputError(f"Name the file of {user_code.readable(name)} again, `{user_code.as_option(name)}`")
         return known.get(name, "")
 
+    def without_home(self) -> "Source":
+        """The same with `~` for this user's home folder, as it is kept where it may be published."""
+        return self._with_paths(durable.without_home)
+
+    def with_home(self) -> "Source":
+        """The way back."""
+        return self._with_paths(durable.with_home)
+
+    def _with_paths(self, change: Callable[[str], str]) -> "Source":
+        files = tuple((name, change(option)) for name, option in self.files)
+        return Source(photos=change(self.photos), records=change(self.records), files=files)
+
     def load_photos(self) -> Any:
         """The photos; without those that the records of the same folder had to leave out, for they do not decode.
 
@@ -75,10 +87,22 @@ class Source:
         except InputError:
             return set()  # said where records are read
         if product.is_bucket(self.photos):  # whoever copied the photos there kept the folder's name, if nothing else
-            same = _name(written.source) == _name(self.photos)
+            same = _name(self._written_from(written)) == _name(self.photos)
         else:
-            same = Path(written.source).resolve() == Path(self.photos).resolve()
+            same = Path(self._written_from(written)).resolve() == Path(self.photos).resolve()
         return {product.join(self.photos, photo.path) for photo in written.skipped} if same else set()
+
+    def _written_from(self, written: Any) -> str:
+        """The folder of the photos that became the records.
+
+        A manifest names it relative to the records; older ones to the working directory, which was the checkout's for
+        `make bench` and is another one for a process that measures.
+        """
+        if product.is_bucket(written.source) or product.is_bucket(self.records):
+            return written.source
+        source = durable.with_home(written.source)
+        places = [os.path.normpath(Path(folder, source)) for folder in (os.path.realpath(self.records), "", WORK_DIR)]
+        return next((place for place in places if Path(place).is_dir()), places[0])
 
     def manifest(self) -> Any:
         """The manifest of the records.
@@ -124,7 +148,11 @@ class Source:
             named = {"photos": _name(self.photos), "images": len(photos), "classes": len(photos.classes)}
             return {**named, "digest": _photos_digest(photos), **_place(self.photos), **self.folders("photos")}
         written = self.manifest()
-        named = {"photos": _name(written.source), "images": written.images, "classes": len(written.classes)}
+        named = {
+            "photos": _name(self._written_from(written)),
+            "images": written.images,
+            "classes": len(written.classes),
+        }
         return {**named, "digest": _records_digest(written), **_place(self.records), **self.folders("records")}
 
     def folders(self, *kinds: str) -> dict[str, dict[str, str]]:

@@ -59,7 +59,7 @@ def start(sweep: Sweep, results: Path) -> Sweep:
     """Gives a sweep its id and the code it begins with, and remembers it, so that it can be resumed."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     begun = replace(sweep, id=now, code=facts.code_digest())
-    store.save_plan(asdict(begun), results)
+    store.save_plan(asdict(replace(begun, source=begun.source.without_home())), results)
     return begun
 
 
@@ -74,6 +74,7 @@ def resume(results: Path) -> Sweep:
     plan = store.load_plan(results)
     try:
         sweep = msgspec.convert(plan, Sweep)
+        sweep = replace(sweep, source=sweep.source.with_home())
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise InputError(f"The plan of the last sweep is damaged ({error}): start anew, without `--resume`") from error
     if sweep.code != facts.code_digest():

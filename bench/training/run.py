@@ -153,5 +153,5 @@ def _result(answer: dict, output: Path) -> dict:
     settings = json.loads((output / "training.json").read_text(encoding="utf-8"))
     rows = answer["history"]
     images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
-    data = Source(records=settings["records"]).describe("records")
+    data = Source(records=settings["records"]).with_home().describe("records")
     return {"history": tuple(rows), "settings": settings, "images": images, "data": data}

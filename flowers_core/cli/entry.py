@@ -47,7 +47,7 @@ def enter(command: click.Command) -> None:
         tell(f"error: {error}")
         code = WRONG_USE if isinstance(error, InputError) else FAILED
     except OSError as error:
-        tell(f"error: {error.filename or ''} {error.strerror or error}".replace("  ", " "))
+        tell(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
         tell("interrupted; the same command goes on, or begins again")

@@ -179,8 +179,8 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
     except OSError as error:
         if not durable.is_full(error):
             raise
-        message = f"{error.strerror}; what was kept before is whole: make room, and --resume goes on"
-        raise OSError(error.errno, message, f"{run.folder}:") from error
+        message = f"{error.strerror}; what {run.folder} keeps is whole: make room, and --resume goes on"
+        raise OSError(error.errno, message, error.filename or str(run.folder)) from error
     except KeyboardInterrupt:
         entry.tell(f"{len(run.history())} epochs are kept in {run.folder}: --resume goes on")
         raise

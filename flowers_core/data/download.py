@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 
-from flowers_core import errors, progress
+from flowers_core import durable, errors, progress
 from flowers_core.data import storage
 
 URL = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
@@ -65,9 +65,10 @@ def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES
         raise errors.InputError(f"`folder` must be a folder. Received: folder={str(folder)!r}, a file")
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{NAME}.tgz.part"
-    _resume(url, part, size_bytes)
-    _check_hash(part, url, sha256)
-    unpack(part, photos)
+    with durable.named(folder):
+        _resume(url, part, size_bytes)
+        _check_hash(part, url, sha256)
+        unpack(part, photos)
     part.unlink()
     return photos
 

@@ -58,7 +58,8 @@ class Manifest:
     """What a folder of records holds.
 
     Attributes:
-        source: Folder or address of the photos; of the records themselves if the photos are not known.
+        source: Folder or address of the photos, relative to the records, see `storage.relative_to`, in older manifests
+            to whatever was the working directory; of the records themselves if the photos are not known.
         seed: Of the shuffle before writing; None if not known.
         image_size: Side of the square images in pixels.
         classes: Names of the classes; the position is the label.

@@ -18,7 +18,7 @@ from urllib import error as answers
 from urllib import request
 
 from flowers_core import errors
-from flowers_core.durable import make_folder, named, replace_durably
+from flowers_core.durable import make_folder, named, replace_durably, without_home
 
 REACH_SECONDS = 20
 """How long a bucket may take to answer first."""
@@ -39,6 +39,8 @@ CLIENT_SETTINGS = {
 
 REQUEST_BYTES = 8 << 20
 """Of a shard, in one request: larger than the codelab's shards, so that each takes one."""
+
+_HOMES = ("/home", "/root", "/Users")
 
 _AT_ONCE = 32
 """Requests for sizes at once: in a bucket each takes its latency, and no work."""
@@ -92,6 +94,25 @@ def is_utf8(name: str) -> bool:
 def join(folder: str | Path, name: str) -> str:
     """The path of a file in a folder."""
     return f"{str(folder).rstrip('/')}/{name}" if is_bucket(folder) else str(Path(folder) / name)
+
+
+def relative_to(folder: str | Path, path: str) -> str:
+    """A path as a file in a folder names it, without the name of anybody's home folder.
+
+    Returns:
+        The path relative to the folder; where that would lead through a home folder, or the folder is in a bucket, the
+        whole path with `~` for this user's. Of what lies in another user's home the name alone, and of a bucket the
+        address as it is.
+    """
+    if is_bucket(path):
+        return path
+    path = os.path.realpath(path)
+    if not is_bucket(folder):
+        above = os.path.commonpath([path, os.path.realpath(folder)])
+        if above != "/" and not f"{Path.home()}".startswith(f"{above}/"):
+            return os.path.relpath(path, os.path.realpath(folder))
+    path = without_home(path)
+    return Path(path).name if any(path.startswith(f"{homes}/") for homes in _HOMES) else path
 
 
 def listing(folder: str | Path) -> dict[str, int]:
@@ -151,9 +172,12 @@ def write_text(path: str, text: str) -> None:
     folder, name = path.rsplit("/", 1) if is_bucket(path) else os.path.split(path)
     with scratch(folder) as temporary_folder:
         temporary = temporary_folder / f"{name}.tmp"
-        with named(path):
-            temporary.write_text(text, "utf-8")
-        place(temporary, path)
+        try:
+            with named(path):
+                temporary.write_text(text, "utf-8")
+            place(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

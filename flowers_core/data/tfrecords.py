@@ -125,9 +125,10 @@ def write(  # noqa: PLR0913 - its options
             f"Received: image_size={image_size}, shards={shards}. Ask for fewer shards, or give more photos"
         )
     digest = sharding.source_digest(photos)
-    wanted = manifest.Manifest(photos.folder, seed, image_size, tuple(photos.classes), (), (), digest)
-    wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
     folder = storage.normalize(folder)
+    source = storage.relative_to(folder, photos.folder)
+    wanted = manifest.Manifest(source, seed, image_size, tuple(photos.classes), (), (), digest)
+    wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
     existing = sharding.existing(folder, wanted, shards=shards)
     if existing:
         if strict and existing.skipped:

@@ -1,6 +1,9 @@
 """The two splits as batches: training without end, augmented anew each epoch; validation once a pass; both cached."""
 
 import atexit
+import errno
+import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -114,8 +117,15 @@ def augmentation_seeds(seed: int) -> tf.data.Dataset:
 def explain_errors(
     shards: Sequence[str], *, classes: int | None = None, image_size: int | None = None
 ) -> Iterator[None]:
-    """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it."""
+    """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it.
+
+    Raises:
+        OSError: If the disk of a cache is full; it names the file.
+    """
     try:
         yield
     except tf.errors.OpError as error:
+        full = re.search(rf"([^ ]+); {os.strerror(errno.ENOSPC)}", error.message)
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
         raise tfrecords.explain(error, shards, classes=classes, image_size=image_size) from error

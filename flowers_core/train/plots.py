@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowers_core import durable
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -43,7 +45,8 @@ def draw_history(
         if name == "accuracy" and goal:
             panel.axhspan(*goal, color=GOAL, alpha=0.2, lw=1, label="codelab")
         panel.legend(frameon=False)
-    figure.savefig(path)
+    with durable.whole(path) as unfinished:
+        figure.savefig(unfinished)
 
 
 def draw_contact_sheet(
@@ -68,4 +71,5 @@ def draw_contact_sheet(
         sheet.paste(Image.fromarray(images[number]).resize((SIDE, SIDE)), (left, top))
         for row, line in enumerate(captions[number]):
             draw.text((left, top + SIDE + row * LINE), line, fill=INK)
-    sheet.save(path, "PNG")
+    with durable.whole(path) as unfinished:
+        sheet.save(unfinished, "PNG")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowers_core.data import storage
-from flowers_core.durable import named
+from flowers_core.durable import named, with_home, without_home
 from flowers_core.errors import InputError
 from flowers_core.train.settings import Settings
 
@@ -22,6 +22,7 @@ FORMAT = 2
 """Version of training.json. History: 1, the first; 2, the kind of augmentation instead of a flag."""
 
 SETTINGS, HISTORY, MODEL = "training.json", "history.csv", "model.keras"
+PATHS = ("records", "weights")  # of the settings, in which `~` stands for the home folder
 CURVES, LOGS = "curves.png", "logs"
 CLASSES = "classes.json"  # in the file of the model: its outputs mean nothing without them
 COLUMNS = (
@@ -57,7 +58,9 @@ class Run:
                 f"{self.folder} must be a new folder. Received: one that holds a training. Give --resume to go on "
                 f"with it, or another folder by --output"
             )
-        text = json.dumps({"format": FORMAT} | asdict(settings), indent=1) + "\n"
+        values: dict[str, Any] = {"format": FORMAT} | asdict(settings)
+        values |= {name: without_home(values[name]) for name in PATHS if values[name]}
+        text = json.dumps(values, indent=1) + "\n"
         storage.write_text(str(self.folder / SETTINGS), text)
 
     def settings(self) -> Settings:
@@ -73,6 +76,7 @@ class Run:
             values = json.loads(path.read_text("utf-8"))
             version = values.pop("format")
             if version == FORMAT:
+                values |= {name: with_home(values[name]) for name in PATHS if values[name]}
                 return msgspec.convert(asdict(Settings(**values)), Settings)
         except FileNotFoundError as error:
             raise InputError(

@@ -4,6 +4,7 @@
 see `bench.run.child`.
 """
 
+import weakref
 from collections.abc import Sequence
 from time import sleep
 
@@ -53,6 +54,8 @@ def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] 
             dispatcher_timeout_ms=GIVE_UP_MS,
         )
         server = kinds.WorkerServer(config, start=False)
+    claimed = listening.claim(host, port)
+    weakref.finalize(server, claimed.close)
     try:
         server.start()
     except tf.errors.OpError as error:

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
+
 from bench.results import identity, result, summary
 from bench.run import data_source
 from bench.run.data_source import Source
@@ -63,3 +65,23 @@ def test_digest_tells_other_photos_of_a_bucket_apart(monkeypatch):
         digests.append(data_source._photos_digest(there))
 
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("source", ["{relative}", "photos", "{absolute}"])
+def test_load_photos_leaves_out_what_became_no_record_in_any_working_directory(
+    synthetic_photos, tmp_path, monkeypatch, source
+):
+    """A process that measures has a folder of its own; manifests of any age lead to the photos from there, too."""
+    folder = shutil.copytree(synthetic_photos, tmp_path / "checkout" / "photos")
+    (folder / "daisy" / "broken.jpg").write_bytes(b"no JPEG")
+    monkeypatch.chdir(tmp_path / "checkout")
+    monkeypatch.setattr(data_source, "WORK_DIR", tmp_path / "checkout")
+    written = tfrecords.write(photos.find("photos"), "records", shards=2)
+    source = source.format(relative=written.source, absolute=folder)
+    monkeypatch.setattr(data_source.product, "load_manifest", lambda _: replace(written, source=source))
+    monkeypatch.chdir(tmp_path)
+    found = data_source.find(photos=str(folder), records=str(tmp_path / "checkout" / "records"))
+
+    assert written.source == "../photos"
+    assert len(found.load_photos()) == 20
+    assert found.describe("records")["photos"] == "photos"

@@ -251,3 +251,14 @@ def test_job_survives_json():
     job = Job(cell=Cell(model="dense"), effort=SHORT, source=Source(photos="gs://bucket/photos"), classes=12)
 
     assert job_from_json(job.to_json()) == job
+
+
+def test_measure_stores_no_negative_time_where_the_clock_steps_back(source, monkeypatch):
+    """Durations are of clocks that nobody sets: only the date of a measurement follows the system's."""
+    monkeypatch.setattr(lab_measure, "time", lambda: 0.0)
+    cell = Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4)
+    done = measure(Job(cell=cell, effort=SHORT, source=source))
+    before = lab_measure._age()
+
+    assert done.started.startswith("1970-01-01")
+    assert 0 < done.process_seconds < before

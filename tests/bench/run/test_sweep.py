@@ -197,6 +197,16 @@ def test_fit_batches_follows_few_images(monkeypatch, images, size, message):
     assert told == message
 
 
+def test_resume_reads_folders_in_the_home_that_the_plan_does_not_name(tmp_path, monkeypatch):
+    """The plan of a sweep lies among published results."""
+    monkeypatch.setenv("HOME", "/home/flora")
+    planned = sweep.Sweep(cells=tuple(CELLS), source=Source(photos="/home/flora/photos", records="/data/records"))
+    started = sweep.start(planned, tmp_path)
+
+    assert "flora" not in (tmp_path / "measurements" / "sweep.json").read_text()
+    assert sweep.resume(tmp_path) == started
+
+
 @pytest.mark.parametrize("pipeline", ["photos_parallel", "records_parallel"])
 def test_check_says_that_data_is_missing(pipeline):
     """A pipeline without a folder to read is an error before anything is measured."""

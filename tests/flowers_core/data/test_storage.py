@@ -95,6 +95,37 @@ def test_normalize_drops_a_slash_at_the_end():
     assert [storage.normalize(name) for name in ("a", "a/", "/", "gs://b/")] == ["a", "a", "/", "gs://b"]
 
 
+@pytest.mark.parametrize(
+    ("folder", "path", "kept"),
+    [
+        ("/data/records", "/data/photos", "../photos"),
+        ("/home/flora/a/records", "/home/flora/a/photos", "../photos"),
+        ("/home/flora/records", "/home/flora/a/photos", "../a/photos"),
+        ("/data/records", "/home/flora/photos", "~/photos"),
+        ("/home/flora/records", "/data/photos", "/data/photos"),
+        ("/home/otto/records", "/home/flora/photos", "~/photos"),
+        ("/home/flora/records", "/home/otto/secret/photos", "photos"),
+        ("gs://bucket/records", "/home/flora/photos", "~/photos"),
+        ("/data/records", "gs://bucket/photos", "gs://bucket/photos"),
+    ],
+)
+def test_relative_to_names_no_home(monkeypatch, folder, path, kept):
+    """What a published file says of a folder leads there from the file or from the reader's home, and names nobody."""
+    monkeypatch.setenv("HOME", "/home/flora")
+
+    assert storage.relative_to(folder, path) == kept
+
+
+def test_with_home_is_the_way_back(monkeypatch):
+    """A path in the home folder is shortened and found again; another that begins alike is left as it is."""
+    monkeypatch.setenv("HOME", "/home/flora")
+    paths = ["/home/flora", "/home/flora/photos", "/home/florabel/photos", "photos", "gs://bucket/home/flora", "~a/b"]
+    kept = [durable.without_home(path) for path in paths]
+
+    assert kept == ["~", "~/photos", *paths[2:]]
+    assert [durable.with_home(path) for path in kept] == paths
+
+
 def test_is_full_knows_a_lack_of_room():
     """A full disk, quota or limit is told from a folder that may not be written to."""
     assert all(durable.is_full(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))

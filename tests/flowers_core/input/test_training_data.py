@@ -143,3 +143,14 @@ def test_explain_errors_names_the_damaged_shard(shards, tmp_path):
         raise tf.errors.InvalidArgumentError(None, None, "Received a label value of 4")
     with pytest.raises(tf.errors.UnavailableError), training_data.explain_errors([]):
         raise tf.errors.UnavailableError(None, None, "elsewhere")
+
+
+def test_explain_errors_tells_a_full_disk_from_damaged_shards(shards):
+    """Where a cache finds no room, that is an OSError with its path, not the search for a shard to blame."""
+    message = (
+        "{{function_node x}} /tmp/cache/images_0.data-00000-of-00001; No space left on device [Op:IteratorGetNext]"
+    )
+
+    with pytest.raises(OSError, match="No space left on device") as caught, training_data.explain_errors(shards):
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+    assert caught.value.filename == "/tmp/cache/images_0.data-00000-of-00001"

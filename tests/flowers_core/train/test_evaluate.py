@@ -7,7 +7,7 @@ from PIL import Image
 
 from flowers_core.data import manifest
 from flowers_core.errors import InputError
-from flowers_core.train import evaluate, plots
+from flowers_core.train import evaluate, plots, run_dir
 from flowers_core.train.evaluate import Evaluation
 from flowers_core.train.settings import Choices, resolve
 
@@ -115,6 +115,23 @@ def test_contact_sheet_may_be_empty(tmp_path):
     plots.draw_contact_sheet(tmp_path / "sheet.png", [], [])
 
     assert np.asarray(Image.open(tmp_path / "sheet.png")).min() == 255
+
+
+def test_pictures_leave_nothing_on_a_full_disk(tmp_path, file_size_limit):
+    """A picture that finds no room is an error with its name; the one of before stays, and no empty file."""
+    sheet, rows = tmp_path / "sheet.png", [dict.fromkeys(run_dir.COLUMNS, 1.0)]
+    plots.draw_contact_sheet(sheet, [], [])
+    before = sheet.read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, (9, 128, 128, 3), np.uint8)
+    for path, draw in (
+        (sheet, lambda: plots.draw_contact_sheet(sheet, noise, [("", "")] * 9)),
+        (tmp_path / "curves.png", lambda: plots.draw_history(tmp_path / "curves.png", rows, title="a model")),
+    ):
+        with file_size_limit(1000), pytest.raises(OSError, match="File too large") as caught:
+            draw()
+        assert caught.value.filename == str(path)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {sheet.name: before}
 
 
 def test_history_is_drawn(tmp_path):

@@ -52,6 +52,17 @@ def test_settings_are_read_as_written(run):
     assert run.settings() == SETTINGS
 
 
+def test_settings_keep_no_home_folder(tmp_path, monkeypatch):
+    """A training that is shown to others does not name its user, and finds its records and weights all the same."""
+    monkeypatch.setenv("HOME", "/home/flora")
+    run = Run(tmp_path / "run")
+    settings = replace(SETTINGS, records="/home/flora/data/records", weights="/home/flora/base.weights.h5")
+    run.begin(settings)
+
+    assert "flora" not in (run.folder / run_dir.SETTINGS).read_text()
+    assert run.settings() == settings
+
+
 def test_history_is_read_as_written(run):
     """The history is numbers again, and none before the first epoch."""
     assert run.history() == []

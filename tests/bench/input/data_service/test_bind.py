@@ -38,6 +38,42 @@ def test_keep_to_leaves_one_address():
     assert after == "[False, True, False]"
 
 
+# As gRPC listens: on all addresses, sharing the port, on several sockets.
+CLAIMED = """
+import socket, sys, threading
+from bench.input.data_service import bind as listening
+def reached(host):
+    try:
+        with socket.create_connection((host, port), timeout=0.3) as connection:
+            return connection.recv(1) == b"!"
+    except OSError:
+        return False
+port, hosts = listening.free_port("127.0.0.2"), ("127.0.0.1", "127.0.0.2", "::1")
+guard = listening.claim("127.0.0.2", port)
+before = [reached(host) for host in hosts]
+for _ in range(3):
+    everywhere = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=True)
+    def serve(everywhere=everywhere):
+        while True:
+            everywhere.accept()[0].send(b"!")
+    threading.Thread(target=serve, daemon=True).start()
+print(before, [reached(host) for host in hosts for _ in range(3)])
+"""
+
+
+def test_claim_leaves_one_address_from_the_first_moment():
+    """Who listens everywhere on a claimed port is reached at the wanted address alone, with nothing done afterwards."""
+    done = subprocess.run([sys.executable, "-c", CLAIMED], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == f"{[False] * 3} {[False] * 3 + [True] * 3 + [False] * 3}"
+
+
+def test_claim_refuses_a_port_that_does_not_share():
+    """A port on which another listens cannot be claimed."""
+    with socket.create_server(("", 0)) as taken, pytest.raises(InputError, match="cannot keep port"):
+        bind.claim("127.0.0.1", taken.getsockname()[1])
+
+
 def test_check_free_reports_a_taken_port():
     """Its address and the reason are named; a free one passes."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match=r"127\.0\.0\.1:\d+.*in use"):
