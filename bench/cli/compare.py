@@ -248,6 +248,7 @@ def _run_pairs(
 @CHOICE
 @CERTAINTY
 @click.option("--allow-mismatch", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
+@click.option("--explain", is_flag=True, help="Then trace what differs, and say which stage and layer it lies in.")
 @options.PLACE
 @options.DATA
 @options.OUTPUT
@@ -257,6 +258,7 @@ def compare(  # noqa: PLR0913 - its options
     choice: Choice,
     certainty: Certainty,
     allow_mismatch: bool,
+    explain: bool,
     place: Place,
     data: Data,
     output: Output,
@@ -280,14 +282,29 @@ def compare(  # noqa: PLR0913 - its options
     """
     from bench.compare import progress
 
-    commands.check([compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, allow_mismatch])
+    others = [compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, allow_mismatch, explain]
+    commands.check(others)
+    if explain and compared.stored():
+        raise click.UsageError("`--explain` traces code that it can run: give two revisions or `--axis`.")
     if commands.command:
         options.leave(progress.exit_code(_compare_commands(commands.both(), certainty, output)))
     compared.check()
     if compared.stored():
         _compare_stored(compared.stored(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
+    if explain:
+        _explain([trial.variants for trial in trials if trial.final.word in ("slower", "faster")], output)
     options.leave(progress.exit_code(trials))
+
+
+def _explain(differing: Sequence["VariantPair"], output: Output) -> None:
+    """Says of each pair that differs what it lies in."""
+    from bench.compare import explain
+
+    if not differing:
+        options.tell("nothing is slower or faster: there is nothing to explain")
+    for explanation in explain.explain(differing, output.results, tell=options.tell):
+        output.show([explanation.plain()], [explanation.table()])
 
 
 def _compare_commands(commands: "tuple[Command, Command]", certainty: Certainty, output: Output) -> list["Trial"]:

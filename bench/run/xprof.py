@@ -47,6 +47,31 @@ def facts(paths: Sequence[Path]) -> dict:
         }
 
 
+def operations(paths: Sequence[Path]) -> list[dict]:
+    """Every operation of one trace with its own time in a step, over all threads.
+
+    Args:
+        paths: Its `.xplane.pb` files, one a host.
+
+    Returns:
+        `type`, `name` (the path by which the framework knows it) and `seconds`.
+
+    Raises:
+        Unreadable: As `facts`.
+    """
+    if not paths:
+        raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
+    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder, _silent():
+        copies = [_copy(path, Path(folder)) for path in paths]
+        steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
+        stats = _tool(copies, "framework_op_stats")
+    return [
+        {"type": row["type"], "name": row["operation"], "seconds": float(row["total_self_time"]) / 1e6 / steps}
+        for row in _table([stats] if isinstance(stats, dict) else stats, "total_self_time")
+        if row["type"] != IDLE
+    ]
+
+
 def _copy(path: Path, folder: Path) -> str:
     return str(shutil.copy(path, folder / path.name))
 

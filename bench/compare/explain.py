@@ -1,0 +1,224 @@
+"""What got slower: base and candidate traced in turns after the verdict, side by side by stage and layer.
+
+TensorFlow names each operation by the path of layers that made it: `gradient_tape/squeezenet/fire3/…` is the backward
+pass of `fire3`. XLA fuses operations of several layers into one, so under XLA, and on JAX, only types are told apart.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.compare.variant import Variant, VariantPair
+from bench.results import format, store
+from bench.results.cell import NO_MODEL, Cell
+from bench.results.measurement import Measurement
+from bench.results.table import Column, Table, Value
+from bench.run import process, timing, xprof
+from bench.run.measure import Job
+
+ORDER = ("base", "candidate", "candidate", "base")  # a drift of the machine hits both alike
+EFFORT = timing.Effort(seconds=1.0)
+MOST_ROWS = 8
+SHARE_WORTH_A_NAME = 0.5  # of what was added: then the sentence names a single layer
+CALL = re.compile(r"^(?:StatefulPartitionedCall|PartitionedCall|while|body|cond|then|else)(?:_\d+)?/")
+UNIQUE = re.compile(r"_\d+$")  # what TensorFlow adds to a name that it has used, once for each layer
+# By the operation's type, of a pipeline.
+PIPELINE_STAGES = (
+    ("read", ("ReadFile", "TFRecord", "ParseExample", "ParseSingle", "MatchingFiles")),
+    ("decode", ("DecodeJpeg", "DecodeImage", "DecodeAndCrop", "DecodePng", "ExtractJpegShape")),
+    ("resize, crop", ("Resize", "Crop", "Slice")),
+    ("batch", ("Batch", "Pack")),
+)
+
+Key = tuple[str, str]
+"""A stage, and a layer or the type of an operation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Where the time went, of one cell.
+
+    Attributes:
+        cell: Id of the cell.
+        base: Seconds a step over all threads, by stage and layer.
+        candidate: Likewise.
+        problem: Why there are no figures; empty where there are.
+    """
+
+    cell: str
+    base: dict[Key, float]
+    candidate: dict[Key, float]
+    problem: str = ""
+
+    def added(self) -> list[tuple[Key, float]]:
+        """What the candidate has more of, or less, the largest change first."""
+        keys = {*self.base, *self.candidate}
+        changes = {key: self.candidate.get(key, 0.0) - self.base.get(key, 0.0) for key in keys}
+        return sorted(changes.items(), key=lambda change: (-abs(change[1]), change[0]))
+
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Base's and candidate's seconds of each stage, in the order of the base's."""
+        before, after = defaultdict[str, float](float), defaultdict[str, float](float)
+        for counter, seconds in ((before, self.base), (after, self.candidate)):
+            for (stage, _), value in seconds.items():
+                counter[stage] += value
+        return {stage: (before[stage], after[stage]) for stage in {**before, **after}}
+
+    def sentence(self) -> str:
+        """What got slower, in one sentence."""
+        if self.problem:
+            return f"{self.cell}: not explained: {self.problem}"
+        layers = defaultdict[str, float](float)
+        for (_, layer), change in self.added():
+            layers[layer] += change
+        total = sum(layers.values())
+        layer, most = max(layers.items(), key=lambda change: change[1] * (1 if total > 0 else -1), default=("", 0.0))
+        word = "more" if total > 0 else "less"
+        if not total or most / total < SHARE_WORTH_A_NAME:
+            spread = ", ".join(sorted(layers, key=lambda name: -layers[name])[:3]) if total > 0 else ""
+            return (
+                f"{self.cell}: {_seconds(total)} {word} a step, spread over many operations{spread and f': {spread}'}"
+            )
+        stages = [
+            f"{stage} {_seconds(change)}"
+            for (stage, name), change in self.added()
+            if name == layer and abs(change) > 0.1 * abs(most)
+        ]
+        share = min(1.0, most / total)
+        return f"{self.cell}: {share:.0%} of the {_seconds(total)} {word} a step lie in {layer} ({', '.join(stages)})"
+
+    def table(self) -> Table:
+        """Stages, then what changed most."""
+        rows: list[tuple[Value, ...]] = [
+            (stage, "", before, after, _seconds(after - before)) for stage, (before, after) in self.stages().items()
+        ]
+        rows += [
+            (stage, layer, self.base.get((stage, layer)), self.candidate.get((stage, layer)), _seconds(change))
+            for (stage, layer), change in self.added()[:MOST_ROWS]
+        ]
+        return Table(
+            title=f"What changed in {self.cell}",
+            columns=(
+                Column("stage"),
+                Column("layer"),
+                Column("base", "time"),
+                Column("candidate", "time"),
+                Column("change", whole=True),
+            ),
+            rows=tuple(rows),
+            notes=(self.sentence(), "own time of operations a step, over all threads; two traces of each, in turns"),
+        )
+
+    def plain(self) -> dict:
+        """Plain values."""
+        return {
+            "cell_id": self.cell,
+            "sentence": self.sentence(),
+            "problem": self.problem,
+            "changes": [
+                {
+                    "stage": key[0],
+                    "layer": key[1],
+                    "base_seconds": self.base.get(key, 0.0),
+                    "candidate_seconds": self.candidate.get(key, 0.0),
+                }
+                for key, _ in self.added()
+            ],
+        }
+
+
+def explain(
+    pairs: Sequence[VariantPair],
+    results: Path,
+    *,
+    tell: Callable[[str], object] = lambda _: None,
+    spawn: Callable[..., Measurement] = process.spawn,
+    read: Callable[[Sequence[Path]], list[dict]] = xprof.operations,
+) -> Iterable[Explanation]:
+    """Traces base and candidate of each pair in turns; gives each explanation as it is there.
+
+    Args:
+        pairs: Pairs of cells, not of commands.
+        results: The store, which keeps the traces.
+        tell: Reports progress, a line at a time.
+        spawn: Measures a job in a fresh process.
+        read: Gives the operations of a trace.
+    """
+    for pair in pairs:
+        seconds: dict[str, dict[Key, float]] = {"base": defaultdict(float), "candidate": defaultdict(float)}
+        problem = ""
+        for name in ORDER:
+            tell(f"traces the {name} of {pair.cell}")
+            variant = pair.base if name == "base" else pair.candidate
+            if not isinstance(variant, Variant):
+                problem = "a command tells nothing of what it does"
+                break
+            try:
+                for key, value in _traced(variant, store.trace_folder(variant.cell.id, results), spawn, read).items():
+                    seconds[name][key] += value
+            except xprof.Unreadable as error:
+                problem = f"{name} ({variant.name}): {error}"
+                break
+        halves = [{key: value / ORDER.count(name) for key, value in seconds[name].items()} for name in seconds]
+        base, candidate = ({}, {}) if problem else halves
+        yield Explanation(cell=pair.cell, base=base, candidate=candidate, problem=problem)
+
+
+def _traced(variant: Variant, folder: Path, spawn: Callable, read: Callable) -> dict[Key, float]:
+    """Seconds a step of one variant by stage and layer, from a trace in a fresh process.
+
+    Raises:
+        Unreadable: If there is none.
+    """
+    job = Job(
+        cell=variant.cell, effort=EFFORT, source=variant.source, classes=variant.classes, trace=str(folder.absolute())
+    )
+    measured = spawn(
+        job,
+        command=(variant.python, "-P", "-m", "bench.run.measure"),
+        variables={"PYTHONPATH": variant.path, **variant.environment},
+    )
+    if measured.status != "ok":
+        raise xprof.Unreadable(f"{measured.status}: {measured.reason}")
+    seconds = defaultdict[Key, float](float)
+    for operation in read(sorted(folder.rglob("*.xplane.pb"))):
+        seconds[place(variant.cell, operation["type"], operation["name"])] += operation["seconds"]
+    return seconds
+
+
+def place(cell: Cell, kind: str, name: str) -> Key:
+    """The stage of an operation, and its layer; its type where no layer made it.
+
+    Args:
+        cell: What was traced.
+        kind: The operation's type, e.g. `_MklNativeConv2DBackpropFilter`.
+        name: Its path, e.g. `StatefulPartitionedCall/gradient_tape/squeezenet_1/fire3_1/convolution/…`.
+    """
+    kind = kind.removeprefix("_Mkl").removeprefix("Native")
+    for stage, types in PIPELINE_STAGES:
+        if any(known in kind for known in types) and (cell.model == NO_MODEL or not _layer(name)):
+            return stage, kind
+    if cell.model == NO_MODEL:
+        return "input", kind
+    while CALL.match(name):
+        name = CALL.sub("", name)
+    stage = "forward"
+    first, _, rest = name.partition("/")
+    if first == "gradient_tape":
+        stage, name = "backward", rest
+    elif UNIQUE.sub("", first) in ("adam", "sgd", "rmsprop", "loss_scale_optimizer", "adamw"):
+        return "optimizer", kind
+    layer = _layer(name)
+    return (stage, layer) if layer else (stage, kind)
+
+
+def _layer(name: str) -> str:
+    """The layer in a path `model/layer/…/operation`; empty where it has none."""
+    parts = name.split("/")
+    return UNIQUE.sub("", parts[1]) if len(parts) > 2 else ""
+
+
+def _seconds(seconds: float) -> str:
+    return ("+" if seconds >= 0 else "-") + format.duration(abs(seconds))
