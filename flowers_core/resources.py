@@ -8,10 +8,12 @@ workers as the host has cores share half a core, and a cache of 6 GB is to fit i
 """
 
 import os
+from collections.abc import MutableMapping
 from math import ceil
 from pathlib import Path
 
 ROOT = Path("/")
+THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")  # NPROC is JAX's
 UNREADABLE = (OSError, ValueError, LookupError, ArithmeticError)  # what text from outside can lead to
 
 
@@ -87,6 +89,22 @@ def threads_under_quota(root: Path = ROOT) -> int | None:
     """How many threads a quota leaves work for; None where it leaves work for all, as frameworks take for granted."""
     threads = parallelism(root)
     return threads if threads < len(os.sched_getaffinity(0)) else None
+
+
+def thread_variables(root: Path = ROOT) -> dict[str, str]:
+    """Variables by which frameworks start as many threads as a quota leaves work for; none where all cores are granted.
+
+    TensorFlow's pools within and between operations, JAX's, and those of OpenMP, which torch and BLAS use. Each is read
+    once, when its library is loaded or first computes: set them before.
+    """
+    threads = threads_under_quota(root)
+    return {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def limit_threads(environment: MutableMapping[str, str], root: Path = ROOT) -> None:
+    """Adds `thread_variables` to an environment; what somebody has set stays."""
+    for name, value in thread_variables(root).items():
+        environment.setdefault(name, value)
 
 
 def usable_memory(root: Path = ROOT) -> int:

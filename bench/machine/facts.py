@@ -121,7 +121,8 @@ def fingerprint() -> dict:
         a control group leaves), `accelerators`, `affinity` (the cores that this process may run on), `usable_cores`
         (how many, or the part of them that a quota grants), `physical_cores` (that they are threads of), `system`,
         `kernel`, `python`, `packages` (versions of `PACKAGES`), `environment` (variables that matter, see
-        `variables.relevant`), `distributions` (all packages), `libraries` (compiled into them).
+        `variables.relevant`), `threads` (what a quota makes of frameworks' pools, see `resources.thread_variables`),
+        `kernel_settings`, `distributions` (all packages), `libraries` (compiled into them).
     """
     affinity = sorted(os.sched_getaffinity(0))
     return {
@@ -134,7 +135,9 @@ def fingerprint() -> dict:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "packages": {name: version for name, version in all_versions().items() if name in PACKAGES},
-        "environment": variables.relevant(os.environ),
+        "environment": variables.relevant(_asked_for(os.environ)),
+        "threads": resources.thread_variables(),
+        "kernel_settings": kernel_settings(),
         "distributions": all_versions(),
         "libraries": compiled_libraries(),
     }
@@ -148,6 +151,27 @@ def physical_cores(cores: Iterable[int], root: Path = Path("/sys/devices/system/
     """
     names = [_search_file("^(.*)$", str(root / f"cpu{core}" / "topology" / "thread_siblings_list")) for core in cores]
     return len(set(names)) if all(names) else None
+
+
+def _asked_for(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what the quota alone has put there, which is as it is wherever the quota is."""
+    limits = resources.thread_variables()
+    return {name: value for name, value in environment.items() if limits.get(name) != value}
+
+
+def kernel_settings(root: Path = Path("/sys")) -> dict[str, str]:
+    """What an administrator chose of the kernel that moves figures; without what it does not say here.
+
+    Huge pages for all memory or for none, how the frequency is governed, and whether it may rise above the nominal one.
+    """
+    cpu = root / "devices/system/cpu"
+    found = {
+        "huge pages": _search_file(r"\[(\w+)\]", str(root / "kernel/mm/transparent_hugepage/enabled")),
+        "governor": _search_file("^(.*)$", str(cpu / "cpu0/cpufreq/scaling_governor")),
+        "boost": _search_file("^(.*)$", str(cpu / "cpufreq/boost")),
+        "no turbo": _search_file("^(.*)$", str(cpu / "intel_pstate/no_turbo")),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def keras_settings() -> dict[str, str]:

@@ -67,6 +67,8 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
         groups["distributions"] = versions(machine, cells)
     if machine.get("environment") is not None:
         groups["environment"] = machine["environment"]
+    if machine.get("kernel_settings") is not None:
+        groups["kernel_settings"] = machine["kernel_settings"]
     if machine.get("keras"):
         groups["keras"] = {f"Keras' {name}": value for name, value in machine["keras"].items()}
     return {group: {name: str(value) for name, value in known.items()} for group, known in groups.items()}

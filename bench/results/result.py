@@ -42,6 +42,7 @@ class _Machine(TypedDict, total=False):
     distributions: dict[str, str]
     libraries: dict[str, str]
     keras: dict[str, str]
+    kernel_settings: dict[str, str]
 
 
 class _Code(TypedDict, total=False):

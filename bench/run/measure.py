@@ -16,6 +16,7 @@ from time import CLOCK_BOOTTIME, clock_gettime, perf_counter, time
 from typing import Any
 
 from bench.machine import cpu_time, facts
+from bench.machine.own import resources
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
 from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test, timing
@@ -73,6 +74,7 @@ def measure(job: Job) -> Measurement:
     allocators and thread pools that another cell has warmed up would be measured, too.
     """
     begin, load_before = time(), os.getloadavg()[0]
+    resources.limit_threads(os.environ)  # for asv, which starts this process without `process.environment`
     base = Measurement(
         cell=job.cell,
         status="error",

@@ -49,6 +49,7 @@ def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
     chosen["PYTHONPATH"] = path or str(facts.harness_folder())
     chosen.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them would compile TensorFlow anew: 10 s, not 3
     product.configure_client(chosen)
+    resources.limit_threads(chosen)
     chosen.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings stay: they may be the reason of a crash
     if cell is None or cell.device == "cpu":
         chosen["JAX_PLATFORMS"] = "cpu"

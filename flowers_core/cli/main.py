@@ -1,10 +1,12 @@
 """Commands of the package: synthetic, download, records, models, and those of `train`. They parse and call only."""
 
 import json as json_text
+import os
 from dataclasses import asdict
 
 import click
 
+from flowers_core import resources
 from flowers_core.cli import entry, train
 from flowers_core.errors import one_of
 
@@ -142,5 +144,6 @@ for command in (train.train, train.evaluate, train.predict, train.export):
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Runs the command line, with threads of frameworks as the quota of a container leaves work for."""
+    resources.limit_threads(os.environ)
     entry.enter(cli)

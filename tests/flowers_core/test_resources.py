@@ -89,3 +89,14 @@ def test_cache_and_threads_follow_the_container(monkeypatch):
     monkeypatch.setattr(resources, "threads_under_quota", lambda: 1)
     assert pipelines.unordered_options().threading.private_threadpool_size == 1
     assert pipelines.unordered_options(threads=3).threading.private_threadpool_size == 3
+
+
+def test_frameworks_start_threads_for_the_quota(machine):
+    """Half a core is work for one thread in every pool; what a user set stays, and without a quota nothing is set."""
+    chosen = {"OMP_NUM_THREADS": "3"}
+    resources.limit_threads(chosen, machine(TWO | {"sys/fs/cgroup/a/cpu.max": "50000 100000"}))
+    free = {}
+    resources.limit_threads(free, machine(TWO | {"sys/fs/cgroup/a/cpu.max": "max 100000"}))
+
+    assert chosen == dict.fromkeys(resources.THREAD_VARIABLES, "1") | {"OMP_NUM_THREADS": "3"}
+    assert free == {}

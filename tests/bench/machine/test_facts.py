@@ -158,3 +158,37 @@ def test_harness_folder_hides_the_package_beside_it(tmp_path, monkeypatch):
     assert [path.name for path in folder.iterdir()] == ["bench"]
     assert (folder / "bench" / "machine" / "facts.py").is_file()
     assert facts.harness_folder() == folder
+
+
+def test_threads_of_a_quota_are_no_setting_of_a_user(monkeypatch):
+    """A measured process has them by its quota alone: elsewhere one would be another machine than its own parent's."""
+    monkeypatch.setattr(facts.resources, "thread_variables", lambda: {"OMP_NUM_THREADS": "1"})
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    quota = facts.fingerprint()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+
+    assert "OMP_NUM_THREADS" not in quota["environment"]
+    assert quota["threads"] == {"OMP_NUM_THREADS": "1"}
+    assert facts.fingerprint()["environment"]["OMP_NUM_THREADS"] == "3"
+
+
+def test_kernel_settings_are_what_the_kernel_says(tmp_path):
+    """Huge pages, governor and boost; in a virtual machine some are missing, and missing here."""
+    for path, text in {
+        "kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
+        "devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+
+    assert facts.kernel_settings(tmp_path) == {"huge pages": "madvise", "governor": "powersave"}
+    assert facts.kernel_settings(tmp_path / "none") == {}
+
+
+def test_threads_of_one_core_are_one_physical_core(tmp_path):
+    """Two hardware threads share a core's units: pinned to both, a step is slower than on two cores."""
+    for core, siblings in {0: "0-1", 1: "0-1", 2: "2-3"}.items():
+        (tmp_path / f"cpu{core}/topology").mkdir(parents=True)
+        (tmp_path / f"cpu{core}/topology/thread_siblings_list").write_text(f"{siblings}\n")
+
+    assert [facts.physical_cores(cores, tmp_path) for cores in ([0, 1], [0, 2], [7])] == [1, 2, None]
