@@ -11,7 +11,7 @@ import click
 
 from bench.results import store
 from bench.results.result import Result
-from flowers_core import progress, user_code
+from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry
 from flowers_core.cli.entry import group, tell
@@ -185,8 +185,8 @@ PLACE = group(
     Place,
     click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
                  help="`auto`: TPU, then GPU, then CPU."),
-    click.option("--backend", type=click.Choice(BACKENDS), envvar="KERAS_BACKEND", default="tensorflow",
-                 show_default=True, help="Also set by KERAS_BACKEND."),
+    click.option("--backend", type=click.Choice(BACKENDS), callback=lambda _, __, asked: backends.choose(asked),
+                 help="[KERAS_BACKEND, or the first of them that is installed]"),
 )  # fmt: skip
 
 RESULTS = click.option(

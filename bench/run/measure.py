@@ -137,7 +137,8 @@ def _held_bytes(pid: int) -> int:
 
 def _measure_input(job: Job, base: Measurement) -> Measurement:
     """Draws batches and throws them away: the rate of the pipeline when nothing else uses the machine."""
-    _ = product.pipeline_code  # importing it takes seconds that are not those of building
+    if product.has_tensorflow():
+        _ = product.pipeline_code  # importing it takes seconds that are not those of building
     start = perf_counter()
     batches = step_under_test.build_dataset(job.cell, job.source)
     built = perf_counter()

@@ -138,11 +138,52 @@ def record_paths(folder: str, manifest: Any, *, image_size: int | None = None) -
     return module.paths(folder, manifest)
 
 
-def build_pipeline(name: str, source: Any, *, image_size: int, batch_size: int, epochs: int | None = None) -> Any:
-    """A pipeline as a `tf.data.Dataset`; endless unless epochs are given."""
+def build_pipeline(
+    name: str,
+    source: Any,
+    *,
+    image_size: int,
+    batch_size: int,
+    epochs: int | None = None,
+    backend: str = "tensorflow",
+) -> Any:
+    """A pipeline as a `tf.data.Dataset`, or as NumPy arrays; endless unless epochs are given.
+
+    Args:
+        name: Its name.
+        source: Photos, or paths of shards.
+        image_size: Side of the images in pixels.
+        batch_size: Images a batch.
+        epochs: Passes over the source.
+        backend: What draws from it: one that draws in Python gets arrays where the pipeline can give them, as does
+            whoever has no TensorFlow.
+
+    Raises:
+        Unsuitable: If the pipeline needs TensorFlow, which is not installed.
+    """
     require(pipeline=name)
-    build = find(*PLACES["pipeline_code"]).build
-    return build(name, source, image_size=image_size, batch_size=batch_size, epochs=epochs)
+    batching: dict[str, Any] = {"image_size": image_size, "batch_size": batch_size, "epochs": epochs}
+    if gives_arrays(name, backend, getattr(source, "folder", "") or source[0]):
+        return find("input.array_batches:build")(name, source, **batching)
+    if not has_tensorflow():
+        without = ", ".join(known for known, pipeline in pipelines().items() if getattr(pipeline, "arrays", ""))
+        raise Unsuitable(
+            f"pipeline {name} reads by TensorFlow, which is not installed (`make bench EXTRAS=[tensorflow]`); "
+            f"from a disk these do without: {without or 'none in this commit'}"
+        )
+    return find(*PLACES["pipeline_code"]).build(name, source, **batching)
+
+
+def gives_arrays(name: str, backend: str, place: str) -> bool:
+    """Whether a backend draws a pipeline, from a folder or bucket, as NumPy arrays past tf.data."""
+    if not getattr(pipelines().get(name), "arrays", "") or find(*PLACES["is_bucket"])(place):
+        return False
+    return not (backends()[backend].tf_data and has_tensorflow())
+
+
+def has_tensorflow() -> bool:
+    """Whether TensorFlow is installed, asked without importing it."""
+    return find_spec("tensorflow") is not None
 
 
 def decode_workers() -> int:

@@ -15,12 +15,15 @@ def build_dataset(cell: Cell, source: Source) -> Any:
     """The endless pipeline of a cell.
 
     Returns:
-        A `tf.data.Dataset` of images `(batch, size, size, 3)` and labels `(batch,)`.
+        A `tf.data.Dataset`, or an iterable of NumPy arrays: images `(batch, size, size, 3)` and labels `(batch,)`.
 
     Raises:
+        Unsuitable: If the pipeline needs TensorFlow, which is not installed.
         InputError: If there is nothing to read, or records are of another image size.
     """
-    if cell.backend != "tensorflow" or cell.model == NO_MODEL:
+    feeds_only = cell.model == NO_MODEL or not product.backends()[cell.backend].tf_data
+    place = getattr(source, cell.reads, "")
+    if feeds_only and product.has_tensorflow() and not product.gives_arrays(cell.pipeline, cell.backend, place):
         import tensorflow as tf
 
         tf.config.set_visible_devices([], "GPU")  # here it only feeds, and would take the memory of one
@@ -31,7 +34,11 @@ def build_dataset(cell: Cell, source: Source) -> Any:
     else:
         photos_or_shards = product.record_paths(source.records, source.manifest(), image_size=cell.image_size)
     return product.build_pipeline(
-        cell.pipeline, photos_or_shards, image_size=cell.image_size, batch_size=cell.batch_size
+        cell.pipeline,
+        photos_or_shards,
+        image_size=cell.image_size,
+        batch_size=cell.batch_size,
+        backend=cell.backend,
     )
 
 

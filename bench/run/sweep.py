@@ -213,14 +213,17 @@ def check(cells: Iterable[Cell], source: Source) -> None:
     """Checks, before anything is measured, that what the cells read is there and fits.
 
     Raises:
-        InputError: If photos or records are missing or hold one class only, records are of another image size, a
-            batch is larger than all images, images are too small for a model, models would be fed by photos and
-            by records of other numbers of classes, or a user's model or loader does not fit, see `user_check`.
+        InputError: If a backend is not installed, photos or records are missing or hold one class only, records are of
+            another image size, a batch is larger than all images, images are too small for a model, models would be fed
+            by photos and by records of other numbers of classes, or a user's model or loader does not fit, see
+            `user_check`.
     """
-    from flowers_core import models
+    from flowers_core import backends, models
     from flowers_core.data import manifest
 
     cells = tuple(cells)
+    for name in sorted({cell.backend for cell in cells if cell.model != NO_MODEL}):
+        backends.check_installed(name)
     described = {reads: source.describe(reads) for reads in {cell.reads for cell in cells}}
     written = source.manifest() if "records" in described else None
     for cell in cells:

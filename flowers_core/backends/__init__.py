@@ -170,10 +170,10 @@ def name_from_environment() -> str:
 
 
 def choose(asked: str | None = None) -> str:
-    """The backend that an option asks for, or else `name_from_environment`.
+    """The backend that an option asks for, or else `name_from_environment`, installed or not.
 
     Raises:
-        InputError: If there is no such backend, it is not installed, or KERAS_BACKEND names another.
+        InputError: If there is no such backend, or KERAS_BACKEND names another.
     """
     name = asked or name_from_environment()
     one_of("backend", name, BACKENDS)
@@ -182,14 +182,18 @@ def choose(asked: str | None = None) -> str:
             f"`--backend` and KERAS_BACKEND must agree. Received: --backend {asked} and "
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}. Unset the variable, or leave out the option"
         )
-    if not is_installed(name):
-        raise InputError(absence(name))
     return name
 
 
-def absence(name: str) -> str:
-    """What to say of a backend that is not installed."""
+def check_installed(name: str) -> None:
+    """Checks that the framework of a backend is installed.
+
+    Raises:
+        InputError: If not; says which others are.
+    """
+    if is_installed(name):
+        return
     spec, there = BACKENDS[name], [other for other in BACKENDS if is_installed(other)]
     others = f", or choose `--backend {there[0]}`, which is" if there else ""
     install = f"`make bench EXTRAS=[{spec.extras[0]}]`"
-    return f"backend {name} needs {spec.framework}, which is not installed: {install}{others}"
+    raise InputError(f"`backend` must be installed. Received: {name}, without {spec.framework}: {install}{others}")

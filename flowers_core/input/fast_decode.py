@@ -203,9 +203,11 @@ def read(path: str) -> bytes:
 
 
 def _decode_by_tensorflow(jpeg: bytes) -> np.ndarray:
-    """Where libjpeg-turbo complains it is TensorFlow that decides what is damaged."""
-    import tensorflow as tf
-
+    """Where libjpeg-turbo complains it is TensorFlow that decides what is damaged; without it all of that is."""
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise errors.InputError("truncated or damaged JPEG data") from None
     return tf.io.decode_jpeg(jpeg, channels=3).numpy()
 
 

@@ -12,6 +12,7 @@ class Pipeline:
 
     Attributes:
         build: Its function as `module:function`, imported only when the pipeline is built: names load no framework.
+        arrays: The function that yields the same as NumPy arrays, without TensorFlow; empty where there is none.
         reads: `photos` or `records`.
         dtype: Of its images: `float32` in [0, 1], or `uint8`, a quarter of the bytes, which the device scales.
         cached: Whether it keeps what it has decoded: its first epoch fills a cache, and only later ones show its speed.
@@ -26,6 +27,7 @@ class Pipeline:
 
     build: str
     reads: str
+    arrays: str = ""
     dtype: str = "float32"
     cached: bool = False
     serial: bool = False
@@ -58,6 +60,7 @@ PIPELINES = {
     "photos_parallel": Pipeline(build="flowers_core.input.pipelines:photos_parallel", reads="photos"),
     "photos_turbo": Pipeline(
         build="flowers_core.input.pipelines:photos_turbo",
+        arrays="flowers_core.input.array_batches:photos_turbo",
         reads="photos",
         by_processes=True,
         at_once_bytes=8 * 2**20,
@@ -72,6 +75,7 @@ PIPELINES = {
     "records_uint8": Pipeline(build="flowers_core.input.pipelines:records_uint8", reads="records", dtype="uint8"),
     "records_turbo": Pipeline(
         build="flowers_core.input.pipelines:records_turbo",
+        arrays="flowers_core.input.array_batches:records_turbo",
         reads="records",
         by_processes=True,
         at_once_bytes=16 * 2**20,
@@ -85,6 +89,10 @@ PIPELINES = {
         feeds_models=True,
     ),
     "records_batches_cached": Pipeline(
-        build="flowers_core.input.pipelines:records_batches_cached", reads="records", cached=True, **_TURBO
+        build="flowers_core.input.pipelines:records_batches_cached",
+        arrays="flowers_core.input.array_batches:records_batches_cached",
+        reads="records",
+        cached=True,
+        **_TURBO,
     ),
 }

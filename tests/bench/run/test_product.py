@@ -166,3 +166,16 @@ def test_params_are_those_of_the_registries():
     assert [product.find_module(*places) for places in import_time.PLACES.values()] == [
         places[0] for places in import_time.PLACES.values()
     ]
+
+
+def test_pipelines_without_tensorflow(monkeypatch):
+    """Those of arrays are drawn past tf.data by backends that draw in Python, and by all where it is missing."""
+    assert product.gives_arrays("records_turbo", "torch", "/records")
+    assert not product.gives_arrays("records_turbo", "torch", "gs://bucket/records")
+    assert not product.gives_arrays("records_turbo", "tensorflow", "/records")
+    assert not product.gives_arrays("records_parallel", "jax", "/records")
+
+    monkeypatch.setattr(product, "has_tensorflow", lambda: False)
+    assert product.gives_arrays("records_turbo", "tensorflow", "/records")
+    with pytest.raises(product.Unsuitable, match=r"records_parallel reads by .* photos_turbo, records_turbo"):
+        product.build_pipeline("records_parallel", ["/records/flowers00-1.tfrec"], image_size=48, batch_size=8)

@@ -126,3 +126,29 @@ def test_jax_runs_models_and_steps():
     done = subprocess.run([sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_choose_takes_what_is_asked_for_or_set(monkeypatch):
+    """An option, else KERAS_BACKEND, else the first that is installed."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert backends.choose() == "tensorflow"
+    assert backends.choose("torch") == "torch"
+    monkeypatch.setattr(backends, "is_installed", lambda name: name == "torch")
+    assert backends.choose() == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert backends.choose() == backends.choose("jax") == "jax"
+
+
+def test_choose_refuses_what_disagrees(monkeypatch):
+    """Keras would follow the variable, and the option would name what did not run."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(InputError, match="--backend torch and KERAS_BACKEND=jax"):
+        backends.choose("torch")
+
+
+def test_check_installed_names_what_is_missing_and_what_is_there(monkeypatch):
+    """The message says how to install it, and which backend would run."""
+    backends.check_installed("tensorflow")
+    monkeypatch.setattr(backends, "is_installed", lambda name: name == "jax")
+    with pytest.raises(InputError, match=r"without torch: .*EXTRAS=\[torch\].*--backend jax"):
+        backends.check_installed("torch")
