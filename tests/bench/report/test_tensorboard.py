@@ -17,9 +17,7 @@ PATIENCE = 300_000  # milliseconds: a machine may be busy
 
 
 def test_write_makes_a_run_of_each_cell(tmp_path, measured):
-    """Its fields as hyperparameters, its figures as metrics; failures are no runs."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    """Failures are no runs."""
     for measurement in (
         measured(),
         measured(model="convnet", batch_size=8),
@@ -28,10 +26,8 @@ def test_write_makes_a_run_of_each_cell(tmp_path, measured):
         store.append(measurement, tmp_path)
     folder = tensorboard.write(tmp_path)
     runs = sorted(run for run in (folder / "hparams").iterdir() if run.is_dir())
-    read = EventAccumulator(str(runs[0]), size_guidance={"tensors": 0}).Reload()
 
-    assert [run.name.split("-")[0] for run in runs] == ["convnet", "dense"]
-    assert set(read.Tags()["tensors"]) >= {"step_ms", "images_per_second", "first_step_seconds", "peak_mb"}
+    assert [run.name for run in runs] == ["convnet resident float32 b8", "dense resident float32 b32"]
 
 
 def test_write_pools_no_settings(tmp_path, measured):
@@ -55,7 +51,7 @@ def test_write_replaces_earlier_runs(tmp_path, measured):
         (tmp_path / place).mkdir(parents=True)
     tensorboard.write(tmp_path)
 
-    assert [run.name.split("-")[0] for run in (tmp_path / "hparams").iterdir() if run.is_dir()] == ["dense"]
+    assert [run.name.split()[0] for run in (tmp_path / "hparams").iterdir()] == ["dense"]
     assert (tmp_path / "traces" / "cell").is_dir()
 
 
@@ -176,14 +172,14 @@ def test_stand_in_has_all_that_xprof_names(shown, served, traced):
 
 
 def test_tensorboard_shows_trace_and_table(shown, served, traced):
-    """The Profile tab names the run, the trace viewer has our steps, and the HParams tab has the fields of a cell."""
+    """The Profile tab names the run, the trace viewer has our steps, and the HParams tab names the run by words."""
     run = traced[1]
     tools = shown.request.get(f"{served}/data/plugin/profile/run_tools?run={run}").text()
     events = shown.request.get(f"{served}/data/plugin/profile/data?run={run}&tag=trace_viewer&format=json").text()
     shown.goto(f"{served}/#profile")
     shown.frame_locator("iframe").get_by_text("traces/some-cell", exact=False).first.wait_for(timeout=PATIENCE)
     shown.goto(f"{served}/#hparams")
-    shown.get_by_text("batch_size").first.wait_for(timeout=PATIENCE)
+    shown.get_by_text("dense resident float32 b32").first.wait_for(timeout=PATIENCE)
 
     assert {"overview_page", "trace_viewer", "framework_op_stats"} <= {tool.rstrip("@") for tool in json.loads(tools)}
     assert "train" in events
