@@ -223,6 +223,7 @@ def _run_pairs(
     from bench.compare.variant import shared_clocks
 
     rule = Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=shared_clocks(pairs))
+    command = "" if record else options.typed()  # commands of others may hold credentials within their words
     trials = progress.run(
         pairs,
         output.results,
@@ -230,9 +231,26 @@ def _run_pairs(
         title=title,
         budget_seconds=certainty.budget,
         as_json=output.json,
-        runs=PairRuns(record=record or pair.record, control=True, rebuild=rebuild),
+        runs=PairRuns(record=record or pair.record, control=True, rebuild=rebuild, command=command),
     )
     return trials, rule
+
+
+MARKDOWN = click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report for a reviewer to this file: verdict, table, picture, machine, how sure, how to repeat it.",
+)
+
+
+def _write_report(path: Path | None, output: Output) -> None:
+    """Writes the last comparison of the store as Markdown, if a file is given."""
+    if path is None:
+        return
+    from bench.compare import comparison_report
+
+    path.write_text(comparison_report.latest(output.results), encoding="utf-8")
+    options.tell(f"report: {path}")
 
 
 @click.command()
@@ -249,6 +267,7 @@ def _run_pairs(
 @CERTAINTY
 @click.option("--allow-mismatch", is_flag=True, help="Figures of stored sets that are no fair pair, without a verdict.")
 @click.option("--explain", is_flag=True, help="Then trace what differs, and say which stage and layer it lies in.")
+@MARKDOWN
 @options.PLACE
 @options.DATA
 @options.OUTPUT
@@ -259,6 +278,7 @@ def compare(  # noqa: PLR0913 - its options
     certainty: Certainty,
     allow_mismatch: bool,
     explain: bool,
+    markdown: Path | None,
     place: Place,
     data: Data,
     output: Output,
@@ -284,14 +304,20 @@ def compare(  # noqa: PLR0913 - its options
 
     others = [compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, allow_mismatch, explain]
     commands.check(others)
-    if explain and compared.stored():
-        raise click.UsageError("`--explain` traces code that it can run: give two revisions or `--axis`.")
+    if compared.stored() and (explain or markdown):
+        raise click.UsageError(
+            "`--explain` and `--markdown` belong to comparisons that run: give two revisions or `--axis`. A report of "
+            "stored sets is written by `report BASE CANDIDATE`."
+        )
     if commands.command:
-        options.leave(progress.exit_code(_compare_commands(commands.both(), certainty, output)))
+        trials = _compare_commands(commands.both(), certainty, output)
+        _write_report(markdown, output)
+        options.leave(progress.exit_code(trials))
     compared.check()
     if compared.stored():
         _compare_stored(compared.stored(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
+    _write_report(markdown, output)
     if explain:
         _explain([trial.variants for trial in trials if trial.final.word in ("slower", "faster")], output)
     options.leave(progress.exit_code(trials))
@@ -342,8 +368,9 @@ def _compare_stored(paths: Sequence[Path], min_effect: float, output: Output, *,
     "--summary",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="GITHUB_STEP_SUMMARY",
-    help="Append the verdict as Markdown to this file. [GITHUB_STEP_SUMMARY]",
+    help="Append the verdict and the report for a reviewer to this file, as Markdown. [GITHUB_STEP_SUMMARY]",
 )
+@MARKDOWN
 @CHOICE
 @CERTAINTY
 @options.PLACE
@@ -353,6 +380,7 @@ def gate(  # noqa: PLR0913 - its options
     compared: Compared,
     threshold: float,
     summary: Path | None,
+    markdown: Path | None,
     choice: Choice,
     certainty: Certainty,
     place: Place,
@@ -366,15 +394,15 @@ def gate(  # noqa: PLR0913 - its options
 
     Example: python -m bench gate origin/main --model squeezenet --budget 10m
     """
-    from bench.compare import progress
-    from bench.compare.table import table
+    from bench.compare import comparison_report, progress
 
-    trials, rule = _run(compared, choice.cells(place), certainty, data, output)
+    trials, _ = _run(compared, choice.cells(place), certainty, data, output)
     text = progress.gate_text(trials, threshold)
     options.tell(text)
     if summary:
         with summary.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n\n{table(trials, rule, compared.title(trials[0].variants)).markdown()}\n")
+            file.write(f"{text}\n\n{comparison_report.latest(output.results)}\n")
+    _write_report(markdown, output)
     options.leave(progress.gate_code(trials, threshold))
 
 

@@ -2,6 +2,8 @@
 
 import json as json_text
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,6 +269,11 @@ def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *
     terminal = Console()
     for draw in draws:
         draw(terminal)
+
+
+def typed() -> str:
+    """The command line of this process, for whoever wants to run it again."""
+    return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
 def leave(code: int) -> NoReturn:

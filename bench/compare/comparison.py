@@ -18,6 +18,7 @@ from flowers_core.errors import InputError, ReportedError
 
 UNKNOWN_SECONDS = 20.0  # a pair, until the first has run: two imports of TensorFlow, warm-up, 32 blocks
 TYPICAL_PAIRS = 6
+LINE = 80  # characters of a terminal
 MAX_FAILURES_IN_A_ROW = 3  # then the cell is given up
 
 CONTROL_PAIRS = LOOKS[0]
@@ -158,11 +159,13 @@ class PairRuns:
         record: Runs one pair.
         control: Whether the base runs against itself as well; if that moves, no verdict of the comparison is proven.
         rebuild: Builds both variants anew at another place, for alarms to be confirmed; None confirms none.
+        command: What was typed to run them, for a reader of the store.
     """
 
     record: Callable[..., list[PairResult]] = pair.record
     control: bool = False
     rebuild: Callable[[VariantPair], VariantPair] | None = None
+    command: str = ""
 
 
 PLAIN = PairRuns()
@@ -296,7 +299,7 @@ def run(
             if trial.verdict is None:
                 trial.close(rule, "interrupted")
         if any(trial.pairs or trial.failures for trial in trials):
-            store.append(_comparison(running, title, started), results)
+            store.append(replace(_comparison(running, title, started), command=runs.command), results)
 
 
 def _comparison(running: _Run, title: str, started: datetime) -> Comparison:
@@ -332,8 +335,10 @@ def _cell(rule: Rule, trial: Trial) -> CellVerdict:
 
 
 def title(variants: VariantPair) -> str:
-    """Names what is compared by revisions, commits and the titles of these."""
-    return " v ".join(describe(**_summary(variant)) for variant in (variants.base, variants.candidate))
+    """Names what is compared by revisions, commits and their titles; a line each where one is too short for both."""
+    base, candidate = (describe(**_summary(variant)) for variant in (variants.base, variants.candidate))
+    together = f"{base} v {candidate}"
+    return together if len(together) < LINE else f"{base}\nv {candidate}"
 
 
 def _summary(variant: Variant | Command) -> dict:

@@ -40,6 +40,7 @@ class Comparison(Result):
         cells: A verdict for each cell, in the order of the command.
         control: The base against itself: `same`, or no verdict of the comparison is proven; None where it was not run.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
+        command: What was typed to run it; empty where it is not known.
     """
 
     KIND = "comparisons"
@@ -53,6 +54,7 @@ class Comparison(Result):
     cells: tuple[CellVerdict, ...]
     control: CellVerdict | None = None
     foreign_cpu_share: float | None = None
+    command: str = ""
 
     @property
     def described(self) -> str:

@@ -133,6 +133,9 @@ class Table:
         if console.measure(grid, options=console.options.update(max_width=WIDEST)).maximum > console.width:
             grid.padding, grid.show_edge = 0, False
             console.print()  # the edge was a line apart, too
+        if self.title:  # above the table, not in it: rich would fold it to the width of the columns
+            console.print(_terminal(self.title), style="bold", markup=False, highlight=False)
+            grid.title = None
         console.print(grid)
         for note in self.notes:
             console.print(_terminal(note), style="dim", markup=False, highlight=False)

@@ -1,0 +1,182 @@
+"""A comparison as a reviewer would paste it: verdict, table, picture, machine, how sure, how to repeat it."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.compare import detectable
+from bench.compare.comparison_result import CellVerdict, Comparison, describe
+from bench.compare.detectable import Noise
+from bench.compare.sequential_test import LOOKS, WORDS, Estimate, Rule
+from bench.results import store
+from bench.results.table import Column, Interval, Table
+
+COLUMNS = (
+    Column("cell"),
+    Column("base", "time"),
+    Column("candidate", "time"),
+    Column("ratio [95 %]", "ratio"),
+    Column("clock"),
+    Column("pairs", "count"),
+    Column("verdict", "verdict"),
+)
+CLOCKS = {"wall": "wall", "cpu": "CPU", "wall+cpu": "wall, CPU"}
+WIDTH = 41  # characters of the picture, with the ratio 1 in the middle
+LEAST_SPAN = 0.02  # what the picture spans to either side at least
+
+
+def latest(results: Path) -> str:
+    """The last comparison of a store for a pull request; a sentence where there is none."""
+    stored = store.load(Comparison, results).results
+    if not stored:
+        return "Nothing was compared: no pair of processes came to its end.\n"
+    return markdown(max(stored, key=lambda compared: compared.started))
+
+
+def markdown(compared: Comparison) -> str:
+    """A comparison for a pull request."""
+    repeat = again(compared)
+    lines = [
+        f"### {sentence(compared)}",
+        "",
+        *(f"- {side}: {_escaped(_described(facts))}" for side, facts in _sides(compared)),
+        "",
+        table(compared).markdown(),
+        "```",
+        *picture(compared),
+        "```",
+        "",
+        f"- How sure: {' '.join(certainty(compared))}",
+        f"- Machine: {compared.origin}",
+        *([f"- Again: `{repeat}`"] if repeat else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def sentence(compared: Comparison) -> str:
+    """The verdict in one sentence, the worst first: `mobilenetv2-… is 5.0 % slower; 5 are the same.`."""
+    by_word: dict[str, list[CellVerdict]] = {}
+    for cell in compared.cells:
+        by_word.setdefault(cell.verdict.word, []).append(cell)
+    parts = []
+    for word in WORDS:
+        cells = sorted(by_word.get(word, []), key=lambda cell: abs(math.log(cell.verdict.ratio or 1)), reverse=True)
+        if word in ("slower", "faster") and cells:
+            more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+            change = f"{100 * abs((cells[0].verdict.ratio or 1) - 1):.1f} %"
+            parts.append(f"{cells[0].cell}{more} {'are' if more else 'is'} {change}{' at most' * bool(more)} {word}")
+        elif cells:
+            parts.append(f"{len(cells)} {'is' if len(cells) == 1 else 'are'} {word if word != 'same' else 'the same'}")
+    return "; ".join(parts) + "."
+
+
+def _sides(compared: Comparison) -> tuple[tuple[str, dict], tuple[str, dict]]:
+    return ("Base", compared.base), ("Candidate", compared.candidate)
+
+
+def _described(facts: dict) -> str:
+    return describe(**facts) or "unknown"
+
+
+def _escaped(text: str) -> str:
+    """Titles of commits make no element, no link and no row of their own."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("](", "]\\(").replace("|", "\\|")
+
+
+def table(compared: Comparison) -> Table:
+    """A row a cell, what is slower first."""
+    order = {word: number for number, word in enumerate(("slower", "faster", "unproven", "inconclusive", "same"))}
+    cells = sorted(compared.cells, key=lambda cell: order[cell.verdict.word])
+    return Table(columns=COLUMNS, rows=tuple(map(_row, cells)), notes=tuple(_notes(cells)))
+
+
+def _row(cell: CellVerdict) -> tuple:
+    clock = _clock(cell)
+    estimate = cell.verdict.estimates.get(clock)
+    base, candidate = cell.step_seconds.get(clock, (None, None))
+    ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None
+    decided = CLOCKS.get(cell.verdict.clock, cell.verdict.clock) or CLOCKS.get(clock, clock)
+    return cell.cell, base, candidate, ratio, decided, cell.verdict.pairs, cell.verdict.word
+
+
+def _clock(cell: CellVerdict) -> str:
+    """The clock that decided, else the wall clock."""
+    return cell.verdict.clock.partition("+")[0] or "wall"
+
+
+def _notes(cells: Sequence[CellVerdict]) -> list[str]:
+    notes = ["ratio: candidate over base, above 1 is slower; times: median of a step on the clock that decided"]
+    return notes + [f"{cell.cell}: {cell.verdict.reason}" for cell in cells if cell.verdict.reason]
+
+
+def picture(compared: Comparison) -> list[str]:
+    """Lines of text: each cell's ratio as a dot with its 95 % interval, on a logarithmic axis around 1."""
+    estimates = [(cell, cell.verdict.estimates.get(_clock(cell))) for cell in compared.cells]
+    known = [estimate for _, estimate in estimates if estimate]
+    ends = [abs(math.log(end)) for estimate in known for end in (estimate.low, estimate.high) if end > 0]
+    span = max([LEAST_SPAN, *(end for end in ends if math.isfinite(end))])
+    length = max((len(cell.cell) for cell, _ in estimates), default=0)
+    name = min(length, 79 - WIDTH - 2)
+    lines = [f"{_shortened(cell.cell, name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates]
+    half = WIDTH // 2
+    axis = f"{math.exp(-span):.3f}".ljust(half - 1) + "1.000" + f"{math.exp(span):.3f}".rjust(WIDTH - half - 4)
+    return [*lines, f"{'faster  slower':>{name + 2 + half + 9}}", f"{'':<{name}}  {axis}"]
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _drawn(estimate: Estimate | None, span: float) -> str:
+    """One line of the picture."""
+    if estimate is None:
+        return "n/a".center(WIDTH).rstrip()
+
+    def place(ratio: float) -> int:
+        share = math.log(ratio) / span if ratio > 0 else -1.0
+        return round((WIDTH - 1) * (1 + max(-1.0, min(1.0, share))) / 2)
+
+    marks = [" "] * WIDTH
+    marks[WIDTH // 2] = "┆"
+    low, middle, high = (place(ratio) for ratio in (estimate.low, estimate.ratio, estimate.high))
+    marks[low : high + 1] = ["─"] * (high + 1 - low)
+    marks[low], marks[high] = "├", "┤"
+    marks[middle] = "●"
+    return "".join(marks).rstrip()
+
+
+def certainty(compared: Comparison) -> list[str]:
+    """How sure the verdicts are: the level, the least slowdown that so many pairs find, the control."""
+    kept: dict[str, Any] = {**compared.rule, "clocks": tuple(compared.rule.get("clocks", Rule().clocks))}
+    rule, count = Rule(**kept), len(compared.cells)
+    sentences = [f"p < {rule.level:.2g} at each of up to {len(LOOKS)} looks, over all {count} cells together."]
+    effects = sorted(effect for cell in compared.cells if (effect := minimum_effect(cell, rule)) is not None)
+    if effects:
+        least = f"{100 * effects[0]:.1f} %" + (f" to {100 * effects[-1]:.1f} %" if len(effects) > 1 else "")
+        sentences.append(f"With this noise and these pairs, a slowdown of {least} is found in 9 of 10 cases.")
+    if compared.control:
+        sentences.append(f"The base against itself: {compared.control.verdict.word}.")
+    if compared.foreign_cpu_share is not None:
+        sentences.append(f"Others used {100 * compared.foreign_cpu_share:.0f} % of the CPU meanwhile.")
+    return sentences
+
+
+def minimum_effect(cell: CellVerdict, rule: Rule) -> float | None:
+    """The least slowdown that so many pairs of this noise find in 9 of 10 cases; None with fewer than 4 pairs."""
+    estimates, pairs = cell.verdict.estimates, cell.verdict.pairs
+    if "wall" not in estimates or pairs < LOOKS[0]:
+        return None
+    deviations = [estimates[clock].deviation for clock in ("wall", "cpu") if clock in estimates]
+    noise = Noise(wall=deviations[0], cpu=deviations[-1])
+    return detectable.minimum_effect(noise, pairs, rule=lambda _: rule)
+
+
+def again(compared: Comparison) -> str:
+    """What repeats it, with commits in place of names, for a branch is at another commit tomorrow."""
+    words = compared.command.split()
+    for facts in (compared.base, compared.candidate):
+        name, commit = facts.get("name", ""), facts.get("commit", "")
+        if commit and not facts.get("dirty"):
+            words = [commit[:12] if word == name else word for word in words]
+    return " ".join(words)
