@@ -20,7 +20,7 @@ def bar(description: str, total: int) -> Iterator:
     from rich import console, progress
 
     columns = (
-        "{task.description}",
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),

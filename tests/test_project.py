@@ -124,6 +124,24 @@ def test_help_loads_no_framework(package):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+# What prints as it is given: these modules escape it, or print what cannot hold a name.
+ESCAPING = {"bench/results/table.py", "bench/machine/doctor.py", "flowers_core/cli/entry.py"}
+BARE_PRINT = re.compile(r"\.print\(|\bmarkup=True|click\.echo\(f(?!\"export )|click\.echo\(\"|TextColumn\(\"[^\"]*\"\)")
+
+
+def test_names_are_printed_through_one_function():
+    """`say`, `tell` and tables escape what commands a terminal; nothing else prints what may hold a name."""
+    bare = [
+        f"{relative(path)}:{number}: {line.strip()}"
+        for path in MODULES
+        if relative(path) not in ESCAPING
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if BARE_PRINT.search(line)
+    ]
+
+    assert bare == []
+
+
 @pytest.fixture(scope="module")
 def commands():
     """The script that writes docs/commands.md."""

@@ -400,8 +400,10 @@ def gate(  # noqa: PLR0913 - its options
     text = progress.gate_text(trials, threshold)
     options.tell(text)
     if summary:
+        from bench.results.table import markdown_text
+
         with summary.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n\n{comparison_report.latest(output.results)}\n")
+            file.write(f"{markdown_text(text)}\n\n{comparison_report.latest(output.results)}\n")
     _write_report(markdown, output)
     options.leave(progress.gate_code(trials, threshold))
 

@@ -114,7 +114,10 @@ def report(markdown: bool, results: Path) -> None:
     """
     from bench.report import page
 
-    click.echo(page.markdown(results) if markdown else f"page: {page.write(results)}")
+    if markdown:
+        click.echo(page.markdown(results))
+    else:
+        entry.say(f"page: {page.write(results)}")
 
 
 @cli.command()
@@ -136,7 +139,7 @@ def peak(output: Output) -> None:
         click.echo(json_text.dumps(measured.to_json()))
         return
     for name, limit in measured.limits.items():
-        click.echo(f"{name}: {limit['value']:,.1f} [{limit['low']:,.1f}, {limit['high']:,.1f}] {limit['unit']}")
+        entry.say(f"{name}: {limit['value']:,.1f} [{limit['low']:,.1f}, {limit['high']:,.1f}] {limit['unit']}")
 
 
 @cli.command()
@@ -152,7 +155,7 @@ def publish(results: Path) -> None:
     """
     from bench.report import asv_page
 
-    click.echo(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
+    entry.say(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
 for module in (trace, compare, stall, training, loaders, data_service, object_store):

@@ -11,6 +11,7 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.table import say
 from bench.run.data_source import Source
 from flowers_core import progress
 
@@ -54,7 +55,7 @@ def run(
     floors = [floor for floor in floors if floor.cell in measured]
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     for name, reason in failures.items():
-        err.print(f"{name}: a pair died: {reason}", markup=False, highlight=False)
+        say(err, f"{name}: a pair died: {reason}")
     if as_json:
         for row in noise_floor.to_json(floors):
             out.file.write(json.dumps(row) + "\n")

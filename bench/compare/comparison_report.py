@@ -10,7 +10,7 @@ from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.detectable import Noise
 from bench.compare.sequential_test import LOOKS, WORDS, Estimate, Rule
 from bench.results import store
-from bench.results.table import Column, Interval, Table
+from bench.results.table import Column, Interval, Table, markdown_code, markdown_text, printable
 
 COLUMNS = (
     Column("cell"),
@@ -38,9 +38,9 @@ def markdown(compared: Comparison) -> str:
     """A comparison for a pull request."""
     repeat = again(compared)
     lines = [
-        f"### {sentence(compared)}",
+        f"### {markdown_text(sentence(compared))}",
         "",
-        *(f"- {side}: {_escaped(_described(facts))}" for side, facts in _sides(compared)),
+        *(f"- {side}: {markdown_text(_described(facts))}" for side, facts in _sides(compared)),
         "",
         table(compared).markdown(),
         "```",
@@ -48,8 +48,8 @@ def markdown(compared: Comparison) -> str:
         "```",
         "",
         f"- How sure: {' '.join(certainty(compared))}",
-        f"- Machine: {compared.origin}",
-        *([f"- Again: `{repeat}`"] if repeat else []),
+        f"- Machine: {markdown_text(compared.origin)}",
+        *([f"- Again: {markdown_code(repeat)}"] if repeat else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -77,11 +77,6 @@ def _sides(compared: Comparison) -> tuple[tuple[str, dict], tuple[str, dict]]:
 
 def _described(facts: dict) -> str:
     return describe(**facts) or "unknown"
-
-
-def _escaped(text: str) -> str:
-    """Titles of commits make no element, no link and no row of their own."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("](", "]\\(").replace("|", "\\|")
 
 
 def table(compared: Comparison) -> Table:
@@ -118,10 +113,17 @@ def picture(compared: Comparison) -> list[str]:
     span = max([LEAST_SPAN, *(end for end in ends if math.isfinite(end))])
     length = max((len(cell.cell) for cell, _ in estimates), default=0)
     name = min(length, 79 - WIDTH - 2)
-    lines = [f"{_shortened(cell.cell, name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates]
+    lines = [
+        f"{_shortened(_in_block(cell.cell), name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates
+    ]
     half = WIDTH // 2
     axis = f"{math.exp(-span):.3f}".ljust(half - 1) + "1.000" + f"{math.exp(span):.3f}".rjust(WIDTH - half - 4)
     return [*lines, f"{'faster  slower':>{name + 2 + half + 9}}", f"{'':<{name}}  {axis}"]
+
+
+def _in_block(text: str) -> str:
+    """A name that does not end the block of code that it stands in."""
+    return printable(text).replace("`", "'").replace("\n", " ")
 
 
 def _shortened(text: str, length: int) -> str:

@@ -12,6 +12,7 @@ from bench.compare.sequential_test import Rule
 from bench.compare.table import plain, table
 from bench.compare.variant import VariantPair
 from bench.results import format
+from bench.results.table import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +66,7 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
         def print_changes(trials: Sequence[Trial]) -> None:
             for number, row in enumerate(table(trials, rule, title).texts()):
                 if printed.get(number, row) != row:
-                    console.print("  ".join(filter(None, row)), markup=False, highlight=False)
+                    say(console, "  ".join(filter(None, row)))
                 printed[number] = row
 
         yield print_changes

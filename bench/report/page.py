@@ -12,6 +12,7 @@ from bench.report.gather import Gathered
 from bench.report.sections import Section
 from bench.results import store, summary_table
 from bench.results.summary import Summary
+from bench.results.table import markdown_code, markdown_text
 from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -121,11 +122,12 @@ def markdown(results: Path) -> str:
     gathered = gather.gather(results)
     shown = sections.sections(gathered)
     _check_shows(shown, results)
-    lines = [*(f"- {finding}" for finding in key_findings.findings(gathered)), ""]
+    lines = [*(f"- {markdown_text(finding)}" for finding in key_findings.findings(gathered)), ""]
     for section in shown:
-        lines += [f"## {section.title}", "", f"{section.sentence} Measure again: `{section.command}`", ""]
+        again = markdown_code(section.command)
+        lines += [f"## {section.title}", "", f"{markdown_text(section.sentence)} Measure again: {again}", ""]
         lines += [table.markdown() for table in section.tables]
         if section.folded:
-            folded = [f"{origin}\n\n{table.markdown()}" for origin, table in section.folded]
+            folded = [f"{markdown_text(origin)}\n\n{table.markdown()}" for origin, table in section.folded]
             lines += ["<details><summary>more</summary>", "", *folded, "</details>", ""]
-    return "\n".join([*lines, *(f"- {machine}" for machine in machines(gathered.shown))])
+    return "\n".join([*lines, *(f"- {markdown_text(machine)}" for machine in machines(gathered.shown))])

@@ -17,6 +17,7 @@ from typing import Generic
 from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
+from bench.results import table
 from bench.results.result import Kind, Result, portable, quoted
 from flowers_core.errors import InputError, RunFailed
 
@@ -153,7 +154,7 @@ def _refuse(constant: str) -> None:
 @cache
 def _warn(message: str) -> None:
     """Reports a damaged file, once though commands read it again; on standard error unless logging is configured."""
-    logging.getLogger(__name__).warning("%s", message)
+    logging.getLogger(__name__).warning("%s", table.printable(message))
 
 
 def save_plan(plan: dict, results: Path = RESULTS) -> None:

@@ -11,7 +11,7 @@ from bench.results import exports, identity, labels, store, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
-from bench.results.table import Column, Interval, Table, Value
+from bench.results.table import Column, Interval, Table, Value, markdown_text, say
 from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -183,14 +183,14 @@ def draw(summaries: Sequence[Summary], console: "Console") -> None:
     for origin, group in by_origin(summaries).items():
         for table in tables(group):
             table.draw(console)
-        console.print(origin, style="dim", highlight=False, markup=False)
+        say(console, origin, style="dim")
 
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """Tables for a pull request or a README, under a line that names the machine."""
     parts = []
     for origin, group in by_origin(summaries).items():
-        parts += [f"{origin}\n", *(table.markdown() for table in tables(group))]
+        parts += [f"{markdown_text(origin)}\n", *(table.markdown() for table in tables(group))]
     return "\n".join(parts)
 
 

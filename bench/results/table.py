@@ -134,24 +134,23 @@ class Table:
             grid.padding, grid.show_edge = 0, False
             console.print()  # the edge was a line apart, too
         if self.title:  # above the table, not in it: rich would fold it to the width of the columns
-            console.print(_terminal(self.title), style="bold", markup=False, highlight=False)
+            say(console, self.title, style="bold")
             grid.title = None
         console.print(grid)
         for note in self.notes:
-            console.print(_terminal(note), style="dim", markup=False, highlight=False)
+            say(console, note, style="dim")
 
     def renderable(self) -> "RichTable":
         """The table for rich, without its notes."""
-        from rich import box, markup, table
+        from rich import box, table
+        from rich.text import Text
 
-        title = markup.escape(_terminal(self.title)) or None
-        grid = table.Table(
-            title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-        )
+        title = Text(printable(self.title), style="bold") if self.title else None
+        grid = table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in self.columns:
             if not column.below:
                 justify = "left" if column.left else "right"
-                grid.add_column(markup.escape(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
+                grid.add_column(Text(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
         for row in self.texts():
             grid.add_row(*self._terminal_cells(row))
         return grid
@@ -161,7 +160,7 @@ class Table:
         from rich.text import Text
 
         cells: dict[str, Text] = {}
-        for column, text in zip(self.columns, map(_terminal, row), strict=True):
+        for column, text in zip(self.columns, map(printable, row), strict=True):
             if not column.below:
                 cells[column.name] = Text(text, style=STYLES.get(text, "") if column.kind == "verdict" else "")
             elif text:
@@ -170,11 +169,11 @@ class Table:
 
     def markdown(self, *, level: int = 3) -> str:
         """Markdown: the title as a heading of some level, the table, the notes as a list."""
-        heading = [f"{'#' * level} {_markdown(self.title)}", ""] if self.title else []
+        heading = [f"{'#' * level} {markdown_text(self.title)}", ""] if self.title else []
         lines = [[column.name for column in self.columns], *map(self._emphasised, self.texts())]
-        head, *body = (f"| {' | '.join(map(_markdown, line))} |" for line in lines)
+        head, *body = (f"| {' | '.join(map(markdown_text, line))} |" for line in lines)
         marks = f"|{'|'.join('---' if column.left else '---:' for column in self.columns)}|"
-        notes = ["", *(f"- {_markdown(note)}" for note in self.notes)] if self.notes else []
+        notes = ["", *(f"- {markdown_text(note)}" for note in self.notes)] if self.notes else []
         return "\n".join([*heading, head, marks, *body, *notes, ""])
 
     def _emphasised(self, row: Sequence[str]) -> list[str]:
@@ -231,10 +230,11 @@ class Table:
         return self.frame().map(_csv).to_csv(index=False)
 
 
-def page(title: str, tables: Iterable[Table], *lines: str) -> str:
-    """Markdown of tables under a title, with lines as a list below them."""
+def page(title: str, tables: Iterable[Table], *lines: str, command: str, hint: str = "") -> str:
+    """Markdown of tables under a title, with lines and the command that measures it again as a list below them."""
     parts = (table.markdown(level=2) for table in tables)
-    return "\n".join([f"# {title}\n", *parts, *(f"- {line}" for line in lines), ""])
+    texts = (*map(markdown_text, lines), markdown_code(command) + hint)
+    return "\n".join([f"# {markdown_text(title)}\n", *parts, *(f"- {text}" for text in texts), ""])
 
 
 def _plain(value: Value) -> str | bool | int | float | None:
@@ -244,14 +244,27 @@ def _plain(value: Value) -> str | bool | int | float | None:
 # Escaping, one function for each form: what files, frameworks and commits say must show as text.
 
 
-def _terminal(text: str) -> str:
+def printable(text: str) -> str:
+    """Text that commands no terminal."""
     return CONTROLS.sub("\ufffd", text)
 
 
-def _markdown(text: str) -> str:
+def say(console: "Console", text: str, *, style: str = "") -> None:
+    """Prints a line on a rich console as it is: neither markup nor an escape sequence in it is obeyed."""
+    console.print(printable(text), style=style or None, markup=False, highlight=False, emoji=False)
+
+
+def markdown_text(text: str) -> str:
     """Text that makes no column, no row, no element and no link of its own."""
-    text = " ".join(_terminal(text).split("\n")).replace("|", "\\|").replace("](", "]\\(")
+    text = " ".join(printable(text).split("\n")).replace("|", "\\|").replace("](", "]\\(").replace("]:", "]\\:")
     return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)
+
+
+def markdown_code(text: str) -> str:
+    """A command as Markdown, which shows it as it is, whatever names are in it."""
+    text = " ".join(printable(text).split("\n"))
+    marks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{marks}{text}{marks}" if len(marks) == 1 else f"{marks} {text} {marks}"
 
 
 def _csv(value: str | bool | float | None) -> str | bool | float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.results import format, store, summary, summary_table
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.table import printable, say
 from bench.run import sweep, trace_table
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def run(
     pending = sweep.pending(planned, earlier)
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     if not pending:
-        err.print("Every cell of this sweep is measured already; without `--resume` a new one starts.")
+        say(err, "Every cell of this sweep is measured already; without `--resume` a new one starts.")
     mine = [measurement for measurement in earlier if planned.id and measurement.sweep == planned.id]
     left_out = 0
     with _bar(err) as bar:
         task = bar.add_task("", total=len(pending), ends=0.0)
         _update_estimate(bar, task, pending, (*earlier, *mine))
         for number, (cell, done) in enumerate(sweep.run(planned, results, limits=limits), 1):
-            bar.console.print(f"{number:3}/{len(pending)} {line(cell, done)}", highlight=False, markup=False)
+            say(bar.console, f"{number:3}/{len(pending)} {line(cell, done)}")
             if done is None:
                 left_out += 1
             else:
@@ -64,7 +65,7 @@ def run(
         (show or _show)(mine, out)
     if left_out:
         again = f"python -m bench sweep --resume{store.option(results)}"
-        err.print(f"{left_out} left out: no time for them in the budget; `{again}` goes on", markup=False)
+        say(err, f"{left_out} left out: no time for them in the budget; `{again}` goes on")
     return exit_code(mine)
 
 
@@ -89,7 +90,7 @@ def _bar(console: "Console") -> "progress.Progress":
 
     return progress.Progress(
         progress.BarColumn(20), progress.MofNCompleteColumn(), progress.TimeElapsedColumn(), "ETA", Left(),
-        "{task.description}", console=console,
+        progress.TextColumn("{task.description}", markup=False), console=console,
     )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def _update_estimate(
 ) -> None:
     """Names the next cell, and estimates the end anew from what has been measured since."""
     seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in pending)
-    bar.update(task, description=pending[0][1].id if pending else "done", ends=monotonic() + seconds)
+    bar.update(task, description=printable(pending[0][1].id) if pending else "done", ends=monotonic() + seconds)
 
 
 def line(cell: Cell, done: Measurement | None) -> str:
@@ -131,5 +132,5 @@ def print_plan(planned: sweep.Sweep, results: Path) -> None:
     out = console.Console(soft_wrap=True, highlight=False)
     costs = [sweep.expected_seconds(cell, earlier) for _, cell in pending]
     for (_, cell), seconds in zip(pending, costs, strict=True):
-        out.print(f"{cell.id}  {format.duration(seconds)}", markup=False)
-    out.print(f"{len(pending)} processes, about {format.duration(sum(costs))}")
+        say(out, f"{cell.id}  {format.duration(seconds)}")
+    say(out, f"{len(pending)} processes, about {format.duration(sum(costs))}")

@@ -135,8 +135,8 @@ def markdown(outcomes: Sequence[Outcome], into: str = "") -> str:
     seeds = max((len(outcome.trainings) for outcome in outcomes), default=0)
     read = [training.data for outcome in outcomes for training in outcome.trainings]
     command = " ".join(["python -m bench accuracy", *options, f"--seeds {seeds}{folders(*read)}{into}"])
-    command = f"`{command}`{', with `--weights` of these' * any(outcome.weights for outcome in outcomes)}"
-    return page("Accuracy, and the time it takes", tables(outcomes), command)
+    hint = ", with `--weights` of these" if any(outcome.weights for outcome in outcomes) else ""
+    return page("Accuracy, and the time it takes", tables(outcomes), command=command, hint=hint)
 
 
 def plain(outcomes: Sequence[Outcome]) -> list[dict]:

@@ -41,7 +41,9 @@ def enter(command: click.Command) -> None:
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        tell(shown.getvalue().rstrip("\n"))
         code = error.exit_code
     except (InputError, RunFailed) as error:
         tell(f"error: {error}")
@@ -101,8 +103,13 @@ def group(name: str, kind: type, *options: Decorator) -> Decorator:
 
 
 def tell(line: str) -> None:
-    """Prints a line for the user, on standard error beside what a program reads."""
-    click.echo(line, err=True)
+    """Prints a line for the user, on standard error beside what a program reads; it may hold line feeds."""
+    click.echo("\n".join(map(printable, line.split("\n"))), err=True)
+
+
+def say(line: str) -> None:
+    """Prints a line of results."""
+    click.echo(printable(line))
 
 
 def printable(text: str) -> str:
@@ -119,7 +126,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
     drawing = table.Table(
         box=box.SIMPLE_HEAD,
-        title=text.Text(title) if title else None,
+        title=text.Text(printable(title)) if title else None,
         title_justify="left",
         show_header=bool(titles),
         padding=(0, 1, 0, 0),

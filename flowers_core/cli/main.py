@@ -37,7 +37,7 @@ def synthetic(folder: str, count: str, seed: int) -> None:
     if count != "full" and not count.isdecimal():
         raise click.BadParameter(f"expected a whole number or `full`. Received: {count!r}", param_hint="--photos")
     photos = drawer.draw(folder, count=drawer.FULL if count == "full" else int(count), seed=seed)
-    click.echo(f"photos in {photos}")
+    entry.say(f"photos in {photos}")
 
 
 @cli.command()
@@ -51,7 +51,7 @@ def download(folder: str) -> None:
     """
     from flowers_core.data import download as downloader
 
-    click.echo(f"photos in {downloader.download(folder)}")
+    entry.say(f"photos in {downloader.download(folder)}")
 
 
 @cli.command()
@@ -86,7 +86,7 @@ def records(  # noqa: PLR0913 - its options
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
     photo_files = finder.find(photos, accept=accept)
     if passed_over := finder.describe(photo_files.passed_over):
-        entry.tell(entry.printable(passed_over))
+        entry.tell(passed_over)
     entry.load("tensorflow")
     from flowers_core.data import tfrecords as writer
 
@@ -98,8 +98,8 @@ def records(  # noqa: PLR0913 - its options
         click.echo(json_text.dumps(asdict(written)))
         return
     for photo in written.skipped:
-        entry.tell(entry.printable(f"skipped {photo.path}: {photo.reason}"))
-    click.echo(f"{written.images:,} records of {image_size} px in {len(written.shards)} shards in {folder}")
+        entry.tell(f"skipped {entry.printable(photo.path)}: {photo.reason}")
+    entry.say(f"{written.images:,} records of {image_size} px in {len(written.shards)} shards in {folder}")
 
 
 @cli.command()

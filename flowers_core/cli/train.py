@@ -204,7 +204,7 @@ def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]
         ],
         title=f"{_shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
     )  # fmt: skip
-    click.echo(f"weights {run.model}, history {run.folder / 'history.csv'}, curves {run.curves}")
+    entry.say(f"weights {run.model}, history {run.folder / 'history.csv'}, curves {run.curves}")
 
 
 def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
@@ -285,7 +285,7 @@ def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     else:
         for row in rows:
             answer = f"{row['class']} {row['probability']:.1%}" if row["class"] else f"n/a: {row['reason']}"
-            click.echo(entry.printable(f"{row['photo']}: {answer}"))
+            entry.say(f"{row['photo']}: {answer}")
     if any(row["class"] is None for row in rows):
         raise click.exceptions.Exit(entry.FAILED)
 
@@ -324,7 +324,7 @@ def export(run: Path, target: Path) -> None:
     from flowers_core.train import fit
 
     fit.export(model, target)
-    click.echo(f"{run} in {target}")
+    entry.say(f"{run} in {target}")
 
 
 def _load(folder: Path) -> tuple[Settings, "keras.Model"]:

@@ -33,7 +33,7 @@ def draw_history(
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     epochs = [row["epoch"] for row in rows]
     for panel, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         panel.plot(epochs, [row[name] for row in rows], color=TRAINING, label="training", marker=".")

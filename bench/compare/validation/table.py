@@ -10,7 +10,7 @@ from bench.compare.validation.aa_runs import AARuns
 from bench.compare.validation.error_rates import RECORDED, RULES, SEED, ErrorRates, Validation, interval
 from bench.compare.validation.resampling import MAX_PAIRS
 from bench.machine.facts import BUSY_SHARE
-from bench.results.table import Column, Interval, Table, Value
+from bench.results.table import Column, Interval, Table, Value, markdown_text, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -249,7 +249,8 @@ def markdown(validation: Validation) -> str:
         _by_load("Verdicts, cell by cell", VERDICTS, validation.cells),
         _by_load("What other tests say of the same comparisons: slower / faster", OTHERS, coarse),
         "## Notes\n",
-        *(f"- {note}" for note in (*origin_lines(validation), *NOTES)),
+        *(f"- {markdown_text(note)}" for note in origin_lines(validation)),
+        *(f"- {note}" for note in NOTES),
         f"- `python -m bench.compare.validation report --results …` computes this again (seed {SEED})\n",
     ]
     return "\n".join(parts)
@@ -276,4 +277,4 @@ def show(validation: Validation, console: "Console") -> None:
         loads = ", ".join(dict.fromkeys(map(load, rows)))
         _table(TERMINAL, rows, title=f"Alarms where nothing was injected, else slowdowns found ({loads})").draw(console)
     for line in (*map(aa_line, validation.aa_runs), *origin_lines(validation)[:2], NOTES[0]):
-        console.print(line.replace("**", ""), style="dim", markup=False, highlight=False)
+        say(console, line.replace("**", ""), style="dim")

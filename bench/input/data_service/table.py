@@ -138,8 +138,8 @@ def markdown(results: Sequence[DataServiceResult], into: str = "") -> str:
     """Both tables, notes, origin, and the command that measures it again, with the option of another store `into`."""
     numbers = ",".join(str(workers) for workers in sorted({result.workers for result in results if result.workers}))
     options = f"{f' --workers {numbers}' * bool(numbers)}{folders(results[0].data)}{into}"
-    command = f"`python -m bench data-service{options}`"
-    return page("The input pipeline past one host", tables(results), results[0].origin, command)
+    command = f"python -m bench data-service{options}"
+    return page("The input pipeline past one host", tables(results), results[0].origin, command=command)
 
 
 def exit_code(results: Sequence[DataServiceResult]) -> int:

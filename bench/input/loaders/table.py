@@ -121,7 +121,7 @@ def tables(all_rows: Sequence[Row]) -> list[Table]:
 
 def markdown(all_rows: Sequence[Row], into: str = "") -> str:
     """A table for each job, notes, origin and the command; `into` is the option that names another store than ours."""
-    return page("Loaders compared", tables(all_rows), all_rows[0].result.origin, f"`{_command(all_rows)}{into}`")
+    return page("Loaders compared", tables(all_rows), all_rows[0].result.origin, command=f"{_command(all_rows)}{into}")
 
 
 def _command(all_rows: Sequence[Row]) -> str:

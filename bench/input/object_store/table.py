@@ -194,8 +194,8 @@ def markdown(all_rows: Sequence[Row], into: str = "") -> str:
     latencies = sorted({row.latency_seconds for row in all_rows if row.latency_seconds is not None})
     options = ",".join(f"{1000 * seconds:g}ms" for seconds in latencies)
     disk = [result.data for result in results if result.latency_seconds is None] or [result.data for result in results]
-    command = f"`python -m bench object-store --latency {options}{folders(*disk)}{into}`"
-    return page("From an object store", [table(all_rows)], *origins, command)
+    command = f"python -m bench object-store --latency {options}{folders(*disk)}{into}"
+    return page("From an object store", [table(all_rows)], *origins, command=command)
 
 
 def plain(all_rows: Sequence[Row]) -> list[dict]:

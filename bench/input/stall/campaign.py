@@ -14,6 +14,7 @@ from bench.results import store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import folders
+from bench.results.table import say
 from bench.run import sweep, sweep_progress
 from bench.run.data_source import Source
 from bench.run.product import InputError, ReportedError
@@ -191,4 +192,4 @@ def show(known: StallReport, results: Path) -> None:
     origin = (known.stalls[-1].measurement if known.stalls else known.emulations[-1]).origin
     text = tables.markdown(shown, "Input stalls", origin=origin, command=command(known, results))
     store.save_table("stall.md", text, results)
-    terminal.print(origin, style="dim", highlight=False, markup=False)
+    say(terminal, origin, style="dim")

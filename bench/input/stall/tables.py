@@ -13,7 +13,7 @@ from bench.input.stall.three_runs import ThreeRuns
 from bench.results import result, store, summary
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
-from bench.results.table import Table
+from bench.results.table import Table, markdown_code, markdown_text
 from flowers_core.models import MODELS
 
 
@@ -106,4 +106,7 @@ def last(results: Path, measurements: Sequence[Measurement]) -> tuple[list[Three
 
 def markdown(tables: Iterable[Table], title: str, *, origin: str, command: str) -> str:
     """Tables as Markdown, under where their figures come from and above the command that measures them again."""
-    return "\n".join([f"# {title}\n", f"{origin}\n", *(table.markdown(level=2) for table in tables), f"`{command}`\n"])
+    parts = (table.markdown(level=2) for table in tables)
+    return "\n".join(
+        [f"# {markdown_text(title)}\n", f"{markdown_text(origin)}\n", *parts, f"{markdown_code(command)}\n"]
+    )

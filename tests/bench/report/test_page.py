@@ -98,6 +98,16 @@ def filled(tmp_path_factory, measured, paired, compared):
     return results
 
 
+def test_markdown_shows_names_as_text(filled):
+    """Neither what a pull request gets nor a stored table holds an element or a link that a name brought along."""
+    page.write(filled)
+    texts = page.markdown(filled), *(path.read_text() for path in (filled / "tables").glob("*.md"))
+
+    for text in texts:
+        assert "&lt;img src=x" in text
+        assert not re.search(r"<(?!/?(?:details|summary)>)[a-z!]|\x1b", re.sub(r"(`+) ?.*? ?\1", "", text))
+
+
 @pytest.fixture(scope="module")
 def written(filled):
     """The page of that store."""

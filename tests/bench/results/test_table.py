@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
 
-from bench.results.table import Column, Interval, Table
+from bench.results.table import Column, Interval, Table, page, say
 
 COLUMNS = (
     Column("cell", key="cell_id"),
@@ -92,6 +93,26 @@ def test_markdown_is_not_fooled():
     ]  # fmt: skip
 
 
+def test_page_is_not_fooled():
+    """Neither are its title, its lines and the command, which shows as it is whatever marks it holds."""
+    table = Table(columns=(Column("a"),), rows=((HOSTILE,),), title=HOSTILE)
+    text = page(HOSTILE, [table], HOSTILE, "[a]: http://b", command=f"measure --photos '{HOSTILE}`` `'")
+
+    assert len(text.splitlines()) == 11
+    shown = "<img src=x onerror=alert(1)>| [a](http://b) \ufffd[31m[bold]"
+    assert text.splitlines()[-1] == f"- ``` measure --photos '{shown}`` `' ```"
+    assert "<img" not in "\n".join(text.splitlines()[:-1])
+    assert not re.search(r"\x1b|\]\(|\]:", "\n".join(text.splitlines()[:-1]))
+
+
+def test_say_is_not_fooled():
+    """A line is printed as it is: no markup, no emoji, no escape sequence."""
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    say(console, f"{HOSTILE} :smile: \u202e")
+
+    assert console.file.getvalue() == "<img src=x onerror=alert(1)>|\n[a](http://b) \ufffd[31m[bold] :smile: \ufffd\n"
+
+
 def test_html_is_not_fooled():
     """Headings, texts and verdicts are escaped."""
     table = Table(columns=(Column(HOSTILE), Column("verdict", "verdict")), rows=((HOSTILE, '"><script>'),))
@@ -102,10 +123,10 @@ def test_html_is_not_fooled():
 
 def test_terminal_is_not_fooled():
     """Neither rich's markup nor an escape sequence is obeyed, in title, cell or note."""
-    text = "[bold]x[/bold] \x1b[31m"
+    text = "[bold]x[/bold] :smile: \x1b[31m"
     shown = drawn(Table(title=text, columns=(Column("a"),), rows=((text,),), notes=(text,)), 80)
 
-    assert sum("[bold]x[/bold] \ufffd[31m" in line for line in shown) == 3
+    assert sum("[bold]x[/bold] :smile: \ufffd[31m" in line for line in shown) == 3
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])

@@ -32,6 +32,32 @@ def test_enter_turns_errors_into_a_line_and_exit_code(capsys, monkeypatch, error
     assert printed.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.InputError("Received: 'roses\x1b[2J\u202e'"),
+        OSError(28, "No space left on device", "roses\x1b[2J\u202e"),
+        click.UsageError("No such option: --roses\x1b[2J\u202e"),
+        click.BadParameter("roses\x1b[2J\u202e", param_hint="--photos"),
+    ],
+)
+def test_enter_prints_names_that_command_no_terminal(capsys, monkeypatch, error):
+    """An escape sequence in the name of a file, or in a mistyped option, is spelt out or left out."""
+
+    @click.command()
+    def fail():
+        raise error
+
+    monkeypatch.setattr("sys.argv", ["flowers"])
+    with pytest.raises(SystemExit):
+        entry.enter(fail)
+
+    printed = capsys.readouterr().err
+    assert "roses" in printed
+    assert r"\u202e" in printed
+    assert "\x1b" not in printed
+
+
 def test_print_table_shows_cells_whole_and_as_they_are(capsys, monkeypatch):
     """Markup and escape codes in names are shown, not obeyed, and no figure of 40 columns is cut off."""
     monkeypatch.setenv("COLUMNS", "80")
