@@ -139,8 +139,13 @@ def _stall(
     stalls, _ = stall_tables.last(results, measurements)
     if not stalls:
         return None
-    place = _place(max((runs.measurement for runs in stalls), key=by_recency))
-    here = [measurement for measurement in measurements if _place(measurement) == place]
+    answers = settings_now([runs.measurement for runs in stalls], by_recency)
+    last = max((runs.measurement for runs in stalls if answers(runs.measurement)), key=by_recency)
+    here = [
+        measurement
+        for measurement in measurements
+        if _place(measurement) == _place(last) and identity.agree(measurement.machine, last.machine, [last.cell])
+    ]
     stalls, emulations = stall_tables.last(results, here)
     return stall_tables.report(here, results=results, stalls=stalls, emulations=emulations)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.input.stall import emulate, tables, three_runs
+from bench.input.stall import emulate, tables, three_runs, verdict
 from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.results import store, summary
+from bench.results import identity, store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import folders
@@ -121,10 +121,12 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
         tell(f"interrupted: what has ended is kept and shown; `{again}` shows it again")
     mark, ours = campaign.sweep.id, _ours(results)
     measured = [measurement for measurement in ours if measurement.sweep == mark]
+    stalls = three_runs.group(measured)
+    verdict.keep(stalls, results)
     return code, tables.report(
         ours,
         results=results,
-        stalls=three_runs.group(measured),
+        stalls=stalls,
         models={measurement.cell.model for measurement in measured},
         workloads=dict.fromkeys(workload for workload, _ in campaign.emulations),
         emulations=[run for run in store.load(Emulation, results).results if run.campaign == mark],
@@ -162,12 +164,13 @@ def _ours(results: Path) -> list[Measurement]:
 
 
 def load_last(results: Path) -> StallReport:
-    """What the store says of this machine and the current code.
+    """What the store says of this machine as it is now and the current code.
 
     Raises:
         InputError: If that is nothing.
     """
-    measured = _ours(results)
+    now = facts.fingerprint()
+    measured = [entry for entry in _ours(results) if identity.agree(entry.machine, now, [entry.cell])]
     stalls, emulations = tables.last(results, measured)
     if not stalls:
         raise InputError(f"{results} holds no verdict of this machine and this code. Leave out --show-last to measure")

@@ -1,8 +1,9 @@
 """Stall verdicts as tables and as plain values."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+from bench.input.stall import three_runs
 from bench.input.stall.classify import CLOSE, COMPUTE_BOUND, FED
 from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
@@ -113,23 +114,7 @@ def plain(groups: Sequence[ThreeRuns]) -> list[dict]:
             "verdict": runs.verdict[0],
             "reason": runs.verdict[1],
             "rounds": len(runs.rounds),
-            **_shares(runs),
+            **three_runs.shares(runs),
         }
         for runs in groups
     ]
-
-
-def _shares(runs: ThreeRuns) -> dict:
-    facts = runs.facts
-    if facts is None:
-        return {}
-    return {
-        **asdict(facts),
-        "stall_share": facts.stall,
-        "stall_shares": runs.stalls,
-        "explained_share": facts.explained,
-        "waiting_share": facts.waiting,
-        "overlap": facts.overlap,
-        "busy_share": facts.busy,
-        "foreign_cpu_share": runs.foreign_cpu_share,
-    }

@@ -4,17 +4,20 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.input.stall import plan_table, planner, stall_table, three_runs
+from bench.input.stall import plan_table, planner, stall_table, three_runs, verdict
 from bench.input.stall.accelerators import PUBLISHED, Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.planner import Plan, Supply
 from bench.input.stall.stages import Stages
 from bench.input.stall.three_runs import ThreeRuns
-from bench.results import result, store, summary
+from bench.results import identity, result, store, summary
+from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.summary import Summary
 from bench.results.table import Table, markdown_code, markdown_text
 from flowers_core.models import MODELS
+
+FED = Cell(model="dense", pipeline="records_parallel")  # loads whatever a pipeline and a step load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ def report(
     """Puts together what the measurements of one machine say.
 
     Args:
-        measurements: Of one machine and one code.
+        measurements: Of one machine and one code; those of other settings than that of the last are left out.
         results: The store, for the costs of stages.
         stalls: Those to show.
         models: Those to plan for.
@@ -73,10 +76,11 @@ def report(
         emulations: Those to show.
     """
     measurements = list(measurements)
-    summaries = _latest(summary.by_cell(measurements))
-    supplies = planner.supplies(summaries)
     machine = measurements[-1].machine if measurements else {}
-    costs = [stages for stages in store.load(Stages, results).results if stages.machine.get("id") == machine.get("id")]
+    alike = [entry for entry in measurements if identity.agree(entry.machine, machine, [entry.cell])]
+    summaries = _latest(summary.by_cell(alike))
+    supplies = planner.supplies(summaries)
+    costs = [stages for stages in store.load(Stages, results).results if _is_of(machine, stages)]
     stages = result.latest(costs, lambda stages: stages.kind)
     demands = planner.demands((known for known in summaries if known.cell.model in models), workloads)
     memory = machine.get("memory_bytes") or 0
@@ -90,18 +94,24 @@ def report(
     )
 
 
+def _is_of(machine: dict, measured: Stages | Emulation) -> bool:
+    """Whether a result of a pipeline is of a machine in its setting."""
+    return measured.machine.get("id") == machine.get("id") and identity.agree(measured.machine, machine, [FED])
+
+
 def _latest(summaries: Iterable[Summary]) -> list[Summary]:
-    """Of each cell with each data the summary of which a measurement came last."""
+    """Of each cell in each setting the summary of which a measurement came last."""
     ordered = sorted(summaries, key=lambda known: known.measurement.started)
-    return list({(known.cell, known.measurement.data.get("photos")): known for known in ordered}.values())
+    return list({(known.cell, identity.setting_of_any_code(known.measurement)): known for known in ordered}.values())
 
 
 def last(results: Path, measurements: Sequence[Measurement]) -> tuple[list[ThreeRuns], list[Emulation]]:
     """The latest stalls that measurements show, and the latest emulation of each workload on their machines."""
-    machines = {measurement.machine.get("id") for measurement in measurements}
-    stored = [run for run in store.load(Emulation, results).results if run.machine.get("id") in machines]
+    machines = {measurement.machine.get("id"): measurement.machine for measurement in measurements}
+    emulations = store.load(Emulation, results).results
+    stored = [run for run in emulations if _is_of(machines.get(run.machine.get("id"), {"id": "none"}), run)]
     newest = result.latest(stored, lambda run: (run.workload, run.pipeline))
-    return three_runs.latest(three_runs.group(measurements)), list(newest.values())
+    return three_runs.latest(verdict.group(results, measurements)), list(newest.values())
 
 
 def markdown(tables: Iterable[Table], title: str, *, origin: str, command: str) -> str:

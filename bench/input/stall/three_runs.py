@@ -1,7 +1,7 @@
 """Groups measurements by fed cell: its pipeline alone, its step alone and both, round by round, with their verdict."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -24,6 +24,7 @@ class ThreeRuns:
         status: Of the measurement that failed; `ok` if none did.
         foreign_cpu_share: Largest share of the CPU that other programs used meanwhile, 0 to 1.
         measurement: The last one, for machine, code and data.
+        given: Verdict and reason as they were given when it was measured; None if it is decided now.
     """
 
     cell: Cell
@@ -32,6 +33,7 @@ class ThreeRuns:
     status: str = "ok"
     foreign_cpu_share: float = 0.0
     measurement: Measurement
+    given: tuple[str, str] | None = None
 
     @property
     def facts(self) -> Facts | None:
@@ -51,6 +53,8 @@ class ThreeRuns:
     @property
     def verdict(self) -> tuple[str, str]:
         """Verdict and reason, or status and reason where there is none."""
+        if self.given:
+            return self.given
         return classify.classify(self.facts) if self.facts else (self.status, self.reason)
 
 
@@ -98,12 +102,26 @@ def _same_model(step: Measurement | None, both: Measurement) -> bool:
 
 
 def latest(groups: Iterable[ThreeRuns]) -> list[ThreeRuns]:
-    """Of each cell on each machine with each data the group that was measured last."""
-    newest: dict[tuple, ThreeRuns] = {}
-    for runs in sorted(groups, key=lambda runs: runs.measurement.started):
-        data = runs.measurement.data
-        newest[runs.cell, runs.measurement.machine.get("id"), data.get("photos"), data.get("digest")] = runs
-    return list(newest.values())
+    """Of each cell in each setting, which is all but the code, the group that was measured last."""
+    ordered = sorted(groups, key=lambda runs: runs.measurement.started)
+    return list({(runs.cell, identity.setting_of_any_code(runs.measurement)): runs for runs in ordered}.values())
+
+
+def shares(runs: ThreeRuns) -> dict:
+    """What a verdict is made from and what follows from that, as plain values; empty where there are no facts."""
+    facts = runs.facts
+    if facts is None:
+        return {}
+    return {
+        **asdict(facts),
+        "stall_share": facts.stall,
+        "stall_shares": runs.stalls,
+        "explained_share": facts.explained,
+        "waiting_share": facts.waiting,
+        "overlap": facts.overlap,
+        "busy_share": facts.busy,
+        "foreign_cpu_share": runs.foreign_cpu_share,
+    }
 
 
 def _three_runs(cell: Cell, sets: Sequence[Sequence[Measurement | None]]) -> ThreeRuns | None:

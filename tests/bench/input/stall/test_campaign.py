@@ -5,6 +5,7 @@ import pytest
 from bench.input.stall import campaign
 from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
+from bench.input.stall.verdict import StallVerdict
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
@@ -72,6 +73,8 @@ def test_ctrl_c_keeps_and_shows_what_has_ended(source, tmp_path, three, monkeypa
     assert code == 130
     assert "kept" in lines[0]
     assert {runs.cell: runs.verdict[0] for runs in known.stalls} == {LARGE: "n/a", FED: "compute-bound"}
+    (kept,) = store.load(StallVerdict, tmp_path).results
+    assert (kept.cell, kept.sweep, kept.verdict, kept.rounds) == (FED, plan.sweep.id, "compute-bound", 1)
 
 
 def test_load_last_of_an_empty_store_says_what_to_do(tmp_path):
