@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import select
 import shlex
 import signal
@@ -32,6 +33,9 @@ from bench.run.measure import Job
 from bench.run.product import InputError, RunFailed
 
 MEASURE = (sys.executable, "-m", "bench.run.measure")
+
+SHARED_NAMES = ("sem.mp-", "psm_", "torch_")
+SHARED_MAPPING = re.compile(r" (\d+) +/dev/shm/")
 
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
 MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
@@ -206,10 +210,14 @@ class ChildProcess:
         os.killpg(self.pid, signal.SIGCONT)
 
     def end(self) -> None:
-        """Ends it and whatever it started."""
+        """Ends it and whatever it started, and removes what these would have left in /dev/shm."""
+        left = _shared_files(self.pid)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        for path in left:
+            with suppress(OSError):
+                path.unlink()
         if self._is_open:
             with suppress(BrokenPipeError):
                 self._orders.close()
@@ -243,6 +251,22 @@ class ChildProcess:
 
     def _last_words(self) -> str:
         return _last_line(self._words.read_bytes())
+
+
+def _shared_files(group: int) -> list[Path]:
+    """Files in /dev/shm, of Python's multiprocessing or of torch, that a process group holds and nobody else.
+
+    The process that would remove them at its end, multiprocessing's resource tracker, is of that group: other
+    libraries' loaders keep batches of megabytes there.
+    """
+    files = [path for path in Path("/dev/shm").glob("*") if path.name.startswith(SHARED_NAMES)]
+    held, others = set[str](), set[str]()
+    for folder in Path("/proc").glob("[0-9]*") if files else ():
+        with suppress(OSError):  # it has just ended, or is another user's
+            # By number (inode): a semaphore is mapped under the name that it had while it was made.
+            numbers = SHARED_MAPPING.findall((folder / "maps").read_text(encoding="utf-8", errors="replace"))
+            (held if os.getpgid(int(folder.name)) == group else others).update(numbers)
+    return [path for path in files if path.exists() and str(path.stat().st_ino) in held - others]
 
 
 def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:

@@ -1,14 +1,19 @@
 """What TensorBoard reads, and TensorBoard itself in a real browser."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 
+import psutil
 import pytest
 
+from bench.machine.facts import PROJECT_ROOT
 from bench.report import tensorboard
 from bench.results import store
 from bench.run import profiler_trace
@@ -53,6 +58,59 @@ def test_write_replaces_earlier_runs(tmp_path, measured):
 
     assert [run.name.split()[0] for run in (tmp_path / "hparams").iterdir()] == ["dense"]
     assert (tmp_path / "traces" / "cell").is_dir()
+
+
+# Stands for TensorBoard, which takes seconds and a gigabyte to start: it listens, and says who it is.
+LISTENER = """
+import os, socket, sys, time
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+with socket.create_server((options["--host"], int(options["--port"]))):
+    with open("listener", "w") as file:
+        print(os.getpid(), file=file)
+    time.sleep(600)
+"""
+SERVING = """
+import sys, types
+from pathlib import Path
+import click
+from bench.report import tensorboard
+from flowers_core.cli import entry
+tensorboard.offline_profile = types.SimpleNamespace(__name__="listener_of_a_test")
+port = int(sys.argv.pop())
+entry.enter(click.Command("tensorboard", callback=lambda: sys.exit(tensorboard.serve(Path("."), port=port))))
+"""
+
+
+def is_alive(pid):
+    """Whether a process runs; one that has ended may wait for its parent to be told."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_serve_ends_with_its_parent(tmp_path, number):
+    """Whatever ends `bench tensorboard`, its process and port are free a moment later."""
+    (tmp_path / "listener_of_a_test.py").write_text(LISTENER)
+    with socket.socket() as free:
+        free.bind((tensorboard.HOST, 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "PYTHONPATH": f"{PROJECT_ROOT}:{tmp_path}"}
+    with subprocess.Popen([sys.executable, "-c", SERVING, str(port)], cwd=tmp_path, env=env) as parent:
+        listener, deadline = tmp_path / "listener", time.monotonic() + 200
+        while not (listener.exists() and listener.read_text().strip()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        pid = int(listener.read_text())
+        parent.send_signal(number)
+        parent.wait(100)
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    assert not is_alive(pid)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((tensorboard.HOST, port))
 
 
 @pytest.fixture(scope="module")

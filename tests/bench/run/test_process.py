@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from multiprocessing import shared_memory
+from pathlib import Path
 from statistics import median
 
 import psutil
@@ -235,3 +237,27 @@ def test_printed_by_gives_what_a_command_printed(tmp_path):
     assert process.printed_by(["echo", "said"], tmp_path, name="echo", timeout=60) == b"said\n"
     with pytest.raises(RunFailed, match="false: exit code 1"):
         process.printed_by(["false"], tmp_path, name="false", timeout=60)
+
+
+SHARING = """
+import multiprocessing
+from multiprocessing import shared_memory
+context = multiprocessing.get_context("spawn")
+lock, block = context.Lock(), shared_memory.SharedMemory(create=True, size=100)
+answer({"names": [f"/dev/shm/{block.name}", f"/dev/shm/sem.{lock._semlock.name.strip('/')}"]})
+time.sleep(600)
+"""
+
+
+def test_end_removes_what_is_left_in_shared_memory(tmp_path):
+    """Blocks and semaphores of killed processes have no owner any more; those of others stay."""
+    others = shared_memory.SharedMemory(create=True, size=100)
+    with following(SHARING, tmp_path) as running:
+        running.tell({})
+        names = [*map(Path, running.answer(timeout=60)["names"])]
+
+        assert all(name.exists() for name in names)
+    assert not any(name.exists() for name in names)
+    assert Path(f"/dev/shm/{others.name}").exists()
+    others.close()
+    others.unlink()
