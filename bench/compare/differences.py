@@ -1,6 +1,6 @@
 """Says what makes two sets of measurements no fair pair."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bench.machine.facts import BUSY_SHARE
 from bench.results import identity
@@ -12,6 +12,9 @@ BUSY_PART = 0.25  # a set with more of its figures taken while others used the C
 
 # Packages that no timed step runs, and the code itself, which is what is compared: not worth a note.
 BESIDE = {"asv", "flowers-bench", "xprof"}
+
+# Groups of facts that older sets do not say, and so do not contradict.
+KEPT_LATER = ("physical_cores", "kernel_settings", "keras", "distributions")
 
 
 def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
@@ -25,7 +28,9 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     sets = list(base), list(candidate)
     cells = {stored.cell for members in sets for stored in members}
     reasons = _unlike(sets, lambda stored: _facts(stored, cells))
-    reasons += _unlike(sets, lambda stored: _decoding(stored.machine))
+    for group in KEPT_LATER:
+        reasons += _unlike(sets, lambda stored, group=group: identity.surroundings(stored.machine, cells).get(group))
+    reasons += _unlike(sets, lambda stored: _libraries(stored.machine))
     # a resident batch has no photos
     reasons += _unlike(sets, lambda stored: _named(stored.data) if "photos" in stored.data else None)
     reasons += _other_content(sets, cells)
@@ -43,12 +48,14 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     shared = set(map(repr, sets[0])) & set(map(repr, sets[1]))
     if shared:
         reasons.append(f"measurements that are in both sets {len(shared)}")
-    return reasons
+    return list(dict.fromkeys(reasons))
 
 
 def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]) -> list[str]:
     """Further installed packages that differ, likewise: worth a note, for they may matter, but no reason to refuse."""
-    return _unlike((list(base), list(candidate)), lambda stored: _others(stored.machine))
+    sets = list(base), list(candidate)
+    cells = {stored.cell for members in sets for stored in members}
+    return _unlike(sets, lambda stored: _others(stored.machine, cells))
 
 
 def _named(data: dict) -> dict[str, str]:
@@ -75,23 +82,21 @@ def _resident_classes(stored: Measurement) -> dict[str, str] | None:
     return {"classes of a resident batch": str(stored.data.get("classes", CLASSES))}
 
 
-def _decoding(machine: dict) -> dict[str, str] | None:
-    """What decodes and resizes, and numpy's BLAS; None in sets from before these were kept."""
-    packages = machine.get("distributions")
-    if not packages:
-        return None
-    return {name: packages[name] for name in identity.DECODING if name in packages} | machine.get("libraries", {})
+def _libraries(machine: dict) -> dict[str, str] | None:
+    """Numpy's BLAS; None in sets from before it was kept."""
+    kept = machine.get("libraries")
+    return {name: version for name, version in kept.items() if name != identity.DECODER} if kept else None
 
 
-def _others(machine: dict) -> dict[str, str] | None:
+def _others(machine: dict, cells: Collection[Cell]) -> dict[str, str] | None:
     """Packages that `differences` does not look at."""
     if not machine.get("distributions"):
         return None
-    known = {*machine.get("packages", {}), *identity.DECODING, *BESIDE}
+    known = {*identity.versions(machine, cells), *BESIDE}
     return {name: version for name, version in machine["distributions"].items() if name not in known}
 
 
-def _facts(measurement: Measurement, cells: Iterable[Cell]) -> dict[str, str]:
+def _facts(measurement: Measurement, cells: Collection[Cell]) -> dict[str, str]:
     """Machine, software that any of the compared cells loads, and harness version by name."""
     machine = measurement.machine
     devices = [f"{gpu.get('name', '')} {gpu.get('driver', '')}".strip() for gpu in machine.get("accelerators", [])]
@@ -107,7 +112,6 @@ def _facts(measurement: Measurement, cells: Iterable[Cell]) -> dict[str, str]:
         "python": ".".join(machine.get("python", identity.ABSENT).split(".")[:2]),
         **identity.versions({"packages": machine.get("packages")}, cells),
         **machine.get("environment", {}),
-        **{f"Keras' {name}": value for name, value in machine.get("keras", {}).items()},
         "harness version": measurement.harness_version,
     }
 

@@ -102,8 +102,9 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
     origins = summary_table.by_origin(entry for entry in current if entry.status != "n/a")
     by_size = sorted(origins.items(), key=lambda item: len(item[1]))
     largest = {group[0].measurement.machine.get("id"): origin for origin, group in by_size}.values()
-    tables = [(origin, table) for origin in largest for table in summary_table.tables(origins[origin])]
-    open_rows = {id(entry) for origin in largest for entry in origins[origin]}
+    shown = [entry for origin in largest for entry in origins[origin]]
+    tables = [(origin, table) for origin in largest for table in summary_table.tables(origins[origin], beside=shown)]
+    open_rows = set(map(id, shown))
     rest = summary_table.by_origin(entry for entry in [*current, *older] if id(entry) not in open_rows)
     return Section(
         name=name,
@@ -112,7 +113,9 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
         charts=drawings.get(name, ()),
         tables=[table for _, table in tables],
         origins=[origin for origin, _ in tables],
-        folded=[(origin, table) for origin, group in rest.items() for table in summary_table.tables(group)],
+        folded=[
+            (origin, table) for origin, group in rest.items() for table in summary_table.tables(group, beside=shown)
+        ],
     )
 
 

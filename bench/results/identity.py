@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 
-ABSENT = "none"  # a fact that a result does not say
+ABSENT = "none"  # such as a variable that was not set
+UNKNOWN = "unknown"  # a fact that a result does not say
 OF_CODE = ("code", "harness version")  # facts that change with every commit
 
 # Distributions by the framework that brings them; those of an accelerator by the beginning of their names.
@@ -79,19 +80,25 @@ def content(data: Mapping) -> dict:
     return {name: value for name, value in data.items() if name != "folders"}
 
 
-def facts(measurement: Measurement) -> dict[str, str]:
-    """What decides the figure of a measurement, by name, but for the cell itself."""
-    groups = surroundings(measurement.machine, [measurement.cell])
-    known = {
-        **{name: value for group in groups.values() for name, value in group.items()},
-        "code": measurement.code.get("digest"),
-        "harness version": measurement.harness_version,
+def _groups(measurement: Measurement) -> dict[str, dict[str, str]]:
+    """The same of a measurement, with its code and its data."""
+    code = {"code": measurement.code.get("digest"), "harness version": measurement.harness_version}
+    data = {
+        {"digest": "content of the data"}.get(name, name): value for name, value in content(measurement.data).items()
+    }
+    other = {"code": code, "data": data}
+    return {
+        **surroundings(measurement.machine, [measurement.cell]),
         **{
-            {"digest": "content of the data"}.get(name, name): value
-            for name, value in content(measurement.data).items()
+            group: {name: str(value) for name, value in known.items() if value is not None}
+            for group, known in other.items()
         },
     }
-    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def facts(measurement: Measurement) -> dict[str, str]:
+    """What decides the figure of a measurement, by name, but for the cell itself."""
+    return {name: value for group in _groups(measurement).values() for name, value in group.items()}
 
 
 def setting(measurement: Measurement) -> str:
@@ -116,9 +123,17 @@ def agree(base: Mapping, other: Mapping, cells: Collection[Cell]) -> bool:
     return all(here[name] == there[name] for name in here.keys() & there.keys())
 
 
-def apart(measurements: Sequence[Measurement]) -> str:
-    """By what some measurements differ: each fact with the value of each, in their order; empty if of one setting."""
-    return "; ".join(f"{name} {', '.join(values)}" for name, values in _differing(measurements).items())
+def apart(measurements: Sequence[Measurement], *, but: Collection[str] = ()) -> str:
+    """By what some measurements differ: each fact with the value of each, in their order; empty if of one setting.
+
+    Args:
+        measurements: Of one cell.
+        but: Facts that need not be named.
+    """
+    differing = {name: values for name, values in _differing(measurements).items() if name not in but}
+    known = [f"{name} {', '.join(values)}" for name, values in differing.items() if not _is_unknown(values)]
+    unknown = [name for name, values in differing.items() if _is_unknown(values)]
+    return "; ".join([*known, *([f"what older results do not say: {', '.join(unknown)}"] if unknown else [])])
 
 
 def each_apart(measurements: Sequence[Measurement]) -> list[str]:
@@ -130,9 +145,17 @@ def each_apart(measurements: Sequence[Measurement]) -> list[str]:
     ]
 
 
+def _is_unknown(values: Collection[str]) -> bool:
+    """Whether values differ only because some results do not say theirs."""
+    return len({*values} - {UNKNOWN}) == 1
+
+
 def _differing(measurements: Sequence[Measurement]) -> dict[str, list[str]]:
     """Facts of which measurements have several values, with that of each."""
-    known = [facts(measurement) for measurement in measurements]
-    names = dict.fromkeys(name for values in known for name in values)
-    texts = {name: [values.get(name, ABSENT) for values in known] for name in names}
+    groups = [_groups(measurement) for measurement in measurements]
+    names = dict.fromkeys((group, name) for known in groups for group, facts in known.items() for name in facts)
+    texts = {
+        name: [known[group].get(name, ABSENT) if group in known else UNKNOWN for known in groups]
+        for group, name in names
+    }
     return {name: values for name, values in texts.items() if len(set(values)) > 1}

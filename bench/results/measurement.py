@@ -1,10 +1,12 @@
 """What one process measured of one cell: the result that everything else is made from."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Self
 
+from bench.machine.variables import HIDDEN
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result, folders
 from flowers_core.errors import InputError
@@ -67,8 +69,12 @@ class Measurement(Result):
 
     @property
     def command(self) -> str:
-        """What measures it again."""
-        return self.cell.command + folders(self.data, reads=[self.cell.reads], image_size=self.cell.image_size)
+        """What measures it again, with the variables that decided its figure."""
+        chosen = self.machine.get("environment", {}).items()
+        variables = "".join(f"{name}={shlex.quote(value)} " for name, value in chosen if value != HIDDEN)
+        return (
+            variables + self.cell.command + folders(self.data, reads=[self.cell.reads], image_size=self.cell.image_size)
+        )
 
     @property
     def frameworks(self) -> Sequence[str]:

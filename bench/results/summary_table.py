@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
+MOST_APART = 3  # settings of other tables that notes name
 APART = ("mode", "device", "precision", "backend", "xla", "torch_compile")  # fields that make tables of their own
 
 # What a cell measures, and the title of its tables.
@@ -34,23 +35,30 @@ def kind(cell: Cell) -> str:
     return "steps" if cell.pipeline == RESIDENT else "fed"
 
 
-def tables(summaries: Iterable[Summary]) -> list[Table]:
+def tables(summaries: Iterable[Summary], *, beside: Iterable[Summary] = ()) -> list[Table]:
     """The tables that a person wants to see.
 
     Kinds, modes, devices, precisions, backends and photos are tables of their own; model, size and batch are rows.
+
+    Args:
+        summaries: Of one machine, code and day.
+        beside: Rows of other tables: notes say what sets those of the same cells apart.
     """
+    summaries, others = list(summaries), dict[Cell, list[Summary]]()
+    for entry in {id(entry): entry for entry in [*summaries, *beside]}.values():
+        others.setdefault(entry.cell, []).append(entry)
     groups: dict[tuple, list[Summary]] = {}
     for entry in summaries:
         key = (kind(entry.cell), *(getattr(entry.cell, field) for field in APART), _data(entry))
         groups.setdefault(key, []).append(entry)
-    return [_table(group) for group in groups.values()]
+    return [_table(group, others) for group in groups.values()]
 
 
 def _data(entry: Summary) -> tuple:
     return tuple(entry.measurement.data.get(name) for name in ("photos", "images", "classes"))
 
 
-def _table(summaries: list[Summary]) -> Table:
+def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -> Table:
     """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
     cell = summaries[0].cell
     varied = {
@@ -78,7 +86,7 @@ def _table(summaries: list[Summary]) -> Table:
             Column("MB", "bytes"),
         ),
         rows=tuple((*(_value(entry.cell, field, shown) for field in fields), *_figures(entry)) for entry in summaries),
-        notes=_notes(summaries),
+        notes=(*_notes(summaries), *_apart_from_others(summaries, others)),
     )
 
 
@@ -125,6 +133,19 @@ def _rows_apart(summaries: list[Summary]) -> list[str]:
         for cell, entries in rows.items()
         if len(entries) > 1
     ]
+
+
+def _apart_from_others(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -> list[str]:
+    """What sets rows apart from those of their cells in other tables, but for the code, which origins name."""
+    texts, ours = dict[str, list[str]](), set(map(id, summaries))
+    for entry in summaries:
+        for other in (other for other in others[entry.cell] if id(other) not in ours):
+            if text := identity.apart([entry.measurement, other.measurement], but=identity.OF_CODE):
+                names = texts.setdefault(text, [])
+                names += [_name(entry.cell)] * (_name(entry.cell) not in names)
+    shown = [f"{text} ({', '.join(names)})" for text, names in list(texts.items())[:MOST_APART]]
+    more = len(texts) - len(shown)
+    return [f"here and in another table: {line}" for line in shown] + [f"and {more} other settings"] * (more > 0)
 
 
 def _from_to(counts: list[int]) -> str:
@@ -181,7 +202,7 @@ def by_origin(summaries: Iterable[Summary]) -> dict[str, list[Summary]]:
 def draw(summaries: Sequence[Summary], console: "Console") -> None:
     """Draws tables on a rich console, each machine's name below its own."""
     for origin, group in by_origin(summaries).items():
-        for table in tables(group):
+        for table in tables(group, beside=summaries):
             table.draw(console)
         say(console, origin, style="dim")
 
@@ -190,7 +211,7 @@ def markdown(summaries: Sequence[Summary]) -> str:
     """Tables for a pull request or a README, under a line that names the machine."""
     parts = []
     for origin, group in by_origin(summaries).items():
-        parts += [f"{markdown_text(origin)}\n", *(table.markdown() for table in tables(group))]
+        parts += [f"{markdown_text(origin)}\n", *(table.markdown() for table in tables(group, beside=summaries))]
     return "\n".join(parts)
 
 

@@ -103,16 +103,28 @@ DECODERS = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.1"}, "libraries"
 
 def test_differences_name_what_decodes_and_note_other_packages(measured):
     """Another simplejpeg or BLAS makes no fair pair; another ruff is noted, and refuses nothing."""
-    base = measured(machine=DECODERS)
+    fed = {"pipeline": "records_parallel"}
+    base = measured(machine=DECODERS, **fed)
     ruff = {"distributions": {"simplejpeg": "1.8.2", "ruff": "0.2", "httpx": "1"}}
     other = {"distributions": {"simplejpeg": "1.9.0", "ruff": "0.1"}, "libraries": {"numpy's BLAS": "mkl 2025"}}
-    note = measured(seconds=(0.2,), machine={**DECODERS, **ruff})
-    unfair = measured(seconds=(0.3,), machine=other)
+    note = measured(seconds=(0.2,), machine={**DECODERS, **ruff}, **fed)
+    unfair = measured(seconds=(0.3,), machine=other, **fed)
 
     assert differences([base], [note]) == []
     assert other_packages([base], [note]) == ["ruff 0.1, 0.2", "httpx none, 1"]
     assert differences([base], [unfair]) == ["simplejpeg 1.8.2, 1.9.0", "numpy's BLAS openblas 0.3, mkl 2025"]
     assert other_packages([base], [unfair]) == []
+
+
+def test_differences_note_a_decoder_that_no_cell_loads(measured):
+    """A step on a resident batch decodes nothing: another simplejpeg refuses nothing."""
+    base, candidate = (
+        measured(seconds=(seconds,), machine={"distributions": {"simplejpeg": version}})
+        for seconds, version in ((0.1, "1.8"), (0.2, "1.9"))
+    )
+
+    assert differences([base], [candidate]) == []
+    assert other_packages([base], [candidate]) == ["simplejpeg 1.8, 1.9"]
 
 
 def test_differences_take_sets_without_packages(measured):

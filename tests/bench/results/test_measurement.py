@@ -62,3 +62,11 @@ def test_origin_names_what_was_used(measured, cell, named):
     machine = {"packages": {"tensorflow": "2", "keras": "3", "jax": "0"}}
 
     assert f"GiB; {named}; commit" in measured(machine=machine, **cell).origin
+
+
+def test_command_sets_the_variables_that_decided(measured):
+    """Without them it would measure another row; a value that is hidden is left to whoever knows it."""
+    environment = {"ONEDNN_MAX_CPU_ISA": "SSE41", "XLA_FLAGS": "--a --b", "JAX_PLATFORM_TOKEN": "(hidden)"}
+    done = measured(machine={"environment": environment})
+
+    assert done.command == f"ONEDNN_MAX_CPU_ISA=SSE41 XLA_FLAGS='--a --b' {done.cell.command}"
