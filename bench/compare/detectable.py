@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.compare.sequential_test import CONFIDENCE, LOOKS, SAME_CONFIDENCE, Rule
+from bench.compare.sequential_test import CONFIDENCE, LOOKS, MIN_SPREAD, SAME_CONFIDENCE, Rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,10 @@ def _look(values: dict[str, "np.ndarray"], rule: Rule) -> tuple["np.ndarray", "n
     comparisons, count = values["wall"].shape
     surely, outer, inner = stats.t.ppf([1 - rule.level / 2, (1 + CONFIDENCE) / 2, (1 + SAME_CONFIDENCE) / 2], count - 1)
     means = {clock: numbers.mean(axis=1) for clock, numbers in values.items()}
-    errors = {clock: numbers.std(axis=1, ddof=1) / math.sqrt(count) for clock, numbers in values.items()}
+    errors = {
+        clock: np.maximum(numbers.std(axis=1, ddof=1), MIN_SPREAD) / math.sqrt(count)
+        for clock, numbers in values.items()
+    }
     sure, same = np.zeros(comparisons), np.ones(comparisons, bool)
     for clock in rule.clocks:  # wall first
         mean, error = means[clock], errors[clock]
@@ -134,5 +137,5 @@ def _look(values: dict[str, "np.ndarray"], rule: Rule) -> tuple["np.ndarray", "n
         sure = np.where((sure == 0) & passed, np.sign(mean), sure)
         wide = clock == "wall" and len(rule.clocks) > 1
         margin = max(rule.margin, rule.wall_margin) if wide else rule.margin
-        same &= (1 - margin < np.exp(mean - inner * error)) & (np.exp(mean + inner * error) < 1 + margin)
+        same &= (1 / (1 + margin) < np.exp(mean - inner * error)) & (np.exp(mean + inner * error) < 1 + margin)
     return sure, same

@@ -21,7 +21,7 @@ LOOKS = (4, 6, 8, 12, 16, 24)
 LOOK_LEVEL = 0.001
 SINGLE_LOOK_LEVEL = 4.5 * LOOK_LEVEL  # as many false alarms where there is but one look
 
-MIN_SPREAD = 0.001  # processes that agree better do so by chance
+MIN_SPREAD = 0.001  # pairs or processes that agree better do so by chance
 MIN_PROCESSES = 3  # a side, for Welch's test: two make intervals from 0.0004 to 3,000
 
 TRIM = 0.25  # of the blocks of a pair at either end: a disturbed block does not count, and none is chosen by hand
@@ -85,8 +85,8 @@ class Estimate:
     inner: tuple[float, float]
 
     def is_inside(self, margin: float) -> bool:
-        """Whether the 90 % interval lies within ±margin."""
-        return 1 - margin < self.inner[0] and self.inner[1] < 1 + margin
+        """Whether the 90 % interval lies within ±margin, and so would that of base over candidate."""
+        return 1 / (1 + margin) < self.inner[0] and self.inner[1] < 1 + margin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,8 @@ def contention(result: PairResult, logs: Sequence[float]) -> list[float]:
 def estimate(values: Sequence[float]) -> Estimate:
     """What at least 2 pair results say on one clock: the t-test over them, its interval, and their scatter."""
     mean, variance = _mean_and_variance(values)
-    return _estimate(mean, math.sqrt(variance / len(values)), len(values) - 1, deviation=math.sqrt(variance))
+    error = math.sqrt(max(variance, MIN_SPREAD**2) / len(values))
+    return _estimate(mean, error, len(values) - 1, deviation=math.sqrt(variance))
 
 
 def welch(base: Sequence[float], candidate: Sequence[float], *, extra_variance: float = 0.0) -> Estimate:
@@ -196,13 +197,12 @@ def _estimate(mean: float, error: float, freedom: float, *, deviation: float) ->
     from scipy import special
 
     outer, inner = (error * float(special.stdtrit(freedom, (1 + share) / 2)) for share in (CONFIDENCE, SAME_CONFIDENCE))
-    certain = 0.0 if mean else 1.0  # where made-up values are all alike
     return Estimate(
         ratio=math.exp(mean),
         low=math.exp(mean - outer),
         high=math.exp(mean + outer),
         deviation=deviation,
-        p=float(2 * special.stdtr(freedom, -abs(mean) / error)) if error else certain,
+        p=float(2 * special.stdtr(freedom, -abs(mean) / error)),
         inner=(math.exp(mean - inner), math.exp(mean + inner)),
     )
 

@@ -17,6 +17,7 @@ from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.format import ABSENT
 from bench.results.measurement import Measurement
+from bench.results.result import chronological
 from flowers_core.errors import InputError
 
 MIN_EFFECT = 0.05
@@ -127,7 +128,7 @@ def compare(
     """
     if not 0 < min_effect < 1:
         raise InputError(f"`min_effect` must be a share between 0 and 1, e.g. 0.05. Received: min_effect={min_effect}")
-    base, candidate = list(base), list(candidate)
+    base, candidate = chronological(base), chronological(candidate)
     partners = pairs(base, candidate)
     mismatch = _mismatch(partners, base, candidate)
     if mismatch and not allow_mismatch:

@@ -206,4 +206,9 @@ def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_s
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:
     """The result of each key that was started last."""
-    return {key(result): result for result in sorted(results, key=lambda result: result.started)}
+    return {key(result): result for result in chronological(results)}
+
+
+def chronological(results: Iterable[Kind]) -> list[Kind]:
+    """Results by their start, in whatever order files and lines of stores that were merged hold them."""
+    return sorted(results, key=lambda result: result.started)

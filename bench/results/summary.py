@@ -9,6 +9,7 @@ from bench.machine import facts
 from bench.results.cell import Cell
 from bench.results.identity import setting
 from bench.results.measurement import Measurement
+from bench.results.result import chronological
 from bench.results.table import Interval
 
 CONFIDENCE = 0.95
@@ -151,9 +152,9 @@ def summarise(measurements: Sequence[Measurement]) -> Summary:
 
 
 def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
-    """One summary for each cell in each setting, in the order of their first measurement."""
+    """One summary for each cell in each setting, by the time of their first measurement, however stores were merged."""
     groups: dict[tuple, list[Measurement]] = {}
-    for measurement in measurements:
+    for measurement in chronological(measurements):
         groups.setdefault((measurement.cell, setting(measurement)), []).append(measurement)
     return [summarise(group) for group in groups.values()]
 

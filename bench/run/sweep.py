@@ -168,7 +168,9 @@ def run(
             continue
         reason = too_large(cell, mine)
         if reason:
-            done = Measurement(cell=cell, status="n/a", reason=reason, machine=facts.fingerprint(), code=facts.code())
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            place = {"machine": facts.fingerprint(), "code": facts.code()}
+            done = Measurement(cell=cell, status="n/a", reason=reason, started=started, **place)
         else:
             folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
             job = Job(cell=cell, effort=sweep.effort, source=sweep.source, classes=classes, trace=folder)

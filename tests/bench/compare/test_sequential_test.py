@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies
 from scipy import stats
 
 from bench.compare import sequential_test
@@ -25,6 +26,61 @@ def made_up(seed, *, effect=0.0, wall=0.02, cpu=0.01, count=LOOKS[-1], waiting=0
 
 def follow_many(count, rule=RULE, **how):
     return [sequential_test.follow(made_up(seed, **how), rule) for seed in range(count)]
+
+
+OPPOSITE = {"slower": "faster", "faster": "slower"}
+
+
+@given(
+    effect=strategies.floats(-0.2, 0.2),
+    noise=strategies.lists(strategies.floats(-0.05, 0.05), min_size=LOOKS[0], max_size=LOOKS[-1]),
+    waiting=strategies.floats(-0.1, 0.1),
+)
+def test_follow_is_symmetric(effect, noise, waiting):
+    """Swapped, base and candidate give the opposite word, by the same clock, and the inverse ratio."""
+    values = {"wall": [effect + waiting + 2 * part for part in noise], "cpu": [effect + part for part in noise]}
+    verdict, swapped = (
+        sequential_test.follow({clock: [sign * value for value in values[clock]] for clock in values}, RULE)
+        for sign in (1, -1)
+    )
+
+    if verdict is None or swapped is None:
+        assert verdict is swapped
+        return
+    assert swapped.word == OPPOSITE.get(verdict.word, verdict.word)
+    assert {swapped.word, verdict.word} <= set(sequential_test.WORDS)
+    assert (swapped.clock, swapped.pairs) == (verdict.clock, verdict.pairs)
+    assert swapped.ratio == pytest.approx(1 / verdict.ratio)
+
+
+@given(ends=strategies.tuples(strategies.floats(-0.04, 0.04), strategies.floats(-0.04, 0.04)))
+def test_is_inside_is_symmetric(ends):
+    """An interval near the margin is inside, or not, whichever of the two sets is called the base."""
+    low, high = sorted(ends)
+    inner = (math.exp(low), math.exp(high))
+    estimate = dataclasses.replace(sequential_test.estimate([0.0, 0.1]), inner=inner)
+
+    assert estimate.is_inside(0.03) == (-math.log(1.03) < low and high < math.log(1.03))
+
+
+@given(
+    scale=strategies.floats(0.001, 1000),
+    blocks=strategies.lists(strategies.tuples(*[strategies.floats(0.1, 10)] * 2), min_size=4, max_size=8),
+)
+def test_value_is_of_the_ratio_alone(paired, scale, blocks):
+    """A machine of another speed changes no number of a pair, and swapping its processes the sign alone."""
+    result = paired(blocks=len(blocks))
+
+    def sample(seconds):
+        return result.base_samples[0]._replace(steps=1, wall_seconds=seconds, cpu_seconds=seconds)
+
+    def value(pairs):
+        base, candidate = (tuple(map(sample, side)) for side in zip(*pairs, strict=True))
+        made = dataclasses.replace(result, base_samples=base, candidate_samples=candidate)
+        return [sequential_test.value(made, clock) for clock in ("wall", "cpu")]
+
+    assert value([(scale * base, scale * candidate) for base, candidate in blocks]) == pytest.approx(value(blocks))
+    assert value([pair[::-1] for pair in blocks]) == pytest.approx([-number for number in value(blocks)])
 
 
 def test_follow_hardly_ever_calls_identical_code_different():
@@ -127,8 +183,26 @@ def test_welch_takes_agreement_for_no_certainty():
     """Processes that agree to the last digit still have an interval."""
     estimate = sequential_test.welch([0.0] * 3, [0.0] * 3)
 
-    assert estimate.low < 1 < estimate.high
     assert estimate.p == 1
+    assert estimate.high == pytest.approx(math.exp(stats.t.ppf(0.975, 4) * 0.001 * math.sqrt(2 / 3)))
+    assert estimate.low == pytest.approx(1 / estimate.high)
+
+
+def test_estimate_takes_agreement_for_no_certainty():
+    """Pairs that agree to the last digit, as by a coarse clock, are not surely 0.01 % slower."""
+    estimate = sequential_test.estimate([0.0001] * 4)
+
+    assert estimate.p == pytest.approx(2 * stats.t.sf(0.2, 3))
+    assert estimate.deviation == pytest.approx(0)
+    assert sequential_test.look({"wall": [0.0001] * 4, "cpu": [0.0001] * 4}, RULE).word == "same"
+
+
+def test_welch_pools_the_noise_of_processes():
+    """The noise that is shown is that of a process, pooled over both sets."""
+    base, candidate = [0.0, 0.1, 0.2], [0.0, 0.3, 0.6]
+    expected = math.sqrt((np.var(base, ddof=1) + np.var(candidate, ddof=1)) / 2)
+
+    assert sequential_test.welch(base, candidate).deviation == pytest.approx(expected)
 
 
 def test_follow_asks_for_more_and_ends_inconclusive():
@@ -136,7 +210,92 @@ def test_follow_asks_for_more_and_ends_inconclusive():
     values = {"wall": [0.2, -0.2] * 12, "cpu": [0.2, -0.2] * 12}
 
     assert sequential_test.follow({clock: numbers[:16] for clock, numbers in values.items()}, RULE) is None
-    assert sequential_test.follow(values, RULE).word == "inconclusive"
+    verdict = sequential_test.follow(values, RULE)
+    assert (verdict.word, verdict.reason, verdict.pairs) == ("inconclusive", "undecided after 24 pairs", 24)
+    assert verdict.word in sequential_test.WORDS
+
+
+def test_follow_looks_when_it_says(request):
+    """The looks, levels and margins are those that the method describes."""
+    text = (request.config.rootpath / "docs" / "method.md").read_text("utf-8")
+
+    assert "**Looks** after {}, {}, {}, {}, {} and {} pairs".format(*LOOKS) in text
+    assert f"p < {sequential_test.LOOK_LEVEL}, " in text
+    assert f"{100 * sequential_test.SINGLE_LOOK_LEVEL:.2f} % false alarms in all" in text.replace("\n   ", " ")
+    assert [Rule.for_effect(effect).margin for effect in (0.02, 0.05, 0.1)] == pytest.approx([0.01, 0.03, 0.06])
+    assert "±3 % (±1 % with `--min-effect 2%`; ±5 % on the wall" in text
+    assert (RULE.margin, RULE.wall_margin, RULE.cells) == (0.03, 0.05, 1)
+
+
+@pytest.mark.parametrize(("count", "pairs"), [(3, None), (4, 4), (5, 4), (24, 4)])
+def test_follow_decides_at_looks_alone(count, pairs):
+    """A clear case ends at the first look, not before it, nor between two looks."""
+    values = [0.30, 0.31, 0.29, 0.30, *[0.3] * 20][:count]
+    verdict = sequential_test.follow({"wall": values, "cpu": values}, RULE)
+
+    assert (verdict and verdict.pairs) == pairs
+
+
+def test_follow_does_not_decide_between_looks():
+    """What the fourth pair leaves open the fifth does not decide: another look comes after six."""
+    values = [0.30, 0.31, 0.1, 0.30, 0.3]
+
+    assert sequential_test.follow({"wall": values, "cpu": values}, RULE) is None
+
+
+def estimated(ratio, *, p=0.5, low=None, high=None):
+    """An estimate of a ratio, certain to 0.1 % unless an interval is given."""
+    low, high = low or 0.999 * ratio, high or 1.001 * ratio
+    return sequential_test.Estimate(ratio=ratio, low=low, high=high, deviation=0.01, p=p, inner=(low, high))
+
+
+@pytest.mark.parametrize(
+    ("wall", "decision"),
+    [
+        (estimated(0.99, low=0.9, high=1.2), ("slower", "cpu")),  # may be so
+        (estimated(0.99, low=0.9, high=1.05), None),  # surely not slower by so much, and perhaps faster
+        (estimated(1.02, low=0.98, high=1.05), ("slower", "cpu")),  # by less, but slower
+        (estimated(0.9, p=1e-9), ("faster", "wall")),
+        (estimated(1.2, p=1e-9), ("slower", "wall")),
+    ],
+)
+def test_decide_asks_the_wall_clock(wall, decision):
+    """CPU seconds that are surely 10 % more decide, unless the wall clock excludes it and points the other way."""
+    assert sequential_test.decide({"wall": wall, "cpu": estimated(1.1, p=1e-9)}, RULE) == decision
+
+
+def test_decide_gives_the_wall_clock_room_beside_cpu_seconds():
+    """4 % more wall time is the same where CPU seconds are, too; alone it is not; 6 % never is."""
+    alone = Rule(clocks=("wall",))
+    wall, cpu = estimated(1.04), estimated(1.01)
+
+    assert sequential_test.decide({"wall": wall, "cpu": cpu}, RULE) == ("same", "cpu+wall")
+    assert sequential_test.decide({"wall": wall}, alone) is None
+    assert sequential_test.decide({"wall": estimated(1.01)}, alone) == ("same", "wall")
+    assert sequential_test.decide({"wall": estimated(1.06), "cpu": cpu}, RULE) is None
+    assert sequential_test.decide({"wall": estimated(1.01), "cpu": wall}, RULE) is None
+    wide = Rule(margin=0.06)
+    assert sequential_test.decide({"wall": estimated(1.055), "cpu": cpu}, wide) == ("same", "cpu+wall")
+
+
+def test_verdict_shows_the_clock_that_decided():
+    """The ratio is that of the deciding clock; of both, or none, that of one of them."""
+    estimates = {"wall": estimated(1.2), "cpu": estimated(1.1)}
+    ratios = {
+        clock: sequential_test.Verdict(word="same", clock=clock, estimates=estimates).ratio
+        for clock in ("wall", "cpu", "cpu+wall", "")
+    }
+
+    assert ratios == {"wall": 1.2, "cpu": 1.1, "cpu+wall": 1.1, "": 1.2}
+    assert sequential_test.Verdict(word="inconclusive", estimates={}).pairs == 0
+
+
+def test_look_counts_pairs():
+    """A verdict says how many pairs it rests on."""
+    values = {"wall": [0.3, 0.31, 0.29, 0.3], "cpu": [0.3, 0.31, 0.29, 0.3]}
+
+    assert sequential_test.look(values, RULE).pairs == 4
+    assert sequential_test.partial(values, RULE, "interrupted").pairs == 4
 
 
 def test_value_leaves_out_disturbed_blocks(paired):
@@ -177,6 +336,33 @@ def test_contention_keeps_own_waiting(paired):
     assert sequential_test.value(contended(paired(), own), "cpu") > 0.1
 
 
+def test_contention_is_of_shares_of_time(paired):
+    """How much a block waited counts by its length: a block twice as long with the same share weighs the same."""
+    result = contended(paired(), [0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8])
+
+    def longer(sample):
+        return sample._replace(steps=2 * sample.steps, **{
+            name: 2 * getattr(sample, name) for name in ("wall_seconds", "cpu_seconds", "delay_seconds")
+        })  # fmt: skip
+
+    samples = result.candidate_samples
+    unequal = dataclasses.replace(result, candidate_samples=(*map(longer, samples[:3]), *samples[3:]))
+
+    assert sequential_test.value(unequal, "cpu") == pytest.approx(sequential_test.value(result, "cpu"))
+
+
+def test_contention_needs_both_to_have_waited_more(paired):
+    """Where one process never waited less than the other, what it cost is its own, also if some blocks are equal."""
+    result = contended(paired(), [0.9, 0.1, 0.8, 0.1, 0.7, 0.9, 0.1, 0.8])
+    swapped = dataclasses.replace(result, base_samples=result.candidate_samples, candidate_samples=result.base_samples)
+
+    for pair in (result, swapped):
+        logs = [math.log(candidate.cpu_seconds / base.cpu_seconds) for base, candidate in zip(
+            pair.base_samples, pair.candidate_samples, strict=True
+        )]  # fmt: skip
+        assert sequential_test.contention(pair, logs) == [0.0] * 8
+
+
 def test_value_takes_wall_time_as_it_was(paired):
     """Waiting is what the wall clock is there to see: nothing is taken off it."""
     result = contended(paired(1.1), [0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8])
@@ -204,6 +390,30 @@ def test_holm_gives_later_cells_an_easier_level():
 
     assert [verdict.word for verdict in sequential_test.holm([weak, clear], rule)] == ["slower", "slower"]
     assert [verdict.word for verdict in sequential_test.holm([weak, weak], rule)] == ["inconclusive", "inconclusive"]
+
+
+def inconclusive(**estimates):
+    return sequential_test.Verdict(word="inconclusive", estimates=estimates, reason="undecided")
+
+
+def test_holm_says_how_a_word_came_about():
+    """A cell that passes has the clock that passed and a reason; one that the wall clock contradicts does not pass."""
+    rule = Rule(cells=2)
+    strong = inconclusive(wall=estimated(0.8, p=1e-9), cpu=estimated(0.81, p=0.5))
+    contradicted = inconclusive(wall=estimated(0.9), cpu=estimated(1.1, p=1e-9))
+    same = sequential_test.Verdict(word="same", estimates={"wall": estimated(1.01, p=1e-9), "cpu": estimated(1.0)})
+    faster, *others = sequential_test.holm([strong, contradicted, same], rule)
+
+    assert (faster.word, faster.clock, faster.reason) == ("faster", "wall", "by Holm's later steps")
+    assert others == [contradicted, same]
+
+
+@pytest.mark.parametrize(("p", "word"), [(0.0002, "slower"), (0.0003, "inconclusive")])
+def test_holm_shares_the_level_among_cells_and_clocks(p, word):
+    """Of two cells with two clocks each the first to pass needs a quarter of the level."""
+    weak = inconclusive(wall=estimated(1.04, p=p), cpu=estimated(1.04))
+
+    assert sequential_test.holm([weak], Rule(cells=2))[0].word == word
 
 
 def test_partial_gives_the_ratio_so_far(paired):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies
+from hypothesis import given, settings, strategies
 
 from bench.compare import stored
 from bench.results import store
@@ -119,6 +119,28 @@ def test_compare_is_symmetric(session, base, candidate, scale):
 
     assert verdict(candidate, base) == (opposite.get(word, word), pytest.approx(1 / ratio))
     assert verdict(*scaled) == (word, pytest.approx(ratio))
+
+
+@settings(max_examples=30)
+@given(data=strategies.data())
+def test_compare_does_not_depend_on_order(session, data):
+    """However the lines of both sets lie, the rows are the same and stand in the same order."""
+    cells = [{"model": "dense"}, {"model": "convnet"}]
+    sides = [
+        [
+            replace(stored, started=f"{stored.started[:17]}{number:02}{stored.started[19:]}", loss=float(side))
+            for number, stored in enumerate(session(data.draw(FACTORS), sweep="a", cells=cells))
+        ]
+        for side in (0, 1)
+    ]
+    shuffled = [data.draw(strategies.permutations(side)) for side in sides]
+
+    assert _rows(shuffled) == _rows(sides)
+
+
+def _rows(sides):
+    """Rows as JSON, in which figures that are not numbers are alike."""
+    return [json.dumps(row.to_json()) for row in stored.compare(*sides)]
 
 
 @pytest.mark.parametrize("counts", [(1, 1), (2, 5), (5, 2)])

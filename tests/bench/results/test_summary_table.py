@@ -1,10 +1,14 @@
 """Summaries as tables."""
 
 import csv
+import dataclasses
 import io
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from bench.results import store, summary, summary_table
 from flowers_core.errors import InputError
@@ -99,3 +103,38 @@ def test_text_of_other_machines_must_be_asked_for(tmp_path, measured):
 
     with pytest.raises(InputError, match=r"make bench.*--all"):
         summary_table.text(tmp_path)
+
+
+@settings(max_examples=30)
+@given(data=strategies.data())
+def test_tables_do_not_depend_on_how_lines_lie(measured, data):
+    """Lines in another order, stores merged either way, and reading twice change no table."""
+    models, failures = strategies.sampled_from(["dense", "convnet"]), strategies.sampled_from(["ok", "ok", "error"])
+    drawn = data.draw(
+        strategies.lists(strategies.tuples(models, failures, strategies.integers(1, 9)), min_size=1, max_size=8)
+    )
+    measurements = [
+        dataclasses.replace(
+            measured(model=model, status=status, seconds=(seconds,) * 3, machine={"host": f"host{number % 2}"}),
+            started=f"2026-11-{10 + number}T12:00:00+00:00",
+            reason=f"reason {number}" if status == "error" else "",
+        )
+        for number, (model, status, seconds) in enumerate(drawn)
+    ]
+    expected = _texts(measurements)
+    with tempfile.TemporaryDirectory() as folder:
+        for measurement in data.draw(strategies.permutations(measurements)):
+            path = store.append(measurement, Path(folder))
+        merged = Path(folder) / "merged" / path.parent.name / "all.jsonl"
+        merged.parent.mkdir(parents=True)
+        files = data.draw(strategies.permutations(sorted(path.parent.glob("*.jsonl"))))
+        merged.write_bytes(b"".join(file.read_bytes() for file in files))
+
+        for folder_read in (folder, folder, merged.parents[1]):
+            assert _texts(store.load(type(measurements[0]), Path(folder_read)).results) == expected
+
+
+def _texts(measurements):
+    """What `bench table` shows of measurements, as Markdown and as CSV."""
+    summaries = summary.by_cell(measurements)
+    return summary_table.markdown(summaries), summary_table.facts(summaries).csv()

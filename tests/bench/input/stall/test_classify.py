@@ -27,6 +27,12 @@ def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
         (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.02, cpu=0.40), "host-contended"),
         (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.09, cpu=0.40), "input-bound"),
         (dict(pipeline=0.30, step=0.10, both=0.30, wait=None), "input-bound"),
+        (
+            dict(pipeline=0.60, step=0.50, both=1.00, wait=0.25, cpu=2.00),
+            "input-bound",
+        ),  # half of the loss is most of it
+        (dict(pipeline=0.50, step=0.50, both=1.00, wait=0.30, cpu=1.80), "host-contended"),  # 90 % busy is full
+        (dict(pipeline=0.08, step=0.10, both=0.10, wait=0.00), "compute-bound"),  # keeps up with a quarter to spare
     ],
 )
 def test_each_kind_of_loss_has_its_verdict(given, verdict):
@@ -73,3 +79,51 @@ def test_the_reason_names_the_cause():
     _, reason = classify(facts(pipeline=0.05, step=0.10, both=0.20, wait=0.02, cpu=0.40))
 
     assert "80%" in reason
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (
+            dict(pipeline=0.30, step=0.10, both=0.30, wait=0.20),
+            "a batch takes the pipeline alone 300% of the step's time",
+        ),
+        (
+            dict(pipeline=0.01, step=0.10, both=0.10, wait=0.0),
+            "a batch takes the pipeline alone 10% of the step's time",
+        ),
+        (
+            dict(pipeline=0.05, step=0.10, both=0.15, wait=0.05, cpu=0.06),
+            "it waits with cores 80% idle: the pipeline does not run ahead",
+        ),
+        (
+            dict(pipeline=0.05, step=0.10, both=0.15, wait=0.04, cpu=0.30),
+            "it waits, but alone the pipeline keeps up: all cores are 100% busy",
+        ),
+        (
+            dict(pipeline=0.05, step=0.10, both=0.20, wait=0.02, cpu=0.40),
+            "80% of what input costs it is slower computing: input takes cores from it",
+        ),
+    ],
+)
+def test_reasons_give_figures(given, reason):
+    """Each verdict gives the figure that it rests on."""
+    assert classify(facts(**given))[1] == reason
+
+
+def test_a_device_of_its_own_names_the_transfer():
+    """On a GPU the reason says how long the step waits, and that the rest is the transfer; 0 where nobody timed it."""
+    fed = replace(facts(pipeline=0.05, step=0.10, both=0.20, wait=0.04), shares_cores=False)
+    ending = "of the time, the rest is the transfer to the device"
+
+    assert classify(fed)[1] == f"a batch takes the pipeline alone 50% of the step's time; it waits 20% {ending}"
+    assert classify(replace(fed, wait_seconds=None))[1].endswith(f"it waits 0% {ending}")
+
+
+def test_facts_without_timed_waits():
+    """Where waiting was not timed it is unknown, not none; noise that made a fed step faster explains nothing."""
+    measured = facts(pipeline=0.05, step=0.12, both=0.10, wait=None)
+
+    assert measured.waiting is None
+    assert measured.explained == 0.0
+    assert replace(measured, wait_seconds=0.01).explained == 0.0
