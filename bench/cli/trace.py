@@ -130,28 +130,45 @@ def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring,
 
 
 @click.command()
-@click.option("--diff", nargs=2, metavar="A B", help="Two traces side by side, by path or below results/traces.")
+@click.option(
+    "--diff",
+    metavar="A",
+    help="Two traces side by side: A, and B or the one of its cell before it; by the "
+    "numbers of the list, `latest`, or paths.",
+)
+@click.argument("other", metavar="[B]", required=False)
 @CELL
 @options.DATA
 @options.PLACE
 @MEASURING
 @options.OUTPUT
 def trace(
-    diff: tuple[str, str] | None, chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output
+    diff: str | None,
+    other: str | None,
+    chosen: CellOptions,
+    data: Data,
+    place: Place,
+    measuring: Measuring,
+    output: Output,
 ) -> None:
     """Measure one cell, then trace further steps.
 
-    Without a model it lists the traces there are. XProf reads the trace at once: its step time stands beside ours, with
-    waiting for input and the longest operations.
+    Without a model it lists the traces there are, with numbers. XProf reads the trace at once: its step time stands
+    beside ours, with waiting for input and the longest operations; what limits the step and what to try first is said
+    in a sentence.
 
     Example: python -m bench trace --model squeezenet --batch-size 8
 
-    Example: python -m bench trace --diff CELL/TIME CELL/TIME
+    Example: python -m bench trace --diff 1 2
+
+    Example: python -m bench trace --diff latest
     """
     from bench.run import sweep
 
-    if diff:
-        _show_difference(diff, output.results)
+    if diff is None and other is not None:
+        raise InputError(f"A second trace needs a first: `--diff A B`. Received: {other!r} without `--diff`")
+    if diff is not None:
+        _show_difference(diff, other, output.results)
     elif chosen.model is None:
         _show_all(output.results)
     else:
@@ -169,16 +186,20 @@ def _show_all(results: Path) -> None:
     """
     from rich import console
 
-    from bench.run import profiler_trace, trace_table
+    from bench.results.measurement import Measurement
+    from bench.run import trace_table
 
-    traces = [(f"{folder.parent.name}/{folder.name}", profiler_trace.read(folder)) for folder in store.traces(results)]
-    if not traces:
+    folders = store.traces(results)
+    if not folders:
         raise InputError(f"There is no trace in {results}: take one with `python -m bench trace --model dense`")
-    trace_table.steps(traces).draw(console.Console())
+    traces = trace_table.of_folders(folders, store.load(Measurement, results).results)
+    out = console.Console()
+    trace_table.steps(traces, numbered=True).draw(out)
+    trace_table.draw_paths(traces, out)
 
 
-def _show_difference(names: Sequence[str], results: Path) -> None:
-    """Prints two traces side by side, given by path or as `_show_all` names them.
+def _show_difference(first: str, second: str | None, results: Path) -> None:
+    """Prints two traces side by side, given by number, as `latest`, by path or as a folder below `results/traces`.
 
     Raises:
         InputError: If one is not there, or XProf cannot read it.
@@ -187,7 +208,9 @@ def _show_difference(names: Sequence[str], results: Path) -> None:
 
     from bench.run import profiler_trace, trace_table
 
-    left, right = (profiler_trace.read(_folder(name, results)) for name in names)
+    later = _folder(first, results)
+    pair = (_before(later, results), later) if second is None else (later, _folder(second, results))
+    left, right = (profiler_trace.read(folder) for folder in pair)
     for read in (left, right):
         if read.problem:
             raise InputError(f"{read.folder} must be a trace that XProf can read. Received: {read.problem}")
@@ -195,10 +218,27 @@ def _show_difference(names: Sequence[str], results: Path) -> None:
 
 
 def _folder(name: str, results: Path) -> Path:
+    """The log directory of a trace."""
+    folders = store.traces(results)
+    if name == "latest" and folders:
+        return folders[-1]
+    if name.isdecimal() and 1 <= int(name) <= len(folders):
+        return folders[int(name) - 1]
     for folder in (Path(name), results / "traces" / name):
         if folder.is_dir():
             return folder
-    raise InputError(f"`--diff` takes folders of traces, as `python -m bench trace` lists them. Received: {name!r}")
+    raise InputError(
+        "`--diff` takes numbers or folders of traces, as `python -m bench trace` lists them, or `latest`. "
+        f"Received: {name!r}, and there are {len(folders)} traces"
+    )
+
+
+def _before(folder: Path, results: Path) -> Path:
+    """The trace of the same cell before one, else the one before it."""
+    earlier = [other for other in store.traces(results) if other.name < folder.name]
+    if not earlier:
+        raise InputError(f"There is no trace before {folder.name}: give two, `--diff A B`")
+    return next((other for other in reversed(earlier) if other.parent.name == folder.parent.name), earlier[-1])
 
 
 @click.command()

@@ -249,9 +249,16 @@ def printable(text: str) -> str:
     return CONTROLS.sub("\ufffd", text)
 
 
-def say(console: "Console", text: str, *, style: str = "") -> None:
-    """Prints a line on a rich console as it is: neither markup nor an escape sequence in it is obeyed."""
-    console.print(printable(text), style=style or None, markup=False, highlight=False, emoji=False)
+def say(console: "Console", text: str, *, style: str = "", whole: bool = False) -> None:
+    """Prints a line on a rich console as it is: neither markup nor an escape sequence in it is obeyed.
+
+    Args:
+        console: Where.
+        text: What.
+        style: One of rich's.
+        whole: Whether the line is never broken, to be copied.
+    """
+    console.print(printable(text), style=style or None, markup=False, highlight=False, emoji=False, soft_wrap=whole)
 
 
 def markdown_text(text: str) -> str:

@@ -28,10 +28,13 @@ class Trace:
         step_seconds: Mean of them, as XProf sees it.
         our_step_seconds: Median of the same steps by our clock.
         input_share: Part of the step time spent waiting for input.
+        other_share: Part of it that is neither computing nor waiting for input.
         ops: Operations by their own time in a step, longest first: `name`, `seconds`, `share`.
-        data_ops: Those of the input pipeline, likewise.
+        work: The same by kind of work (`filter gradients of convolutions`), each with its longest `layer`.
+        data_ops: Those of the input pipeline, likewise; none where a resident batch was drawn.
         peak_bytes: Most memory that the framework's allocators held; None where it does not tell.
         bytes: Size of the trace on the disk.
+        suggestions: What XProf itself says of the step, as plain text.
     """
 
     folder: str
@@ -40,10 +43,13 @@ class Trace:
     step_seconds: float | None = None
     our_step_seconds: float | None = None
     input_share: float | None = None
+    other_share: float | None = None
     ops: list[dict] = field(default_factory=list)
+    work: list[dict] = field(default_factory=list)
     data_ops: list[dict] = field(default_factory=list)
     peak_bytes: int | None = None
     bytes: int = 0
+    suggestions: list[str] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:

@@ -75,6 +75,7 @@ def _show(measurements: list[Measurement], console: "Console") -> None:
     traces = trace_table.of_measurements(measurements)
     if traces:
         trace_table.steps(traces).draw(console)
+        trace_table.draw_paths(traces, console)
 
 
 def _bar(console: "Console") -> "progress.Progress":

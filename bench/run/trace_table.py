@@ -2,54 +2,124 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from bench.results import format
+from bench.results import format, labels, table
+from bench.results.cell import RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.results.table import Column, Table
+from bench.run import profiler_trace, trace_advice
 from bench.run.profiler_trace import AGREES_WITHIN, Trace
 
-Named = tuple[str, Trace]
-"""A trace with the id of its cell, or where it lies."""
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Named(NamedTuple):
+    """A trace and what it is of.
+
+    Attributes:
+        name: The id of its cell, or where it lies.
+        trace: What it says.
+        cell: Its cell, if it is known.
+    """
+
+    name: str
+    trace: Trace
+    cell: Cell | None = None
 
 
 def of_measurements(measurements: Iterable[Measurement]) -> list[Named]:
-    """The traces of measurements, with the ids of their cells."""
-    return [(measurement.cell.id, Trace(**measurement.trace)) for measurement in measurements if measurement.trace]
+    """The traces of measurements, with their cells."""
+    return [
+        Named(measurement.cell.id, Trace(**measurement.trace), measurement.cell)
+        for measurement in measurements
+        if measurement.trace
+    ]
 
 
-def steps(traces: Sequence[Named]) -> Table:
-    """Step times as XProf finds them beside ours."""
+def of_folders(folders: Iterable[Path], measurements: Iterable[Measurement]) -> list[Named]:
+    """The traces in log directories, with the cells of the measurements that they were taken of."""
+    of_id: dict[str, Cell] = {}
+    ours: dict[str, float | None] = {}  # of the traces whose folders are still where they were taken
+    for measurement in measurements:
+        of_id[measurement.cell.id] = measurement.cell
+        ours[str(measurement.trace.get("folder"))] = measurement.trace.get("our_step_seconds")
+    return [
+        Named(
+            f"{folder.parent.name}/{folder.name}",
+            profiler_trace.read(folder, our_step_seconds=ours.get(str(folder.resolve()))),
+            of_id.get(folder.parent.name),
+        )
+        for folder in folders
+    ]
+
+
+def steps(traces: Sequence[Named], *, numbered: bool = False) -> Table:
+    """Step times as XProf finds them beside ours; with the numbers by which `trace --diff` knows them."""
+    names = _names(traces)
+    shown = [(name, *_figures(trace)) for name, (_, trace, _) in zip(names, traces, strict=True)]
+    rows = [(number, *row) for number, row in enumerate(shown, 1)] if numbered else shown
     return Table(
         title="Steps as XProf sees them",
         columns=(
+            *((Column("#", "count"),) if numbered else ()),
             Column("cell"),
             Column("XProf", "time"),
             Column("ours", "time"),
             Column("waits for input", "percent"),
             Column("MB", "bytes"),
         ),
-        rows=tuple(
-            (name, trace.step_seconds, trace.our_step_seconds, trace.input_share, trace.peak_bytes)
-            for name, trace in traces
-        ),
-        notes=tuple(_notes(traces)),
+        rows=tuple(rows),
+        notes=tuple(_notes(names, traces)),
     )
 
 
-def _notes(traces: Sequence[Named]) -> list[str]:
-    """What cannot be read, where the clocks disagree, and how to look further."""
-    notes = ["XProf: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"]
-    for name, trace in traces:
-        short = name.rpartition("/")[2] if len(traces) > 1 else "longest"
+def _figures(trace: Trace) -> tuple:
+    return trace.step_seconds, trace.our_step_seconds, trace.input_share, trace.peak_bytes
+
+
+def _names(traces: Sequence[Named]) -> list[str]:
+    """Short names of traces whose cells are known; of one cell, with the time of each."""
+    short = iter(labels.apart([cell for _, _, cell in traces if cell is not None])[0])
+    names = [name if cell is None else next(short) for name, _, cell in traces]
+    return [
+        f"{name} {_taken(trace)}" if cell is not None and names.count(name) > 1 else name
+        for name, (_, trace, cell) in zip(names, traces, strict=True)
+    ]
+
+
+def _taken(trace: Trace) -> str:
+    """When a trace was taken, as its folder says."""
+    mark = Path(trace.folder).name
+    return f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]}:{mark[13:15]}"
+
+
+def _notes(names: Sequence[str], traces: Sequence[Named]) -> list[str]:
+    """What to do, what takes longest, what cannot be read, where the clocks disagree, and how to look further."""
+    notes = []
+    for name, (_, trace, cell) in zip(names, traces, strict=True):
+        if advice := trace_advice.sentence(trace, cell):
+            notes.append(f"{name}: {advice}")
         if trace.ops:
-            notes.append(f"{short}: {_longest(trace.ops)}")
-        if trace.data_ops:
-            notes.append(f"{short}, of the input pipeline: {_longest(trace.data_ops)}")
+            notes.append(f"{name}, longest: {_longest(trace.ops)}")
+        if trace.data_ops and (cell is None or cell.pipeline != RESIDENT):
+            notes.append(f"{name}, longest of the input pipeline: {_longest(trace.data_ops)}")
+        notes += [f'{name}, XProf says: "{said}"' for said in trace.suggestions]
         if trace.problem:
             notes.append(f"{name}: {trace.problem}")
         elif trace.our_step_seconds and not trace.agrees:
             notes.append(f"{name}: the two step times differ by more than {AGREES_WITHIN:.0%}: was the machine busy?")
+    notes.append(
+        "XProf: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"
+    )
     return [*notes, "to look inside: `python -m bench tensorboard`"]
+
+
+def draw_paths(traces: Sequence[Named], console: "Console") -> None:
+    """Prints where each trace lies, whole and on a line of its own, to be copied."""
+    for _, trace, _ in traces:
+        table.say(console, trace.folder, whole=True)
 
 
 def _longest(ops: Sequence[dict]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +12,24 @@ from typing import Any
 
 MOST_OPS = 10  # of each kind: the rest is seldom read
 IDLE = "IDLE"  # what XProf calls threads that wait; no operation
+
+# Kinds of work by what XProf calls an operation's type or, behind it, the operation; the first that matches counts.
+OPTIMIZER = "the optimizer"
+KINDS = (
+    ("input pipeline", r"^Dataset|^Iterator|IteratorGetNext"),
+    ("filter gradients of convolutions", r"BackpropFilter"),
+    ("input gradients of convolutions", r"Conv\w*BackpropInput"),
+    ("batch normalization", r"batch_?norm|FusedBatchNorm|/bn\w*/"),
+    ("convolutions", r"Conv\d?D|[Cc]onvolution|^conv"),
+    ("matrix products", r"MatMul|Einsum|\bdot\b|^dot|gemm"),
+    ("pooling", r"Pool|reduce-window|select-and-scatter"),
+    (OPTIMIZER, r"ApplyAdam|ResourceApply|[Aa]dam|optimizer|momentum"),
+    ("activations", r"Relu|Sigmoid|Swish|Softmax|Elu|Tanh"),
+    ("updates of variables", r"Assign"),
+    ("copies between layers", r"Concat|Slice|Transpose|Pad|Tile|Reshape|Cast|copy|concatenate"),
+)
+OTHER = "other operations"
+CALLS = {"StatefulPartitionedCall", "PartitionedCall", "gradient_tape", "gradients", "jvp", "transpose", "jit"}
 
 
 class Unreadable(RuntimeError):
@@ -24,7 +43,8 @@ def facts(paths: Sequence[Path]) -> dict:
         paths: Its `.xplane.pb` files, one a host.
 
     Returns:
-        `steps`, `step_seconds`, `input_share`, `ops`, `data_ops`, `peak_bytes`; see `bench.run.profiler_trace.Trace`.
+        `steps`, `step_seconds`, `input_share`, `other_share`, `ops`, `work`, `data_ops`, `peak_bytes`, `suggestions`;
+        see `bench.run.profiler_trace.Trace`.
 
     Raises:
         Unreadable: If XProf is missing or of another version, the trace is empty or damaged, or no step is marked.
@@ -37,11 +57,15 @@ def facts(paths: Sequence[Path]) -> dict:
         count = len(steps["seconds"])
         if not count:
             raise Unreadable("XProf finds no step in it: take it by `bench trace`, which marks each, of 3 or more")
+        operations = _tool(copies, "framework_op_stats")
         return {
             "steps": count,
             "step_seconds": sum(steps["seconds"]) / count,
             "input_share": sum(steps["input"]) / max(sum(steps["seconds"]), 1e-12),
-            "ops": _ops(_tool(copies, "framework_op_stats"), count + 2),
+            "other_share": sum(steps["other"]) / max(sum(steps["seconds"]), 1e-12),
+            "ops": _ops(operations, count + 2),
+            "work": _work(operations, count + 2),
+            "suggestions": _suggestions(_tool(copies, "overview_page")),
             "data_ops": _data_ops(steps["tables"], count + 2),
             "peak_bytes": _peak(_tool(copies, "memory_profile")),
         }
@@ -120,6 +144,7 @@ def _steps(tables: Any) -> dict:
     return {
         "seconds": [float(row["stepTimeMs"]) / 1000 for row in rows],
         "input": [float(row["infeedTimeMs"]) / 1000 for row in rows],
+        "other": [float(row.get("otherTimeMs") or 0.0) / 1000 for row in rows],
         "tables": tables,
     }
 
@@ -127,10 +152,40 @@ def _steps(tables: Any) -> dict:
 def _ops(tables: Any, steps: int) -> list[dict]:
     """Operations by type: their own time in a step, over all threads."""
     seconds: dict[str, float] = {}
-    for row in _table([tables] if isinstance(tables, dict) else tables, "total_self_time"):
-        if row["type"] != IDLE:
-            seconds[row["type"]] = seconds.get(row["type"], 0.0) + float(row["total_self_time"]) / 1e6
+    for row in _op_rows(tables):
+        seconds[row["type"]] = seconds.get(row["type"], 0.0) + float(row["total_self_time"]) / 1e6
     return _longest(seconds, steps)
+
+
+def _op_rows(tables: Any) -> list[dict]:
+    """The rows of operations, without threads that wait."""
+    rows = _table([tables] if isinstance(tables, dict) else tables, "total_self_time")
+    return [row for row in rows if row["type"] != IDLE]
+
+
+def kind(type_name: str, operation: str) -> str:
+    """What kind of work an operation does, in the field's words."""
+    text = f"{type_name} {operation}"
+    return next((name for name, pattern in KINDS if re.search(pattern, text)), OTHER)
+
+
+def _work(tables: Any, steps: int) -> list[dict]:
+    """The same by kind of work, each with the layer that takes most of it."""
+    seconds: dict[str, float] = {}
+    layers: dict[str, dict[str, float]] = {}
+    for row in _op_rows(tables):
+        name, own = kind(row["type"], row["operation"]), float(row["total_self_time"]) / 1e6
+        seconds[name] = seconds.get(name, 0.0) + own
+        of_kind = layers.setdefault(name, {})
+        of_kind[_layer(row["operation"])] = of_kind.get(_layer(row["operation"]), 0.0) + own
+    longest = {name: max(of_kind, key=lambda layer: of_kind[layer]) for name, of_kind in layers.items()}
+    return [{**work, "layer": longest[work["name"]]} for work in _longest(seconds, steps)]
+
+
+def _layer(operation: str) -> str:
+    """The layer in an operation's path: `conv2d_6` of `StatefulPartitionedCall/gradient_tape/model/conv2d_6/Mul`."""
+    parts = [part for part in operation.split("/") if part not in CALLS and not re.search(r"[^\w.]", part)]
+    return parts[1] if len(parts) > 2 else ""
 
 
 def _data_ops(tables: Any, steps: int) -> list[dict]:
@@ -157,3 +212,16 @@ def _peak(profile: Any) -> int | None:
         for shot in allocator.get("memoryProfileSnapshots", ())
     ]
     return max(peaks, default=0) or None
+
+
+def _suggestions(tables: Any) -> list[str]:
+    """What XProf itself says of the step, as plain text: its markup is taken out, each sentence stands once.
+
+    Its lists of links are left out: they are the same for every trace.
+    """
+    said = [table.get("p") or {} for table in tables if isinstance(table, dict)]
+    statements = [value for values in said for name, value in values.items() if name.endswith("statement")]
+    remarks = [values["remark_text"] for values in said if values.get("remark_text")]
+    plain = (re.sub(r"<[^>]*>", "", str(text)) for text in (*statements, *remarks))
+    printable = ("".join(sign if sign.isprintable() else " " for sign in text).split() for text in plain)
+    return list(dict.fromkeys(" ".join(words) for words in printable if words))

@@ -77,6 +77,7 @@ def test_help_lists_whole_sentences(package):
         (["table", "--results", "/tmp/no-such-store"], "no measurement"),
         (["trace", "--results", "/tmp/no-such-store"], "no trace"),
         (["trace", "--diff", "a", "b"], "folders of traces"),
+        (["trace", "b"], "without `--diff`"),
         (["compare"], "BASE and CANDIDATE"),
         (["compare", "HEAD"], "BASE and CANDIDATE"),
         (["compare", "HEAD", "HEAD~1", "--axis", "xla=off,on"], "not both"),

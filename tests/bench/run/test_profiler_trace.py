@@ -47,6 +47,8 @@ def test_read_puts_the_work_first(traced):
     assert "MatMul" in found.ops[0]["name"]
     assert found.ops[0]["share"] > 0.5
     assert found.ops[0]["seconds"] > 0
+    assert found.work[0]["name"] == "matrix products"
+    assert "NOT input-bound" in found.suggestions[0]
     assert found.input_share < 0.1
 
 
@@ -81,7 +83,7 @@ def test_read_sees_waiting_for_input(tmp_path):
         **profiler_trace.take(lambda: consume(data).numpy(), tmp_path, backend="tensorflow", step_seconds=0.5)
     )
 
-    assert found.input_share * found.step_seconds > 0.018  # it waits for the sleep, however busy the machine
+    assert found.input_share > 0.5  # it waits for the sleep, however busy the machine
     assert any("Map" in op["name"] for op in found.data_ops)
 
 
@@ -125,6 +127,45 @@ def test_read_names_the_package_of_xprof(tmp_path, monkeypatch):
     (tmp_path / "host.xplane.pb").write_bytes(b"")
 
     assert "tensorboard-plugin-profile" in profiler_trace.read(tmp_path).problem
+
+
+@pytest.mark.parametrize(
+    ("type_name", "operation", "kind"),
+    [
+        (
+            "_MklNativeConv2DBackpropFilterWithBias",
+            "gradient_tape/net/conv2d_6/Conv2D",
+            "filter gradients of convolutions",
+        ),
+        ("_MklNativeConv2DBackpropInput", "gradient_tape/net/conv2d_6/Conv2D", "input gradients of convolutions"),
+        ("Mul", "net/batch_normalization_2/batchnorm/mul", "batch normalization"),
+        ("_FusedMatMul", "net/dense/MatMul", "matrix products"),
+        ("convolution", "jit(step)/conv_general_dilated", "convolutions"),
+        ("Mul", "net/rescaling/mul", "other operations"),
+    ],
+)
+def test_operations_have_a_kind(type_name, operation, kind):
+    """By their types, and by the layers that they belong to."""
+    assert xprof.kind(type_name, operation) == kind
+
+
+def test_layer_stands_in_the_path_of_an_operation():
+    """Behind the model; calls and gradients are no layers."""
+    path = "StatefulPartitionedCall/gradient_tape/squeezenet_1/conv2d_6_1/convolution/Conv2DBackpropFilter"
+
+    assert xprof._layer(path) == "conv2d_6_1"
+    assert xprof._layer("AssignAddVariableOp") == ""
+
+
+def test_suggestions_are_plain_text():
+    """Markup and control signs are taken out, and nothing stands twice."""
+    tables = [
+        {"p": {"statement": "Use <a href='x'>bfloat16</a>\x1b[31m", "x": "y"}},
+        {"p": {"all_other_statement": ""}},
+        {},
+    ]
+
+    assert xprof._suggestions(tables + tables) == ["Use bfloat16 [31m"]
 
 
 def test_table_is_read_by_names_of_columns():
