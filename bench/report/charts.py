@@ -323,7 +323,9 @@ def fed_steps(fed: Sequence[Point], steps: Sequence[Point]) -> Chart | None:
 
 
 def _same_step(step: Point, fed: Point) -> bool:
-    return all(step[name] == fed[name] for name in ("model", "batch", "px", "mode", "precision", "host"))
+    return all(
+        step[name] == fed[name] for name in ("model", "batch", "px", "mode", "device", "precision", "backend", "host")
+    )
 
 
 def learning(outcomes: Iterable[Outcome]) -> Chart | None:

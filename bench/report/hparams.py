@@ -1,5 +1,6 @@
 """A store as runs of TensorBoard: a row of its HParams tab for each cell, and curves of the cell's steps."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -130,9 +131,10 @@ def _apart(entries: Sequence[Summary]) -> list[str]:
 
 
 def _place(entry: Summary, *, fed_by: str = "") -> tuple:
-    """What a step and the same step alone share: cell, machine and code."""
+    """What a step and the same step alone share: cell, machine in its setting, and code."""
     cell = replace(entry.cell, pipeline=fed_by) if fed_by and entry.cell.model != NO_MODEL else entry.cell
-    return cell, entry.measurement.machine.get("id"), entry.measurement.code.get("digest")
+    setting = identity.surroundings(entry.measurement.machine, [cell])
+    return cell, json.dumps(setting, sort_keys=True), entry.measurement.code.get("digest")
 
 
 def _columns(entry: Summary, shown: dict[str, str], apart: str) -> dict[str, str | float | bool]:
