@@ -4,6 +4,7 @@ asv discovers concrete classes wherever they are visible, so suites import this 
 """
 
 import os
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.machine import facts
-from bench.results import store
+from bench.results import asv_setting, store
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import HARNESS_VERSION, Kind
@@ -169,13 +170,21 @@ def marked(result: Kind) -> Kind:
 
 
 def refuse_false_names() -> None:
-    """Stops where asv would file a figure under a commit or an axis that it is not of.
+    """Stops where asv would file a figure under a commit, an axis or a machine that it is not of.
 
     Raises:
-        RuntimeError: See `refuse_uncommitted` and `refuse_overridden`.
+        RuntimeError: See `refuse_uncommitted`, `refuse_overridden` and `asv_setting.check`.
     """
     refuse_uncommitted()
     refuse_overridden()
+    refuse_other_setting()
+
+
+def refuse_other_setting() -> None:
+    """Stops where asv measures under a machine's name in another setting than before, such as a CPU quota."""
+    if asv := asv_process():
+        machine = asv_setting.machine_of(asv.cmdline(), platform.node())
+        asv_setting.check(machine, asv.environ())
 
 
 def refuse_uncommitted() -> None:

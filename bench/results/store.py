@@ -179,6 +179,14 @@ def load_plan(results: Path = RESULTS) -> dict:
         raise InputError(f"{path} is damaged ({error}): start the sweep anew, without `--resume`") from None
 
 
+def noted(place: Path, text: str, results: Path = RESULTS) -> str:
+    """The text of a file below a store; if there is none yet, it is written with this one."""
+    path = Path(results) / place
+    if not path.exists():
+        _write(path, text)
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
 def save_table(name: str, text: str, results: Path = RESULTS) -> Path:
     """Writes a table made from measurements, e.g. `quick.md`, and gives its path."""
     return _write(Path(results) / "tables" / name, text)
