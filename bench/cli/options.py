@@ -182,13 +182,40 @@ class Place:
         return devices.best(backend=self.backend, tell=tell) if self.device == "auto" else self.device
 
 
+DEVICE = click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
+                      help="`auto`: TPU, then GPU, then CPU.")  # fmt: skip
 PLACE = group(
     "place",
     Place,
-    click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
-                 help="`auto`: TPU, then GPU, then CPU."),
+    DEVICE,
     click.option("--backend", type=click.Choice(BACKENDS), callback=lambda _, __, asked: backends.choose(asked),
                  help="[KERAS_BACKEND, or the first of them that is installed]"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where steps run that are measured on several backends."""
+
+    device: str
+    backend: tuple[str, ...]
+
+    def each(self) -> list[Place]:
+        """The place of each backend."""
+        return [Place(device=self.device, backend=name) for name in dict.fromkeys(self.backend)]
+
+
+def _choose_backends(_: click.Context, __: click.Parameter, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Several as they are named, for each process is told its own; one as everywhere."""
+    return asked if asked and len(asked) > 1 else (backends.choose(asked[0] if asked else None),)
+
+
+PLACES = group(
+    "places",
+    Places,
+    DEVICE,
+    click.option("--backend", type=Several(click.Choice(BACKENDS)), callback=_choose_backends, metavar="NAME[,NAME]",
+                 help=f"{', '.join(BACKENDS)}. [KERAS_BACKEND, or the first of them that is installed]"),
 )  # fmt: skip
 
 RESULTS = click.option(

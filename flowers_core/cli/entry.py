@@ -19,7 +19,7 @@ from flowers_core.errors import InputError, RunFailed
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
-INSTALL = "Install what is missing: `make bench EXTRAS=[jax]`, `[gpu]` or `[tpu]`"
+INSTALL = "Install what is missing: `make bench EXTRAS=[tensorflow]`, `[jax]`, `[torch]`, `[gpu]` or `[tpu]`"
 
 Decorator = Callable[[Callable], Callable]
 

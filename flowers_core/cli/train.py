@@ -1,6 +1,7 @@
 """Commands that train and use models: train, evaluate, predict, export. They parse, call and print only."""
 
 import json as json_text
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     import keras
 
 JSON = click.option("--json", is_flag=True, help="Print one JSON object.")
+
+
+def _choose_backend(_: click.Context, __: click.Parameter, asked: str | None) -> None:
+    """Sets Keras' backend for this process."""
+    if asked:
+        os.environ["KERAS_BACKEND"] = backends.choose(asked)
+
+
+BACKEND = click.option(
+    "--backend",
+    type=click.Choice(backends.BACKENDS),
+    callback=_choose_backend,
+    expose_value=False,
+    help="Keras' backend. [KERAS_BACKEND, or the first that is installed]",
+)
 RUN = click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 TRAININGS = "results/training"
 
@@ -76,6 +92,7 @@ CHOICES = entry.group(
     click.option("--device", metavar="NAME", help=f"{', '.join(DEVICES)}. [the first of them here]"),
     click.option("--precision", metavar="NAME", help=f"{', '.join(PRECISIONS)}. [the fastest here]"),
     click.option("--xla/--no-xla", default=None, help="Compile the step with XLA. [where it pays]"),
+    click.option("--torch-compile/--no-torch-compile", default=None, help="Compile it on torch. [no]"),
     click.option("--seed", type=int, help="The same weights, order and augmentation in every run."),
     click.option("--deterministic", is_flag=True, default=None, help="With --seed: the same bits, at a price."),
 )  # fmt: skip
@@ -87,6 +104,7 @@ CHOICES = entry.group(
 @click.argument("model")
 @REQUEST
 @CHOICES
+@BACKEND
 @JSON
 def train(model: str, *, request: Request, choices: Choices, json: bool) -> None:
     """Train a model as the codelab does.
@@ -114,9 +132,8 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     if request.resume:
         choices = choices.completed_by(run.settings())
     device = _find_device(choices.device)
-    resolved = settings.resolve(
-        model, manifest.load(records), choices, records=records, device=device.kind, replicas=device.replicas
-    )
+    place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
+    resolved = settings.resolve(model, manifest.load(records), choices, records=records, **place)
     with run.exclusive():
         if request.resume:
             run.check_same(resolved)
@@ -138,11 +155,19 @@ def _shown(model: str) -> str:
     return entry.printable(f"{Path(path).stem}:{function}")
 
 
+def _load_backend() -> str:
+    """Loads the framework of Keras' backend, and gives its name."""
+    backend = backends.choose()
+    backends.check_installed(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    entry.load(backends.BACKENDS[backend].framework)
+    entry.load("keras")
+    return backend
+
+
 def _find_device(kind: str | None) -> Device:
     """The device asked for, or the best there is; loads the frameworks."""
-    entry.load("tensorflow")
-    entry.load("keras")
-    backend = backends.name_from_environment()
+    backend = _load_backend()
     kind = kind or backends.devices.best(backend=backend, tell=entry.tell)
     try:
         return backends.get(backend).find(kind)
@@ -223,6 +248,7 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
 @click.option("--split", default="validation", show_default=True, help="Which of its shards, validation or training.")
 @click.option("--records", help="Other records, all of them.")
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
+@BACKEND
 @JSON
 def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, json: bool) -> None:
     """Evaluate a trained model: accuracy and confusion.
@@ -259,6 +285,7 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 @click.command()
 @RUN
 @click.argument("photos", nargs=-1, required=True)
+@BACKEND
 @JSON
 def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     """Classify photos: files, or folders of them.
@@ -311,6 +338,7 @@ def _photo_files(name: str) -> list[str]:
 @click.command()
 @RUN
 @click.argument("target", type=click.Path(path_type=Path))
+@BACKEND
 def export(run: Path, target: Path) -> None:
     """Export a trained model.
 
@@ -331,7 +359,7 @@ def _load(folder: Path) -> tuple[Settings, "keras.Model"]:
     """Settings and model of a training; loads the frameworks."""
     run = Run(folder)
     settings = run.settings()
-    entry.load("tensorflow")
+    _load_backend()
     from flowers_core.train import fit
 
     return settings, fit.load_trained(run, settings)

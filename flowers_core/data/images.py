@@ -39,17 +39,7 @@ def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bo
             content = file.read()
     except _UNREADABLE as error:
         raise errors.InputError(f"cannot be read: {message(error)}") from error
-    content, reason = jpeg_check.as_png(content, image_size=image_size, accept=accept)
-    if not reason and strict and jpeg_check.kind(content) == "jpeg":
-        import simplejpeg
-
-        try:
-            simplejpeg.decode_jpeg(content, strict=True)
-        except ValueError as error:
-            reason = f"libjpeg warns of it: {error}"
-    if reason:
-        raise errors.InputError(reason)
-    return content
+    return jpeg_check.checked(content, image_size=image_size, accept=accept, strict=strict)
 
 
 def message(error: Exception) -> str:

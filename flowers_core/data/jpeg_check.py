@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
+from flowers_core import errors
+
 MAX_PIXELS = 50_000_000
 """Most pixels of a photo, as it is and as it is scaled: 600 MB as float32, for every thread that works on one.
 A file of a few kB can ask for gigabytes, by its size or, as a thin strip that is scaled up, by its shape."""
@@ -30,6 +32,31 @@ _CONVERTIBLE = ("1", "L", "LA", "P", "RGB", "RGBA")
 def kind(content: bytes) -> str:
     """The kind of a picture by its first bytes, whatever its name says; empty if none is known."""
     return next((kind for kind, magic in _MAGIC.items() if re.match(magic, content, re.DOTALL)), "")
+
+
+def checked(content: bytes, *, image_size: int, accept: Collection[str], strict: bool) -> bytes:
+    """The content of a photo, an accepted PNG or WebP made a PNG as by `as_png`.
+
+    Args:
+        content: The whole file.
+        image_size: Short side in pixels to which it shall be scaled.
+        accept: Kinds beside JPEG that are taken.
+        strict: Whether a JPEG that libjpeg only warns of is refused, too.
+
+    Raises:
+        InputError: If it cannot be decoded; the message is the bare reason.
+    """
+    content, reason = as_png(content, image_size=image_size, accept=accept)
+    if not reason and strict and kind(content) == "jpeg":
+        import simplejpeg
+
+        try:
+            simplejpeg.decode_jpeg(content, strict=True)
+        except ValueError as error:
+            reason = f"libjpeg warns of it: {error}"
+    if reason:
+        raise errors.InputError(reason)
+    return content
 
 
 def as_png(content: bytes, *, image_size: int, accept: Collection[str]) -> tuple[bytes, str | None]:

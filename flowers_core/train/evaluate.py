@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from flowers_core.data import images, manifest, photos
+from flowers_core.data import array_images, manifest, photos
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import training_data
+from flowers_core.train import feeding
 from flowers_core.train.settings import Settings
 
 SPLITS = ("validation", "training")
@@ -104,18 +103,19 @@ def evaluate(
     shards = manifest.paths(folder, written)
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
-    data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    with training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size):
+    arrays, size = feeding.by_arrays(folder), settings.image_size
+    with feeding.explained_errors(shards, arrays=arrays, classes=len(settings.classes), image_size=size):
+        data = feeding.validation(shards, arrays=arrays, image_size=size, batch_size=settings.batch_size)
         return _evaluate(model, data, settings.classes)
 
 
 def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tuple[Evaluation, np.ndarray]:
     labels, probabilities, mistaken = [], [], []
     for pixels, truth in data:
-        predicted = model.predict_on_batch(pixels)
-        wrong = predicted.argmax(axis=1) != truth.numpy()
-        mistaken.append((pixels.numpy()[wrong] * 255).round().astype(np.uint8))
-        labels.append(truth.numpy())
+        predicted, truth = model.predict_on_batch(pixels), np.asarray(truth)
+        wrong = predicted.argmax(axis=1) != truth
+        mistaken.append((np.asarray(pixels)[wrong] * 255).round().astype(np.uint8))
+        labels.append(truth)
         probabilities.append(predicted)
     evaluation = Evaluation(
         classes=tuple(classes), labels=np.concatenate(labels), probabilities=np.concatenate(probabilities)
@@ -139,10 +139,26 @@ def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> lis
 
 def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray | str:
     try:
-        photo = images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
-        image = images.fill_and_crop(images.decode(photo), image_size)
+        pixels = (_pixels if feeding.by_arrays(path) else _pixels_by_tensorflow)(path, image_size)
     except InputError as error:
         return str(error)
-    except tf.errors.OpError:
-        return "truncated or damaged JPEG data"
-    return model.predict_on_batch(images.scale(image)[None])[0]
+    return model.predict_on_batch(pixels.astype(np.float32)[None] / 255)[0]
+
+
+def _pixels(path: str, image_size: int) -> np.ndarray:
+    """A photo as the model sees it, uint8."""
+    photo = array_images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+    return array_images.fill_and_crop(array_images.decode(photo), image_size)
+
+
+def _pixels_by_tensorflow(path: str, image_size: int) -> np.ndarray:
+    """The same, from a bucket as well."""
+    import tensorflow as tf
+
+    from flowers_core.data import images
+
+    photo = images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+    try:
+        return images.fill_and_crop(images.decode(photo), image_size).numpy()
+    except tf.errors.OpError as error:
+        raise InputError("truncated or damaged JPEG data") from error

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import keras
 
@@ -14,7 +15,7 @@ from flowers_core.data import manifest, storage
 from flowers_core.errors import InputError
 from flowers_core.input import cache as caching
 from flowers_core.models import pretrained  # noqa: F401 a model that is loaded may hold its layers
-from flowers_core.train import schedules
+from flowers_core.train import feature_cache, feeding, schedules
 from flowers_core.train.callbacks import KeepEpochs, StopAtTarget
 from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import Settings
@@ -125,10 +126,9 @@ def train(
     shards = [*parts[0], *parts[1]]
     steps = _count(parts[0]) // settings.batch_size
     _seed(settings)
-    from flowers_core.input import data_service, training_data
-
-    explained = training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size)
-    with explained, data_service.reported_errors(), device.scope():
+    arrays = feeding.by_arrays(settings.records, dispatcher)
+    expected = {"classes": len(settings.classes), "image_size": settings.image_size}
+    with feeding.explained_errors(shards, arrays=arrays, **expected), device.scope():
         with precision.use(settings.precision):
             model = _compiled_model(settings, run)
             done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
@@ -158,7 +158,7 @@ def train(
                     *_schedule(settings),
                     epochs,
                     keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()),  # noqa: ARG005
-                    keras.callbacks.TensorBoard(run.logs, write_graph=False),
+                    *_curves(run, tell),
                     *([StopAtTarget(target)] if target is not None else []),
                 ],
             )
@@ -200,7 +200,7 @@ def _compiled_model(settings: Settings, run: Run) -> keras.Model:
     """The model as it was saved last, or a new one."""
     if run.model.exists():
         model = load_trained(run, settings)
-        return compile_model(model, xla=settings.xla, optimizer=model.optimizer)
+        return compile_model(model, xla=settings.compiled, optimizer=model.optimizer)
     model = models.build(
         settings.model,
         image_size=settings.image_size,
@@ -208,7 +208,7 @@ def _compiled_model(settings: Settings, run: Run) -> keras.Model:
         weights=settings.weights,
         pixels=settings.pixels,
     )
-    return compile_model(model, xla=settings.xla, optimizer=_optimizer(settings))
+    return compile_model(model, xla=settings.compiled, optimizer=_optimizer(settings))
 
 
 def _optimizer(settings: Settings) -> keras.Optimizer:
@@ -216,6 +216,14 @@ def _optimizer(settings: Settings) -> keras.Optimizer:
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(**rate, momentum=0.9, nesterov=True)
     return keras.optimizers.Adam(**rate)
+
+
+def _curves(run: Run, tell: Callable[[str], None]) -> list[keras.callbacks.Callback]:
+    """Writes curves for TensorBoard, which TensorFlow alone can."""
+    if backends.is_installed("tensorflow"):
+        return [keras.callbacks.TensorBoard(run.logs, write_graph=False)]
+    tell(f"no curves for TensorBoard, which TensorFlow writes and which is not installed: {run.curves} has them")
+    return []
 
 
 def _schedule(settings: Settings) -> list[keras.callbacks.Callback]:
@@ -246,14 +254,11 @@ def _inputs(
     tell: Callable[[str], None],
 ) -> tuple[keras.Model, Iterable, Iterable]:
     """The model to fit and its batches: the whole model and images, or its head and the features of its base."""
-    import tensorflow as tf
-
-    from flowers_core.input import training_data
-    from flowers_core.train import feature_cache
-
     training_shards, validation_shards = parts
     seed = None if settings.seed is None else settings.seed + done  # a later epoch must not repeat an earlier one
-    source = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
+    arrays = feeding.by_arrays(settings.records, dispatcher)
+    source: dict[str, Any] = {"image_size": settings.image_size, "batch_size": settings.batch_size}
+    source |= {"arrays": arrays, "dispatcher": dispatcher}
     count = _count(training_shards) + _count(validation_shards)
     base_and_head = _split_if_affordable(model, settings, count, tell)
     if base_and_head:
@@ -263,11 +268,11 @@ def _inputs(
         )
         unseen = feature_cache.Features(base, validation_shards, count=_count(validation_shards), **source)
         data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
-        head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
+        head = compile_model(head, xla=settings.compiled, optimizer=model.optimizer)
         return head, data, unseen.validation(batch_size=settings.batch_size)
     cache = caching.decide(count, image_size=settings.image_size)
     tell(cache.description)
-    data = training_data.training(
+    data = feeding.training(
         training_shards,
         augmentation=settings.augmentation,
         shuffle_buffer=settings.shuffle_buffer,
@@ -275,18 +280,15 @@ def _inputs(
         cache=cache,
         **source,
     )
-    validation = training_data.validation(validation_shards, cache=cache, **source)
-    # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
+    validation = feeding.validation(validation_shards, cache=cache, **source)
     steps = -(-_count(validation_shards) // settings.batch_size)
-    return model, data, validation.apply(tf.data.experimental.assert_cardinality(steps))
+    return model, data, feeding.with_length(validation, steps)
 
 
 def _split_if_affordable(
     model: keras.Model, settings: Settings, count: int, tell: Callable[[str], None]
 ) -> tuple[keras.Model, keras.Model] | None:
     """Base and head where features are to be cached and memory holds them."""
-    from flowers_core.train import feature_cache
-
     parts = feature_cache.split(model) if settings.cached_features else None
     if parts is None:
         return None
