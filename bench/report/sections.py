@@ -90,7 +90,7 @@ def _command(name: str, gathered: Gathered) -> str:
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
-    """A section of measurements: a machine's tables of one origin, that with most cells, and charts of one machine.
+    """A section of measurements: a machine's tables of one day, that with most cells, and charts of one machine.
 
     What else was measured is folded.
     """
@@ -99,11 +99,16 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
         [entry for entry in entries if summary_table.kind(entry.cell) == kind]
         for entries in (gathered.shown, gathered.older)
     )
-    origins = summary_table.by_origin(entry for entry in current if entry.status != "n/a")
-    by_size = sorted(origins.items(), key=lambda item: len(item[1]))
-    largest = {group[0].measurement.machine.get("id"): origin for origin, group in by_size}.values()
-    shown = [entry for origin in largest for entry in origins[origin]]
-    tables = [(origin, table) for origin in largest for table in summary_table.tables(origins[origin], beside=shown)]
+    days: dict[tuple, list[Summary]] = {}
+    for entry in (entry for entry in current if entry.status != "n/a"):
+        days.setdefault((entry.measurement.machine.get("id"), entry.measurement.started[:10]), []).append(entry)
+    largest = {machine: entries for (machine, _), entries in sorted(days.items(), key=lambda item: len(item[1]))}
+    shown = [entry for entries in largest.values() for entry in entries]
+    tables = [
+        (origin, table)
+        for origin, group in summary_table.by_origin(shown).items()
+        for table in summary_table.tables(group, beside=shown)
+    ]
     open_rows = set(map(id, shown))
     rest = summary_table.by_origin(entry for entry in [*current, *older] if id(entry) not in open_rows)
     return Section(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,16 @@ def test_rows_of_other_settings_stay_on_the_page_and_do_not_answer(tmp_path, quo
     assert [figure.batch_seconds for figure in gathered.older] == [0.4, 0.4]
     assert [figure.batch_seconds for figure in gathered.charted] == [0.1, 0.1]
     assert [[figure.batch_seconds for figure in sweep] for sweep in gathered.sweeps] == [[0.1, 0.1]]
+
+
+def test_rows_of_every_backend_are_open(measured):
+    """A sweep of two backends is of one day and one code: neither is folded, though they run on other packages."""
+    rows = summary.by_cell(measured(**cell) for cell in ({}, {"batch_size": 8}, {"backend": "jax", "xla": True}))
+    gathered = replace(gather.gather(Path("nothing")), shown=tuple(rows), charted=tuple(rows))
+    (steps,) = (section for section in sections.sections(gathered) if section.name == "steps")
+
+    assert len(steps.tables) == 2
+    assert steps.folded == []
 
 
 def test_another_machine_is_taken_as_it_was_last(measured):
