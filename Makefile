@@ -1,7 +1,7 @@
 # One target for each task. `make bench` and `make test` do all set-up on a fresh Linux machine with Python, pip and git.
 
 PYTHON ?= python3
-EXTRAS ?=
+EXTRAS ?= [tensorflow]
 PHOTOS ?= data/synthetic
 RECORDS ?=
 # Any name of a folder is taken, with spaces, quotes and dollars: the shell gets it as a variable, as it was given.
@@ -11,7 +11,7 @@ export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test report tensorboard docs clean programs
+.PHONY: bench test test-without-tensorflow report tensorboard docs clean programs
 
 bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
@@ -20,12 +20,17 @@ bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ##
 	{ $(RUN) -m bench sweep --profile quick --seconds 1 --photos="$$PHOTOS" --records="$$records"; \
 	code=$$?; $(RUN) -m bench report && exit $$code; }  # a cell that failed is on the page, too
 
-test: .venv/installed-test programs  ## all tests and checks
+test: .venv/installed-test .venv/installed-torch programs  ## all tests and checks
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pyrefly check
 	.venv/bin/pytest --numprocesses 2 --dist loadfile  # a file stays in one process: its tests share what they draw and train
+	$(MAKE) test-without-tensorflow
+
+# What needs no TensorFlow, in an environment that has none: the other backends from photos to predictions.
+test-without-tensorflow: .venv-without-tensorflow/installed
+	cd tests/without_tensorflow && ../../.venv-without-tensorflow/bin/python -m pytest --rootdir . --quiet .
 
 # The page is tried in a real browser, faults of disks by strace: those that are here, or Debian's where root may install
 # them; else their tests say so.
@@ -44,7 +49,7 @@ tensorboard: $(INSTALLED)  ## traces, the sweep as a table, curves of trainings,
 	$(RUN) -m bench tensorboard
 
 clean:  ## forget photos, records and environments; measurements stay
-	rm -rf .venv .asv data
+	rm -rf .venv .venv-without-tensorflow .asv data
 
 # Draws what is missing and returns at once if nothing is.
 .PHONY: data/synthetic
@@ -54,7 +59,8 @@ data/synthetic: $(INSTALLED)
 # uv installs in seconds what takes pip minutes. Python compiles what is imported at the first import (all would take a
 # minute), unless the caller's environment forbids it: then every process would take 10 s for TensorFlow, not 3.
 unexport PYTHONDONTWRITEBYTECODE
-# `make bench EXTRAS=[gpu]`, `[jax]` or `[tpu]` adds what an accelerator or the JAX backend needs.
+# `make bench EXTRAS=[jax]`, `[torch]`, `[gpu]` or `[tpu]` takes another backend than TensorFlow on a CPU; `[tensorflow,jax]`
+# takes two.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed. Received: " + sys.version)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
@@ -65,4 +71,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 .venv/installed-test: $(INSTALLED)
 	$(RUN) -m uv pip install --python .venv --constraint constraints.txt --group test
+	touch $@
+
+# A reason is printed, and tests of torch are skipped, where no build without CUDA can be had.
+.venv/installed-torch: .venv/installed-test .ci/install_torch.py
+	-$(RUN) .ci/install_torch.py
+	touch $@
+
+.venv-without-tensorflow/installed: $(INSTALLED) .ci/install_torch.py
+	$(PYTHON) -m venv .venv-without-tensorflow
+	$(RUN) -m uv pip install --python .venv-without-tensorflow --constraint constraints.txt --editable '.[jax]' pytest
+	-.venv-without-tensorflow/bin/python .ci/install_torch.py
 	touch $@

@@ -48,7 +48,7 @@ class Spread:
         source = data.source()
         source.manifest()
         return campaign.Plan(
-            source=source,
+            records=source.records,
             workers=self.workers,
             dispatcher=self.dispatcher,
             pipelines=self.pipeline or campaign.FEW,

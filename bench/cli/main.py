@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bench.cli import compare, data_service, loaders, object_store, options, stall, trace, training
-from bench.cli.options import Data, Output, Place, Swept
+from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
 from flowers_core.cli import entry
@@ -38,7 +38,7 @@ def cli() -> None:
 @click.option("--resume", is_flag=True, help="Go on with the last sweep; options other than limits are ignored.")
 @click.option("--dry-run", is_flag=True, help="Print the cells and how long they should take.")
 @options.DATA
-@options.PLACE
+@options.PLACES
 @MEASURING
 @options.OUTPUT
 def sweep(  # noqa: PLR0913 - its options
@@ -49,7 +49,7 @@ def sweep(  # noqa: PLR0913 - its options
     resume: bool,
     dry_run: bool,
     data: Data,
-    place: Place,
+    places: Places,
     measuring: Measuring,
     output: Output,
 ) -> None:
@@ -61,6 +61,8 @@ def sweep(  # noqa: PLR0913 - its options
 
     Example: python -m bench sweep --profile full --filter model=squeezenet --budget 10m
 
+    Example: python -m bench sweep --profile full --backend tensorflow,jax,torch
+
     Example: python -m bench sweep --profile full --model path/to/file.py:build --pipeline records_parallel
     """
     from bench.run import matrix, sweep_progress
@@ -69,7 +71,8 @@ def sweep(  # noqa: PLR0913 - its options
     if resume:
         planned = sweeps.resume(output.results)
     else:
-        cells = matrix.profile(profile, named=swept.models(), piped=swept.pipelines(), **place.fields())
+        chosen = {"named": swept.models(), "piped": swept.pipelines()}
+        cells = matrix.in_turn([matrix.profile(profile, **chosen, **place.fields()) for place in places.each()])
         cells = matrix.filter_cells(cells, list(filters))
         planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:

@@ -15,7 +15,7 @@ from bench.results import store
 from bench.results.result import Result
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
-from flowers_core.cli import entry, source_options
+from flowers_core.cli import entry
 from flowers_core.cli.entry import group, tell
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
@@ -113,15 +113,10 @@ def locate(text: str, kind: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Folders of photos and of records, as given, and how they are read."""
+    """Folders of photos and of records, as given."""
 
     photos: str
     records: str
-    image_feature: str
-    label_feature: str
-    classes: tuple[str, ...]
-    exif: str | None
-    decode: str | None
 
     def source(self) -> "Source":
         """The folders to read, those of the environment or of `make bench` where none is given."""
@@ -129,7 +124,7 @@ class Data:
 
         context = click.get_current_context(silent=True)
         files = context.meta.get(_FILES, {}) if context else {}
-        return data_source.find(**vars(self), files=files.items())
+        return data_source.find(photos=self.photos, records=self.records, files=files.items())
 
 
 DATA = group(
@@ -137,8 +132,6 @@ DATA = group(
     Data,
     click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/synthetic]"),
     click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/synthetic-192]"),
-    *source_options.RECORDS_OF_OTHERS,
-    *source_options.PHOTOS,
 )
 
 
@@ -189,13 +182,40 @@ class Place:
         return devices.best(backend=self.backend, tell=tell) if self.device == "auto" else self.device
 
 
+DEVICE = click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
+                      help="`auto`: TPU, then GPU, then CPU.")  # fmt: skip
 PLACE = group(
     "place",
     Place,
-    click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
-                 help="`auto`: TPU, then GPU, then CPU."),
+    DEVICE,
     click.option("--backend", type=click.Choice(BACKENDS), callback=lambda _, __, asked: backends.choose(asked),
                  help="[KERAS_BACKEND, or the first of them that is installed]"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where steps run that are measured on several backends."""
+
+    device: str
+    backend: tuple[str, ...]
+
+    def each(self) -> list[Place]:
+        """The place of each backend."""
+        return [Place(device=self.device, backend=name) for name in dict.fromkeys(self.backend)]
+
+
+def _choose_backends(_: click.Context, __: click.Parameter, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Several as they are named, for each process is told its own; one as everywhere."""
+    return asked if asked and len(asked) > 1 else (backends.choose(asked[0] if asked else None),)
+
+
+PLACES = group(
+    "places",
+    Places,
+    DEVICE,
+    click.option("--backend", type=Several(click.Choice(BACKENDS)), callback=_choose_backends, metavar="NAME[,NAME]",
+                 help=f"{', '.join(BACKENDS)}. [KERAS_BACKEND, or the first of them that is installed]"),
 )  # fmt: skip
 
 RESULTS = click.option(

@@ -54,7 +54,7 @@ class Trainings:
             self.model or models.representatives(),
             self.variant or ("ours", "plain"),
             self.seeds,
-            source=source,
+            records=source.records,
             epochs=self.epochs,
             weights=dict(self.weights),
         )

@@ -18,13 +18,14 @@ NOTABLE = 0.05  # by so much a precision must differ to be named faster or slowe
 
 
 def findings(gathered: Gathered) -> list[str]:
-    """Sentences on input, steps, demand, precision, batches, verdicts and accuracy; those that there is data for.
+    """Sentences on input, steps, demand, precision, batches, backends, verdicts and accuracy, where there is data.
 
     The figures of a sentence are of one sweep: those of two may be of two moods of a machine.
     """
     makers = (_input, _steps, _demand, _precisions, _batches)
     sweeps = [_of_one_backend(sweep) for sweep in gathered.sweeps]
     sentences = [next(filter(None, map(make, sweeps)), None) for make in makers]
+    sentences.append(next(filter(None, map(_backends, gathered.sweeps)), None))
     return [sentence for sentence in (*sentences, _verdicts(gathered), _accuracy(gathered)) if sentence]
 
 
@@ -132,6 +133,37 @@ def _batches(summaries: Sequence[Summary]) -> str | None:
         f"{readable(cell.model)} gains little from more than {size} images a batch: {format.rate(rates[size])} "
         f"images/s, {format.rate(max(rates.values()))} at best, measured up to {max(rates)}."
     )
+
+
+def _backends(summaries: Sequence[Summary]) -> str | None:
+    """Which backend trains each model fastest in each precision, uncompiled but where it always compiles."""
+    cells: dict[Cell, dict[str, float]] = {}  # by what is the same on all backends
+    for entry in _steps_alone(summaries):
+        if not entry.cell.chosen_compiler:
+            cells.setdefault(entry.cell.on("tensorflow"), {})[entry.cell.backend] = entry.rate
+    most = max((len(rates) for rates in cells.values()), default=0)
+    if most < 2:
+        return None
+    compared = {cell: rates for cell, rates in cells.items() if len(rates) == most}
+    by_precision: dict[str, dict[Cell, dict[str, float]]] = {}
+    for cell, rates in compared.items():
+        by_precision.setdefault(cell.precision, {})[cell] = rates
+    parts = [f"in {precision} {_fastest_by_model(rates)}" for precision, rates in by_precision.items()]
+    names = " and ".join(sorted(dict.fromkeys(name for rates in compared.values() for name in rates)))
+    return f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}."
+
+
+def _fastest_by_model(rates_by_cell: dict[Cell, dict[str, float]]) -> str:
+    """The models that each backend trains fastest, the backend with most of them first."""
+    largest = {cell.model: cell for cell in sorted(rates_by_cell, key=lambda cell: cell.batch_size)}
+    won: dict[str, list[str]] = {}
+    for model, cell in largest.items():
+        rates = rates_by_cell[cell]
+        won.setdefault(max(rates, key=rates.__getitem__), []).append(readable(model))
+    ordered = sorted(won.items(), key=lambda item: -len(item[1]))
+    if len(ordered) == 1 and len(largest) > 1:
+        return f"{ordered[0][0]} is the fastest for all {len(largest)} models"
+    return ", ".join(f"{name} is the fastest for {', '.join(models)}" for name, models in ordered)
 
 
 def knee(rates: dict[int, float]) -> int:

@@ -112,11 +112,11 @@ class Cell:
         return replace(self, **chosen)
 
     def on(self, backend: str) -> "Cell":
-        """The same step on another backend; compiled where it always is, or where both have the same compiler."""
+        """The same step on another backend; compiled where it always is, or by a chosen compiler that both have."""
         one_of("backend", backend, product.backends())
         spec = product.backends()[backend]
         chosen: dict[str, Any] = {
-            name: getattr(self, name) and spec.compiler == compiler for name, compiler in COMPILERS.items()
+            name: compiler == spec.compiler == self.chosen_compiler for name, compiler in COMPILERS.items()
         }
         chosen["xla"] |= spec.always_compiled
         return replace(self, **chosen, backend=backend)

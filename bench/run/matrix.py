@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models
@@ -116,6 +117,12 @@ def profile(
     """
     one_of("profile", name, PROFILES)
     return PROFILES[name](named, piped, device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
+
+
+def in_turn(profiles: Iterable[Sequence[Cell]]) -> list[Cell]:
+    """The cells of several profiles, one of each in turn: what is to be compared is measured within minutes."""
+    rounds = zip_longest(*profiles)
+    return list(dict.fromkeys(cell for cells in rounds for cell in cells if cell is not None))
 
 
 def filter_cells(cells: list[Cell], filters: list[str]) -> list[Cell]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from bench.machine import facts
 from bench.results import identity, store
 from bench.results.cell import Cell
-from bench.run.data_source import Source
 from bench.training import outcome, run
 from bench.training.run import Job, TrainingRun
 
@@ -17,7 +16,7 @@ def plan(
     variants: Sequence[str],
     seeds: int,
     *,
-    source: Source,
+    records: str,
     epochs: int | None,
     weights: Mapping[str, str],
 ) -> list[Job]:
@@ -29,7 +28,7 @@ def plan(
         models: Names.
         variants: Names.
         seeds: How many: 1, 2, 3 …
-        source: Where the records lie, as every process finds them.
+        records: Folder of the records, as every process finds it, or bucket.
         epochs: None for the codelab's.
         weights: Path of weights by model; a model that is not named begins with random ones.
     """
@@ -39,7 +38,7 @@ def plan(
             model=model,
             variant=variant,
             seed=seed,
-            source=source,
+            records=records,
             epochs=epochs,
             weights=weights.get(model, ""),
             campaign=campaign,

@@ -19,7 +19,7 @@ from flowers_core.errors import InputError, RunFailed
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
-INSTALL = "Install what is missing: `make bench EXTRAS=[jax]`, `[gpu]` or `[tpu]`"
+INSTALL = "Install what is missing: `make bench EXTRAS=[tensorflow]`, `[jax]`, `[torch]`, `[gpu]` or `[tpu]`"
 
 Decorator = Callable[[Callable], Callable]
 
@@ -132,8 +132,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
         padding=(0, 1, 0, 0),
     )
     for number, name in enumerate(titles or rows[0]):
-        shown = text.Text(printable(name) if titles else "")
-        drawing.add_column(shown, justify="right" if number else "left", no_wrap=True)
+        drawing.add_column(text.Text(name if titles else ""), justify="right" if number else "left", no_wrap=True)
     for row in rows:
         drawing.add_row(*(text.Text(printable(cell)) for cell in row))
     screen = console.Console()

@@ -1,6 +1,7 @@
 """Commands that train and use models: train, evaluate, predict, export. They parse, call and print only."""
 
 import json as json_text
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -14,7 +15,7 @@ import click
 from flowers_core import backends, durable, models, user_code
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
-from flowers_core.cli import entry, source_options
+from flowers_core.cli import entry
 from flowers_core.data import photos as photo_kinds
 from flowers_core.data import storage
 from flowers_core.errors import InputError
@@ -24,9 +25,22 @@ from flowers_core.train.settings import AUGMENTATIONS, OPTIMIZERS, Choices, Sett
 if TYPE_CHECKING:
     import keras
 
-    from flowers_core.data.manifest import Manifest
-
 JSON = click.option("--json", is_flag=True, help="Print one JSON object.")
+
+
+def _choose_backend(_: click.Context, __: click.Parameter, asked: str | None) -> None:
+    """Sets Keras' backend for this process."""
+    if asked:
+        os.environ["KERAS_BACKEND"] = backends.choose(asked)
+
+
+BACKEND = click.option(
+    "--backend",
+    type=click.Choice(backends.BACKENDS),
+    callback=_choose_backend,
+    expose_value=False,
+    help="Keras' backend. [KERAS_BACKEND, or the first that is installed]",
+)
 RUN = click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 TRAININGS = "results/training"
 
@@ -41,16 +55,6 @@ class Request:
     target: float | None
     keep_memory: bool
     dispatcher: str
-    image_feature: str
-    label_feature: str
-    classes: tuple[str, ...]
-
-    def manifest(self, records: str) -> "Manifest":
-        """The manifest of the records by the path that their readers use."""
-        from flowers_core.data import manifest
-
-        features = source_options.features(self.image_feature, self.label_feature)
-        return manifest.load(records, features=features, classes=self.classes)
 
 
 REQUEST = entry.group(
@@ -59,7 +63,6 @@ REQUEST = entry.group(
     click.option(
         "--records", envvar="FLOWERS_RECORDS", required=True, help="Folder or bucket of records. [FLOWERS_RECORDS]"
     ),
-    *source_options.RECORDS_OF_OTHERS,
     click.option("--output", type=click.Path(path_type=Path), help=f"Folder to keep it in. [{TRAININGS}/MODEL]"),
     click.option("--resume", is_flag=True, help="Go on after the last epoch that was kept."),
     click.option("--target", type=click.FloatRange(0, 1), help="Validation accuracy at which to stop."),
@@ -89,6 +92,7 @@ CHOICES = entry.group(
     click.option("--device", metavar="NAME", help=f"{', '.join(DEVICES)}. [the first of them here]"),
     click.option("--precision", metavar="NAME", help=f"{', '.join(PRECISIONS)}. [the fastest here]"),
     click.option("--xla/--no-xla", default=None, help="Compile the step with XLA. [where it pays]"),
+    click.option("--torch-compile/--no-torch-compile", default=None, help="Compile it on torch. [no]"),
     click.option("--seed", type=int, help="The same weights, order and augmentation in every run."),
     click.option("--deterministic", is_flag=True, default=None, help="With --seed: the same bits, at a price."),
 )  # fmt: skip
@@ -100,6 +104,7 @@ CHOICES = entry.group(
 @click.argument("model")
 @REQUEST
 @CHOICES
+@BACKEND
 @JSON
 def train(model: str, *, request: Request, choices: Choices, json: bool) -> None:
     """Train a model as the codelab does.
@@ -112,6 +117,7 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     Example: python -m flowers_core train convnet_gap --records data/synthetic-192
     """
     from flowers_core.backends import malloc
+    from flowers_core.data import manifest
     from flowers_core.train import plots, settings
 
     if user_code.is_option(model):
@@ -126,9 +132,8 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     if request.resume:
         choices = choices.completed_by(run.settings())
     device = _find_device(choices.device)
-    resolved = settings.resolve(
-        model, request.manifest(records), choices, records=records, device=device.kind, replicas=device.replicas
-    )
+    place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
+    resolved = settings.resolve(model, manifest.load(records), choices, records=records, **place)
     with run.exclusive():
         if request.resume:
             run.check_same(resolved)
@@ -150,11 +155,19 @@ def _shown(model: str) -> str:
     return entry.printable(f"{Path(path).stem}:{function}")
 
 
+def _load_backend() -> str:
+    """Loads the framework of Keras' backend, and gives its name."""
+    backend = backends.choose()
+    backends.check_installed(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    entry.load(backends.BACKENDS[backend].framework)
+    entry.load("keras")
+    return backend
+
+
 def _find_device(kind: str | None) -> Device:
     """The device asked for, or the best there is; loads the frameworks."""
-    entry.load("tensorflow")
-    entry.load("keras")
-    backend = backends.name_from_environment()
+    backend = _load_backend()
     kind = kind or backends.devices.best(backend=backend, tell=entry.tell)
     try:
         return backends.get(backend).find(kind)
@@ -234,31 +247,20 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
 @RUN
 @click.option("--split", default="validation", show_default=True, help="Which of its shards, validation or training.")
 @click.option("--records", help="Other records, all of them.")
-@source_options.IMAGE_FEATURE
-@source_options.LABEL_FEATURE
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
+@BACKEND
 @JSON
-def evaluate(
-    run: Path,
-    *,
-    split: str,
-    records: str | None,
-    image_feature: str,
-    label_feature: str,
-    sheet: Path | None,
-    json: bool,
-) -> None:
+def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, json: bool) -> None:
     """Evaluate a trained model: accuracy and confusion.
 
     For each class it says how its images were classified.
 
     Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
     """
-    features = source_options.features(image_feature, label_feature)
     settings, model = _load(run)
     from flowers_core.train import evaluate, plots
 
-    evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records, features=features)
+    evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records)
     if sheet:
         plots.draw_contact_sheet(sheet, mistaken, evaluation.captions())
     if json:
@@ -283,23 +285,12 @@ def evaluate(
 @click.command()
 @RUN
 @click.argument("photos", nargs=-1, required=True)
-@source_options.EXIF
-@source_options.DECODE
-@source_options.MAX_MEGAPIXELS
+@BACKEND
 @JSON
-def predict(
-    run: Path,
-    photos: tuple[str, ...],
-    *,
-    exif: str | None,
-    decode: str | None,
-    max_megapixels: int | None,
-    json: bool,
-) -> None:
+def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     """Classify photos: files, or folders of them.
 
-    JPEG, PNG or WebP, which become pixels as those of the training's records unless told otherwise. Hidden files in
-    folders are passed over.
+    JPEG, PNG or WebP; the orientation in EXIF data is ignored, as in training. Hidden files in folders are passed over.
 
     Exit code: 0 done, 1 a photo does not decode, 2 wrong use.
 
@@ -309,8 +300,7 @@ def predict(
     settings, model = _load(run)
     from flowers_core.train import evaluate
 
-    how = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels, usual=settings.decoding)
-    probabilities = evaluate.predict(model, paths, image_size=settings.image_size, decoding=how)
+    probabilities = evaluate.predict(model, paths, image_size=settings.image_size)
     rows = [
         {"photo": path, "class": None, "reason": row}
         if isinstance(row, str)
@@ -348,6 +338,7 @@ def _photo_files(name: str) -> list[str]:
 @click.command()
 @RUN
 @click.argument("target", type=click.Path(path_type=Path))
+@BACKEND
 def export(run: Path, target: Path) -> None:
     """Export a trained model.
 
@@ -368,7 +359,7 @@ def _load(folder: Path) -> tuple[Settings, "keras.Model"]:
     """Settings and model of a training; loads the frameworks."""
     run = Run(folder)
     settings = run.settings()
-    entry.load("tensorflow")
+    _load_backend()
     from flowers_core.train import fit
 
     return settings, fit.load_trained(run, settings)

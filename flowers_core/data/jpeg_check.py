@@ -4,9 +4,14 @@ import io
 import re
 from collections.abc import Collection
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from flowers_core.data.decoding import CODELAB, Decoding
+from flowers_core import errors
+
+MAX_PIXELS = 50_000_000
+"""Most pixels of a photo, as it is and as it is scaled: 600 MB as float32, for every thread that works on one.
+A file of a few kB can ask for gigabytes, by its size or, as a thin strip that is scaled up, by its shape."""
+
 
 MAX_BYTES = 256 << 20
 """Most bytes of a photo, which are read whole: a hole in a disk image may be named x.jpg."""
@@ -29,24 +34,47 @@ def kind(content: bytes) -> str:
     return next((kind for kind, magic in _MAGIC.items() if re.match(magic, content, re.DOTALL)), "")
 
 
-def as_png(content: bytes, *, accept: Collection[str], decoding: Decoding = CODELAB) -> tuple[bytes, str | None]:
-    """An accepted PNG or WebP as an RGB PNG on white, which `images.decode` takes like a JPEG; all else as it is.
+def checked(content: bytes, *, image_size: int, accept: Collection[str], strict: bool) -> bytes:
+    """The content of a photo, an accepted PNG or WebP made a PNG as by `as_png`.
 
-    Where the orientation in EXIF data is to be applied, the PNG is upright.
+    Args:
+        content: The whole file.
+        image_size: Short side in pixels to which it shall be scaled.
+        accept: Kinds beside JPEG that are taken.
+        strict: Whether a JPEG that libjpeg only warns of is refused, too.
+
+    Raises:
+        InputError: If it cannot be decoded; the message is the bare reason.
+    """
+    content, reason = as_png(content, image_size=image_size, accept=accept)
+    if not reason and strict and kind(content) == "jpeg":
+        import simplejpeg
+
+        try:
+            simplejpeg.decode_jpeg(content, strict=True)
+        except ValueError as error:
+            reason = f"libjpeg warns of it: {error}"
+    if reason:
+        raise errors.InputError(reason)
+    return content
+
+
+def as_png(content: bytes, *, image_size: int, accept: Collection[str]) -> tuple[bytes, str | None]:
+    """An accepted PNG or WebP as an RGB PNG on white, which `images.decode` takes like a JPEG; all else as it is.
 
     Returns:
         `(content, fault)`, the fault None unless the photo must be left out.
     """
     found = kind(content)
     if found not in accept or found not in _PLUGINS:
-        return content, fault(content, decoding=decoding)
+        return content, fault(content, image_size=image_size)
     try:
         photo: Image.Image = _PLUGINS[found](io.BytesIO(content))  # not PIL.Image.open: see `fault`
         if photo.mode not in _CONVERTIBLE:
             return content, f"{photo.mode} pixels in a {found}, neither RGB nor greyscale of 8 bits"
-        if reason := _size_fault(photo, decoding):
+        if reason := _size_fault(photo, image_size):
             return content, reason
-        pixels = (ImageOps.exif_transpose(photo) if decoding.exif == "apply" else photo).convert("RGBA")
+        pixels = photo.convert("RGBA")
         flat = Image.new("RGB", pixels.size, "white")
         flat.paste(pixels, mask=pixels)
         file = io.BytesIO()
@@ -56,14 +84,14 @@ def as_png(content: bytes, *, accept: Collection[str], decoding: Decoding = CODE
     return file.getvalue(), None
 
 
-def fault(jpeg: bytes, *, decoding: Decoding = CODELAB) -> str | None:
+def fault(jpeg: bytes, *, image_size: int) -> str | None:
     """Says why a photo cannot become an image, or None if its header promises that it can.
 
     The header does not tell whether the pixels are all there: only decoding does.
 
     Args:
         jpeg: The whole file of the photo.
-        decoding: Says how many pixels it may have: a file of a few kB can ask for gigabytes.
+        image_size: Short side in pixels to which it shall be scaled.
     """
     if not jpeg:
         return "empty, 0 bytes"
@@ -77,17 +105,14 @@ def fault(jpeg: bytes, *, decoding: Decoding = CODELAB) -> str | None:
         return f"no JPEG header that can be read: {error}"
     if photo.mode not in ("L", "RGB"):
         return f"{photo.mode} colours, neither RGB nor greyscale"
-    return _size_fault(photo, decoding)
+    return _size_fault(photo, image_size)
 
 
-def _size_fault(photo: Image.Image, decoding: Decoding) -> str | None:
-    pixels = photo.width * photo.height
-    if not pixels:
+def _size_fault(photo: Image.Image, image_size: int) -> str | None:
+    short, long = sorted(photo.size)
+    if short < 1:
         return f"no pixels, {photo.width} x {photo.height}"
-    if pixels > decoding.max_pixels:
-        needed = -(-pixels // 1_000_000)
-        return (
-            f"{photo.width} x {photo.height}: {pixels} pixels, over {decoding.max_megapixels} million "
-            f"(taken with --max-megapixels {needed})"
-        )
+    pixels = max(short * long, image_size * (image_size * long // short))
+    if pixels > MAX_PIXELS:
+        return f"{photo.width} x {photo.height}: {pixels} pixels before or after scaling, over {MAX_PIXELS}"
     return None

@@ -23,16 +23,12 @@ import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 
 from flowers_core import errors
-from flowers_core.data import decoding as decodings
-from flowers_core.data.decoding import Decoding
-from flowers_core.data.shards import CODELAB, Features
 
 ORDERS_AHEAD = 2  # orders a decode worker has at once: the next is there when one is done
 MOST_PENDING = 3  # the same with batches that are done and wait for one that was ordered before them
@@ -52,14 +48,7 @@ def cpu_seconds() -> float:
 
 
 def decode_batches(
-    orders: Iterable[list],
-    *,
-    kind: str,
-    image_size: int,
-    batch_size: int,
-    count: int,
-    features: Features = CODELAB,
-    decoding: Decoding = decodings.CODELAB,
+    orders: Iterable[list], *, kind: str, image_size: int, batch_size: int, count: int
 ) -> Generator[tuple[np.ndarray, np.ndarray]]:
     """The batches of some orders, in their order.
 
@@ -69,8 +58,6 @@ def decode_batches(
         image_size: Side of the images in pixels.
         batch_size: Images a batch at most.
         count: How many decode workers there are.
-        features: Names of the features of records.
-        decoding: How photos become pixels.
 
     Yields:
         `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten once no view of it is
@@ -83,8 +70,7 @@ def decode_batches(
     """
     memory = SharedMemory(batch_size, image_size)
     with memory, ExitStack() as stack:
-        sizes = {"image_size": image_size, "batch_size": batch_size}
-        job = {"kind": kind, "memory": memory.file, "features": asdict(features), "decoding": asdict(decoding), **sizes}
+        job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
         workers = [stack.enter_context(_Worker(job)) for _ in range(count)]
         yield from _distribute(iter(orders), workers, memory)
 

@@ -1,18 +1,14 @@
 """A trained model on images that it has not seen: accuracy, confusion, and the classes of photos."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from flowers_core.data import images, manifest, photos
-from flowers_core.data import shards as shard_paths
-from flowers_core.data.decoding import CODELAB, Decoding
-from flowers_core.data.shards import Features
+from flowers_core.data import array_images, manifest, photos
 from flowers_core.errors import InputError, one_of
-from flowers_core.input import training_data
+from flowers_core.train import feeding
 from flowers_core.train.settings import Settings
 
 SPLITS = ("validation", "training")
@@ -84,12 +80,7 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def evaluate(
-    model: keras.Model,
-    settings: Settings,
-    *,
-    split: str = "validation",
-    records: str | None = None,
-    features: Features = shard_paths.CODELAB,
+    model: keras.Model, settings: Settings, *, split: str = "validation", records: str | None = None
 ) -> tuple[Evaluation, np.ndarray]:
     """Evaluates a model on the shards that it was validated on, or others.
 
@@ -98,7 +89,6 @@ def evaluate(
         settings: How it was trained.
         split: One of `SPLITS`.
         records: Other records than those it was trained on; then all their shards are taken.
-        features: Names of the features of other records.
 
     Returns:
         The evaluation, and the pixels, uint8, of the images predicted as another class, in the order of images.
@@ -107,25 +97,25 @@ def evaluate(
         InputError: If records are of another size or other classes, or damaged.
     """
     one_of("split", split, SPLITS)
-    if records is not None:
-        settings = replace(settings, records=records, features=features)
-    written = settings.manifest()
+    folder = records or settings.records
+    written = manifest.load(folder)
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
-    shards = manifest.paths(settings.records, written)
+    shards = manifest.paths(folder, written)
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
-    data = training_data.validation(shards, image_size=settings.image_size, batch_size=settings.batch_size)
-    with training_data.explain_errors(shards, classes=len(settings.classes), image_size=settings.image_size):
+    arrays, size = feeding.by_arrays(folder), settings.image_size
+    with feeding.explained_errors(shards, arrays=arrays, classes=len(settings.classes), image_size=size):
+        data = feeding.validation(shards, arrays=arrays, image_size=size, batch_size=settings.batch_size)
         return _evaluate(model, data, settings.classes)
 
 
 def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tuple[Evaluation, np.ndarray]:
     labels, probabilities, mistaken = [], [], []
     for pixels, truth in data:
-        predicted = model.predict_on_batch(pixels)
-        wrong = predicted.argmax(axis=1) != truth.numpy()
-        mistaken.append((pixels.numpy()[wrong] * 255).round().astype(np.uint8))
-        labels.append(truth.numpy())
+        predicted, truth = model.predict_on_batch(pixels), np.asarray(truth)
+        wrong = predicted.argmax(axis=1) != truth
+        mistaken.append((np.asarray(pixels)[wrong] * 255).round().astype(np.uint8))
+        labels.append(truth)
         probabilities.append(predicted)
     evaluation = Evaluation(
         classes=tuple(classes), labels=np.concatenate(labels), probabilities=np.concatenate(probabilities)
@@ -133,30 +123,42 @@ def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tup
     return evaluation, np.concatenate(mistaken)
 
 
-def predict(
-    model: keras.Model, paths: Sequence[str], *, image_size: int, decoding: Decoding = CODELAB
-) -> list[np.ndarray | str]:
-    """Class probabilities of photos.
+def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> list[np.ndarray | str]:
+    """Class probabilities of photos, whose orientation in EXIF data is ignored, as in the codelab.
 
     Args:
         model: The trained model.
         paths: JPEG, PNG or WebP files, on disk or in a bucket.
         image_size: Side of the images that it takes, in pixels.
-        decoding: How photos become pixels; that of the photos it was trained on.
 
     Returns:
         For each photo its probabilities, float32, shape `(classes,)`, or the reason why it has none.
     """
-    decoding.check_memory(1)
-    return [_predict_photo(model, path, image_size, decoding) for path in paths]
+    return [_predict_photo(model, path, image_size) for path in paths]
 
 
-def _predict_photo(model: keras.Model, path: str, image_size: int, decoding: Decoding) -> np.ndarray | str:
+def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray | str:
     try:
-        photo = images.read(path, accept=photos.ACCEPTABLE, decoding=decoding)
-        image = images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size)
+        pixels = (_pixels if feeding.by_arrays(path) else _pixels_by_tensorflow)(path, image_size)
     except InputError as error:
         return str(error)
-    except tf.errors.OpError:
-        return "truncated or damaged JPEG data"
-    return model.predict_on_batch(images.scale(image)[None])[0]
+    return model.predict_on_batch(pixels.astype(np.float32)[None] / 255)[0]
+
+
+def _pixels(path: str, image_size: int) -> np.ndarray:
+    """A photo as the model sees it, uint8."""
+    photo = array_images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+    return array_images.fill_and_crop(array_images.decode(photo), image_size)
+
+
+def _pixels_by_tensorflow(path: str, image_size: int) -> np.ndarray:
+    """The same, from a bucket as well."""
+    import tensorflow as tf
+
+    from flowers_core.data import images
+
+    photo = images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+    try:
+        return images.fill_and_crop(images.decode(photo), image_size).numpy()
+    except tf.errors.OpError as error:
+        raise InputError("truncated or damaged JPEG data") from error

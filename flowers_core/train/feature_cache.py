@@ -1,15 +1,15 @@
 """The output of a frozen base for each image, computed once: transfer learning then trains the head alone."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
 
 import keras
+import ml_dtypes
 import numpy as np
-import tensorflow as tf
 
 from flowers_core import progress
-from flowers_core.data import images
 from flowers_core.errors import RunFailed
-from flowers_core.input import training_data
+from flowers_core.train import feeding
 
 
 def split(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
@@ -37,13 +37,19 @@ def split(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
 
 def bytes_of(base: keras.Model, count: int) -> int:
     """Memory that the features of `count` images take."""
-    return count * int(np.prod(base.output_shape[1:])) * tf.as_dtype(base.outputs[0].dtype).size
+    return count * int(np.prod(base.output_shape[1:])) * _dtype(base).itemsize
+
+
+def _dtype(base: keras.Model) -> np.dtype:
+    """The type of features, bfloat16 among them, which NumPy has from `ml_dtypes`."""
+    name = base.outputs[0].dtype
+    return np.dtype(getattr(ml_dtypes, name, name))
 
 
 class Features:
     """Features of the images in some shards, in the order of reading; those of their mirror images follow, if asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its options
         self,
         base: keras.Model,
         shards: Sequence[str],
@@ -52,6 +58,7 @@ class Features:
         batch_size: int,
         count: int,
         mirrored: bool = False,
+        arrays: bool = False,
         dispatcher: str = "",
     ) -> None:
         """Reads the shards and computes, behind a bar.
@@ -63,16 +70,17 @@ class Features:
             batch_size: Images at a time.
             count: How many images there are.
             mirrored: Whether the base sees the mirror image of each as well.
+            arrays: Whether batches are NumPy arrays, see `feeding`.
             dispatcher: Address of a tf.data service that decodes them; empty for this process.
 
         Raises:
             RunFailed: If not all images came.
         """
-        data = training_data.validation(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-        views = [lambda pixels: pixels, lambda pixels: tf.reverse(pixels, [2])][: 1 + mirrored]
-        self.mirrored, self.labels = mirrored, np.empty(count, np.int64)
-        dtype = tf.as_dtype(base.outputs[0].dtype).as_numpy_dtype
-        self.values = np.empty((len(views) * count, *base.output_shape[1:]), dtype)
+        source = {"image_size": image_size, "batch_size": batch_size, "dispatcher": dispatcher}
+        data = feeding.validation(shards, arrays=arrays, **source)
+        views = [lambda pixels: pixels, lambda pixels: keras.ops.flip(pixels, 2)][: 1 + mirrored]
+        self.mirrored, self.labels, self._arrays = mirrored, np.empty(count, np.int64), arrays
+        self.values = np.empty((len(views) * count, *base.output_shape[1:]), _dtype(base))
         filled = 0
         with progress.bar("features of the frozen base", len(self.values)) as advance:
             for pixels, labels in data:
@@ -88,8 +96,23 @@ class Features:
                 f"lost, or the shards do not hold what their names say: try again, or without --dispatcher"
             )
 
-    def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None) -> tf.data.Dataset:
-        """Batches to train on, in the order of `training_data.training` with this seed, flipped as it flips."""
+    def training(self, *, batch_size: int, shuffle_buffer: int, seed: int | None) -> Iterable:
+        """Batches to train on, in the order of `feeding.training` with this seed, flipped as it flips."""
+        return (self._draw if self._arrays else self._dataset)(batch_size, shuffle_buffer, seed)
+
+    def _draw(self, batch_size: int, shuffle_buffer: int, seed: int | None) -> Generator[tuple]:
+        """The batches as arrays."""
+        from flowers_core.input import array_data
+
+        count, draw = len(self.labels), np.random.default_rng(seed)
+        for rows in array_data.shuffle(count, batch_size=batch_size, shuffle_buffer=shuffle_buffer, draw=draw):
+            flipped = count * (draw.random(batch_size) < 0.5) if self.mirrored else 0
+            yield self.values[rows + flipped], self.labels[rows]
+
+    def _dataset(self, batch_size: int, shuffle_buffer: int, seed: int | None) -> Any:
+        """The batches as a dataset."""
+        import tensorflow as tf
+
         data = tf.data.Dataset.range(len(self.labels)).repeat()
         data = self._flipped(data, seed) if self.mirrored else data
         data = data.shuffle(shuffle_buffer, seed=seed)
@@ -98,8 +121,13 @@ class Features:
         data = data.map(lambda rows: (tf.gather(values, rows), tf.gather(labels, rows % len(self.labels))))
         return data.prefetch(tf.data.AUTOTUNE)
 
-    def _flipped(self, rows: tf.data.Dataset, seed: int | None) -> tf.data.Dataset:
-        """Rows of which, at random, half become those of the mirror images."""
+    def _flipped(self, rows: Any, seed: int | None) -> Any:
+        """Rows of a dataset of which, at random, half become those of the mirror images."""
+        import tensorflow as tf
+
+        from flowers_core.data import images
+        from flowers_core.input import training_data
+
         offset = tf.constant(len(self.labels), tf.int64)
         if seed is None:
             return rows.map(lambda row: row + offset * tf.cast(images.is_flipped(), tf.int64))
@@ -107,7 +135,13 @@ class Features:
             lambda row, draw: row + offset * tf.cast(images.is_flipped(draw), tf.int64)
         )
 
-    def validation(self, *, batch_size: int) -> tf.data.Dataset:
+    def validation(self, *, batch_size: int) -> Iterable:
         """Batches to validate on: each image once a pass."""
+        if self._arrays:
+            from flowers_core.input import array_data
+
+            return array_data.Slices(self.values, self.labels, batch_size=batch_size)
+        import tensorflow as tf
+
         data = tf.data.Dataset.from_tensor_slices((self.values, self.labels))
         return data.batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import keras
 
@@ -11,11 +12,10 @@ from flowers_core import backends, models, progress, resources, user_code
 from flowers_core.backends import precision
 from flowers_core.backends.devices import Device
 from flowers_core.data import manifest, storage
-from flowers_core.data.shards import Shards
 from flowers_core.errors import InputError
 from flowers_core.input import cache as caching
 from flowers_core.models import pretrained  # noqa: F401 a model that is loaded may hold its layers
-from flowers_core.train import schedules
+from flowers_core.train import feature_cache, feeding, schedules
 from flowers_core.train.callbacks import KeepEpochs, StopAtTarget
 from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import Settings
@@ -123,18 +123,12 @@ def train(
     """
     begun = perf_counter()
     parts = _split_shards(settings)
-    shards = parts[0].select([*parts[0], *parts[1]])
-    steps = manifest.images_in(parts[0]) // settings.batch_size
+    shards = [*parts[0], *parts[1]]
+    steps = _count(parts[0]) // settings.batch_size
     _seed(settings)
-    from flowers_core.input import data_service, training_data
-
-    explained = training_data.explain_errors(
-        shards,
-        classes=len(settings.classes),
-        image_size=settings.image_size,
-        unchecked=not settings.manifest().checked,
-    )
-    with explained, data_service.reported_errors(), device.scope():
+    arrays = feeding.by_arrays(settings.records, dispatcher)
+    expected = {"classes": len(settings.classes), "image_size": settings.image_size}
+    with feeding.explained_errors(shards, arrays=arrays, **expected), device.scope():
         with precision.use(settings.precision):
             model = _compiled_model(settings, run)
             done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
@@ -164,23 +158,28 @@ def train(
                     *_schedule(settings),
                     epochs,
                     keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()),  # noqa: ARG005
-                    keras.callbacks.TensorBoard(run.logs, write_graph=False),
+                    *_curves(run, tell),
                     *([StopAtTarget(target)] if target is not None else []),
                 ],
             )
     return rows
 
 
-def _split_shards(settings: Settings) -> tuple[Shards, Shards]:
+def _count(shards: Iterable[str]) -> int:
+    """Images in some shards, by their names."""
+    return sum(manifest.count(shard) or 0 for shard in shards)
+
+
+def _split_shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Paths of the shards to train on and to validate on.
 
     Raises:
         InputError: If there are fewer images to train on than make a batch, or none to validate on.
     """
-    written = settings.manifest()
+    written = manifest.load(settings.records)
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
     parts = manifest.split(manifest.paths(settings.records, written), validation=settings.validation)
-    training, validation = map(manifest.images_in, parts)
+    training, validation = map(_count, parts)
     if training < settings.batch_size or not validation:
         raise InputError(
             f"{settings.records} must hold at least a batch of images to train on and one to validate on. Received: "
@@ -201,7 +200,7 @@ def _compiled_model(settings: Settings, run: Run) -> keras.Model:
     """The model as it was saved last, or a new one."""
     if run.model.exists():
         model = load_trained(run, settings)
-        return compile_model(model, xla=settings.xla, optimizer=model.optimizer)
+        return compile_model(model, xla=settings.compiled, optimizer=model.optimizer)
     model = models.build(
         settings.model,
         image_size=settings.image_size,
@@ -209,7 +208,7 @@ def _compiled_model(settings: Settings, run: Run) -> keras.Model:
         weights=settings.weights,
         pixels=settings.pixels,
     )
-    return compile_model(model, xla=settings.xla, optimizer=_optimizer(settings))
+    return compile_model(model, xla=settings.compiled, optimizer=_optimizer(settings))
 
 
 def _optimizer(settings: Settings) -> keras.Optimizer:
@@ -217,6 +216,14 @@ def _optimizer(settings: Settings) -> keras.Optimizer:
     if settings.optimizer == "sgd":
         return keras.optimizers.SGD(**rate, momentum=0.9, nesterov=True)
     return keras.optimizers.Adam(**rate)
+
+
+def _curves(run: Run, tell: Callable[[str], None]) -> list[keras.callbacks.Callback]:
+    """Writes curves for TensorBoard, which TensorFlow alone can."""
+    if backends.is_installed("tensorflow"):
+        return [keras.callbacks.TensorBoard(run.logs, write_graph=False)]
+    tell(f"no curves for TensorBoard, which TensorFlow writes and which is not installed: {run.curves} has them")
+    return []
 
 
 def _schedule(settings: Settings) -> list[keras.callbacks.Callback]:
@@ -240,35 +247,32 @@ def _rows_with_weights(run: Run, done: int) -> list[dict[str, float]]:
 def _inputs(
     model: keras.Model,
     settings: Settings,
-    parts: tuple[Shards, Shards],
+    parts: tuple[tuple[str, ...], tuple[str, ...]],
     *,
     done: int,
     dispatcher: str,
     tell: Callable[[str], None],
 ) -> tuple[keras.Model, Iterable, Iterable]:
     """The model to fit and its batches: the whole model and images, or its head and the features of its base."""
-    import tensorflow as tf
-
-    from flowers_core.input import training_data
-    from flowers_core.train import feature_cache
-
     training_shards, validation_shards = parts
     seed = None if settings.seed is None else settings.seed + done  # a later epoch must not repeat an earlier one
-    source = {"image_size": settings.image_size, "batch_size": settings.batch_size, "dispatcher": dispatcher}
-    count = manifest.images_in(training_shards) + manifest.images_in(validation_shards)
+    arrays = feeding.by_arrays(settings.records, dispatcher)
+    source: dict[str, Any] = {"image_size": settings.image_size, "batch_size": settings.batch_size}
+    source |= {"arrays": arrays, "dispatcher": dispatcher}
+    count = _count(training_shards) + _count(validation_shards)
     base_and_head = _split_if_affordable(model, settings, count, tell)
     if base_and_head:
         base, head = base_and_head
         known = feature_cache.Features(
-            base, training_shards, count=manifest.images_in(training_shards), mirrored=settings.mirrored, **source
+            base, training_shards, count=_count(training_shards), mirrored=settings.mirrored, **source
         )
-        unseen = feature_cache.Features(base, validation_shards, count=manifest.images_in(validation_shards), **source)
+        unseen = feature_cache.Features(base, validation_shards, count=_count(validation_shards), **source)
         data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
-        head = compile_model(head, xla=settings.xla, optimizer=model.optimizer)
+        head = compile_model(head, xla=settings.compiled, optimizer=model.optimizer)
         return head, data, unseen.validation(batch_size=settings.batch_size)
     cache = caching.decide(count, image_size=settings.image_size)
     tell(cache.description)
-    data = training_data.training(
+    data = feeding.training(
         training_shards,
         augmentation=settings.augmentation,
         shuffle_buffer=settings.shuffle_buffer,
@@ -276,18 +280,15 @@ def _inputs(
         cache=cache,
         **source,
     )
-    validation = training_data.validation(validation_shards, cache=cache, **source)
-    # Keras warns of an end that it did not expect, and TFRecords do not say how many they are.
-    steps = -(-manifest.images_in(validation_shards) // settings.batch_size)
-    return model, data, validation.apply(tf.data.experimental.assert_cardinality(steps))
+    validation = feeding.validation(validation_shards, cache=cache, **source)
+    steps = -(-_count(validation_shards) // settings.batch_size)
+    return model, data, feeding.with_length(validation, steps)
 
 
 def _split_if_affordable(
     model: keras.Model, settings: Settings, count: int, tell: Callable[[str], None]
 ) -> tuple[keras.Model, keras.Model] | None:
     """Base and head where features are to be cached and memory holds them."""
-    from flowers_core.train import feature_cache
-
     parts = feature_cache.split(model) if settings.cached_features else None
     if parts is None:
         return None

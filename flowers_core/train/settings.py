@@ -4,12 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flowers_core import models
-from flowers_core.backends import precision
-from flowers_core.data import decoding as decodings
-from flowers_core.data import manifest
-from flowers_core.data.decoding import Decoding
+from flowers_core.backends import BACKENDS, precision
 from flowers_core.data.manifest import Manifest
-from flowers_core.data.shards import CODELAB, Features
 from flowers_core.errors import InputError, one_of
 
 OPTIMIZERS = ("adam", "sgd")
@@ -40,11 +36,11 @@ class Settings:
         device: `tpu`, `gpu` or `cpu`.
         replicas: How many copies of the model share a batch.
         precision: One of `backends.precision.PRECISIONS`.
+        backend: Keras' backend, one of `backends.BACKENDS`.
         xla: Whether XLA compiles the step.
+        torch_compile: Whether `torch.compile` does.
         seed: Makes weights, order and augmentation the same in every run; None draws them anew.
         deterministic: Whether every operation gives the same bits in every run, at a price.
-        features: Names of the features of the records.
-        decoding: How the photos of the records became pixels.
     """
 
     model: str
@@ -67,16 +63,13 @@ class Settings:
     xla: bool = False
     seed: int | None = None
     deterministic: bool = False
-    features: Features = CODELAB
-    decoding: Decoding = decodings.CODELAB
+    backend: str = "tensorflow"
+    torch_compile: bool = False
 
-    def manifest(self) -> Manifest:
-        """The manifest of the records.
-
-        Raises:
-            InputError: As `manifest.load` does.
-        """
-        return manifest.load(self.records, features=self.features, classes=self.classes)
+    @property
+    def compiled(self) -> bool:
+        """Whether a compiler makes the step, whichever."""
+        return self.xla or self.torch_compile
 
     @property
     def mirrored(self) -> bool:
@@ -101,6 +94,7 @@ class Choices:
     device: str | None = None
     precision: str | None = None
     xla: bool | None = None
+    torch_compile: bool | None = None
     seed: int | None = None
     deterministic: bool | None = None
 
@@ -114,7 +108,14 @@ class Choices:
 
 
 def resolve(
-    model: str, written: Manifest, choices: Choices = Choices(), *, records: str, device: str, replicas: int
+    model: str,
+    written: Manifest,
+    choices: Choices = Choices(),
+    *,
+    records: str,
+    device: str,
+    replicas: int,
+    backend: str = "tensorflow",
 ) -> Settings:
     """The settings of a training: the user's choices, else the recipe's, in the fastest way for this machine.
 
@@ -125,12 +126,13 @@ def resolve(
         records: Folder or bucket of the records.
         device: `tpu`, `gpu` or `cpu`.
         replicas: How many copies of the model share a batch.
+        backend: Keras' backend.
 
     Raises:
         InputError: If a name is unknown, a number too small, or two choices exclude each other.
     """
     models.check_image_size(model, written.image_size)
-    recipe, given = models.spec(model).recipe, choices.given()
+    recipe, given, spec = models.spec(model).recipe, choices.given(), BACKENDS[backend]
     defaults: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.global_batch(replicas),
@@ -139,7 +141,7 @@ def resolve(
         "validation": recipe.validation,
         "optimizer": recipe.optimizer,
         "precision": recipe.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
-        "xla": recipe.xla and device == "cpu",
+        "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA"),
         "cached_features": recipe.frozen and given.get("augmentation", recipe.augmentation) != "codelab",
     }
     facts: dict[str, Any] = {
@@ -147,8 +149,7 @@ def resolve(
         "classes": written.classes,
         "device": device,
         "replicas": replicas,
-        "features": written.features,
-        "decoding": written.decoding,
+        "backend": backend,
     }
     settings = Settings(**defaults | given | facts, model=model, records=records)
     _check(settings, recipe)
@@ -177,6 +178,20 @@ def _check(settings: Settings, recipe: models.Recipe) -> None:
         raise InputError(f"`seed` must be 0 or more and less than 2^32. Received: seed={settings.seed}")
     if settings.deterministic and settings.seed is None:
         raise InputError("`deterministic` must have a `seed`, or each run draws other numbers. Received: no seed")
+    _check_compiler(settings)
     unsuitable = precision.unsuitable(settings.precision, settings.device)
     if unsuitable:
         raise InputError(f"`precision` must suit the device. Received: {settings.precision}: {unsuitable}")
+
+
+def _check_compiler(settings: Settings) -> None:
+    """Checks that the backend has the compiler that is asked for."""
+    spec = BACKENDS[settings.backend]
+    for name, compiler in {"xla": "XLA", "torch_compile": "torch.compile"}.items():
+        if getattr(settings, name) and compiler != spec.compiler:
+            raise InputError(
+                f"`{name}` must be left out: steps on {settings.backend} are compiled by {spec.compiler}. "
+                f"Received: {name}=True"
+            )
+    if spec.always_compiled and not settings.xla:
+        raise InputError(f"`xla` must stay on: {settings.backend} compiles every step. Received: xla=False")

@@ -88,6 +88,25 @@ def test_precisions_are_counted(measured):
     assert "to convnet, 2.00 times" in sentences[-1]
 
 
+def test_backends_are_held_against_each_other(measured):
+    """For each precision the fastest backend of each model, at the largest batch that all of them trained."""
+    jax = {"backend": "jax", "xla": True}
+    *_, sentence = findings(
+        measured(model="dense", seconds=(0.02,) * 3),
+        measured(model="dense", seconds=(0.01,) * 3, **jax),
+        measured(model="dense", batch_size=64, seconds=(0.01,) * 3),  # on one backend alone
+        measured(model="convnet", seconds=(0.1,) * 3),
+        measured(model="convnet", seconds=(0.2,) * 3, **jax),
+        measured(model="dense", precision="mixed_bfloat16", seconds=(0.02,) * 3),
+        measured(model="dense", precision="mixed_bfloat16", seconds=(0.03,) * 3, **jax),
+    )
+
+    assert sentence == (
+        "Of jax and tensorflow, each at the largest batch that all of them trained: in float32 jax is the fastest for "
+        "dense, tensorflow is the fastest for convnet; in mixed_bfloat16 tensorflow is the fastest for dense."
+    )
+
+
 def test_knee_is_told_only_where_there_is_one(measured):
     """The smallest batch within 3 % of the best; a curve that still rises has none."""
     assert key_findings.knee({8: 98.0, 32: 100.0, 128: 99.0}) == 8

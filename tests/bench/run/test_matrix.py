@@ -77,3 +77,13 @@ def test_filter_cells_says_what_would_be_right(text, said):
     """A typo does not silently measure something else."""
     with pytest.raises(InputError, match=said):
         matrix.filter_cells(matrix.profile("quick"), [text])
+
+
+def test_in_turn_measures_backends_side_by_side():
+    """Each cell is followed by the same on the next backend; pipelines alone, which have none, come once."""
+    cells = matrix.in_turn([matrix.profile("quick", backend=backend) for backend in ("tensorflow", "jax", "torch")])
+    steps = [(cell.model, cell.backend) for cell in cells if cell.model != NO_MODEL]
+
+    assert [backend for _, backend in steps[:3]] == ["tensorflow", "jax", "torch"]
+    assert len({model for model, _ in steps[:3]}) == 1
+    assert len(cells) == len(set(cells)) == 3 * len(matrix.profile("quick")) - 2 * (len(cells) - len(steps))
