@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.report import key_findings
 from bench.report.gather import Gathered
+from bench.report.svg import INK
 from bench.results import labels
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
@@ -19,6 +20,7 @@ PEAK = "% of peak"
 
 WIDTH = 620
 NARROW = WIDTH - 120  # where a legend stands beside
+SMALL = 150  # one of several of a kind
 BAR_HEIGHT = {"step": 26, "for": "position"}
 LOG = {"type": "log", "nice": False, "padding": 12}
 BAR = {"type": "bar", "cornerRadiusEnd": 2}
@@ -230,22 +232,38 @@ def batches(cells: Sequence[Point]) -> Chart | None:
         return None
     encoding = {
         "x": _axis("batch", "images a batch", scale={"type": "log", "base": 2}),
-        "y": _axis(RATE, scale={"type": "log"}),
-        "color": _colours("model"),
-        "strokeDash": _colours("precision"),
+        "y": {"field": RATE, "type": "quantitative", "title": None, "axis": {"tickCount": 3}},
+        "color": _colours("precision", above=True),
         "tooltip": _tooltip("model", "precision", "batch", RATE, "ms a step", "MB"),
     }
-    size = {"condition": {"test": "datum.knee", "value": 140}, "value": 25}
-    return _chart(
-        "Images a second against batch size; the large dot is the smallest batch within 3 % of the best",
+    size = {"condition": {"test": "datum.knee", "value": 90}, "value": 20}
+    return _multiples(
+        "Images a second against batch size, each model on its own scale; the large dot is the smallest batch within "
+        "3 % of the best",
         marked,
-        width=NARROW,
-        height=320,
+        "model",
+        own_scale=True,
         encoding=encoding,
         layer=[
             {"mark": {"type": "line"}, "encoding": {"detail": {"field": "host"}}},
             {"mark": {"type": "point", "filled": True, "opacity": 1}, "encoding": {"size": size}},
         ],
+    )
+
+
+def _multiples(title: str, values: Sequence[dict], by: str, *, own_scale: bool = False, **spec: Any) -> Chart:
+    """A small chart for each value of a field, on the same axes unless told: many lines in one tell nobody apart."""
+    header = {"title": None, "labelFontSize": 12, "labelColor": INK, "labelPadding": 4}
+    return Chart(
+        title=title,
+        spec={
+            "data": {"values": values},
+            "facet": {"field": by, "type": "nominal", "header": header},
+            "columns": 4,
+            **({"resolve": {"scale": {"y": "independent"}}} if own_scale else {}),
+            "spacing": 18,
+            "spec": {"width": SMALL, "height": 0.6 * SMALL, **spec},
+        },
     )
 
 
@@ -332,7 +350,8 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
     """Validation accuracy against seconds, a line a training."""
     rows = [
         {
-            "training": f"{outcome.model}, {outcome.variant}",
+            "model": outcome.model,
+            "variant": outcome.variant,
             "seed": training.seed,
             "seconds": _rounded(row["elapsed_seconds"]),
             "accuracy": _rounded(row["val_accuracy"]),
@@ -344,18 +363,17 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
     ]
     if not rows:
         return None
-    return _chart(
-        "Validation accuracy against seconds since the start",
+    return _multiples(
+        "Validation accuracy against seconds since the start, a line a training",
         rows,
-        width=NARROW,
-        height=300,
-        mark={"type": "line", "point": {"size": 18}, "opacity": 0.8},
+        "model",
+        mark={"type": "line", "point": {"size": 10}, "opacity": 0.8, "strokeWidth": 1.5},
         encoding={
             "x": _axis("seconds", scale={"type": "symlog"}),
             "y": {"field": "accuracy", "type": "quantitative", "title": "validation accuracy"},
-            "color": _colours("training"),
+            "color": _colours("variant", above=True),
             "detail": {"field": "seed"},
-            "tooltip": _tooltip("training", "seed", "epoch", "seconds", "accuracy"),
+            "tooltip": _tooltip("model", "variant", "seed", "epoch", "seconds", "accuracy"),
         },
     )
 

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from statistics import median
 
 from bench.machine.own import user_code
+from bench.report.bars import Bar
 from bench.report.gather import Gathered
 from bench.results import format
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
@@ -17,16 +19,41 @@ ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is
 NOTABLE = 0.05  # by so much a precision must differ to be named faster or slower
 
 
+@dataclass(frozen=True)
+class Finding:
+    """A sentence with its figures, and a picture of them.
+
+    Attributes:
+        sentence: As a person would write it.
+        section: The page's section that says more.
+        bars: The picture; none where words say it.
+    """
+
+    sentence: str
+    section: str
+    bars: tuple[Bar, ...] = ()
+
+
 def findings(gathered: Gathered) -> list[str]:
-    """Sentences on input, steps, demand, precision, batches, backends, verdicts and accuracy, where there is data.
+    """The sentences of `pictured`."""
+    return [finding.sentence for finding in pictured(gathered)]
+
+
+def pictured(gathered: Gathered) -> list[Finding]:
+    """Findings on input, steps, demand, precision, batches, backends, verdicts and accuracy, where there is data.
 
     The figures of a sentence are of one sweep: those of two may be of two moods of a machine.
     """
     makers = (_input, _steps, _demand, _precisions, _batches)
     sweeps = [_of_one_backend(sweep) for sweep in gathered.sweeps]
-    sentences = [next(filter(None, map(make, sweeps)), None) for make in makers]
-    sentences.append(next(filter(None, map(_backends, gathered.sweeps)), None))
-    return [sentence for sentence in (*sentences, _verdicts(gathered), _accuracy(gathered)) if sentence]
+    found = [next(filter(None, map(make, sweeps)), None) for make in makers]
+    found.append(next(filter(None, map(_backends, gathered.sweeps)), None))
+    return [finding for finding in (*found, _verdicts(gathered), _accuracy(gathered)) if finding]
+
+
+def _rates(bars: Iterable[tuple[str, float]], *strong: str) -> tuple[Bar, ...]:
+    """Bars of images a second."""
+    return tuple(Bar(readable(label), rate, format.about(rate), label in strong) for label, rate in bars)
 
 
 def _of_one_backend(sweep: Sequence[Summary]) -> list[Summary]:
@@ -50,7 +77,7 @@ def _steps_alone(summaries: Iterable[Summary], **fields: object) -> list[Summary
     ]
 
 
-def _input(summaries: Sequence[Summary]) -> str | None:
+def _input(summaries: Sequence[Summary]) -> Finding | None:
     """How much faster parallel records are than photos one by one."""
     sizes: dict[tuple[int, int], dict[str, float]] = {}
     for entry in summaries:
@@ -61,13 +88,15 @@ def _input(summaries: Sequence[Summary]) -> str | None:
         return None
     slow, fast, cached = alone["photos_one_by_one"], alone["records_parallel"], alone.get("records_cached")
     after = f"; from memory, after the first epoch, {format.rate(cached)}" if cached else ""
-    return (
+    sentence = (
         f"Parallel TFRecords deliver {format.rate(fast)} images/s, {fast / slow:.1f} times as many as photos one by "
         f"one ({format.rate(slow)}){after}."
     )
+    first = sorted(((name, rate) for name, rate in alone.items() if not is_cached(name)), key=itemgetter(1))
+    return Finding(sentence, "input", _rates(first, "photos_one_by_one", "records_parallel"))
 
 
-def _steps(summaries: Sequence[Summary]) -> str | None:
+def _steps(summaries: Sequence[Summary]) -> Finding | None:
     """Which model trains fastest and which slowest, each at its best batch."""
     steps = sorted(_steps_alone(summaries, precision="float32", xla=False), key=lambda entry: entry.rate)
     best = {entry.cell.model: entry for entry in steps}  # the last of each is its fastest
@@ -75,14 +104,16 @@ def _steps(summaries: Sequence[Summary]) -> str | None:
         return None
     ordered = sorted(best.values(), key=lambda entry: entry.rate)
     slow, fast = ordered[0], ordered[-1]
-    return (
+    sentence = (
         f"Of {len(best)} models, {readable(fast.cell.model)} trains fastest, {format.rate(fast.rate)} images/s "
         f"in batches of {fast.cell.batch_size}, and {readable(slow.cell.model)} slowest, {format.rate(slow.rate)} "
         f"in batches of {slow.cell.batch_size} ({slow.cell.image_size} px); float32."
     )
+    bars = _rates(((entry.cell.model, entry.rate) for entry in reversed(ordered)), fast.cell.model, slow.cell.model)
+    return Finding(sentence, "steps", bars)
 
 
-def _demand(summaries: Sequence[Summary]) -> str | None:
+def _demand(summaries: Sequence[Summary]) -> Finding | None:
     """What the fastest input pipeline of a first epoch supplies of the largest demand of a model."""
     supply = _fastest(
         entry for entry in summaries if entry.cell.model == NO_MODEL and not is_cached(entry.cell.pipeline)
@@ -94,13 +125,15 @@ def _demand(summaries: Sequence[Summary]) -> str | None:
         return None
     share = supply.rate / demand.rate
     times = f"{share:.1f} times" if share >= 1 else f"{share:.0%} of"
-    return (
+    sentence = (
         f"Alone on all cores, {readable(supply.cell.pipeline)} supplies {times} the largest demand of a model, "
         f"{format.rate(demand.rate)} images/s of {readable(demand.cell.model)}."
     )
+    bars = _rates(((supply.cell.pipeline, supply.rate), (demand.cell.model, demand.rate)), demand.cell.model)
+    return Finding(sentence, "stall", bars)
 
 
-def _precisions(summaries: Sequence[Summary]) -> str | None:
+def _precisions(summaries: Sequence[Summary]) -> Finding | None:
     """Where bfloat16 pays."""
     pairs: dict[str, list[float]] = {}
     for entry in _steps_alone(summaries, precision="mixed_bfloat16", xla=False):
@@ -113,13 +146,16 @@ def _precisions(summaries: Sequence[Summary]) -> str | None:
     faster = sum(ratio > 1 + NOTABLE for ratio in ratios.values())
     slower = sum(ratio < 1 - NOTABLE for ratio in ratios.values())
     best, worst = max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)
-    return (
+    sentence = (
         f"mixed_bfloat16 makes {faster} of {len(ratios)} models faster and {slower} slower: from {readable(worst)}, "
         f"{ratios[worst]:.2f} times the images/s of float32, to {readable(best)}, {ratios[best]:.2f} times."
     )
+    ordered = sorted(ratios.items(), key=itemgetter(1), reverse=True)
+    bars = tuple(Bar(readable(model), ratio, f"x{ratio:.2f}", model in (best, worst)) for model, ratio in ordered)
+    return Finding(sentence, "steps", bars)
 
 
-def _batches(summaries: Sequence[Summary]) -> str | None:
+def _batches(summaries: Sequence[Summary]) -> Finding | None:
     """From which batch size on a larger one gains little, of the model with most sizes."""
     curves: dict[Cell, dict[int, float]] = {}  # by what is the same at all sizes
     for entry in _steps_alone(summaries, precision="float32", xla=False):
@@ -129,13 +165,15 @@ def _batches(summaries: Sequence[Summary]) -> str | None:
     if cell is None:
         return None
     rates, size = curves[cell], knee(curves[cell])
-    return (
+    sentence = (
         f"{readable(cell.model)} gains little from more than {size} images a batch: {format.rate(rates[size])} "
         f"images/s, {format.rate(max(rates.values()))} at best, measured up to {max(rates)}."
     )
+    bars = _rates(((f"batch {of}", rate) for of, rate in sorted(rates.items())), f"batch {size}")
+    return Finding(sentence, "steps", bars)
 
 
-def _backends(summaries: Sequence[Summary]) -> str | None:
+def _backends(summaries: Sequence[Summary]) -> Finding | None:
     """Which backend trains each model fastest in each precision, uncompiled but where it always compiles."""
     cells: dict[Cell, dict[str, float]] = {}  # by what is the same on all backends
     for entry in _steps_alone(summaries):
@@ -150,7 +188,7 @@ def _backends(summaries: Sequence[Summary]) -> str | None:
         by_precision.setdefault(cell.precision, {})[cell] = rates
     parts = [f"in {precision} {_fastest_by_model(rates)}" for precision, rates in by_precision.items()]
     names = " and ".join(sorted(dict.fromkeys(name for rates in compared.values() for name in rates)))
-    return f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}."
+    return Finding(f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}.", "steps")
 
 
 def _fastest_by_model(rates_by_cell: dict[Cell, dict[str, float]]) -> str:
@@ -171,7 +209,7 @@ def knee(rates: dict[int, float]) -> int:
     return min(size for size, rate in rates.items() if rate >= ENOUGH * max(rates.values()))
 
 
-def _verdicts(gathered: Gathered) -> str | None:
+def _verdicts(gathered: Gathered) -> Finding | None:
     """What the last comparison came to, in its own words."""
     if not gathered.comparisons:
         return None
@@ -186,10 +224,12 @@ def _verdicts(gathered: Gathered) -> str | None:
     )
     finding = f"slower is {', '.join(slower)}" if slower else "nothing is slower"
     parts = [part for part in (unsure, finding, same, faster) if not part.startswith("0 ")]
-    return f"In the last comparison, {last.described}: {'; '.join(parts)}."
+    ratios = [(cell.cell, cell.verdict.ratio, cell.verdict.word) for cell in last.cells if cell.verdict.ratio]
+    bars = tuple(Bar(name, ratio, f"{ratio:.3f}", word == "slower") for name, ratio, word in ratios if ratio)
+    return Finding(f"In the last comparison, {last.described}: {'; '.join(parts)}.", "verdicts", bars)
 
 
-def _accuracy(gathered: Gathered) -> str | None:
+def _accuracy(gathered: Gathered) -> Finding | None:
     """Which model became best."""
     trained = {outcome.accuracy.value: outcome for outcome in gathered.outcomes if outcome.accuracy}
     if not trained:
@@ -201,4 +241,9 @@ def _accuracy(gathered: Gathered) -> str | None:
         took = f"; {best.target:g} is reached in {format.duration(best.target_seconds.value)}"
     count = len({outcome.model for outcome in gathered.outcomes if outcome.accuracy})
     first = f"{best.model} became best of {count} models that were trained" if count > 1 else f"Trained: {best.model}"
-    return f"{first}: validation accuracy {accuracy:.3f} (median of {len(best.trainings)}){took}."
+    sentence = f"{first}: validation accuracy {accuracy:.3f} (median of {len(best.trainings)}){took}."
+    by_model: dict[str, float] = {}
+    for value, outcome in sorted(trained.items(), key=itemgetter(0)):
+        by_model[outcome.model] = value
+    ordered = sorted(by_model.items(), key=itemgetter(1), reverse=True)
+    return Finding(sentence, "training", tuple(Bar(name, of, f"{of:.3f}", name == best.model) for name, of in ordered))

@@ -15,20 +15,60 @@ const coloured = (spec) => {
   const text = JSON.stringify({ ...spec, config: look.config });
   return JSON.parse(text.replaceAll(look.colours.ink, "currentColor").replaceAll(look.colours.line, "var(--line)"));
 };
-const fitted = (spec, width) =>
-  width >= spec.width + 180 ? spec : { ...spec, width: Math.max(140, width - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
+const fitted = (spec, width) => {
+  if (spec.facet) {
+    const columns = width < 640 ? 2 : 4, side = Math.floor((width - 70) / columns - spec.spacing - (spec.resolve ? 24 : 0));
+    return { ...spec, columns, spec: { ...spec.spec, width: side, height: Math.floor(0.6 * side) } };
+  }
+  if (width >= spec.width + 180) return { ...spec, width: Math.min(width - 200, 800) };
+  return { ...spec, width: Math.max(140, width - 170), config: { ...spec.config, legend: { ...spec.config.legend, orient: "bottom", columns: 2 } } };
+};
 const draw = (place, spec) =>
   vegaEmbed(place, fitted(coloured(spec), place.clientWidth), { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" } });
-const drawAll = () => {
-  const places = [...document.querySelectorAll("figure .chart")];
-  return Promise.all(places.map((place, number) => {
+// What is folded is drawn when it is opened.
+const places = [...document.querySelectorAll("figure .chart")];
+const drawOpen = () =>
+  Promise.all(places.map((place, number) => {
+    if (place.dataset.drawn || place.closest("details:not([open])")) return null;
+    place.dataset.drawn = "1";
     const picture = place.innerHTML;
     return draw(place, specs[number]).catch((error) => {
       place.innerHTML = picture;
       console.warn(`a chart stays a picture: ${error.message}`);
     });
-  })).then(() => document.documentElement.setAttribute("data-drawn", places.length));
+  })).then(() => document.documentElement.setAttribute("data-drawn", document.querySelectorAll("[data-drawn='1']").length));
+
+// Folds: a link into one opens it, and paper shows all of them.
+const unfold = (element) => {
+  for (let place = element; place; place = place.parentElement) if (place.tagName === "DETAILS") place.open = true;
 };
+const follow = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  unfold(target.querySelector("details.section") ?? target);
+  target.scrollIntoView();
+};
+addEventListener("hashchange", follow);
+document.querySelectorAll("details").forEach((fold) => fold.addEventListener("toggle", drawOpen));
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  folded.forEach((fold) => { fold.open = true; });
+});
+addEventListener("afterprint", () => folded.forEach((fold) => { fold.open = false; }));
+
+// Commands can be copied.
+document.querySelectorAll(".again code").forEach((code) => {
+  const button = make("button", { type: "button", className: "copy", title: "Copy the command" }, "copy");
+  const select = () => getSelection().selectAllChildren(code);
+  button.addEventListener("click", () => {
+    (navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject()).then(
+      () => { button.textContent = "copied"; setTimeout(() => { button.textContent = "copy"; }, 1500); },
+      () => { select(); document.execCommand("copy"); button.textContent = "copied"; },
+    );
+  });
+  code.after(button);
+});
 
 // Tables: a heading sorts, a field filters.
 const UNITS = { "µs": 1e-6, ms: 1e-3, s: 1, min: 60 };
@@ -179,4 +219,5 @@ document.getElementById("save-json").addEventListener("click", () => download(JS
 
 document.querySelectorAll("section table").forEach(makeSortable);
 explore();
-drawAll();
+follow();
+drawOpen();

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report import charts, gather, key_findings, sections, svg
+from bench.report import bars, charts, gather, key_findings, sections, svg
 from bench.report.gather import Gathered
 from bench.report.sections import Section
 from bench.results import store, summary_table
@@ -36,7 +36,7 @@ def render(gathered: Gathered) -> str:
     environment.filters["code"] = _code
     shown = sections.sections(gathered)
     return environment.get_template("page.html").render(
-        findings=key_findings.findings(gathered),
+        findings=[(finding, bars.svg(finding.bars)) for finding in key_findings.pictured(gathered)],
         swept=gathered.sweeps[0][0].measurement.origin if gathered.sweeps else "",
         machines=machines(gathered.shown),
         sections=shown,

@@ -30,7 +30,7 @@ COMMANDS = {
 }
 
 
-OPEN_COMPARISONS = 3  # the latest; the others are folded
+OPEN = ("input", "steps", "verdicts")  # what most readers came for; the others are a line to open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class Section:
         origins: Where the figures of each table come from, beside its title; empty where the page's list is enough.
         command: What makes its figures again.
         folded: Tables that few readers want, with the origin of each: older code, single figures, what is n/a.
+        each: Whether each table is folded by itself under its title, but for the first.
     """
 
     name: str
@@ -56,6 +57,12 @@ class Section:
     origins: Sequence[str] = ()
     folded: Sequence[tuple[str, Table]] = ()
     command: str = ""
+    each: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is unfolded at first."""
+        return self.name in OPEN
 
 
 def sections(gathered: Gathered) -> list[Section]:
@@ -170,15 +177,16 @@ def _traces(summaries: Sequence[Summary]) -> Section:
 
 
 def _verdicts(gathered: Gathered) -> Section:
-    """The latest comparisons with the verdicts that they gave, a table each; and those that gave none to the store."""
+    """The latest comparisons with the verdicts that they gave, a table each; folded those that stored none."""
     tables = [_comparison(comparison) for comparison in gathered.comparisons]
     undecided = [_undecided(gathered.undecided)] if gathered.undecided else []
     return Section(
         name="verdicts",
         title="Verdicts",
         sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
-        tables=tables[:OPEN_COMPARISONS],
-        folded=[("", table) for table in [*tables[OPEN_COMPARISONS:], *undecided]],
+        tables=tables,
+        folded=[("", table) for table in undecided],
+        each=True,
     )
 
 
