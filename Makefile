@@ -11,7 +11,7 @@ export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test test-without-tensorflow report tensorboard docs clean programs
+.PHONY: bench test test-without-tensorflow report tensorboard docs clean programs fuzz
 
 bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
@@ -38,6 +38,9 @@ programs:
 	@{ command -v strace && { command -v chromium || command -v google-chrome; }; } > /dev/null || test "$$(id -u)" != 0 || \
 	! command -v apt-get > /dev/null || \
 	{ apt-get update --quiet && apt-get install --yes --quiet chromium; apt-get install --yes --quiet strace; } > /dev/null 2>&1 || true
+
+fuzz: .venv/installed-test  ## damage what is read, for MINUTES (10) minutes: nothing but a sentence may come of it
+	$(RUN) -m tests.faults.fuzz --minutes $(or $(MINUTES),10)
 
 report: $(INSTALLED)  ## tables and the page, from what has been measured
 	$(RUN) -m bench report

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from bench.results.result import Result
+from flowers_core.errors import InputError
 
 CLOCKS = ("wall", "cpu")
 
@@ -80,6 +81,22 @@ class PairResult(Result):
         """Seconds a step of each block of `base` or `candidate`."""
         samples = self.base_samples if name == "base" else self.candidate_samples
         return [sample.step_seconds(clock) for sample in samples]
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """Reads what `to_json` gave.
+
+        Raises:
+            InputError: As of any result, or if its blocks are no neighbours or took no time.
+        """
+        read = super().from_json(values)
+        blocks = (*read.base_samples, *read.candidate_samples)
+        timed = all(block.steps > 0 and min(block.wall_seconds, block.cpu_seconds) > 0 for block in blocks)
+        if read.status == "ok" and not (timed and len(read.base_samples) == len(read.candidate_samples)):
+            raise InputError(f"not a {cls.__name__}: as many blocks of candidate as of base, each with its times")
+        if "kind" not in read.injection:
+            raise InputError(f"not a {cls.__name__}: `{cls.KEYS['injection']}` without its kind")
+        return read
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values, times to six digits; `from_json` is the way back."""

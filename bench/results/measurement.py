@@ -11,6 +11,8 @@ from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result, folders
 from flowers_core.errors import InputError
 
+SHORTEST = 1e-9  # seconds: no clock tells less
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement(Result):
@@ -92,6 +94,8 @@ class Measurement(Result):
         times = read.first_step_seconds is not None and read.step_seconds and read.step_cpu_seconds
         if read.status == "ok" and not (times and read.batches_per_step):
             raise InputError(f"not a {cls.__name__}: `ok` without times of steps")
+        if read.status == "ok" and min(read.step_seconds) < SHORTEST:
+            raise InputError(f"not a {cls.__name__}: steps take time. Received: {min(read.step_seconds)} s")
         return read
 
     def to_json(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from math import isfinite
 from pathlib import Path
-from typing import Generic
+from typing import Generic, NoReturn
 
 from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
@@ -139,7 +140,9 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
             if not line.strip():
                 continue
             try:
-                loaded.append(kind.from_json(variables.publishable(json.loads(line, parse_constant=_refuse))))
+                loaded.append(
+                    kind.from_json(variables.publishable(json.loads(line, parse_constant=_refuse, parse_float=_finite)))
+                )
             except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
                 damaged.append(f"{path.name}:{number}: {error}")
         if len(damaged) > before:
@@ -147,7 +150,12 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))
 
 
-def _refuse(constant: str) -> None:
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if isfinite(number) else _refuse(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 

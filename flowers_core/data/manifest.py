@@ -97,12 +97,14 @@ def from_json(text: str, *, path: str = NAME) -> Manifest:
     Raises:
         InputError: If it is damaged or of another format version; the message names `path`.
     """
+    import msgspec  # where a manifest is read alone
+
     try:
         fields = json.loads(text)
         version = fields.pop("format")
         if version == FORMAT:
-            return Manifest(**_tuples(fields))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return msgspec.convert(asdict(Manifest(**_tuples(fields))), Manifest)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # msgspec's are ValueErrors
         raise _damaged(path, error) from error
     raise errors.InputError(
         f"{path} must be of format {FORMAT}. Received: format {version!r}. "

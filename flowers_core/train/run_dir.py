@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
@@ -169,8 +170,17 @@ class Run:
         Raises:
             InputError: If they name others: every answer would be wrong.
         """
-        with zipfile.ZipFile(self.model) as file:
-            kept = tuple(json.loads(file.read(CLASSES))) if CLASSES in file.namelist() else None
+        import msgspec
+
+        try:
+            with zipfile.ZipFile(self.model) as file:
+                held = CLASSES in file.namelist()
+                kept = msgspec.json.decode(file.read(CLASSES), type=tuple[str, ...]) if held else None
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, zlib.error) as error:
+            raise InputError(
+                f"{CLASSES} in {self.model} must be as it was written. Received: {type(error).__name__}: {error}. "
+                f"Train into another folder"
+            ) from error
         if len(named) != outputs or kept not in (None, tuple(named)):
             raise InputError(
                 f"{self.folder / SETTINGS} must name the classes of {self.model}: "

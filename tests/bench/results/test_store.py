@@ -83,7 +83,7 @@ def test_load_names_damaged_lines(tmp_path, measured, line, reason, caplog):
 )
 def test_read_loses_a_damaged_line_alone(tmp_path, measured, number, damage):
     """Whatever a line has become, or wherever it was cut, the others are read as they were."""
-    measurements = [measured(seconds=(seconds, 1.0)) for seconds in range(5)]
+    measurements = [measured(seconds=(seconds, 1.0)) for seconds in range(1, 6)]
     lines = [json.dumps(measurement.to_json()).encode() for measurement in measurements]
     lines[number] = lines[number][:-damage] if isinstance(damage, int) else damage
     path = tmp_path / "lab.jsonl"
@@ -103,6 +103,26 @@ def test_from_json_checks_what_commands_read(measured):
     for key, value in damages:
         with pytest.raises(InputError, match="not a Measurement"):
             Measurement.from_json({**line, key: value})
+
+
+def test_read_refuses_figures_that_are_none(tmp_path, measured, paired):
+    """A number beyond all floats, a step that took no time, and blocks without their neighbours are damage."""
+    line, path = measured().to_json(), tmp_path / "lab.jsonl"
+    endless = json.dumps(line).replace("1.6", "1e999")
+    path.write_text(
+        "\n".join([endless, *(json.dumps({**line, "step_seconds": [0.1, low]}) for low in (0, -1, 1e-320))])
+    )
+    pair = paired(base_seconds=0.125).to_json()
+    pairs = [{**pair, "base_samples": pair["base_samples"][1:]}, {**pair, "plant": {}}]
+    pairs += [{**pair, "base_samples": [[0, 1, 1, 0]] * 8}, {**pair, "base_samples": [[1, 1, 0, 0]] * 8}, pair]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+
+    damaged = store.read(Measurement, [path]).damaged
+    assert [line.partition(": ")[2].split(". ")[0] for line in damaged] == [
+        "1e999 is no JSON", *["not a Measurement: steps take time"] * 3
+    ]  # fmt: skip
+    loaded = store.read(PairResult, [tmp_path / "pairs.jsonl"])
+    assert (loaded.results, len(loaded.damaged)) == ((paired(base_seconds=0.125),), 4)
 
 
 def _append_many(arguments):

@@ -102,6 +102,11 @@ def spoil(folder, name, content):
         (manifest.NAME, WHOLE.to_json().replace("192", '"192"').encode(), "image_size is no integer"),
         (manifest.NAME, WHOLE.to_json().replace('"images": 3', '"images": 4').encode(), "cannot hold 4"),
         (manifest.NAME, WHOLE.to_json().replace('"seed"', '"sead"').encode(), "manifest.json must be as"),
+        (
+            manifest.NAME,
+            json.dumps({**json.loads(WHOLE.to_json()), "classes": [1]}).encode(),
+            "Expected `str`, got `int`",
+        ),
         (manifest.NAME, b'{"format": 2}', "must be of format 1. Received: format 2"),
     ],
 )

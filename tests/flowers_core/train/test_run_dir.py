@@ -136,6 +136,15 @@ def test_check_classes_refuses_others(run, classes):
         run.check_classes(classes, 2)
 
 
+@pytest.mark.parametrize("text", [b"{", b"5", b'["daisy", true]', b"\xff"])
+def test_check_classes_says_when_damaged(run, text):
+    """Names of classes that are none are damage of the file of the model, not a traceback."""
+    with zipfile.ZipFile(run.model, "w") as file:
+        file.writestr(run_dir.CLASSES, text)
+    with pytest.raises(InputError, match=r"classes\.json in .*model\.keras must be as it was written"):
+        run.check_classes(SETTINGS.classes, 2)
+
+
 def test_exclusive_names_the_holder(run):
     """A second training in the folder is refused with the process of the first, and welcome after it."""
     with run.exclusive(), pytest.raises(InputError, match=f"beside process {os.getpid()}"), run.exclusive():
