@@ -11,6 +11,7 @@ from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 
 ABSENT = "none"  # such as a variable that was not set
+CONTENT = "content of the data"  # the digest of it
 UNKNOWN = "unknown"  # a fact that a result does not say
 OF_CODE = ("code", "harness version")  # facts that change with every commit
 
@@ -83,9 +84,7 @@ def content(data: Mapping) -> dict:
 def _groups(measurement: Measurement) -> dict[str, dict[str, str]]:
     """The same of a measurement, with its code and its data."""
     code = {"code": measurement.code.get("digest"), "harness version": measurement.harness_version}
-    data = {
-        {"digest": "content of the data"}.get(name, name): value for name, value in content(measurement.data).items()
-    }
+    data = {{"digest": CONTENT}.get(name, name): value for name, value in content(measurement.data).items()}
     other = {"code": code, "data": data}
     return {
         **surroundings(measurement.machine, [measurement.cell]),
@@ -158,4 +157,9 @@ def _differing(measurements: Sequence[Measurement]) -> dict[str, list[str]]:
         name: [known[group].get(name, ABSENT) if group in known else UNKNOWN for known in groups]
         for group, name in names
     }
-    return {name: values for name, values in texts.items() if len(set(values)) > 1}
+    differing = {name: values for name, values in texts.items() if len(set(values)) > 1}
+    if CONTENT in differing:  # a digest alone tells nobody which folder a row is of
+        folders = [", ".join((measurement.data.get("folders") or {}).values()) for measurement in measurements]
+        pairs = zip(differing[CONTENT], folders, strict=True)
+        differing[CONTENT] = [f"{digest} ({folder})" if folder else digest for digest, folder in pairs]
+    return differing

@@ -112,9 +112,10 @@ class Result:
     @property
     def origin(self) -> str:
         """The machine, the software, the code and the day, in one line."""
+        cores = self.machine.get("usable_cores", "?")
         packages = {**self.machine.get("distributions", {}), **self.machine.get("packages", {})}
         parts = [
-            f"{self.machine.get('cpu', 'unknown CPU')}, {self.machine.get('usable_cores', '?')} cores",
+            f"{self.machine.get('cpu', 'unknown CPU')}, {cores} {'core' if cores == 1 else 'cores'}",
             f"{(self.machine.get('memory_bytes') or 0) / 2**30:.0f} GiB",
             *(device.get("name", "") for device in self.machine.get("accelerators", [])),
             *(f"{name} {packages[name]}" for name in self.frameworks if name in packages),

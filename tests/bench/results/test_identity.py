@@ -108,3 +108,15 @@ def test_what_older_results_do_not_say_is_unknown(both):
 
     assert identity.apart([old, new]) == "what older results do not say: physical_cores, huge pages"
     assert identity.agree(old.machine, new.machine, [old.cell])
+
+
+def test_folders_tell_contents_apart(both):
+    """Two digests mean nothing to a reader; where the photos lay does, and decides nothing."""
+    base, other = (
+        replace(measurement, data={**measurement.data, "digest": digest, "folders": {"photos": folder}})
+        for measurement, digest, folder in zip(both({}, {}), ("d1", "d2"), ("old/tulips", "new/tulips"), strict=True)
+    )
+    moved = replace(base, data={**base.data, "folders": {"photos": "elsewhere/tulips"}})
+
+    assert identity.apart([base, other]) == "content of the data d1 (old/tulips), d2 (new/tulips)"
+    assert identity.apart([base, moved]) == ""
