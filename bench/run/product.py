@@ -39,6 +39,7 @@ PLACES = {
     "join": ("data.storage:join", "folders:join"),
     "jpeg_fault": ("data.jpeg_check:fault", "decodable:fault"),
     "load_manifest": ("data.manifest:load", "manifest:load"),
+    "record_spans": ("input.decode_pool:record_spans",),  # of decode workers, for a trace
     "pipeline_code": ("input.pipelines", "batches"),
     "use_precision": ("backends.precision:use", "precision:use"),
 }

@@ -4,13 +4,15 @@ Keras marks no steps that XProf finds, so each is marked here, the drawing of it
 and the last step out. Source of both: measured with TensorFlow 2.21 and XProf 2.24.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, time_ns
 
-from bench.run import xprof
+from bench.machine import cpu_time
+from bench.run import decode_spans, product, xprof
 
 LEAST_STEPS, MOST_STEPS, SECONDS = 6, 20, 2.0
 NAME = "train"  # of a step's mark; XProf knows a training step by it, predictions and draws as well
@@ -87,19 +89,42 @@ def record(step: Callable[[], object], folder: Path, *, backend: str, count: int
     folder.mkdir(parents=True, exist_ok=True)
     start, stop, mark = TRACERS[backend](folder)
     seconds = []
-    start()
-    try:
-        for number in range(count):
-            with mark(number):
-                begun = perf_counter()
-                step()
-                seconds.append(perf_counter() - begun)
-    finally:
-        stop()
+    with _spans() as spans:
+        start()
+        try:
+            for number in range(count):
+                with mark(number):
+                    begun = perf_counter()
+                    step()
+                    seconds.append(perf_counter() - begun)
+            stopped = time_ns()
+        finally:
+            stop()
+        _catch_up(step, spans, stopped)
+    for path in folder.rglob("*.xplane.pb"):
+        decode_spans.add(path, spans, stopped)
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.endswith(".xplane.pb"):  # made again by whoever looks at it
             path.unlink()
     return median(seconds[1:-1])
+
+
+def _catch_up(step: Callable[[], object], spans: Sequence, stopped: int) -> None:
+    """Steps on until decode workers have told what they did before the profiler stopped.
+
+    They are asked only when their batch is due, and work many steps ahead.
+    """
+    end = perf_counter() + SECONDS
+    while cpu_time.worker_ids() and perf_counter() < end and all(span.began_ns < stopped for span in spans):
+        step()
+
+
+def _spans() -> AbstractContextManager[Sequence]:
+    """Collects what decode workers do; nothing of a commit whose workers do not tell."""
+    try:
+        return product.record_spans()
+    except product.Unsuitable:
+        return nullcontext(())
 
 
 def _tensorflow(folder: Path):

@@ -26,8 +26,10 @@ def sentence(trace: Trace, cell: Cell | None = None) -> str:
     if (trace.other_share or 0.0) >= OVERHEAD:
         spent = f"{trace.other_share:.0%} of the step neither computes nor waits for input"
         return f"overhead-bound: {spent}; {_larger_first(cell)}"
-    if not trace.work:
-        return ""
+    if not trace.work:  # XLA on a CPU: its fusions are none of the operations that XProf counts
+        busy = 1 - (trace.input_share or 0.0) - (trace.other_share or 0.0)
+        figure = f"{busy:.0%} of the step computes, and XProf counts no operation of it"
+        return f"compute-bound: {figure}; {_cheaper(trace, cell)}"
     where = f" (most in {trace.work[0]['layer']})" if trace.work[0].get("layer") else ""
     first, *second = [f"{work['share']:.0%} of the operations' time in {work['name']}" for work in trace.work[:2]]
     figure = ", ".join([first + where, *(text.replace(" of the operations' time", "") for text in second)])
@@ -53,7 +55,7 @@ def _cheaper(trace: Trace, cell: Cell | None) -> str:
 
     An optimizer updates as many variables, in float32, whatever the batch and the precision.
     """
-    if cell is None or cell.precision != "float32" or trace.work[0]["name"] == xprof.OPTIMIZER:
+    if cell is None or cell.precision != "float32" or [work["name"] for work in trace.work[:1]] == [xprof.OPTIMIZER]:
         return _larger_first(cell)
     command = f"python -m bench compare --axis precision=float32,mixed_bfloat16 {_options(cell, cell.batch_size)}"
     return f"bfloat16 or batch {2 * cell.batch_size} first: `{command}`"

@@ -4,6 +4,7 @@ import ctypes
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -47,11 +48,11 @@ def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
     read, decode = KINDS[job["kind"]]
     for line in lines:
         order = json.loads(line)
-        slot, last = memory.slot(order["slot"]), [""]
+        slot, last, began = memory.slot(order["slot"]), [""], time.time_ns()
         try:
             jpegs = _copy_labels(read(_remembered(order["items"], last)), slot.labels)
             decode(decoder, jpegs, slot.images[: len(order["items"])])
-            answer({})
+            answer({"began_ns": began, "ended_ns": time.time_ns(), "images": len(order["items"])})
         except errors.InputError as error:
             answer({"error": "input", "says": _named(str(error), last[0])})
         except OSError as error:

@@ -90,7 +90,7 @@ def test_read_sees_waiting_for_input(tmp_path):
 def test_read_says_that_no_step_is_marked(step, tmp_path, monkeypatch):
     """XProf then finds none; how to take a better one is told."""
     start, stop, _ = profiler_trace._tensorflow(tmp_path)
-    monkeypatch.setattr(profiler_trace, "_tensorflow", lambda _: (start, stop, lambda _: nullcontext()))
+    monkeypatch.setitem(profiler_trace.TRACERS, "tensorflow", lambda _: (start, stop, lambda _: nullcontext()))
     found = profiler_trace.take(step, tmp_path, backend="tensorflow", step_seconds=0.25)
 
     assert "no step" in found["problem"]

@@ -73,9 +73,14 @@ def test_pipeline_alone_has_no_step():
     )
 
 
-@pytest.mark.parametrize("values", [{"problem": "no step"}, {"work": []}])
+def test_fused_step_computes():
+    """XProf counts no operation of XLA's on a CPU."""
+    assert trace_advice.sentence(trace(work=[]), CELL).startswith("compute-bound: 100% of the step computes")
+
+
+@pytest.mark.parametrize("values", [{"problem": "no step"}, {"step_seconds": None}])
 def test_nothing_is_said_of_nothing(values):
-    """A trace that cannot be read, or without operations."""
+    """A trace that cannot be read, or without steps."""
     assert trace_advice.sentence(trace(**values), CELL) == ""
 
 

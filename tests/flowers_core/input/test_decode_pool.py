@@ -54,6 +54,19 @@ def test_decode_batches_keeps_the_order_of_photos(photos):
     assert decode_pool.cpu_seconds() > 0
 
 
+def test_record_spans_tells_when_each_batch_was_decoded(photos):
+    """By which decode worker, and how many images; only while the block runs."""
+    before = time.time_ns()
+    with decode_pool.record_spans() as spans:
+        list(decode_pool.decode_batches(ordered(photos), kind="photos", **SIZES))
+    after, known = time.time_ns(), len(spans)
+    list(decode_pool.decode_batches(ordered(photos), kind="photos", **SIZES))
+
+    assert sum(span.images for span in spans) == len(photos)
+    assert all(before < span.began_ns <= span.ended_ns < after for span in spans)
+    assert len(spans) == known
+
+
 def test_decode_batches_keeps_the_order_of_records(written):
     """Pixels are those of the records, in the order of their places."""
     paths = manifest.paths(*written)
