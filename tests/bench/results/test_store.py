@@ -47,6 +47,41 @@ def test_load_reads_former_folders(tmp_path, paired):
     assert store.load(PairResult, tmp_path).results == (old, new)
 
 
+@pytest.mark.parametrize("kind", store.FORMER_FOLDERS)
+def test_former_folders_are_those_of_the_history(kind):
+    """Folders that older programs wrote keep being read: their names are history."""
+    former = {"pairs": "units", "loaders": "races", "object_store": "readings", "data_service": "service"}
+
+    assert store.FORMER_FOLDERS[kind] == {**former, "peak": "limits"}[kind]
+
+
+def test_append_writes_a_line_a_result(tmp_path, measured):
+    """A file holds its lines and nothing between them; a machine without a name has one, too; NaN is no JSON."""
+    for _ in range(3):
+        path = store.append(measured(machine={"host": ""}), tmp_path)
+
+    assert path.name == "unknown.jsonl"
+    assert [json.loads(line)["format"] for line in path.read_text().split("\n")[:-1]] == [1, 1, 1]
+    with pytest.raises(ValueError, match="Out of range"):
+        store.append(measured(seconds=(float("nan"),) * 3), tmp_path)
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_read_refuses_nan(tmp_path, measured):
+    """What Python would read as a number though it is no JSON is damage."""
+    (tmp_path / "lab.jsonl").write_text(json.dumps(measured().to_json()).replace("1.6", "NaN"))
+
+    assert store.read(Measurement, [tmp_path / "lab.jsonl"]).damaged == ("lab.jsonl:1: NaN is no JSON",)
+
+
+def test_pages_and_tables_have_their_places(tmp_path):
+    """Where people and links look for them; names of photos that are no text do not keep a table from being written."""
+    assert store.save_page("<html>", tmp_path) == tmp_path / "html" / "index.html"
+    path = store.save_table("quick.md", "\udcff.jpg", tmp_path)
+    assert path == tmp_path / "tables" / "quick.md"
+    assert path.read_text("utf-8") == "\\udcff.jpg"
+
+
 def test_append_survives_a_half_written_last_line(tmp_path, measured):
     """A writer that was killed costs its own line only, and the line is named."""
     path = store.append(measured(model="dense"), tmp_path)
@@ -218,7 +253,13 @@ def test_load_plan_gives_the_plan_saved_last(tmp_path):
     assert store.load_plan(tmp_path) == {"id": "1"}
 
 
-@pytest.mark.parametrize(("text", "reason"), [(None, "python -m bench sweep"), ("{", "damaged")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "^There is no sweep to resume in .*: run `python -m bench sweep --results .*` first$"),
+        ("{", r"^.*sweep\.json is damaged \(Expecting.*\): start the sweep anew, without `--resume`$"),
+    ],
+)
 def test_load_plan_says_why_there_is_none(tmp_path, text, reason):
     """Where there is nothing to resume, what to run first; where the plan is damaged, that."""
     if text:

@@ -93,6 +93,14 @@ def test_the_reason_names_the_cause():
             "a batch takes the pipeline alone 10% of the step's time",
         ),
         (
+            dict(pipeline=0.10, step=0.10, both=0.20, wait=0.10, cpu=0.20),
+            "it waits with cores 50% idle: the pipeline does not run ahead",
+        ),
+        (
+            dict(pipeline=0.15, step=0.10, both=0.30, wait=0.20),
+            "a batch takes the pipeline alone 150% of the step's time",
+        ),
+        (
             dict(pipeline=0.05, step=0.10, both=0.15, wait=0.05, cpu=0.06),
             "it waits with cores 80% idle: the pipeline does not run ahead",
         ),
