@@ -12,6 +12,7 @@ from bench.results import summary_table
 from flowers_core.cli import entry
 from flowers_core.data import storage
 
+MOST_FINDINGS = 3  # that `report` prints; the page has all
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -106,21 +107,45 @@ def table(everything: bool, shape: str, results: Path) -> None:
 
 
 @cli.command()
+@click.argument("base", required=False, type=click.Path(exists=True, path_type=Path))
+@click.argument("candidate", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("--markdown", is_flag=True, help="Print the key findings and the tables for a pull request instead.")
 @options.RESULTS
-def report(markdown: bool, results: Path) -> None:
+def report(base: Path | None, candidate: Path | None, markdown: bool, results: Path) -> None:
     """Write the page: one HTML file that needs no network.
 
-    It is results/html/index.html.
+    It is results/html/index.html. Of two stored sets, files or folders, it is results/html/two-sets.html: what differs
+    in their environments, both times with their ratio, and what mixed precision gains on each side.
 
     Example: python -m bench report
+
+    Example: python -m bench report laptop.jsonl server.jsonl
     """
+    if base and candidate:
+        _report_two(base, candidate, markdown, results)
+        return
+    if base:
+        raise click.UsageError("Give two stored sets, or none for the page of the store.")
     from bench.report import page
 
     if markdown:
         click.echo(page.markdown(results))
+        return
+    path, answer = page.write_and_answer(results)
+    for finding in answer[:MOST_FINDINGS]:
+        entry.say(finding)
+    entry.say(f"page: {path}")
+
+
+def _report_two(base: Path, candidate: Path, markdown: bool, results: Path) -> None:
+    """Reports two stored sets beside each other."""
+    from bench.report import two_sets
+
+    sets = two_sets.gather(base, candidate)
+    if markdown:
+        click.echo(two_sets.markdown(sets))
     else:
-        entry.say(f"page: {page.write(results)}")
+        entry.say(f"page: {two_sets.write(sets, results)}")
 
 
 @cli.command()

@@ -96,13 +96,22 @@ def write(results: Path) -> Path:
     Raises:
         InputError: If the store is empty.
     """
+    return write_and_answer(results)[0]
+
+
+def write_and_answer(results: Path) -> tuple[Path, list[str]]:
+    """The same; gives the page and the key findings as well.
+
+    Raises:
+        InputError: If the store is empty.
+    """
     gathered = gather.gather(results)
     if not gathered.damaged:
         _check_shows(sections.sections(gathered), results)
     if gathered.summaries:
         store.save_table("all.md", summary_table.markdown(gathered.summaries), results)
-        store.save_table("all.csv", summary_table.facts(gathered.summaries, results).csv(), results)
-    return store.save_page(render(gathered), results)
+        store.save_table("all.csv", summary_table.facts(gathered.summaries).csv(), results)
+    return store.save_page(render(gathered), results), key_findings.findings(gathered)
 
 
 def _check_shows(shown: Sequence[Section], results: Path) -> None:

@@ -200,9 +200,9 @@ def save_table(name: str, text: str, results: Path = RESULTS) -> Path:
     return _write(Path(results) / "tables" / name, text)
 
 
-def save_page(text: str, results: Path = RESULTS) -> Path:
-    """Writes the page and gives its path."""
-    return _write(Path(results) / "html" / "index.html", text)
+def save_page(text: str, results: Path = RESULTS, *, name: str = "index.html") -> Path:
+    """Writes the page, or another by its name, and gives its path."""
+    return _write(Path(results) / "html" / name, text)
 
 
 def trace_folder(cell_id: str, results: Path = RESULTS) -> Path:
