@@ -95,7 +95,10 @@ def is_application(name: str) -> bool:
 
 
 def readable(name: str) -> str:
-    """What tables show of a name: a user's function as `stem:function`, any other as it is."""
+    """What tables show of a name: a user's function as `stem:function`, one of Keras by itself, any other as it is."""
+    application = APPLICATION.fullmatch(name)
+    if application:
+        return application[1]
     return name.partition("@")[0] if is_name(name) else name
 
 
