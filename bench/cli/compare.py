@@ -192,7 +192,7 @@ def _run(
     from bench.run import sweep
 
     source = data.source()
-    sweep.check(cells, source)
+    sweep.check(cells, source, tell=options.tell)
     output.check_writable()
     if compared.axis:
         pairs, rebuild = variants.of_axis(cells, compared.axis, source), _unchanged
@@ -427,7 +427,7 @@ def noise(pairs: int, choice: Choice, place: Place, data: Data, output: Output) 
     from bench.run import sweep
 
     cells, source = choice.cells(place), data.source()
-    sweep.check(cells, source)
+    sweep.check(cells, source, tell=options.tell)
     output.check_writable()
     options.leave(calibrate.run(cells, source, output.results, pairs=pairs, as_json=output.json))
 

@@ -79,7 +79,7 @@ def sweep(  # noqa: PLR0913 - its options
     if dry_run:
         sweep_progress.print_plan(planned, output.results)
         return
-    sweeps.check(planned.cells, planned.source)
+    sweeps.check(planned.cells, planned.source, tell=options.tell)
     output.check_writable()
     with storage.exclusive(output.results / "measurements", "sweep"):
         if not resume:

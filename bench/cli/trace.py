@@ -124,7 +124,7 @@ def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring,
     from bench.run import sweep
 
     planned = measuring.sweep([chosen.cell(place)], data)
-    sweep.check(planned.cells, planned.source)
+    sweep.check(planned.cells, planned.source, tell=options.tell)
     output.check_writable()
     measuring.run(planned, output)
 
@@ -173,7 +173,7 @@ def trace(
         _show_all(output.results)
     else:
         planned = replace(measuring, trace=True).sweep([chosen.cell(place)], data)
-        sweep.check(planned.cells, planned.source)
+        sweep.check(planned.cells, planned.source, tell=options.tell)
         output.check_writable()
         measuring.run(planned, output)
 

@@ -211,8 +211,13 @@ def fit_batches(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], 
     return list(dict.fromkeys(fitting))
 
 
-def check(cells: Iterable[Cell], source: Source) -> None:
+def check(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], object] = lambda _: None) -> None:
     """Checks, before anything is measured, that what the cells read is there and fits.
+
+    Args:
+        cells: What is to be measured.
+        source: What they read.
+        tell: Is told what takes some seconds.
 
     Raises:
         InputError: If a backend is not installed, photos or records are missing or hold one class only, records are of
@@ -240,4 +245,4 @@ def check(cells: Iterable[Cell], source: Source) -> None:
                 f"Received: batch_size={cell.batch_size}"
             )
     source.classes(cells)
-    user_check.check(cells, source)
+    user_check.check(cells, source, tell=tell)

@@ -3,9 +3,10 @@
 `python -m bench.run.user_check` is a child of `check`, see `bench.run.child`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
+from bench.machine.own import user_code
 from bench.results.cell import GIVEN, NO_MODEL, Cell, is_users
 from bench.run import child, process, product, user_pipeline
 from bench.run.data_source import Source
@@ -14,16 +15,28 @@ from bench.run.product import InputError, ReportedError
 SECONDS = 300.0  # a loader may have to read a whole data set before it gives a batch
 
 
-def check(cells: Iterable[Cell], source: Source) -> None:
+_checked: set[tuple] = set()  # what this process has tried already: a campaign checks its cells one by one
+
+
+def check(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], object] = lambda _: None) -> None:
     """Tries in a fresh process whether what a user's files hold fits the cells; nothing is done where there are none.
+
+    Args:
+        cells: What is to be measured.
+        source: Says where the files lie.
+        tell: Is told what takes some seconds.
 
     Raises:
         InputError: If a function fails, or what it returns does not fit.
         RunFailed: If the process dies or takes too long.
     """
-    cells = tuple(cell for cell in cells if is_users(cell.model) or cell.reads == GIVEN)
+    cells = tuple(cells)
+    parts = {cell: _parts(cell, source) - _checked for cell in cells}
+    cells = tuple(cell for cell, unknown in parts.items() if unknown)
     if not cells:
         return
+    names = {user_code.readable(name) for unknown in parts.values() for name, *_ in unknown}
+    tell(f"tries {', '.join(sorted(names))}: builds models, draws a batch of loaders")
     job = {
         "cells": [cell.to_json() for cell in cells],
         "source": asdict(source),
@@ -32,6 +45,14 @@ def check(cells: Iterable[Cell], source: Source) -> None:
     answer = process.ask("bench.run.user_check", job, timeout=SECONDS, cell=cells[0])
     if answer["problem"]:
         raise InputError(answer["problem"])
+    _checked.update(*parts.values())
+
+
+def _parts(cell: Cell, source: Source) -> set[tuple]:
+    """The user's functions of a cell, with what they are called with."""
+    model = {(cell.model, cell.image_size, source)} if is_users(cell.model) else set()
+    loader = {(cell.pipeline, cell.image_size, cell.batch_size, cell.model == NO_MODEL, source)}
+    return model | (loader if cell.reads == GIVEN else set())
 
 
 def find_problem(cells: Iterable[Cell], source: Source, *, classes: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.results.cell import NO_MODEL, Cell
-from bench.run import measure, user_check, user_pipeline
+from bench.run import measure, process, user_check, user_pipeline
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.timing import Effort
@@ -143,3 +143,25 @@ def test_check_batch_allows_any_label_where_nothing_is_trained():
     """A loader alone may tell apart what it likes."""
     batch = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 99])
     user_pipeline.check_batch(batch, "own.py:batches", image_size=8, batch_size=2, classes=0)
+
+
+def test_check_tries_each_function_once(write, monkeypatch):
+    """A campaign that checks its cells one by one starts one process, and says what takes its seconds."""
+    asked, told = [], []
+    monkeypatch.setattr(process, "ask", lambda _, job, **__: asked.append(job["cells"]) or {"problem": ""})
+    cell, source = write(ENDS, model="own")
+    for _ in range(2):
+        user_check.check([cell, Cell(model="dense")], source, tell=told.append)
+
+    assert asked == [[cell.to_json()]]
+    assert told == ["tries own:batches, own:build: builds models, draws a batch of loaders"]
+
+
+def test_check_raises_what_does_not_fit(write, monkeypatch):
+    """What the process finds is wrong use, each time."""
+    monkeypatch.setattr(process, "ask", lambda *_, **__: {"problem": "own.py must run"})
+    cell, source = write(ENDS, model="own")
+
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"own\.py must run"):
+            user_check.check([cell], source)
