@@ -122,7 +122,7 @@ def fingerprint() -> dict:
         (how many, or the part of them that a quota grants), `physical_cores` (that they are threads of), `system`,
         `kernel`, `python`, `packages` (versions of `PACKAGES`), `environment` (variables that matter, see
         `variables.relevant`), `threads` (what a quota makes of frameworks' pools, see `resources.thread_variables`),
-        `kernel_settings`, `distributions` (all packages), `libraries` (compiled into them).
+        `nice` (its priority), `kernel_settings`, `distributions` (all packages), `libraries` (compiled into them).
     """
     affinity = sorted(os.sched_getaffinity(0))
     return {
@@ -137,6 +137,7 @@ def fingerprint() -> dict:
         "packages": {name: version for name, version in all_versions().items() if name in PACKAGES},
         "environment": variables.relevant(_asked_for(os.environ)),
         "threads": resources.thread_variables(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "kernel_settings": kernel_settings(),
         "distributions": all_versions(),
         "libraries": compiled_libraries(),

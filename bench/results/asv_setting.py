@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.machine import facts, variables
 from bench.results import store
-from flowers_core.errors import RunFailed
 
 NAME = "setting"  # beside asv's files of a machine, which all end in .json
 
@@ -23,7 +22,7 @@ def check(machine: str, environment: Mapping[str, str], results: Path | None = N
         results: The store; ours, unless given.
 
     Raises:
-        RunFailed: If the setting is another now; the message says by what, and what to do.
+        RuntimeError: If the setting is another now; the message says by what, and what to do.
     """
     now = setting(environment)
     place = Path("asv", machine, NAME)
@@ -34,7 +33,7 @@ def check(machine: str, environment: Mapping[str, str], results: Path | None = N
         if before.get(name) != now.get(name)
     ]
     if differing:
-        raise RunFailed(
+        raise RuntimeError(
             f"asv files by a machine's name, and under {machine!r} it measured with {'; '.join(differing)}. Give this "
             f"setting a name: `asv machine --yes --machine NAME`, then `asv run --machine NAME`. If the machine itself "
             f"has changed for good, remove {Path(results or store.RESULTS) / place}"

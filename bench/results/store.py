@@ -20,7 +20,10 @@ from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
 from bench.results import table
 from bench.results.result import Kind, Result, portable, quoted
-from flowers_core.errors import InputError, RunFailed
+from flowers_core import errors
+from flowers_core.errors import InputError
+
+RunFailed = getattr(errors, "RunFailed", InputError)  # a commit under test may know the `InputError` alone
 
 RESULTS = WORK_DIR / "results"
 TRACES_BYTES = 500_000_000  # what traces may take of the disk

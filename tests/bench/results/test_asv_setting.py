@@ -4,17 +4,16 @@ import pytest
 
 from bench.machine import facts
 from bench.results import asv_setting
-from flowers_core.errors import RunFailed
 
 
 def test_another_setting_is_not_filed_under_the_same_name(tmp_path, monkeypatch):
     """A quota or a variable is refused with both values; under another name, or as it was, it is measured."""
     asv_setting.check("lab", {}, tmp_path)
     asv_setting.check("lab", {"HOME": "/root"}, tmp_path)
-    with pytest.raises(RunFailed, match=r"'lab' .* XLA_FLAGS none, now --fast\..*asv run --machine NAME"):
+    with pytest.raises(RuntimeError, match=r"'lab' .* XLA_FLAGS none, now --fast\..*asv run --machine NAME"):
         asv_setting.check("lab", {"XLA_FLAGS": "--fast"}, tmp_path)
     monkeypatch.setattr(facts.resources, "usable_cores", lambda *_: 0.5)
-    with pytest.raises(RunFailed, match=r"usable_cores \d+, now 0.5\..*remove .*lab/setting"):
+    with pytest.raises(RuntimeError, match=r"usable_cores \d+, now 0.5\..*remove .*lab/setting"):
         asv_setting.check("lab", {}, tmp_path)
     asv_setting.check("lab-half", {}, tmp_path)
 
@@ -25,7 +24,7 @@ def test_damaged_setting_is_refused(tmp_path):
     """It is not replaced in silence."""
     (tmp_path / "asv/lab").mkdir(parents=True)
     (tmp_path / "asv/lab/setting").write_text("{half")
-    with pytest.raises(RunFailed, match="usable_cores none"):
+    with pytest.raises(RuntimeError, match="usable_cores none"):
         asv_setting.check("lab", {}, tmp_path)
 
 

@@ -133,14 +133,16 @@ def test_discovery_serves_older_commits(beside_older, tmp_path):
     """Asv finds the suites beside a package that lacks most modules: it walks past commands and tables."""
     beside_older(asv.benchmark.__file__, "discover", "bench", str(tmp_path / "found.json"))
 
-    names = [benchmark["name"] for benchmark in json.loads((tmp_path / "found.json").read_text())]
-    assert {"step_time.StepTime.track_step_seconds", "feed.Feed.track_fed_step_seconds"} < set(names)
+    found = {benchmark["name"]: benchmark for benchmark in json.loads((tmp_path / "found.json").read_text())}
+    pipelines = found["input_throughput.InputThroughput.track_image_seconds"]["params"]
+    assert {"step_time.StepTime.track_step_seconds", "feed.Feed.track_fed_step_seconds"} < set(found)
+    assert pipelines == [list(map(repr, input_throughput.InputThroughput.params[0]))]  # asv picks them by their place
 
 
 def test_product_gives_todays_package():
     """At this commit the adapter gives what the package itself has."""
     assert product.pipelines() is PIPELINES
-    assert product.backends() is backends.BACKENDS
+    assert product.backends() == backends.BACKENDS
     assert product.MODELS is models.MODELS
     assert product.recipe("dense") is models.spec("dense").recipe
     assert (product.InputError, product.RunFailed) == (errors.InputError, errors.RunFailed)
