@@ -13,7 +13,7 @@ from bench.machine import facts
 from bench.results import identity, store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
-from bench.results.result import folders
+from bench.results.result import folders, quoted
 from bench.results.table import say
 from bench.run import sweep, sweep_progress
 from bench.run.data_source import Source
@@ -179,8 +179,15 @@ def load_last(results: Path) -> StallReport:
 
 def command(known: StallReport, results: Path) -> str:
     """What measures and emulates again what is known."""
+    cells = [runs.cell for runs in known.stalls]
+    chosen = {"model": {cell.model for cell in cells}, "pipeline": {cell.pipeline for cell in cells}}
+    options = "".join(f" --{name} {quoted(','.join(sorted(names)))}" for name, names in chosen.items() if names)
+    for name, usual in (("batch_size", None), ("precision", "float32")):
+        values = {getattr(cell, name) for cell in cells} - {usual}
+        options += f" --{name.replace('_', '-')} {next(iter(values))}" * (len(values) == 1)
+    options += " --emulated" * (not cells)
     read = [runs.measurement.data for runs in known.stalls] + [run.data for run in known.emulations]
-    return f"python -m bench stall{folders(*read)}{store.option(results)}"
+    return f"python -m bench stall{options}{folders(*read)}{store.option(results)}"
 
 
 def show(known: StallReport, results: Path) -> None:

@@ -1,8 +1,11 @@
 """What `stall` runs, and what is left of it when it is interrupted."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from bench.input.stall import campaign
+from bench.input.stall import campaign, three_runs
 from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.verdict import StallVerdict
@@ -98,3 +101,13 @@ def test_run_emulates_accelerators_without_a_model_here(source, tmp_path, monkey
     assert 0 < fed.utilisation <= 1
     assert (absent.status, "331" in absent.reason) == ("n/a", True)
     assert [plan.demand.device for plan in known.plans] == ["TPU", "TPU"]
+
+
+def test_command_measures_the_same_again(three, tmp_path):
+    """The cells that were measured, on the photos and into the store that they were measured with."""
+    stalls = three_runs.group(three(sweep="1"))
+    read = replace(stalls[0].measurement, data={"folders": {"records": "tulips-192"}})
+    known = SimpleNamespace(stalls=[replace(stalls[0], measurement=read)], emulations=[])
+    options = "--model dense --pipeline records_parallel --batch-size 8 --records tulips-192"
+
+    assert campaign.command(known, tmp_path) == f"python -m bench stall {options} --results {tmp_path}"
