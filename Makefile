@@ -13,12 +13,21 @@ INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
 .PHONY: bench test test-without-tensorflow report tensorboard docs clean programs fuzz
 
-bench: $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
+bench: about $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
 	records="$${RECORDS:-data/$$name-192}"; \
 	$(RUN) -m flowers_core records -- "$$PHOTOS" "$$records" && \
 	{ $(RUN) -m bench sweep --profile quick --seconds 1 --photos="$$PHOTOS" --records="$$records"; \
 	code=$$?; $(RUN) -m bench report && exit $$code; }  # a cell that failed is on the page, too
+	@echo "Next: open the page; $(RUN) -m bench stall --model dense --pipeline records_parallel: is input the limit?"
+
+# What `make bench` will do, before it does it.
+.PHONY: about
+about:
+	@test -x $(RUN) || echo "1. Installs into .venv, up to 3.5 GB: a minute, and the download."
+	@echo "2. Draws 300 photos if none are given and writes TFRecords: 25 MB, half a minute."
+	@echo "3. Measures every pipeline and a training step of every model: some 5 minutes on 2 cores. Ctrl-C keeps what is measured."
+	@echo "4. Writes the page, results/html/index.html, and prints what was found."
 
 test: .venv/installed-test .venv/installed-torch programs  ## all tests and checks
 	.venv/bin/ruff check .

@@ -61,3 +61,11 @@ def about(per_second: float | None) -> str:
 def megabytes(size: int | None) -> str:
     """Bytes as MB (10^6), without the unit: the column names it."""
     return ABSENT if size is None else f"{size / 1e6:,.0f}"
+
+
+def size(amount: int) -> str:
+    """Bytes in the unit that fits: `412 kB`, `3.00 GB`."""
+    unit, name = next(
+        ((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if amount >= unit), (1, "bytes")
+    )
+    return f"{significant(amount / unit)} {name}"

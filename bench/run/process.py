@@ -26,6 +26,7 @@ from typing import IO, cast
 
 from bench.machine import facts
 from bench.machine.own import resources
+from bench.results import format
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.run import child, product
@@ -236,7 +237,7 @@ class ChildProcess:
         with suppress(psutil.Error):  # it has just ended
             self.peak_bytes = max(self.peak_bytes, psutil.Process(self.pid).memory_info().rss)
         if self.peak_bytes > memory_bytes:
-            raise Died(self.name, "oom", f"ended at its memory limit of {memory_bytes:,} bytes (`--memory`)")
+            raise Died(self.name, "oom", f"ended at its memory limit of {format.size(memory_bytes)} (`--memory`)")
 
     def _how_it_died(self, code: int) -> tuple[str, str]:
         """Status and reason of a process that ended with an exit code other than 0."""
@@ -245,7 +246,7 @@ class ChildProcess:
             return "crash", f"exit code {code}{self._last_words()}"
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         if number == signal.SIGKILL or self.peak_bytes > NEAR_LIMIT * self._limit:
-            held = f" holding {self.peak_bytes:,} bytes" if self.peak_bytes else ""
+            held = f" holding {format.size(self.peak_bytes)}" if self.peak_bytes else ""
             return "oom", f"killed by {name}{held}, most likely for want of memory{self._last_words()}"
         return "crash", f"memory or crash: ended by {name}{self._last_words()}"
 

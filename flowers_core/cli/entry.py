@@ -3,12 +3,19 @@
 import functools
 import io
 import os
+import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -38,6 +45,8 @@ def enter(command: click.Command) -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
             signal.signal(number, signal.default_int_handler)
     storage.prune_temporary()
+    if not any(isinstance(finder, QuietImport) for finder in sys.meta_path):
+        sys.meta_path.insert(0, QuietImport("tensorflow"))
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
@@ -52,9 +61,28 @@ def enter(command: click.Command) -> None:
         tell(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
-        tell("interrupted; the same command goes on, or begins again")
+        tell(f"interrupted; this goes on, or begins again: {again(sys.argv)}")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def again(words: Sequence[str]) -> str:
+    """The command that goes on after an interruption: the same, with `--resume` where the command has it.
+
+    Args:
+        words: Those of the command line, the program first.
+    """
+    program, *rest = words
+    module = Path(program).parent.name if Path(program).name == "__main__.py" else ""
+    python = Path(sys.executable)
+    shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    start = [str(shown), "-m", module] if module else [Path(program).name]
+    if rest[:1] == ["sweep"]:  # its plan is in the store
+        kept = [word for number, word in enumerate(rest) if "--results" in (word, *rest[number - 1 : number])]
+        rest = ["sweep", "--resume", *kept, *(word for word in rest if word.startswith("--results="))]
+    elif rest[:1] == ["train"] and "--resume" not in rest:
+        rest = [*rest, "--resume"]
+    return shlex.join([*start, *rest])
 
 
 def load(framework: str) -> None:
@@ -64,20 +92,55 @@ def load(framework: str) -> None:
         InputError: If it is not installed, or KERAS_BACKEND names none; its own output is printed then.
     """
     backends.name_from_environment()
+    try:
+        with _without_chatter():
+            import_module(framework)
+    except ImportError as error:
+        raise InputError(f"{error}. {INSTALL}") from error
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Holds back what is printed below Python while a framework is imported; prints it if that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
     storage.configure_client(os.environ)
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
-            import_module(framework)
-        except ImportError as error:
+            yield
+        except ImportError:
             chatter.seek(0)
             os.write(stderr, chatter.read())
-            raise InputError(f"{error}. {INSTALL}") from error
+            raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+class QuietImport(MetaPathFinder):
+    """Imports a package without its chatter, whoever imports it first: not every command knows that it will."""
+
+    def __init__(self, package: str):
+        self._package = package
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - Python's
+        """The package as Python finds it, its code run in silence; None for all else, which others find."""
+        if fullname != self._package:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_quietly(module: ModuleType) -> None:
+            with _without_chatter():
+                execute(module)
+
+        loader.exec_module = execute_quietly
+        return spec
 
 
 def group(name: str, kind: type, *options: Decorator) -> Decorator:

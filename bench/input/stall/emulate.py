@@ -14,6 +14,7 @@ from bench.input.stall.accelerators import Workload
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.machine.own import resources
+from bench.results import format
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 from bench.run import child, corrupt_input, process, step_under_test, timing
@@ -111,7 +112,9 @@ def _check_memory(workload: Workload) -> None:
     needed = AHEAD * workload.batch_size * workload.image_size**2 * 3 * 4
     free = resources.available_memory()
     if needed > free:
-        raise RunFailed(f"{AHEAD} batches of float32 ahead would take {needed:,} bytes; {free:,} are free")
+        raise RunFailed(
+            f"{AHEAD} batches of float32 ahead would take {format.size(needed)}; {format.size(free)} are free"
+        )
 
 
 def consume(

@@ -1,5 +1,8 @@
 """Tests of `flowers_core.cli.entry`."""
 
+import importlib
+import sys
+
 import click
 import pytest
 
@@ -68,3 +71,44 @@ def test_print_table_shows_cells_whole_and_as_they_are(capsys, monkeypatch):
     assert title.strip() == "a [b]"
     assert heads.split()[-2:] == ["as", "39"]
     assert row.split() == ["roses", r"[garden]\x1b[2J", *(str(1000 + number) for number in range(40))]
+
+
+def test_quiet_import_holds_back_what_a_package_prints(tmp_path, monkeypatch, capfd):
+    """Whoever imports it; what it prints later, and other packages, are not held back."""
+    for name in ("noisy_package", "other_package"):
+        (tmp_path / f"{name}.py").write_text("import os; os.write(2, f'{__name__} says\\n'.encode())")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.meta_path", [entry.QuietImport("noisy_package"), *sys.meta_path])
+    modules = [importlib.import_module(name) for name in ("noisy_package", "other_package")]
+
+    assert capfd.readouterr().err == "other_package says\n"
+    assert [module.__name__ for module in modules] == ["noisy_package", "other_package"]
+
+
+def test_quiet_import_prints_what_failed(tmp_path, monkeypatch, capfd):
+    """What was said before a package could not be imported may be the reason."""
+    code = "import os; os.write(2, b'no such library\\n'); import nothing_of_this_name"
+    (tmp_path / "broken_package.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.meta_path", [entry.QuietImport("broken_package"), *sys.meta_path])
+    with pytest.raises(ImportError):
+        importlib.import_module("broken_package")
+
+    assert "no such library" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (
+            ["x/bench/__main__.py", "sweep", "--budget", "9m", "--results", "here"],
+            "-m bench sweep --resume --results here",
+        ),
+        (["x/bench/__main__.py", "stall", "--model", "my net"], "-m bench stall --model 'my net'"),
+        (["x/flowers_core/__main__.py", "train", "dense"], "-m flowers_core train dense --resume"),
+        (["/usr/bin/flowers", "train", "dense", "--resume"], "flowers train dense --resume"),
+    ],
+)
+def test_again_is_the_command_that_goes_on(words, command):
+    """With what it needs to go on where it was interrupted, and words as a shell reads them."""
+    assert entry.again(words).endswith(command)
