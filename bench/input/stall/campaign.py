@@ -183,8 +183,9 @@ def command(known: StallReport, results: Path) -> str:
     chosen = {"model": {cell.model for cell in cells}, "pipeline": {cell.pipeline for cell in cells}}
     options = "".join(f" --{name} {quoted(','.join(sorted(names)))}" for name, names in chosen.items() if names)
     for name, usual in (("batch_size", None), ("precision", "float32")):
-        values = {getattr(cell, name) for cell in cells} - {usual}
-        options += f" --{name.replace('_', '-')} {next(iter(values))}" * (len(values) == 1)
+        values = {getattr(cell, name) for cell in cells}
+        if len(values) == 1 and values != {usual}:
+            options += f" --{name.replace('_', '-')} {values.pop()}"
     options += " --emulated" * (not cells)
     read = [runs.measurement.data for runs in known.stalls] + [run.data for run in known.emulations]
     return f"python -m bench stall{options}{folders(*read)}{store.option(results)}"
