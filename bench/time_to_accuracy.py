@@ -37,8 +37,8 @@ class TimeToAccuracy:
         """Building, compilation, validation and saving included; n/a if the target is never reached."""
         from bench.results import store
 
-        records, target = data_source.find().records, self._target(model)[1]
-        job = run.Job(model=model, variant="ours", seed=random.randrange(2**31), records=records, target=target)
+        source, target = data_source.find(), self._target(model)[1]
+        job = run.Job(model=model, variant="ours", seed=random.randrange(2**31), source=source, target=target)
         done = run.train(job, timeout=self.timeout)
         store.append(suite.marked(done))
         if done.status != "ok":

@@ -251,3 +251,22 @@ def stored(tmp_path):
         return folder
 
     return store
+
+
+@pytest.fixture(scope="session")
+def records_of_others():
+    """Writes records under other names of features and of shards, those of TensorFlow Datasets unless given."""
+    import tensorflow as tf
+
+    def write(folder, paths, *, image="img", label="label", name="tf_flowers-train.tfrecord-{:05d}-of-00016"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, path in enumerate(paths):
+            with tf.io.TFRecordWriter(str(folder / name.format(number))) as file:
+                for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                    ours = tf.train.Example.FromString(record).features.feature
+                    theirs = {image: ours["image"], label: ours["class"], "id": ours["label"]}
+                    features = tf.train.Features(feature=theirs)
+                    file.write(tf.train.Example(features=features).SerializeToString())
+        return folder
+
+    return write

@@ -48,7 +48,7 @@ class Spread:
         source = data.source()
         source.manifest()
         return campaign.Plan(
-            records=source.records,
+            source=source,
             workers=self.workers,
             dispatcher=self.dispatcher,
             pipelines=self.pipeline or campaign.FEW,

@@ -44,7 +44,7 @@ class Compared:
         python, source = self.interpreter(), data.source()
         source.load_photos()
         source.manifest()
-        loaders = registry.select(self.job, self.only)
+        loaders = registry.select(self.job, self.only, scaled=source.decode == "scaled")
         effort = run.Effort(
             rounds=self.rounds, seconds=self.seconds, batch_size=self.batch_size, processes=self.processes
         )
@@ -84,7 +84,8 @@ def loaders(compared: Compared, show_last: bool, data: Data, output: Output) -> 
     """Compare our pipelines with other loaders, first epoch.
 
     And with the decode ceiling of this machine. Each loader runs in fresh processes, in interleaved blocks on the same
-    bytes and cores, while all others are held still.
+    bytes and cores, while all others are held still. With --decode scaled those that can decode large photos smaller do
+    so in rows of their own, beside their full decode.
 
     Exit code: 0 done, 1 a loader failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
 

@@ -15,7 +15,7 @@ from bench.results import store
 from bench.results.result import Result
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
-from flowers_core.cli import entry
+from flowers_core.cli import entry, source_options
 from flowers_core.cli.entry import group, tell
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
@@ -113,10 +113,15 @@ def locate(text: str, kind: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Folders of photos and of records, as given."""
+    """Folders of photos and of records, as given, and how they are read."""
 
     photos: str
     records: str
+    image_feature: str
+    label_feature: str
+    classes: tuple[str, ...]
+    exif: str | None
+    decode: str | None
 
     def source(self) -> "Source":
         """The folders to read, those of the environment or of `make bench` where none is given."""
@@ -124,7 +129,7 @@ class Data:
 
         context = click.get_current_context(silent=True)
         files = context.meta.get(_FILES, {}) if context else {}
-        return data_source.find(photos=self.photos, records=self.records, files=files.items())
+        return data_source.find(**vars(self), files=files.items())
 
 
 DATA = group(
@@ -132,6 +137,8 @@ DATA = group(
     Data,
     click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS, or data/synthetic]"),
     click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS, or data/synthetic-192]"),
+    *source_options.RECORDS_OF_OTHERS,
+    *source_options.PHOTOS,
 )
 
 

@@ -54,7 +54,7 @@ class Trainings:
             self.model or models.representatives(),
             self.variant or ("ours", "plain"),
             self.seeds,
-            records=source.records,
+            source=source,
             epochs=self.epochs,
             weights=dict(self.weights),
         )

@@ -97,9 +97,10 @@ def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     import tensorflow as tf
 
     paths = product.record_paths(source.records, source.manifest())
-    image = {"image": tf.io.FixedLenFeature([], tf.string)}
+    name = product.image_feature(paths)
+    image = {name: tf.io.FixedLenFeature([], tf.string)}
     records = tf.data.TFRecordDataset(list(paths), num_parallel_reads=1).take(count)
-    return [tf.io.parse_single_example(record, image)["image"].numpy() for record in records]
+    return [tf.io.parse_single_example(record, image)[name].numpy() for record in records]
 
 
 def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:

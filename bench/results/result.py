@@ -202,7 +202,9 @@ def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_s
         guessed = {"photos": photos, "records": f"{photos}-{image_size}"}
         old = {kind: guessed[kind] for kind in reads if kind in guessed and photos != USUAL_PHOTOS}
         named |= data.get("folders", old)
-    return "".join(f" --{kind} {quoted(name)}" for kind, name in named.items() if name != USUAL_FOLDERS[kind])
+    given = {kind: quoted(name) for kind, name in named.items() if name != USUAL_FOLDERS[kind]}
+    given |= {name: shlex.quote(str(value)) for data in read for name, value in data.get("read_by", {}).items()}
+    return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
 
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:

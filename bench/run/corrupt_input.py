@@ -36,12 +36,14 @@ def _damaged_photo(source: Source, image_size: int) -> str:
     import tensorflow as tf
 
     for path in source.load_photos().paths:
+        jpeg = None
         try:
             jpeg = tf.io.read_file(path)
-            fault = product.jpeg_fault(jpeg.numpy(), image_size=image_size)
             product.images.decode(jpeg)
         except tf.errors.OpError as error:
-            fault = error.message
-        if fault:
-            return f"{path}: {fault}. Remove it, or write records of the folder, which name such photos and do without"
+            fault = product.jpeg_fault(jpeg.numpy(), image_size=image_size) if jpeg is not None else None
+            return (
+                f"{path}: {fault or error.message}. Remove it, or write records of the folder, which name such photos "
+                f"and do without"
+            )
     return ""

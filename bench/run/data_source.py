@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,14 +31,25 @@ class Source:
         photos: Folder or `gs://` prefix of photos; empty where there is none.
         records: Of records, likewise.
         files: A user's own models and loaders: name in a cell, and `path/to/file.py:function`.
+        image_feature: Of records of others, the name of the feature that holds the JPEG; empty for the codelab's.
+        label_feature: Likewise of the label.
+        class_names: Likewise the classes in the order of their labels.
+        exif: `apply` to turn photos as their EXIF data says; empty for the codelab's way.
+        decode: `scaled` to decode large photos smaller; likewise.
     """
 
     photos: str = ""
     records: str = ""
     files: tuple[tuple[str, str], ...] = ()
+    image_feature: str = ""
+    label_feature: str = ""
+    class_names: tuple[str, ...] = ()
+    exif: str = ""
+    decode: str = ""
 
     def __post_init__(self):
         object.__setattr__(self, "files", tuple((name, option) for name, option in self.files))  # JSON has lists
+        object.__setattr__(self, "class_names", tuple(self.class_names))
 
     def find_option(self, name: str) -> str:
         """Where a user's model or loader is found; empty for those of the package.
@@ -63,7 +74,7 @@ class Source:
 
     def _with_paths(self, change: Callable[[str], str]) -> "Source":
         files = tuple((name, change(option)) for name, option in self.files)
-        return Source(photos=change(self.photos), records=change(self.records), files=files)
+        return replace(self, photos=change(self.photos), records=change(self.records), files=files)
 
     def load_photos(self) -> Any:
         """The photos; without those that the records of the same folder had to leave out, for they do not decode.
@@ -73,7 +84,7 @@ class Source:
         """
         if not self.photos:
             raise InputError("Some cells read photos: give `--photos FOLDER`, or run `make bench`, which draws some")
-        photos = product.find_photos(self.photos)
+        photos = product.find_photos(self.photos, exif=self.exif, decode=self.decode)
         bad = self._left_out()
         pairs = [pair for pair in zip(photos.paths, photos.labels, strict=True) if pair[0] not in bad]
         return replace(photos, paths=tuple(path for path, _ in pairs), labels=tuple(label for _, label in pairs))
@@ -112,7 +123,18 @@ class Source:
         """
         if not self.records:
             raise InputError("Some cells read records: give `--records FOLDER`, or run `make bench`, which writes some")
-        return product.load_manifest(self.records)
+        return product.load_manifest(
+            self.records,
+            image_feature=self.image_feature,
+            label_feature=self.label_feature,
+            classes=tuple(self.class_names),
+        )
+
+    def record_options(self) -> list[str]:
+        """The options of a command that name the records and what their features and classes are called."""
+        said = {"records": self.records, "image-feature": self.image_feature, "label-feature": self.label_feature}
+        options = {**said, "classes": ",".join(self.class_names)}
+        return [word for name, value in options.items() if value for word in (f"--{name}", value)]
 
     def with_image_size(self, image_size: int) -> "Source":
         """The same with records of an image size: where ours are of another, those beside them, `synthetic-331`."""
@@ -146,14 +168,18 @@ class Source:
         if reads == "photos":
             photos = self.load_photos()
             named = {"photos": _name(self.photos), "images": len(photos), "classes": len(photos.classes)}
-            return {**named, "digest": _photos_digest(photos), **_place(self.photos), **self.folders("photos")}
+            named |= {"digest": _photos_digest(photos), **_place(self.photos), **self.folders("photos")}
+            return {**named, **_read_by(exif=self.exif, decode=self.decode)}
         written = self.manifest()
         named = {
             "photos": _name(self._written_from(written)),
             "images": written.images,
             "classes": len(written.classes),
         }
-        return {**named, "digest": _records_digest(written), **_place(self.records), **self.folders("records")}
+        named |= {"digest": _records_digest(written), **_place(self.records), **self.folders("records")}
+        classes = str(len(self.class_names) or "")
+        said = _read_by(image_feature=self.image_feature, label_feature=self.label_feature, classes=classes)
+        return {**named, **said}
 
     def folders(self, *kinds: str) -> dict[str, dict[str, str]]:
         """Where photos, records or both lie, as a command names it: `{"folders": {"photos": "data/synthetic"}}`."""
@@ -190,9 +216,36 @@ class Source:
         return counts.pop() if len(counts) == 1 else CLASSES
 
 
-def find(*, photos: str = "", records: str = "", files: Iterable[tuple[str, str]] = ()) -> Source:
-    """Finds what cells read; FLOWERS_PHOTOS and FLOWERS_RECORDS stand in for what is not given."""
-    return Source(photos=_folder("photos", photos), records=_folder("records", records), files=tuple(files))
+def find(  # noqa: PLR0913 - its options
+    *,
+    photos: str = "",
+    records: str = "",
+    image_feature: str = "",
+    label_feature: str = "",
+    classes: Sequence[str] = (),
+    exif: str | None = None,
+    decode: str | None = None,
+    files: Iterable[tuple[str, str]] = (),
+) -> Source:
+    """Finds what cells read; FLOWERS_PHOTOS, FLOWERS_RECORDS and so on stand in for what is not given.
+
+    Raises:
+        InputError: If FLOWERS_CLASSES names no classes.
+    """
+    environment = os.environ
+    how = {"exif": (exif, "ignore"), "decode": (decode, "full")}
+    how = {name: value or environment.get(f"FLOWERS_{name.upper()}", usual) for name, (value, usual) in how.items()}
+    names = environment.get("FLOWERS_CLASSES", "")
+    return Source(
+        photos=_folder("photos", photos),
+        records=_folder("records", records),
+        image_feature=image_feature or environment.get("FLOWERS_IMAGE_FEATURE", ""),
+        label_feature=label_feature or environment.get("FLOWERS_LABEL_FEATURE", ""),
+        class_names=tuple(classes) or (product.parse_classes(names) if names else ()),
+        files=tuple(files),
+        exif="" if how["exif"] == "ignore" else how["exif"],
+        decode="" if how["decode"] == "full" else how["decode"],
+    )
 
 
 def _folder(name: str, given: str) -> str:
@@ -200,6 +253,12 @@ def _folder(name: str, given: str) -> str:
     if given:
         return given if "://" in given else str(Path(given).resolve())
     return str(FILLED[name]) if FILLED[name].is_dir() else ""
+
+
+def _read_by(**options: str) -> dict[str, dict[str, str]]:
+    """Options by which photos or records were read, where they are not the codelab's."""
+    given = {name: value for name, value in options.items() if value}
+    return {"read_by": given} if given else {}
 
 
 def _place(folder: str) -> dict[str, str]:
@@ -245,6 +304,8 @@ def _records_digest(written: Any) -> str:
     """Digest of what a manifest says of records, but for where the photos lay."""
     shards = sorted((shard.name, shard.images, shard.bytes) for shard in written.shards)
     parts = written.image_size, tuple(written.classes), shards, getattr(written, "source_digest", None)
+    if decoding := getattr(getattr(written, "decoding", None), "unusual", None):
+        parts = *parts, sorted(decoding.items())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -38,6 +38,7 @@ MEASURE = (sys.executable, "-m", "bench.run.measure")
 SHARED_NAMES = ("sem.mp-", "psm_", "torch_")
 SHARED_MAPPING = re.compile(r" (\d+) +/dev/shm/")
 
+FAMILY_SECONDS = 1.0  # how often it looks for what a process has started, which takes milliseconds of a core
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
 MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 
@@ -93,7 +94,7 @@ class ChildProcess:
     Attributes:
         name: What it is, for messages.
         pid: Its process id, that of its process group as well.
-        peak_bytes: The largest resident set that was seen while its memory was limited.
+        peak_bytes: The most memory that it and what it started were seen to hold while its memory was limited.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class ChildProcess:
         """
         self.name, self.peak_bytes = name, 0
         self._words, self._unread, self._limit = folder / "stderr", b"", 1
+        self._family, self._family_seen = [], 0.0
         answers_end, write = os.pipe()
         self._answers, self._is_open = answers_end, True
         with self._words.open("wb") as stderr, (Path(os.devnull) if answers else folder / "stdout").open("wb") as out:
@@ -235,9 +237,22 @@ class ChildProcess:
 
         self._limit = memory_bytes
         with suppress(psutil.Error):  # it has just ended
-            self.peak_bytes = max(self.peak_bytes, psutil.Process(self.pid).memory_info().rss)
+            self.peak_bytes = max(self.peak_bytes, self._held_bytes())
         if self.peak_bytes > memory_bytes:
             raise Died(self.name, "oom", f"ended at its memory limit of {format.size(memory_bytes)} (`--memory`)")
+
+    def _held_bytes(self) -> int:
+        """Its resident set, and what processes that it started, such as decode workers, share with no other."""
+        import psutil
+
+        process = psutil.Process(self.pid)
+        if perf_counter() > self._family_seen + FAMILY_SECONDS:
+            self._family, self._family_seen = process.children(recursive=True), perf_counter()
+        held = process.memory_info().rss
+        for member in self._family:
+            with suppress(psutil.Error):
+                held += member.memory_full_info().uss
+        return held
 
     def _how_it_died(self, code: int) -> tuple[str, str]:
         """Status and reason of a process that ended with an exit code other than 0."""

@@ -9,10 +9,11 @@ its own measurements, and only asv would find out, weeks later.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from types import ModuleType
 from typing import Any
 
@@ -33,14 +34,12 @@ PLACES = {
     "configure_client": ("data.storage:configure_client", "data.storage:settle_client", "folders:settle_client"),
     "explain_record_error": ("data.tfrecords:explain", "records:explain"),
     "file_size": ("data.storage:size", "folders:size"),
-    "find_photos": ("data.photos:find", "photos:find"),
     "images": ("data.images", "images"),  # the module whose `decode` the pipelines call, which an injection replaces
     "is_bucket": ("data.storage:is_bucket", "folders:is_bucket"),
     "join": ("data.storage:join", "folders:join"),
-    "jpeg_fault": ("data.jpeg_check:fault", "decodable:fault"),
-    "load_manifest": ("data.manifest:load", "manifest:load"),
-    "record_spans": ("input.decode_pool:record_spans",),  # of decode workers, for a trace
+    "parse_classes": ("data.shards:parse_classes",),
     "pipeline_code": ("input.pipelines", "batches"),
+    "record_spans": ("input.decode_pool:record_spans",),  # of decode workers, for a trace
     "use_precision": ("backends.precision:use", "precision:use"),
 }
 
@@ -127,6 +126,39 @@ def recipe(model: str) -> Any:
     return spec(model).recipe if spec else find("train.recipes:recipe", "recipes:recipe")(model)
 
 
+def find_photos(folder: str, *, exif: str = "", decode: str = "") -> Any:
+    """The photos of a folder; the options say how they become pixels, where that is not the codelab's way.
+
+    Raises:
+        InputError: If it holds no photos of at least two classes.
+        Unsuitable: If options are given to a commit that knows the codelab's way alone.
+    """
+    chosen = {name: value for name, value in {"exif": exif, "size": decode}.items() if value}
+    how = {"decoding": find("data.decoding:Decoding")(**chosen)} if chosen else {}
+    return find("data.photos:find", "photos:find")(folder, **how)
+
+
+def jpeg_fault(jpeg: bytes, *, image_size: int) -> str | None:
+    """Why a photo cannot become an image, or None; older commits ask for the size of the image."""
+    fault = find("data.jpeg_check:fault", "decodable:fault")
+    return fault(jpeg, **({"image_size": image_size} if "image_size" in signature(fault).parameters else {}))
+
+
+def load_manifest(folder: str, *, image_feature: str = "", label_feature: str = "", classes: Sequence[str] = ()) -> Any:
+    """The manifest of records; the names are those of records of others, where they differ from the codelab's.
+
+    Raises:
+        InputError: If the records are not whole, or not as named.
+        Unsuitable: If names are given to a commit that reads the codelab's records alone.
+    """
+    load = find("data.manifest:load", "manifest:load")
+    if not (image_feature or label_feature or classes):
+        return load(folder)
+    usual = find("data.shards:CODELAB")
+    named = {"image": image_feature or usual.image, "label": label_feature or usual.label}
+    return load(folder, features=find("data.shards:Features")(**named), classes=classes)
+
+
 def record_paths(folder: str, manifest: Any, *, image_size: int | None = None) -> tuple[str, ...]:
     """Paths of the shards of records.
 
@@ -137,6 +169,11 @@ def record_paths(folder: str, manifest: Any, *, image_size: int | None = None) -
     if image_size:
         module.check_matches(manifest, image_size=image_size)
     return module.paths(folder, manifest)
+
+
+def image_feature(shards: Sequence[str]) -> str:
+    """The feature that holds the image in the records of `record_paths`; older commits know the codelab's alone."""
+    return getattr(getattr(shards, "features", None), "image", "image")
 
 
 def build_pipeline(

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.machine import facts
 from bench.results import identity, store
 from bench.results.cell import Cell
+from bench.run.data_source import Source
 from bench.training import outcome, run
 from bench.training.run import Job, TrainingRun
 
@@ -16,7 +17,7 @@ def plan(
     variants: Sequence[str],
     seeds: int,
     *,
-    records: str,
+    source: Source,
     epochs: int | None,
     weights: Mapping[str, str],
 ) -> list[Job]:
@@ -28,7 +29,7 @@ def plan(
         models: Names.
         variants: Names.
         seeds: How many: 1, 2, 3 …
-        records: Folder of the records, as every process finds it, or bucket.
+        source: Where the records lie, as every process finds them.
         epochs: None for the codelab's.
         weights: Path of weights by model; a model that is not named begins with random ones.
     """
@@ -38,7 +39,7 @@ def plan(
             model=model,
             variant=variant,
             seed=seed,
-            records=records,
+            source=source,
             epochs=epochs,
             weights=weights.get(model, ""),
             campaign=campaign,

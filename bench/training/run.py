@@ -43,7 +43,7 @@ class Job:
         model: One of `models.MODELS`.
         variant: One of `VARIANTS`.
         seed: Of weights, order and augmentation.
-        records: Folder of the records.
+        source: Where the records lie.
         epochs: None for the codelab's.
         weights: Of the base; empty for random ones.
         campaign: Marks trainings that belong together.
@@ -53,7 +53,7 @@ class Job:
     model: str
     variant: str
     seed: int
-    records: str
+    source: Source
     epochs: int | None = None
     weights: str = ""
     campaign: str = ""
@@ -65,7 +65,7 @@ class Job:
     def command(self, output: Path) -> list[str]:
         """The command line of the training."""
         command = [sys.executable, "-m", "flowers_core", "train", self.model]
-        command += ["--records", self.records, "--output", str(output)]
+        command += [*self.source.record_options(), "--output", str(output)]
         command += ["--seed", str(self.seed), "--device", "cpu", "--json", *VARIANTS[self.variant]]
         command += ["--epochs", str(self.epochs)] if self.epochs else []
         command += ["--weights", self.weights] if self.weights else []
@@ -118,7 +118,7 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
             )
             if not printed.strip():
                 raise process.Died("The training", "crash", "it printed no history")
-            described = _result(json.loads(printed), output)
+            described = _result(job, json.loads(printed), output)
         except process.Died as died:
             status, reason, described = died.status, died.reason, _request(job)
     return TrainingRun(
@@ -139,19 +139,17 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
 
 def _request(job: Job) -> dict:
     """Settings and data of a training that failed, as far as they are known without it."""
-    source = Source(records=job.records)
     settings = {
         "epochs": job.epochs or product.recipe(job.model).epochs,
         "weights": job.weights or None,
-        "image_size": source.manifest().image_size,
+        "image_size": job.source.manifest().image_size,
     }
-    return {"settings": settings, "data": source.describe("records")}
+    return {"settings": settings, "data": job.source.describe("records")}
 
 
-def _result(answer: dict, output: Path) -> dict:
+def _result(job: Job, answer: dict, output: Path) -> dict:
     """History, settings and data of a training that ended well."""
     settings = json.loads((output / "training.json").read_text(encoding="utf-8"))
     rows = answer["history"]
     images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
-    data = Source(records=settings["records"]).with_home().describe("records")
-    return {"history": tuple(rows), "settings": settings, "images": images, "data": data}
+    return {"history": tuple(rows), "settings": settings, "images": images, "data": job.source.describe("records")}

@@ -195,7 +195,8 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
         padding=(0, 1, 0, 0),
     )
     for number, name in enumerate(titles or rows[0]):
-        drawing.add_column(text.Text(name if titles else ""), justify="right" if number else "left", no_wrap=True)
+        shown = text.Text(printable(name) if titles else "")
+        drawing.add_column(shown, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         drawing.add_row(*(text.Text(printable(cell)) for cell in row))
     screen = console.Console()

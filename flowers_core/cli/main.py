@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from flowers_core import resources
-from flowers_core.cli import entry, train
+from flowers_core.cli import entry, source_options, train
 from flowers_core.errors import one_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -61,6 +61,9 @@ def download(folder: str) -> None:
 @click.option("--shards", type=int, help="How many files. [16, or one a photo where there are fewer]")
 @click.option("--seed", default=35155, show_default=True, help="Of the one shuffle; the default is the codelab's.")
 @click.option("--accept", multiple=True, metavar="KIND", help="png or webp: take these photos beside JPEG; repeatable.")
+@source_options.EXIF
+@source_options.DECODE
+@source_options.MAX_MEGAPIXELS
 @click.option("--strict", is_flag=True, help="Stop at a photo that does not decode cleanly instead of skipping it.")
 @click.option("--json", is_flag=True, help="Print the manifest.")
 def records(  # noqa: PLR0913 - its options
@@ -71,12 +74,15 @@ def records(  # noqa: PLR0913 - its options
     shards: int | None,
     seed: int,
     accept: tuple[str, ...],
+    exif: str | None,
+    decode: str | None,
+    max_megapixels: int | None,
     strict: bool,
     json: bool,
 ) -> None:
     """Write a folder or bucket of photos as TFRecord shards.
 
-    Photos are stored as their pixels lie: the orientation in EXIF data is ignored, as in the codelab.
+    Photos are stored as their pixels lie, as in the codelab, unless --exif apply is given.
 
     Example: python -m flowers_core records data/synthetic data/synthetic-192
     """
@@ -84,7 +90,8 @@ def records(  # noqa: PLR0913 - its options
     from flowers_core.data import sharding
 
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
-    photo_files = finder.find(photos, accept=accept)
+    decoding = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels)
+    photo_files = finder.find(photos, accept=accept, decoding=decoding)
     if passed_over := finder.describe(photo_files.passed_over):
         entry.tell(passed_over)
     entry.load("tensorflow")

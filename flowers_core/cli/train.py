@@ -15,7 +15,7 @@ import click
 from flowers_core import backends, durable, models, user_code
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
-from flowers_core.cli import entry
+from flowers_core.cli import entry, source_options
 from flowers_core.data import photos as photo_kinds
 from flowers_core.data import storage
 from flowers_core.errors import InputError
@@ -24,6 +24,8 @@ from flowers_core.train.settings import AUGMENTATIONS, OPTIMIZERS, Choices, Sett
 
 if TYPE_CHECKING:
     import keras
+
+    from flowers_core.data.manifest import Manifest
 
 JSON = click.option("--json", is_flag=True, help="Print one JSON object.")
 
@@ -55,6 +57,16 @@ class Request:
     target: float | None
     keep_memory: bool
     dispatcher: str
+    image_feature: str
+    label_feature: str
+    classes: tuple[str, ...]
+
+    def manifest(self, records: str) -> "Manifest":
+        """The manifest of the records by the path that their readers use."""
+        from flowers_core.data import manifest
+
+        features = source_options.features(self.image_feature, self.label_feature)
+        return manifest.load(records, features=features, classes=self.classes)
 
 
 REQUEST = entry.group(
@@ -63,6 +75,7 @@ REQUEST = entry.group(
     click.option(
         "--records", envvar="FLOWERS_RECORDS", required=True, help="Folder or bucket of records. [FLOWERS_RECORDS]"
     ),
+    *source_options.RECORDS_OF_OTHERS,
     click.option("--output", type=click.Path(path_type=Path), help=f"Folder to keep it in. [{TRAININGS}/MODEL]"),
     click.option("--resume", is_flag=True, help="Go on after the last epoch that was kept."),
     click.option("--target", type=click.FloatRange(0, 1), help="Validation accuracy at which to stop."),
@@ -117,7 +130,6 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     Example: python -m flowers_core train convnet_gap --records data/synthetic-192
     """
     from flowers_core.backends import malloc
-    from flowers_core.data import manifest
     from flowers_core.train import plots, settings
 
     if user_code.is_option(model):
@@ -133,7 +145,7 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
         choices = choices.completed_by(run.settings())
     device = _find_device(choices.device)
     place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
-    resolved = settings.resolve(model, manifest.load(records), choices, records=records, **place)
+    resolved = settings.resolve(model, request.manifest(records), choices, records=records, **place)
     with run.exclusive():
         if request.resume:
             run.check_same(resolved)
@@ -247,20 +259,32 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
 @RUN
 @click.option("--split", default="validation", show_default=True, help="Which of its shards, validation or training.")
 @click.option("--records", help="Other records, all of them.")
+@source_options.IMAGE_FEATURE
+@source_options.LABEL_FEATURE
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
 @BACKEND
 @JSON
-def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, json: bool) -> None:
+def evaluate(
+    run: Path,
+    *,
+    split: str,
+    records: str | None,
+    image_feature: str,
+    label_feature: str,
+    sheet: Path | None,
+    json: bool,
+) -> None:
     """Evaluate a trained model: accuracy and confusion.
 
     For each class it says how its images were classified.
 
     Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
     """
+    features = source_options.features(image_feature, label_feature)
     settings, model = _load(run)
     from flowers_core.train import evaluate, plots
 
-    evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records)
+    evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records, features=features)
     if sheet:
         plots.draw_contact_sheet(sheet, mistaken, evaluation.captions())
     if json:
@@ -286,11 +310,23 @@ def evaluate(run: Path, *, split: str, records: str | None, sheet: Path | None, 
 @RUN
 @click.argument("photos", nargs=-1, required=True)
 @BACKEND
+@source_options.EXIF
+@source_options.DECODE
+@source_options.MAX_MEGAPIXELS
 @JSON
-def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
+def predict(
+    run: Path,
+    photos: tuple[str, ...],
+    *,
+    exif: str | None,
+    decode: str | None,
+    max_megapixels: int | None,
+    json: bool,
+) -> None:
     """Classify photos: files, or folders of them.
 
-    JPEG, PNG or WebP; the orientation in EXIF data is ignored, as in training. Hidden files in folders are passed over.
+    JPEG, PNG or WebP, which become pixels as those of the training's records unless told otherwise. Hidden files in
+    folders are passed over.
 
     Exit code: 0 done, 1 a photo does not decode, 2 wrong use.
 
@@ -300,7 +336,8 @@ def predict(run: Path, photos: tuple[str, ...], *, json: bool) -> None:
     settings, model = _load(run)
     from flowers_core.train import evaluate
 
-    probabilities = evaluate.predict(model, paths, image_size=settings.image_size)
+    how = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels, usual=settings.decoding)
+    probabilities = evaluate.predict(model, paths, image_size=settings.image_size, decoding=how)
     rows = [
         {"photo": path, "class": None, "reason": row}
         if isinstance(row, str)

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from flowers_core import errors
-from flowers_core.data import jpeg_check
+from flowers_core.data import decoding as decodings
+from flowers_core.data import jpeg_check, tfrecord_reader
+from flowers_core.data.decoding import Decoding
 
 QUALITY = 95
 DENSITY = (300, 300)  # dots an inch, which TensorFlow writes into every JPEG
 
 
-def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bool = False) -> bytes:
+def read(
+    path: str, *, accept: Collection[str] = (), strict: bool = False, decoding: Decoding = decodings.CODELAB
+) -> bytes:
     """The checked content of a photo; see `images.read`.
 
     Raises:
@@ -29,11 +33,28 @@ def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bo
         content = Path(path).read_bytes()
     except OSError as error:
         raise errors.InputError(f"cannot be read: {error.strerror}") from error
-    return jpeg_check.checked(content, image_size=image_size, accept=accept, strict=strict)
+    return jpeg_check.checked(content, accept=accept, strict=strict, decoding=decoding)
 
 
-def decode(photo: bytes) -> np.ndarray:
+def decode_photo(photo: bytes, image_size: int, decoding: Decoding = decodings.CODELAB) -> np.ndarray:
+    """Decodes a photo in the way that was chosen; see `images.decode_photo`.
+
+    Raises:
+        InputError: If it is truncated or damaged.
+    """
+    ratio = 1
+    if decoding.size == "scaled" and (shape := tfrecord_reader.image_shape(photo)):
+        ratio = decodings.denominator(*shape, image_size)
+    image = decode(photo, ratio)
+    return decodings.turn(image, decodings.orientation(photo)) if decoding.exif == "apply" else image
+
+
+def decode(photo: bytes, ratio: int = 1) -> np.ndarray:
     """Decodes a photo, uint8 `(height, width, 3)`; see `images.decode`.
+
+    Args:
+        photo: A JPEG, or what `jpeg_check.as_png` made.
+        ratio: By what a JPEG is decoded smaller.
 
     Raises:
         InputError: If it is truncated or damaged.
@@ -42,7 +63,9 @@ def decode(photo: bytes) -> np.ndarray:
 
     try:
         if jpeg_check.kind(photo) == "jpeg":
-            return simplejpeg.decode_jpeg(photo, "RGB", fastdct=True)
+            height, width = map(int, simplejpeg.decode_jpeg_header(photo)[:2]) if ratio > 1 else (0, 0)
+            least = -(-height // ratio), -(-width // ratio)
+            return simplejpeg.decode_jpeg(photo, "RGB", fastdct=True, min_height=least[0], min_width=least[1])
         return _decode_by_pillow(photo)
     except (OSError, ValueError, SyntaxError) as error:
         raise errors.InputError("truncated or damaged JPEG data") from error
@@ -65,6 +88,7 @@ def fill_and_crop(image: np.ndarray, size: int) -> np.ndarray:
     Returns:
         uint8, shape `(size, size, 3)`.
     """
+    image = decodings.middle(image)
     height, width = image.shape[:2]
     short = min(height, width)
     (above, below, down), (left, right, along) = (

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from flowers_core import errors
+from flowers_core.data import decoding as decodings
 from flowers_core.data import jpeg_check
 
 Tensor = Any  # or whatever TensorFlow converts to a tensor
@@ -20,14 +22,16 @@ _UNREADABLE = (
 """Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
 
 
-def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bool = False) -> bytes:
+def read(
+    path: str, *, accept: Collection[str] = (), strict: bool = False, decoding: decodings.Decoding = decodings.CODELAB
+) -> bytes:
     """The checked content of a photo of unknown origin, for `decode`: whoever takes photos from a user reads them here.
 
     Args:
         path: On disk or in a bucket.
-        image_size: Short side in pixels to which it shall be scaled.
         accept: Kinds beside JPEG that are taken, see `photos.ACCEPTABLE`.
         strict: Whether a JPEG that libjpeg only warns of is refused, too; costs decoding it once more.
+        decoding: How large it may be, and whether PNG and WebP are turned upright.
 
     Raises:
         InputError: If the photo cannot be read or decoded; the message is the bare reason, without the path.
@@ -39,7 +43,7 @@ def read(path: str, *, image_size: int, accept: Collection[str] = (), strict: bo
             content = file.read()
     except _UNREADABLE as error:
         raise errors.InputError(f"cannot be read: {message(error)}") from error
-    return jpeg_check.checked(content, image_size=image_size, accept=accept, strict=strict)
+    return jpeg_check.checked(content, accept=accept, strict=strict, decoding=decoding)
 
 
 def message(error: Exception) -> str:
@@ -62,6 +66,60 @@ def decode(jpeg: Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(jpeg, channels=3)
 
 
+def decode_photo(photo: Tensor, image_size: int, decoding: decodings.Decoding = decodings.CODELAB) -> tf.Tensor:
+    """Decodes a photo that is to be filled and cropped, in the way that was chosen; the codelab's is that of `decode`.
+
+    Args:
+        photo: Scalar string, as of `decode`.
+        image_size: Side of the image in pixels that it is to become.
+        decoding: How.
+
+    Returns:
+        As `decode`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it is truncated or damaged.
+    """
+    image = _decode_scaled(photo, image_size) if decoding.size == "scaled" else decode(photo)
+    return _upright(image, photo) if decoding.exif == "apply" else image
+
+
+def _decode_scaled(photo: Tensor, image_size: int) -> tf.Tensor:
+    """A JPEG decoded as small as `decoding.denominator` says; a PNG, which records may be written from, as it is."""
+
+    def decode_jpeg() -> tf.Tensor:
+        height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(photo))
+        room = tf.minimum(height, width) // (decodings.LEAST_SCALED * image_size)
+        ratios = (1, *sorted(decodings.DENOMINATORS))
+        branches = [lambda: decode(photo), *(partial(tf.io.decode_jpeg, photo, 3, ratio) for ratio in ratios[1:])]
+        return tf.switch_case(tf.add_n([tf.cast(room >= ratio, tf.int32) for ratio in ratios[1:]]), branches)
+
+    return tf.cond(tf.io.is_jpeg(photo), decode_jpeg, lambda: decode(photo))
+
+
+def _upright(image: tf.Tensor, photo: Tensor) -> tf.Tensor:
+    """The image as the orientation in its photo's EXIF data says that it is to be seen."""
+    orientation = tf.numpy_function(_orientation, [photo], tf.int64, stateful=False)
+    transposed = partial(tf.transpose, image, (1, 0, 2))
+    turned = [
+        lambda: image,
+        lambda: tf.reverse(image, [1]),
+        lambda: tf.reverse(image, [0, 1]),
+        lambda: tf.reverse(image, [0]),
+        transposed,
+        lambda: tf.reverse(transposed(), [1]),
+        lambda: tf.reverse(transposed(), [0, 1]),
+        lambda: tf.reverse(transposed(), [0]),
+    ]
+    return tf.switch_case(tf.cast(tf.ensure_shape(orientation, ()), tf.int32) - 1, turned)
+
+
+@tf.autograph.experimental.do_not_convert
+def _orientation(photo: Any) -> int:
+    """Called with bytes within a graph, and with an array of them elsewhere."""
+    return decodings.orientation(photo if isinstance(photo, bytes) else photo.item())
+
+
 def fill_and_crop(image: Tensor, size: int) -> tf.Tensor:
     """Scales an image until it covers a square, sides in proportion, and cuts out the middle.
 
@@ -77,6 +135,13 @@ def fill_and_crop(image: Tensor, size: int) -> tf.Tensor:
     """
     height, width = tf.unstack(tf.shape(image)[:2])
     short = tf.minimum(height, width)
+    kept_height, kept_width = (
+        tf.minimum(height, decodings.LONGEST * short),
+        tf.minimum(width, decodings.LONGEST * short),
+    )
+    start = [(height - kept_height) // 2, (width - kept_width) // 2, 0]
+    image = tf.slice(image, start, [kept_height, kept_width, 3])  # the image itself, not a copy, unless it is so long
+    height, width = kept_height, kept_width
     # Whole numbers: the short side is exact and the long one falls as the codelab's float sizes are cut off.
     height, width = height * size // short, width * size // short
     image = tf.image.resize(image, (height, width))

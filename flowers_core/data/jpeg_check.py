@@ -4,14 +4,10 @@ import io
 import re
 from collections.abc import Collection
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from flowers_core import errors
-
-MAX_PIXELS = 50_000_000
-"""Most pixels of a photo, as it is and as it is scaled: 600 MB as float32, for every thread that works on one.
-A file of a few kB can ask for gigabytes, by its size or, as a thin strip that is scaled up, by its shape."""
-
+from flowers_core.data.decoding import CODELAB, Decoding
 
 MAX_BYTES = 256 << 20
 """Most bytes of a photo, which are read whole: a hole in a disk image may be named x.jpg."""
@@ -34,19 +30,19 @@ def kind(content: bytes) -> str:
     return next((kind for kind, magic in _MAGIC.items() if re.match(magic, content, re.DOTALL)), "")
 
 
-def checked(content: bytes, *, image_size: int, accept: Collection[str], strict: bool) -> bytes:
+def checked(content: bytes, *, accept: Collection[str], strict: bool, decoding: Decoding = CODELAB) -> bytes:
     """The content of a photo, an accepted PNG or WebP made a PNG as by `as_png`.
 
     Args:
         content: The whole file.
-        image_size: Short side in pixels to which it shall be scaled.
         accept: Kinds beside JPEG that are taken.
         strict: Whether a JPEG that libjpeg only warns of is refused, too.
+        decoding: How large it may be, and whether PNG and WebP are turned upright.
 
     Raises:
         InputError: If it cannot be decoded; the message is the bare reason.
     """
-    content, reason = as_png(content, image_size=image_size, accept=accept)
+    content, reason = as_png(content, accept=accept, decoding=decoding)
     if not reason and strict and kind(content) == "jpeg":
         import simplejpeg
 
@@ -59,22 +55,24 @@ def checked(content: bytes, *, image_size: int, accept: Collection[str], strict:
     return content
 
 
-def as_png(content: bytes, *, image_size: int, accept: Collection[str]) -> tuple[bytes, str | None]:
+def as_png(content: bytes, *, accept: Collection[str], decoding: Decoding = CODELAB) -> tuple[bytes, str | None]:
     """An accepted PNG or WebP as an RGB PNG on white, which `images.decode` takes like a JPEG; all else as it is.
+
+    Where the orientation in EXIF data is to be applied, the PNG is upright.
 
     Returns:
         `(content, fault)`, the fault None unless the photo must be left out.
     """
     found = kind(content)
     if found not in accept or found not in _PLUGINS:
-        return content, fault(content, image_size=image_size)
+        return content, fault(content, decoding=decoding)
     try:
         photo: Image.Image = _PLUGINS[found](io.BytesIO(content))  # not PIL.Image.open: see `fault`
         if photo.mode not in _CONVERTIBLE:
             return content, f"{photo.mode} pixels in a {found}, neither RGB nor greyscale of 8 bits"
-        if reason := _size_fault(photo, image_size):
+        if reason := _size_fault(photo, decoding):
             return content, reason
-        pixels = photo.convert("RGBA")
+        pixels = (ImageOps.exif_transpose(photo) if decoding.exif == "apply" else photo).convert("RGBA")
         flat = Image.new("RGB", pixels.size, "white")
         flat.paste(pixels, mask=pixels)
         file = io.BytesIO()
@@ -84,14 +82,14 @@ def as_png(content: bytes, *, image_size: int, accept: Collection[str]) -> tuple
     return file.getvalue(), None
 
 
-def fault(jpeg: bytes, *, image_size: int) -> str | None:
+def fault(jpeg: bytes, *, decoding: Decoding = CODELAB) -> str | None:
     """Says why a photo cannot become an image, or None if its header promises that it can.
 
     The header does not tell whether the pixels are all there: only decoding does.
 
     Args:
         jpeg: The whole file of the photo.
-        image_size: Short side in pixels to which it shall be scaled.
+        decoding: Says how many pixels it may have: a file of a few kB can ask for gigabytes.
     """
     if not jpeg:
         return "empty, 0 bytes"
@@ -105,14 +103,17 @@ def fault(jpeg: bytes, *, image_size: int) -> str | None:
         return f"no JPEG header that can be read: {error}"
     if photo.mode not in ("L", "RGB"):
         return f"{photo.mode} colours, neither RGB nor greyscale"
-    return _size_fault(photo, image_size)
+    return _size_fault(photo, decoding)
 
 
-def _size_fault(photo: Image.Image, image_size: int) -> str | None:
-    short, long = sorted(photo.size)
-    if short < 1:
+def _size_fault(photo: Image.Image, decoding: Decoding) -> str | None:
+    pixels = photo.width * photo.height
+    if not pixels:
         return f"no pixels, {photo.width} x {photo.height}"
-    pixels = max(short * long, image_size * (image_size * long // short))
-    if pixels > MAX_PIXELS:
-        return f"{photo.width} x {photo.height}: {pixels} pixels before or after scaling, over {MAX_PIXELS}"
+    if pixels > decoding.max_pixels:
+        needed = -(-pixels // 1_000_000)
+        return (
+            f"{photo.width} x {photo.height}: {pixels} pixels, over {decoding.max_megapixels} million "
+            f"(taken with --max-megapixels {needed})"
+        )
     return None

@@ -2,13 +2,19 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from flowers_core import errors
-from flowers_core.data import photos, storage, tfrecord_reader
+from flowers_core.data import decoding as decodings
+from flowers_core.data import jpeg_check, photos, storage, tfrecord_reader
+from flowers_core.data import shards as shard_paths
+from flowers_core.data.decoding import Decoding
+from flowers_core.data.shards import CODELAB, Features, Shards
 
 FORMAT = 1
 """Version of manifest.json. History: 1, the first."""
@@ -20,7 +26,12 @@ UNFINISHED = "unfinished"
 VALIDATION_SHARE = 0.19
 """Part of the shards that validates; of 16 that is 3 (codelab, section 4)."""
 
+FIRST = 4
+"""Records of each shard in a bucket that are checked where others wrote them: all would be a download."""
+
 _COUNT = re.compile(r"-(\d+)\.tfrec$")
+_UNCOUNTED = re.compile(r"\.tfrec(ords?)?(-\d+-of-\d+)?$")
+"""Names of others' shards, which do not say how many records they hold, such as those of TensorFlow Datasets."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class Manifest:
         skipped: Photos that became no record, sorted by path.
         source_digest: SHA-256 of the paths and sizes of the photos; None if not known.
         passed_over: How many paths held no photo that was asked for, by the reason why, see `photos.describe`.
+        decoding: How the photos became pixels.
+        features: Names of the records' features: the codelab's where a program of ours wrote them.
     """
 
     source: str
@@ -77,6 +90,13 @@ class Manifest:
     skipped: tuple[Skipped, ...] = ()
     source_digest: str | None = None
     passed_over: dict[str, int] = field(default_factory=dict)
+    decoding: Decoding = decodings.CODELAB
+    features: Features = CODELAB
+
+    @property
+    def checked(self) -> bool:
+        """Whether all labels are known to be of the classes: of records of others in a bucket only the first are."""
+        return self.source_digest is not None or not storage.is_bucket(self.source)
 
     @property
     def images(self) -> int:
@@ -86,8 +106,10 @@ class Manifest:
     def to_json(self) -> str:
         """The text of manifest.json."""
         values = asdict(self)
-        if not self.passed_over:
-            del values["passed_over"]  # commits before this field read such manifests, too
+        del values["features"]  # written here, always the codelab's
+        for name in ("passed_over", "decoding"):
+            if not getattr(self, name) or getattr(self, name) == decodings.CODELAB:
+                del values[name]  # commits before these fields read such manifests, too
         return json.dumps({"format": FORMAT} | values, indent=1) + "\n"
 
 
@@ -118,47 +140,72 @@ def count(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def load(folder: str | Path) -> Manifest:
+def load(folder: str | Path, *, features: Features = CODELAB, classes: Sequence[str] = ()) -> Manifest:
     """The manifest of a folder of records, on disk or in a bucket, checked against the files that are there.
 
-    Public records have no manifest: theirs is derived from names such as `flowers00-230.tfrec`, the size of
-    the first image and the codelab's five classes; on disk every record is checked against it.
+    Records of others have no manifest: theirs is derived from the files, the size of the first image, and the features
+    and classes that are given. On disk every record is checked against it, in a bucket the first ones of each shard.
+
+    Args:
+        folder: Where the records lie.
+        features: Names of the features of records of others.
+        classes: Names of the classes of records of others; if empty, the codelab's five.
 
     Raises:
-        InputError: If there are no records, writing them was interrupted, manifest.json is damaged or of
-            another version, or a shard is missing, truncated, of another size, or not in the manifest, or records
-            without a manifest have other classes, sizes or features.
+        InputError: If there are no records, writing them was interrupted, manifest.json is damaged, of another
+            version or contradicts what is given, or a shard is missing, truncated, of another size, or not in the
+            manifest, or records without a manifest have other classes, sizes or features.
     """
     held = storage.listing(folder)
     if NAME in held:
-        path = storage.join(folder, NAME)
-        try:
-            text = storage.read_text(path)
-        except UnicodeDecodeError as error:
-            raise _damaged(path, error) from error
-        found = from_json(text, path=path)
+        found = _read(storage.join(folder, NAME))
+        _check_agrees(folder, found, features, classes)
     elif UNFINISHED in held:
         raise errors.InputError(
             f"`folder` must hold finished records. Received: {folder}, whose writing was interrupted. "
             f"Write them again: the same command does it over"
         )
     else:
-        found = _from_names(folder, held)
+        found = _from_files(folder, held, features, tuple(classes) or photos.CLASSES)
     _check_files(folder, found, held)
-    if NAME not in held and not storage.is_bucket(folder):  # whole records of others may not be of our kind
-        for path in paths(folder, found):
-            tfrecord_reader.check(path, classes=len(found.classes), image_size=found.image_size)
+    if NAME not in held:
+        _check_records(folder, found)
     return found
 
 
-def paths(folder: str | Path, manifest: Manifest) -> tuple[str, ...]:
+def _read(path: str) -> Manifest:
+    try:
+        text = storage.read_text(path)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from error
+    return from_json(text, path=path)
+
+
+def _check_agrees(folder: str | Path, found: Manifest, features: Features, classes: Sequence[str]) -> None:
+    """Refuses names that contradict a manifest: what was written is known."""
+    if features != found.features:
+        raise errors.InputError(
+            f"`features` must be those that {storage.join(folder, NAME)} stands for, {found.features.image} and "
+            f"{found.features.label}. Received: {features.image} and {features.label}. Leave out --image-feature and "
+            f"--label-feature"
+        )
+    if classes:
+        check_matches(found, image_size=found.image_size, classes=classes)
+
+
+def paths(folder: str | Path, manifest: Manifest) -> Shards:
     """Paths of the shards, sorted by name."""
-    return tuple(sorted(storage.join(folder, shard.name) for shard in manifest.shards))
+    images = {storage.join(folder, shard.name): shard.images for shard in manifest.shards}
+    return Shards(sorted(images), features=manifest.features, images=images)
 
 
-def split(
-    paths: Sequence[str], *, validation: Literal["first", "last"] = "first"
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def images_in(shards: Sequence[str]) -> int:
+    """How many records some shards hold, as their manifest or their names say; those that say nothing count for 0."""
+    known = shards.images if isinstance(shards, Shards) else {}
+    return sum(known.get(path) or count(path) or 0 for path in shards)
+
+
+def split(paths: Sequence[str], *, validation: Literal["first", "last"] = "first") -> tuple[Shards, Shards]:
     """Parts shards into training and validation by file, as the codelab does (section 4): 3 of 16 to validate.
 
     Args:
@@ -177,11 +224,11 @@ def split(
             f"`paths` must be at least two shards, one to train and one to validate. "
             f"Received: {len(paths)}. Write the records with more shards"
         )
-    ordered = tuple(sorted(paths))
+    ordered, select = sorted(paths), shard_paths.of(paths).select
     held_out = max(1, int(len(ordered) * VALIDATION_SHARE))
     if validation == "first":
-        return ordered[held_out:], ordered[:held_out]
-    return ordered[:-held_out], ordered[-held_out:]
+        return select(ordered[held_out:]), select(ordered[:held_out])
+    return select(ordered[:-held_out]), select(ordered[-held_out:])
 
 
 def check_matches(manifest: Manifest, *, image_size: int, classes: Sequence[str] | None = None) -> None:
@@ -216,6 +263,7 @@ def _tuples(fields: dict) -> dict:
         "classes": tuple(fields["classes"]),
         "shards": tuple(shards),
         "skipped": tuple(Skipped(**photo) for photo in fields["skipped"]),
+        "decoding": Decoding(**fields.get("decoding", {})),
     }
 
 
@@ -226,42 +274,83 @@ def _damaged(path: str, error: Exception) -> errors.InputError:
     )
 
 
-def _from_names(folder: str | Path, held: dict[str, int]) -> Manifest:
-    """The manifest of records that have none; opens the first shard only."""
-    counts = {name: count(name) for name in held}
-    shards = tuple(Shard(name, images, held[name]) for name, images in counts.items() if images is not None)
-    if not shards:
+def _from_files(folder: str | Path, held: dict[str, int], features: Features, classes: tuple[str, ...]) -> Manifest:
+    """The manifest of records that have none; opens the first shard, and all on disk whose names hold no count."""
+    names = [name for name in held if count(name) is not None] or [name for name in held if _UNCOUNTED.search(name)]
+    if not names:
         raise errors.InputError(
             f"`folder` must hold records, files such as flowers00-230.tfrec. Received: {folder}, with none. "
             f"Write them there first, or give the folder that holds them"
         )
-    image_size = _image_size(storage.join(folder, shards[0].name))
-    return Manifest(str(folder), None, image_size, photos.CLASSES, shards)
+    shards = tuple(Shard(name, _count(storage.join(folder, name)), held[name]) for name in names)
+    image_size = _image_size([storage.join(folder, name) for name in names], features)
+    return Manifest(str(folder), None, image_size, classes, shards, features=features)
 
 
-def _image_size(shard: str) -> int:
-    shape = _first_in_bucket(shard) if storage.is_bucket(shard) else tfrecord_reader.first_image_shape(shard)
-    if shape is None:
+def _count(path: str) -> int:
+    """Records of a shard, by its name or, on disk, by their lengths."""
+    named = count(path)
+    if named is None and storage.is_bucket(path):
         raise errors.InputError(
-            f"{shard} must begin with a JPEG. Received: no record, or no JPEG. Fetch or write it again"
+            f"Shards in a bucket must have names that say how many records they hold, such as flowers00-230.tfrec. "
+            f"Received: {path}. Copy the records to a disk, where they are counted"
+        )
+    return tfrecord_reader.count(path) if named is None else named
+
+
+def _image_size(paths: Sequence[str], features: Features) -> int:
+    """Side of the first image; the first shards may be empty."""
+    path = paths[0]
+    for path in paths:
+        if first := next(_first_records(path), None):
+            jpeg, _ = tfrecord_reader.parse_example(first, path, features)
+            break
+    else:
+        raise errors.InputError(f"{path} must hold records. Received: no record. Fetch or write it again")
+    shape = tfrecord_reader.image_shape(jpeg)
+    if shape is None:
+        kind = jpeg_check.kind(jpeg) or "no image"
+        raise errors.InputError(
+            f"{path} must hold JPEGs in the feature `{features.image}`. Received: {kind}. "
+            f"Name another by --image-feature, or write records from the photos"
         )
     if shape[0] != shape[1]:
         raise errors.InputError(
-            f"{shard} must hold square images. Received: {shape[0]} x {shape[1]}. Write records from the photos instead"
+            f"{path} must hold square images. Received: {shape[0]} x {shape[1]}. Write records from the photos instead"
         )
     return shape[0]
 
 
-def _first_in_bucket(shard: str) -> tuple[int, int] | None:
+def _first_records(path: str) -> Iterator[bytes]:
+    """The records of a shard; in a bucket no more than the first ones are read."""
+    return iter(_first_in_bucket(path)) if storage.is_bucket(path) else tfrecord_reader.records(path)
+
+
+def _first_in_bucket(path: str) -> list[bytes]:
     import tensorflow as tf
 
     try:
-        record = next(tf.data.TFRecordDataset(shard).as_numpy_iterator(), None)
+        return list(tf.data.TFRecordDataset(path).take(FIRST).as_numpy_iterator())
     except tf.errors.OpError as error:
-        raise errors.InputError(
-            f"{shard} must hold whole records. Received: {error.message}. Fetch it again"
-        ) from error
-    return None if record is None else tfrecord_reader.image_shape(tfrecord_reader.parse_example(record, shard)[0])
+        raise errors.InputError(f"{path} must hold whole records. Received: {error.message}. Fetch it again") from error
+
+
+def _check_records(folder: str | Path, found: Manifest) -> None:
+    """Checks records of others: all of them on disk, once a process, and the first ones of each shard in a bucket."""
+    shards = [(storage.join(folder, shard.name), shard.bytes) for shard in found.shards]
+    kind = found.features, len(found.classes), found.image_size
+    if not storage.is_bucket(folder):
+        for path, _ in shards:
+            _check_shard(path, Path(path).stat().st_mtime_ns, *kind)
+        return
+    with ThreadPoolExecutor(32) as pool:  # each is a request
+        list(pool.map(lambda shard: _check_shard(*shard, *kind), shards))
+
+
+@lru_cache(4096)
+def _check_shard(path: str, version: int, features: Features, classes: int, image_size: int) -> None:  # noqa: ARG001
+    """Checks a shard in one version of it, its time on disk or its size in a bucket."""
+    tfrecord_reader.check(_first_records(path), path, classes=classes, image_size=image_size, features=features)
 
 
 def _check_files(folder: str | Path, found: Manifest, held: dict[str, int]) -> None:

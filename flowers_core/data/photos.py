@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowers_core import errors
 from flowers_core.data import storage
+from flowers_core.data.decoding import CODELAB, Decoding
 
 CLASSES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 """The codelab's classes; their order fixes the labels 0 to 4 (codelab, section 4)."""
@@ -27,6 +28,7 @@ class Photos:
         paths: One path a photo.
         labels: One integer a photo, the position of its class in `classes`.
         classes: Names of the classes, sorted.
+        decoding: How they become pixels.
         passed_over: Paths relative to the folder that hold no photo that was asked for, by the reason why.
     """
 
@@ -34,6 +36,7 @@ class Photos:
     paths: tuple[str, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
+    decoding: Decoding = CODELAB
     passed_over: dict[str, list[str]] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
@@ -46,7 +49,7 @@ def describe(passed_over: dict[str, list[str]]) -> str:
     return f"passed over: {', '.join(counts)}" if counts else ""
 
 
-def find(folder: str | Path, *, accept: Collection[str] = ()) -> Photos:
+def find(folder: str | Path, *, accept: Collection[str] = (), decoding: Decoding = CODELAB) -> Photos:
     """Finds the JPEG files FOLDER/CLASS/*.jpg, .jpeg and .jfif, sorted by class and by path.
 
     An address with `://` is listed through TensorFlow. Hidden files are ignored, and so are files beside the folders
@@ -55,6 +58,7 @@ def find(folder: str | Path, *, accept: Collection[str] = ()) -> Photos:
     Args:
         folder: A path or an address.
         accept: Further kinds of photos, of `ACCEPTABLE`.
+        decoding: How they are to become pixels.
 
     Raises:
         InputError: If the folder cannot be read, does not hold photos of at least two classes, or holds names that
@@ -96,6 +100,7 @@ def find(folder: str | Path, *, accept: Collection[str] = ()) -> Photos:
         paths=paths,
         labels=tuple(classes.index(name) for name, _ in photos),
         classes=classes,
+        decoding=decoding,
         passed_over=dict(passed_over),
     )
 

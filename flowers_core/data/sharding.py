@@ -82,6 +82,9 @@ def existing(folder: str | Path, wanted: manifest.Manifest, *, shards: int) -> m
     for name in ("image_size", "seed", "classes"):
         if getattr(there, name) != getattr(wanted, name):
             raise _other(folder, f"records of {name}={getattr(there, name)!r}, not {getattr(wanted, name)!r}")
+    if there.decoding != wanted.decoding:
+        said = ", ".join(f"{name}={value}" for name, value in there.decoding.unusual.items())
+        raise _other(folder, f"records of photos decoded by {said or 'the codelab'}, not as asked for")
     if there.source_digest != wanted.source_digest:
         raise _other(folder, "records of other photos (some were added, removed or changed)")
     if len(there.shards) != shards:

@@ -3,7 +3,7 @@
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import google_crc32c
@@ -11,6 +11,7 @@ from google.protobuf import message
 
 from flowers_core import errors
 from flowers_core.data import example_proto
+from flowers_core.data.shards import CODELAB, Features
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -63,7 +64,7 @@ def check_lengths(path: str, images: int) -> None:
     Raises:
         InputError: If a record is truncated or its length corrupted, or there are fewer or more of them.
     """
-    number = sum(1 for _ in _locate(path))
+    number = count(path)
     if number != images:
         raise errors.InputError(
             f"{path} must hold as many records as its name says. Received: {number} records. "
@@ -71,27 +72,54 @@ def check_lengths(path: str, images: int) -> None:
         )
 
 
-def check(path: str, *, classes: int, image_size: int) -> None:
-    """Checks every record of a shard that others wrote: checksum, features, label and size of the image.
+def count(path: str) -> int:
+    """How many records a shard holds, by their lengths alone.
+
+    Raises:
+        InputError: If a record is truncated or its length corrupted.
+    """
+    return sum(1 for _ in _locate(path))
+
+
+def records(path: str) -> Iterator[bytes]:
+    """The records of a shard, each checked against its checksum.
+
+    Raises:
+        InputError: If one is damaged.
+    """
+    content = map_file(path)
+    return (_content(content[start:end], path) for _, start, end in _locate(path))
+
+
+def check(records: Iterable[bytes], path: str, *, classes: int, image_size: int, features: Features = CODELAB) -> None:
+    """Checks records of a shard that others wrote: features, label and size of the image.
+
+    Args:
+        records: All of the shard, or its first ones.
+        path: The shard.
+        classes: How many there are.
+        image_size: Side of the images in pixels.
+        features: Names of the records' features.
 
     Raises:
         InputError: If one cannot be used; the message names the shard, the record and its offset.
     """
-    content = map_file(path)
-    for number, (_, start, end) in enumerate(_locate(path)):
-        jpeg, label = parse(content[start:end], path)
+    offset = 0
+    for number, record in enumerate(records):
+        jpeg, label = parse_example(record, path, features)
+        place = f"record {number} (counted from 0), which begins at byte {offset}"
         if not 0 <= label < classes:
-            raise unfit(path, number, start, f"its class is {label}, of {classes}")
+            raise errors.InputError(
+                f"{path} must hold labels from 0 to {classes - 1}. Received: {place}: its class is {label}, of "
+                f"{classes}. Name all classes, or say how many there are, by --classes"
+            )
         size = image_shape(jpeg)
         if size and size != (image_size, image_size):
-            raise unfit(path, number, start, f"its image is {size[0]} x {size[1]}, not {image_size} x {image_size}")
-
-
-def first_image_shape(path: str) -> tuple[int, int] | None:
-    """Height and width of the first image of a shard; None if there is no record, or no JPEG in it."""
-    for _, start, end in _locate(path):
-        return image_shape(parse(map_file(path)[start:end], path)[0])
-    return None
+            raise errors.InputError(
+                f"{path} must hold images of one size. Received: {place}: its image is {size[0]} x {size[1]}, not "
+                f"{image_size} x {image_size}. Write records from the photos instead"
+            )
+        offset += _HEAD + len(record) + _FOOT
 
 
 def image_shape(jpeg: bytes) -> tuple[int, int] | None:
@@ -113,32 +141,54 @@ def map_file(path: str) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def parse(content: memoryview, path: str) -> tuple[bytes, int]:
+def parse(content: memoryview, path: str, features: Features = CODELAB) -> tuple[bytes, int]:
     """JPEG and label of a record.
 
     Args:
         content: The bytes between the two, see `locate`.
         path: The shard.
+        features: Names of the record's features.
 
     Raises:
         InputError: If its checksum is wrong, or a feature is missing.
     """
+    return parse_example(_content(content, path), path, features)
+
+
+def _content(content: memoryview, path: str) -> bytes:
+    """A record without its frame, checked against its checksum."""
     record = bytes(content[_HEAD:-_FOOT])  # the checksum's library takes nothing else
     if mask(google_crc32c.value(record)) != _CHECKSUM.unpack_from(content, len(content) - _FOOT)[0]:
         raise _unfit(path, "a corrupted record, whose checksum is another")
-    return parse_example(record, path)
+    return record
 
 
-def parse_example(record: bytes, path: str) -> tuple[bytes, int]:
+def parse_example(record: bytes, path: str, features: Features = CODELAB) -> tuple[bytes, int]:
     """The same of the content of a record."""
     try:
         feature = example_proto.message().FromString(record).features.feature
-        return feature["image"].bytes_list.value[0], feature["class"].int64_list.value[0]
+        return feature[features.image].bytes_list.value[0], feature[features.label].int64_list.value[0]
     except IndexError:
-        names = ", ".join(sorted(example_proto.message().FromString(record).features.feature)) or "none"
-        raise _unfit(path, f"a record without a feature `image` or `class`; it has: {names}") from None
+        raise _other_features(record, path, features) from None
     except (message.DecodeError, UnicodeDecodeError) as error:
         raise _unfit(path, f"a record that is no tf.train.Example ({error})") from None
+
+
+_KINDS = {"bytes_list": "bytes", "int64_list": "integers"}
+
+
+def _other_features(record: bytes, path: str, features: Features) -> errors.InputError:
+    """The error of a record that lacks a feature: says which features it has."""
+    found = {}
+    for name, feature in example_proto.message().FromString(record).features.feature.items():
+        found[name] = next((kind for field, kind in _KINDS.items() if feature.HasField(field)), "floats")
+    names = ", ".join(f"{name} ({kind})" for name, kind in sorted(found.items()))
+    has = f"with the features {names}" if names else "without a feature"
+    return errors.InputError(
+        f"{path} must hold records with an image in a feature `{features.image}` (bytes) and its label in a feature "
+        f"`{features.label}` (integers). Received: a record {has}. "
+        f"Name the right ones by --image-feature and --label-feature"
+    )
 
 
 def mask(checksum: int) -> int:

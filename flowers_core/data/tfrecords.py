@@ -12,8 +12,11 @@ import tensorflow as tf
 
 from flowers_core import durable, errors, progress, resources
 from flowers_core.data import images, manifest, sharding, storage, tfrecord_reader
+from flowers_core.data import shards as shard_paths
+from flowers_core.data.decoding import Decoding
 from flowers_core.data.images import Tensor
 from flowers_core.data.photos import Photos
+from flowers_core.data.shards import CODELAB, Features
 
 SHARDS = 16
 SEED = 35155
@@ -22,22 +25,21 @@ SEED = 35155
 _FRAME_BYTES = 16
 """What a TFRecord file adds to each record: 8 of length, 4 of its checksum, 4 of the content's checksum."""
 
-_IMAGE_AND_CLASS = {
-    "image": tf.io.FixedLenFeature([], tf.string),
-    "class": tf.io.FixedLenFeature([], tf.int64),
-}
-_WHOLE = _IMAGE_AND_CLASS | {
-    "size": tf.io.VarLenFeature(tf.int64),  # records of others may lack this
-    "one_hot_class": tf.io.VarLenFeature(tf.float32),
-}
+
+def _image_and_label(features: Features) -> dict:
+    return {
+        features.image: tf.io.FixedLenFeature([], tf.string),
+        features.label: tf.io.FixedLenFeature([], tf.int64),
+    }
 
 
-def parse(record: Tensor, *, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def parse(record: Tensor, *, image_size: int, features: Features = CODELAB) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads image and label from a record; the fast way, for training.
 
     Args:
         record: Scalar string, a serialized tf.train.Example.
         image_size: Side of the images in pixels.
+        features: Names of the record's features.
 
     Returns:
         `(image, label)`: uint8, shape `(image_size, image_size, 3)`, and scalar int64.
@@ -45,16 +47,17 @@ def parse(record: Tensor, *, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     Raises:
         tf.errors.InvalidArgumentError: If a feature is missing or the image damaged or of another size.
     """
-    features = tf.io.parse_single_example(record, _IMAGE_AND_CLASS)
-    image = tf.ensure_shape(images.decode(features["image"]), (image_size, image_size, 3))
-    return image, features["class"]
+    parsed = tf.io.parse_single_example(record, _image_and_label(features))
+    image = tf.ensure_shape(images.decode(parsed[features.image]), (image_size, image_size, 3))
+    return image, parsed[features.label]
 
 
-def parse_batch(records: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def parse_batch(records: Tensor, features: Features = CODELAB) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads JPEGs and labels from a batch of records at once, without decoding.
 
     Args:
         records: Strings, shape `(batch,)`, serialized tf.train.Examples.
+        features: Names of their features.
 
     Returns:
         `(jpegs, labels)`: strings and int64, both of shape `(batch,)`.
@@ -62,8 +65,8 @@ def parse_batch(records: Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Raises:
         tf.errors.InvalidArgumentError: If a feature is missing.
     """
-    features = tf.io.parse_example(records, _IMAGE_AND_CLASS)
-    return features["image"], features["class"]
+    parsed = tf.io.parse_example(records, _image_and_label(features))
+    return parsed[features.image], parsed[features.label]
 
 
 def example(jpeg: bytes, *, label: int, classes: Sequence[str], image_size: int) -> bytes:
@@ -119,16 +122,21 @@ def write(  # noqa: PLR0913 - its options
             another process or cannot be written, no photo can be decoded, or, when strict, one cannot.
         OSError: If the disk is full. Nothing of the records is left then.
     """
+    # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the cores stay
+    # busy (1.5 times as fast as with one, on two cores).
+    threads = threads or 2 * resources.parallelism()
     if image_size < 1 or not 1 <= shards <= len(photos.paths):
         raise errors.InputError(
             f"`image_size` must be at least 1 and `shards` from 1 to the number of photos, {len(photos.paths)}. "
             f"Received: image_size={image_size}, shards={shards}. Ask for fewer shards, or give more photos"
         )
     digest = sharding.source_digest(photos)
+    photos.decoding.check_memory(threads)
     folder = storage.normalize(folder)
     source = storage.relative_to(folder, photos.folder)
     wanted = manifest.Manifest(source, seed, image_size, tuple(photos.classes), (), (), digest)
     wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
+    wanted = replace(wanted, decoding=photos.decoding)
     existing = sharding.existing(folder, wanted, shards=shards)
     if existing:
         if strict and existing.skipped:
@@ -145,13 +153,16 @@ def write(  # noqa: PLR0913 - its options
     return written
 
 
-def verify(path: str, *, classes: int | None = None, image_size: int | None = None) -> int:
+def verify(
+    path: str, *, classes: int | None = None, image_size: int | None = None, features: Features = CODELAB
+) -> int:
     """Reads a shard to its end and decodes every record of it.
 
     Args:
         path: The shard.
         classes: How many there are; if None, as many as each record says.
         image_size: Side of the images; if None, as each record says.
+        features: Names of the records' features.
 
     Returns:
         The number of records.
@@ -166,7 +177,7 @@ def verify(path: str, *, classes: int | None = None, image_size: int | None = No
     stream = iter(tf.data.TFRecordDataset(path))
     try:
         while (record := next(stream, None)) is not None:
-            _check(record, classes, image_size)
+            _check(record, classes, image_size, features)
             number, offset = number + 1, offset + _FRAME_BYTES + len(record.numpy())
         if offset != storage.size(path):  # TensorFlow takes up to 11 bytes at the end for none
             raise ValueError("truncated record in its first bytes")
@@ -196,7 +207,7 @@ def explain(
     """
     for path in progress.track(paths, "looking for the damaged shard", len(paths)):
         try:
-            verify(path, classes=classes, image_size=image_size)
+            verify(path, classes=classes, image_size=image_size, features=shard_paths.of(paths).features)
         except errors.InputError as place:
             return place
     return error
@@ -210,14 +221,12 @@ def _write_all(
     *,
     work: Callable[[tuple[str, int]], bytes | manifest.Skipped],
     strict: bool,
-    threads: int | None,
+    threads: int,
 ) -> manifest.Manifest:
     """Writes every shard; returns the whole manifest."""
     written, skipped = [], []
     with (
-        # TensorFlow's ops let go of the GIL, but each call waits for its hand-over: with two threads a core the
-        # cores stay busy (1.5 times as fast as with one, on two cores).
-        ThreadPoolExecutor(threads or 2 * resources.parallelism()) as pool,
+        ThreadPoolExecutor(threads) as pool,
         progress.bar("writing records", len(photos.paths)) as advance,
         storage.scratch(folder) as scratch,
     ):
@@ -256,8 +265,8 @@ def _record(
     path, label = pair
     skipped = partial(manifest.Skipped, sharding.relative(path, photos))
     try:
-        photo = images.read(path, image_size=image_size, accept=accept, strict=strict)
-        jpeg = _fill_and_encode(tf.constant(photo), image_size).numpy()
+        photo = images.read(path, accept=accept, strict=strict, decoding=photos.decoding)
+        jpeg = _fill_and_encode(tf.constant(photo), image_size, photos.decoding).numpy()
     except errors.InputError as error:
         return skipped(str(error))
     except tf.errors.InvalidArgumentError:
@@ -266,9 +275,9 @@ def _record(
 
 
 @tf.function(autograph=False)  # run eagerly, the ops' Python holds the GIL: half as fast, and one core only
-def _fill_and_encode(photo: Tensor, image_size: int) -> tf.Tensor:
+def _fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding) -> tf.Tensor:
     with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
-        return images.encode(images.fill_and_crop(images.decode(photo), image_size))
+        return images.encode(images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size))
 
 
 def _write_error(folder: str, error: OSError | tf.errors.OpError) -> Exception:
@@ -290,15 +299,17 @@ def _undecodable(photo: manifest.Skipped) -> errors.InputError:
     )
 
 
-def _check(record: Tensor, classes: int | None, image_size: int | None) -> None:
+def _check(record: Tensor, classes: int | None, image_size: int | None, features: Features) -> None:
     """Raises ValueError or an error of TensorFlow if a record is not one of ours or its image is damaged."""
-    features = tf.io.parse_single_example(record, _WHOLE)
-    shape = images.decode(features["image"]).shape[:2]
-    size = features["size"].values.numpy()
+    optional = {"size": tf.io.VarLenFeature(tf.int64), "one_hot_class": tf.io.VarLenFeature(tf.float32)}
+    parsed = tf.io.parse_single_example(record, {**optional, **_image_and_label(features)})
+    shape = images.decode(parsed[features.image]).shape[:2]
+    size = parsed["size"].values.numpy()
     if len(size) and tuple(shape) != tuple(size):
         raise ValueError(f"its image is {shape}, its feature `size` says {size}")
     if image_size is not None and tuple(shape) != (image_size, image_size):
         raise ValueError(f"its image is {shape[0]} x {shape[1]}, not {image_size} x {image_size}")
-    classes = classes or int(features["one_hot_class"].dense_shape[0])
-    if features["class"] < 0 or (classes and features["class"] >= classes):
-        raise ValueError(f"its class is {features['class']}, of {classes}")
+    classes = classes or int(parsed["one_hot_class"].dense_shape[0])
+    label = parsed[features.label]
+    if label < 0 or (classes and label >= classes):
+        raise ValueError(f"its class is {label}, of {classes}")

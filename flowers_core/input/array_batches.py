@@ -6,6 +6,7 @@ orders, and goes on while a step trains.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice, repeat
 from pkgutil import resolve_name
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from flowers_core import errors, resources
+from flowers_core.data import shards as shard_paths
 from flowers_core.data import tfrecord_reader
 from flowers_core.data.photos import Photos
 from flowers_core.input import decode_pool
@@ -56,12 +58,14 @@ def build(
 
 def photos_turbo(photos: Photos, **batching: Any) -> Iterator[Batch]:
     """Photos by libjpeg-turbo and OpenCV."""
-    return _decode("photos_turbo", lambda: zip(photos.paths, photos.labels, strict=True), **batching)
+    pairs = partial(zip, photos.paths, photos.labels, strict=True)
+    return _decode("photos_turbo", pairs, {"decoding": photos.decoding}, **batching)
 
 
 def records_turbo(shards: Sequence[str], **batching: Any) -> Iterator[Batch]:
     """Records by libjpeg-turbo."""
-    return _decode("records_turbo", lambda: tfrecord_reader.locate(shards), **batching)
+    how = {"features": shard_paths.of(shards).features}
+    return _decode("records_turbo", lambda: tfrecord_reader.locate(shards), how, **batching)
 
 
 def records_batches_cached(
@@ -86,9 +90,15 @@ def records_batches_cached(
 
 
 def _decode(
-    name: str, items: Callable[[], Iterable[tuple]], *, image_size: int, batch_size: int, epochs: int | None
+    name: str,
+    items: Callable[[], Iterable[tuple]],
+    how: dict[str, Any],
+    *,
+    image_size: int,
+    batch_size: int,
+    epochs: int | None,
 ) -> Generator[Batch]:
-    """Batches that decode workers make of items, which `items()` yields again for each epoch."""
+    """Batches that decode workers make of items, which `items()` yields again for each epoch; `how`: of the pool."""
     several = batch_size * PIPELINES[name].batches_at_once(image_size=image_size, batch_size=batch_size)
     passes = repeat(items) if epochs is None else repeat(items, epochs)
     stream = chain.from_iterable(epoch_items() for epoch_items in passes)
@@ -98,6 +108,7 @@ def _decode(
         image_size=image_size,
         batch_size=several,
         count=resources.parallelism(),
+        **how,
     )
     for images, labels in decoded:
         for start in range(0, len(labels), batch_size):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from flowers_core import resources
+from flowers_core.data import shards as shard_paths
 from flowers_core.data import tfrecord_reader
 from flowers_core.input import decode_pool, fast_decode
 from flowers_core.input.cache import IN_MEMORY, Cache
@@ -23,6 +24,7 @@ class Images:
 
     def __init__(self, shards: Sequence[str], *, image_size: int, cache: Cache):
         self._records = list(tfrecord_reader.locate(shards))
+        self._features = shard_paths.of(shards).features
         self._decoder = fast_decode.BatchDecoder(image_size)
         self._shape = (len(self._records), image_size, image_size, 3)
         self._pixels: np.ndarray | None = None
@@ -39,7 +41,8 @@ class Images:
         records = iter(self._records)
         orders = iter(lambda: list(islice(records, _DECODED_AT_ONCE)), [])
         size, done = {"image_size": self._shape[1], "batch_size": _DECODED_AT_ONCE}, 0
-        for images, labels in decode_pool.decode_batches(orders, kind="records", count=resources.parallelism(), **size):
+        how: dict[str, Any] = {"kind": "records", "count": resources.parallelism(), "features": self._features}
+        for images, labels in decode_pool.decode_batches(orders, **how, **size):
             pixels[done : done + len(labels)], self._labels[done : done + len(labels)] = images, labels
             done += len(labels)
         return pixels
@@ -49,10 +52,11 @@ class Images:
         if self._pixels is not None:
             return self._pixels[rows], self._labels[rows]
         found = [self._records[row] for row in rows]
-        jpegs, labels = zip(
-            *(tfrecord_reader.parse(tfrecord_reader.map_file(path)[start:end], path) for path, start, end in found),
-            strict=True,
+        pairs = (
+            tfrecord_reader.parse(tfrecord_reader.map_file(path)[start:end], path, self._features)
+            for path, start, end in found
         )
+        jpegs, labels = zip(*pairs, strict=True)
         return self._decoder.decode_records(jpegs), np.array(labels, np.int64)
 
 

@@ -23,12 +23,16 @@ import weakref
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 
 from flowers_core import errors
+from flowers_core.data import decoding as decodings
+from flowers_core.data.decoding import Decoding
+from flowers_core.data.shards import CODELAB, Features
 
 ORDERS_AHEAD = 2  # orders a decode worker has at once: the next is there when one is done
 MOST_PENDING = 3  # the same with batches that are done and wait for one that was ordered before them
@@ -76,7 +80,14 @@ def record_spans() -> Iterator[list[Span]]:
 
 
 def decode_batches(
-    orders: Iterable[list], *, kind: str, image_size: int, batch_size: int, count: int
+    orders: Iterable[list],
+    *,
+    kind: str,
+    image_size: int,
+    batch_size: int,
+    count: int,
+    features: Features = CODELAB,
+    decoding: Decoding = decodings.CODELAB,
 ) -> Generator[tuple[np.ndarray, np.ndarray]]:
     """The batches of some orders, in their order.
 
@@ -86,6 +97,8 @@ def decode_batches(
         image_size: Side of the images in pixels.
         batch_size: Images a batch at most.
         count: How many decode workers there are.
+        features: Names of the features of records.
+        decoding: How photos become pixels.
 
     Yields:
         `(images, labels)`: uint8 `(batch, image_size, image_size, 3)`, which is overwritten once no view of it is
@@ -98,7 +111,8 @@ def decode_batches(
     """
     memory = SharedMemory(batch_size, image_size)
     with memory, ExitStack() as stack:
-        job = {"kind": kind, "image_size": image_size, "batch_size": batch_size, "memory": memory.file}
+        sizes = {"image_size": image_size, "batch_size": batch_size}
+        job = {"kind": kind, "memory": memory.file, "features": asdict(features), "decoding": asdict(decoding), **sizes}
         workers = [stack.enter_context(_Worker(job)) for _ in range(count)]
         yield from _distribute(iter(orders), workers, memory)
 

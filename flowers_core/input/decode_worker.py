@@ -14,17 +14,20 @@ import numpy as np
 
 from flowers_core import errors
 from flowers_core.data import tfrecord_reader
+from flowers_core.data.decoding import Decoding
+from flowers_core.data.shards import Features
 from flowers_core.input import decode_pool, fast_decode
 
 
-def read_photos(items: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
+def read_photos(items: Iterable[tuple[str, int]], _: dict) -> Iterator[tuple[bytes, int]]:
     """Bytes and label of photos, given their paths and labels."""
     return ((fast_decode.read(path), label) for path, label in items)
 
 
-def read_records(items: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bytes, int]]:
+def read_records(items: Iterable[tuple[str, int, int]], job: dict) -> Iterator[tuple[bytes, int]]:
     """JPEG and label of records, given where they are: see `tfrecord_reader.locate`."""
-    return (tfrecord_reader.parse(_shard(path)[start:end], path) for path, start, end in items)
+    features = Features(**job["features"])
+    return (tfrecord_reader.parse(_shard(path)[start:end], path, features) for path, start, end in items)
 
 
 @lru_cache(2 * tfrecord_reader.SHARDS_AT_ONCE)
@@ -44,13 +47,13 @@ def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
     lines = iter(lines)
     job = json.loads(next(lines))
     memory = decode_pool.SharedMemory(job["batch_size"], job["image_size"], file=job["memory"])
-    decoder = fast_decode.BatchDecoder(job["image_size"])
+    decoder = fast_decode.BatchDecoder(job["image_size"], Decoding(**job["decoding"]))
     read, decode = KINDS[job["kind"]]
     for line in lines:
         order = json.loads(line)
         slot, last, began = memory.slot(order["slot"]), [""], time.time_ns()
         try:
-            jpegs = _copy_labels(read(_remembered(order["items"], last)), slot.labels)
+            jpegs = _copy_labels(read(_remembered(order["items"], last), job), slot.labels)
             decode(decoder, jpegs, slot.images[: len(order["items"])])
             answer({"began_ns": began, "ended_ns": time.time_ns(), "images": len(order["items"])})
         except errors.InputError as error:

@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import gcd
 from typing import Any
 
@@ -18,10 +18,26 @@ import numpy as np
 import simplejpeg
 
 from flowers_core import errors
+from flowers_core.data import decoding as decodings
 from flowers_core.data import tfrecord_reader
+from flowers_core.data.decoding import Decoding
+from flowers_core.data.shards import CODELAB, Features
 
 _FAST_DCT = True  # as TensorFlow decodes, too
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
+
+
+# What turns a photo upright, by the orientation in its EXIF data; None where it is.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray] | None] = {
+    1: None,
+    2: partial(cv2.flip, flipCode=1),
+    3: partial(cv2.rotate, rotateCode=cv2.ROTATE_180),
+    4: partial(cv2.flip, flipCode=0),
+    5: cv2.transpose,
+    6: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_CLOCKWISE),
+    7: lambda photo: cv2.rotate(cv2.transpose(photo), cv2.ROTATE_180),
+    8: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 
 
 class BatchDecoder:
@@ -29,10 +45,11 @@ class BatchDecoder:
 
     Args:
         image_size: Side of the images in pixels.
+        decoding: How photos become pixels; images of records are as they are.
     """
 
-    def __init__(self, image_size: int):
-        self._size = image_size
+    def __init__(self, image_size: int, decoding: Decoding = decodings.CODELAB):
+        self._size, self._decoding = image_size, decoding
         self._memory = BatchMemory()
         self._scratch = threading.local()  # of each thread: the photo before it is scaled
         cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
@@ -80,7 +97,9 @@ class BatchDecoder:
         """
         jpegs, batch = self._with_memory(jpegs, batch)
         for place, jpeg in zip(batch, jpegs, strict=True):
-            self.fill_and_crop(place, self._decode_photo(jpeg))
+            photo = self._decode_photo(jpeg)
+            turn = _TURNS[decodings.orientation(jpeg)] if self._decoding.exif == "apply" else None
+            self.fill_and_crop(place, turn(photo) if turn else photo)
         return batch
 
     def _with_memory(self, jpegs: Iterable[bytes], batch: np.ndarray | None) -> tuple[Iterable[bytes], np.ndarray]:
@@ -99,6 +118,8 @@ class BatchDecoder:
     def _decode_photo(self, jpeg: bytes) -> np.ndarray:
         """A decoded photo, valid until this thread's next."""
         scratch = self._scratch
+        if self._decoding.size == "scaled" and (scaled := self._decode_scaled(jpeg)) is not None:
+            return scaled
         try:
             return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
         except (AttributeError, ValueError):  # the first photo of this thread, one that is larger, or a damaged one
@@ -109,9 +130,22 @@ class BatchDecoder:
         except ValueError:
             return _decode_by_tensorflow(jpeg)
 
+    def _decode_scaled(self, jpeg: bytes) -> np.ndarray | None:
+        """A large photo decoded at 1/2, 1/4 or 1/8 within its inverse DCT; None if it is to be decoded as it is."""
+        height, width = tfrecord_reader.image_shape(jpeg) or (0, 0)
+        ratio = decodings.denominator(height, width, self._size)
+        if ratio == 1:
+            return None
+        least = {"min_height": -(-height // ratio), "min_width": -(-width // ratio)}
+        try:
+            return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, **least)
+        except ValueError:
+            return _decode_by_tensorflow(jpeg, ratio)
+
     def fill_and_crop(self, place: np.ndarray, photo: np.ndarray) -> None:
         """Scales the middle of a decoded photo into its place, uint8 `(image_size, image_size, 3)`."""
         size, scratch = self._size, self._scratch
+        photo = decodings.middle(photo)
         rows, columns, height, width, top, left = crop_region(*photo.shape[:2], size)
         photo = photo[rows, columns]
         if (height, width) == (size, size):
@@ -125,22 +159,22 @@ class BatchDecoder:
         place[:] = scaled[top : top + size, left : left + size]
 
 
-def map_of_records(image_size: int) -> Callable:
+def map_of_records(image_size: int, features: Features = CODELAB) -> Callable:
     """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
     from flowers_core.data import tfrecords
 
     decode = _map_of_batches(BatchDecoder(image_size).decode_records, image_size)
 
     def parse_and_decode(records: Any) -> tuple:
-        jpegs, labels = tfrecords.parse_batch(records)
+        jpegs, labels = tfrecords.parse_batch(records, features)
         return decode(jpegs), labels
 
     return parse_and_decode
 
 
-def map_of_photos(image_size: int) -> Callable:
+def map_of_photos(image_size: int, decoding: Decoding = decodings.CODELAB) -> Callable:
     """A map, for `tf.data`, from a batch of the bytes of photos to uint8 images."""
-    return _map_of_batches(BatchDecoder(image_size).decode_photos, image_size)
+    return _map_of_batches(BatchDecoder(image_size, decoding).decode_photos, image_size)
 
 
 def _map_of_batches(decode: Callable[[np.ndarray], np.ndarray], image_size: int) -> Callable:
@@ -202,13 +236,13 @@ def read(path: str) -> bytes:
         os.close(file)
 
 
-def _decode_by_tensorflow(jpeg: bytes) -> np.ndarray:
+def _decode_by_tensorflow(jpeg: bytes, ratio: int = 1) -> np.ndarray:
     """Where libjpeg-turbo complains it is TensorFlow that decides what is damaged; without it all of that is."""
     try:
         import tensorflow as tf
     except ImportError:
         raise errors.InputError("truncated or damaged JPEG data") from None
-    return tf.io.decode_jpeg(jpeg, channels=3).numpy()
+    return tf.io.decode_jpeg(jpeg, channels=3, ratio=ratio).numpy()
 
 
 class BatchMemory:

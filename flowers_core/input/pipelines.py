@@ -6,15 +6,19 @@ Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice, repeat
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from flowers_core import errors, resources
 from flowers_core.data import images, manifest, storage, tfrecord_reader, tfrecords
+from flowers_core.data import shards as shard_paths
 from flowers_core.data.photos import Photos
+from flowers_core.data.shards import Shards
 from flowers_core.input import decode_pool, fast_decode, generator_dataset
 from flowers_core.input.registry import PIPELINES
 
@@ -82,13 +86,14 @@ def build(
             f"for {name}. Received: source={source!r:.200}"
         )
     function = resolve_name(PIPELINES[name].build)
+    source = source if isinstance(source, Photos) else shard_paths.of(source)
     return function(source, Batching(image_size=image_size, batch_size=batch_size, epochs=epochs))
 
 
 def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos as the codelab first reads them: one file is read, decoded and cropped, and only then the next."""
     data = _paths_and_labels(photos, batching.epochs)
-    data = data.map(_decode_photo(batching.image_size))
+    data = data.map(_decode_photo(photos, batching.image_size))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
@@ -97,7 +102,9 @@ def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos with as many files in flight as the machine can take."""
     data = _paths_and_labels(photos, batching.epochs)
     in_bucket = storage.is_bucket(photos.folder)
-    data = data.map(_decode_photo(batching.image_size), num_parallel_calls=BUCKET_PHOTOS if in_bucket else AUTOTUNE)
+    data = data.map(
+        _decode_photo(photos, batching.image_size), num_parallel_calls=BUCKET_PHOTOS if in_bucket else AUTOTUNE
+    )
     data = batching.apply(data)
     data = data.prefetch(AUTOTUNE)
     # A thread for each photo that is waited for: those of the process are as few as the cores.
@@ -107,48 +114,51 @@ def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
 def photos_turbo(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos by libjpeg-turbo and OpenCV, a whole batch in each process; uint8, a rounding away from the others."""
     if not storage.is_bucket(photos.folder):
-        return _by_processes("photos_turbo", lambda: zip(photos.paths, photos.labels, strict=True), batching)
+        pairs = partial(zip, photos.paths, photos.labels, strict=True)
+        return _by_processes("photos_turbo", pairs, batching, decoding=photos.decoding)
     data = _paths_and_labels(photos, batching.epochs)
     # Many requests at once hide the latency, and threads that decode are few.
     data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
     data = batching.apply(data)
-    decode = fast_decode.map_of_photos(batching.image_size)
+    decode = fast_decode.map_of_photos(batching.image_size, photos.decoding)
     return _decode_in_threads(data, lambda jpegs, labels: (decode(jpegs), labels))
 
 
-def records_sequential(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_sequential(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """Records without any parallelism: what the file format alone brings."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(batching.epochs)
     data = tf.data.TFRecordDataset(data)
-    data = data.map(_decode_and_scale_record(batching.image_size))
+    data = data.map(_decode_and_scale_record(shards, batching.image_size))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
 
-def records_parallel(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_parallel(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """Records as the codelab reads them in the end: shards and decoding in parallel, float32 pixels."""
-    return _records_parallel(shards, batching, _decode_and_scale_record(batching.image_size))
+    return _records_parallel(shards, batching, _decode_and_scale_record(shards, batching.image_size))
 
 
-def records_uint8(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_uint8(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """The same with the pixels left as they are: a quarter of the bytes to batch, prefetch and send."""
-    return _records_parallel(shards, batching, decode_record(batching.image_size))
+    return _records_parallel(shards, batching, decode_record(shards, batching.image_size))
 
 
-def records_turbo(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_turbo(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """The same pixels by libjpeg-turbo, from records read past TensorFlow; from a bucket, parsed by the batch."""
     if not storage.is_bucket(shards[0]):
-        return _by_processes("records_turbo", lambda: tfrecord_reader.locate(shards), batching)
+        return _by_processes(
+            "records_turbo", lambda: tfrecord_reader.locate(shards), batching, features=shards.features
+        )
     data = read_records(shards, batching.epochs)
     data = batching.apply(data)
-    return _decode_in_threads(data, fast_decode.map_of_records(batching.image_size))
+    return _decode_in_threads(data, fast_decode.map_of_records(batching.image_size, shards.features))
 
 
-def records_cached(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_cached(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """Decoded once and kept in memory as uint8: from the second epoch on nothing is read or decoded."""
     data = read_records(shards, epochs=1)
-    data = data.map(decode_record(batching.image_size), num_parallel_calls=AUTOTUNE)
+    data = data.map(decode_record(shards, batching.image_size), num_parallel_calls=AUTOTUNE)
     data = data.cache()
     data = data.repeat(batching.epochs)  # after the cache, which one whole pass has to fill
     data = batching.apply(data)
@@ -156,7 +166,7 @@ def records_cached(shards: Sequence[str], batching: Batching) -> tf.data.Dataset
     return data.with_options(unordered_options())
 
 
-def records_batches_cached(shards: Sequence[str], batching: Batching) -> tf.data.Dataset:
+def records_batches_cached(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """Whole batches decoded once and kept: an epoch only hands them over, the same images together in each.
 
     An endless stream is without the images of the smaller last batch.
@@ -165,7 +175,7 @@ def records_batches_cached(shards: Sequence[str], batching: Batching) -> tf.data
         InputError: If there is no end and not one whole batch.
     """
     size = batching.batch_size
-    count = sum(manifest.count(shard) or 0 for shard in shards)  # 0: their names do not say
+    count = manifest.images_in(shards)  # 0: nothing says
     if batching.endless and 0 < count < size:
         raise errors.InputError(
             f"`batch_size` must be at most the {count} images there are, for whole batches are kept. "
@@ -190,7 +200,7 @@ def _paths_and_labels(photos: Photos, epochs: int | None) -> tf.data.Dataset:
     return data.repeat(epochs)  # before the work: the next epoch's first photos are read beside the last
 
 
-def _records_parallel(shards: Sequence[str], batching: Batching, decode: Callable) -> tf.data.Dataset:
+def _records_parallel(shards: Shards, batching: Batching, decode: Callable) -> tf.data.Dataset:
     data = read_records(shards, batching.epochs)
     data = data.map(decode, num_parallel_calls=AUTOTUNE)
     data = batching.apply(data)
@@ -205,8 +215,8 @@ def _decode_in_threads(data: tf.data.Dataset, decode: Callable) -> tf.data.Datas
     return data.with_options(unordered_options(threads=2 * resources.parallelism()))
 
 
-def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching) -> tf.data.Dataset:
-    """Batches that decode workers make of items, which `items()` yields again for each epoch."""
+def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching, **how: Any) -> tf.data.Dataset:
+    """Batches that decode workers make of items, which `items()` yields again for each epoch; `how`: of the pool."""
     size, image_size = batching.batch_size, batching.image_size
     several = size * PIPELINES[name].batches_at_once(image_size=image_size, batch_size=size)
     images_of = (several if batching.endless else None,)
@@ -216,7 +226,12 @@ def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Bat
         stream = chain.from_iterable(epoch_items() for epoch_items in passes)
         orders = iter(lambda: list(islice(stream, several)), [])
         return decode_pool.decode_batches(
-            orders, kind=PIPELINES[name].reads, image_size=image_size, batch_size=several, count=resources.parallelism()
+            orders,
+            kind=PIPELINES[name].reads,
+            image_size=image_size,
+            batch_size=several,
+            count=resources.parallelism(),
+            **how,
         )
 
     data = generator_dataset.dataset(
@@ -242,19 +257,26 @@ def read_records(shards: Sequence[str], epochs: int | None) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(data, num_parallel_reads=AUTOTUNE)
 
 
-def decode_record(image_size: int) -> Callable:
-    """A map from a record to a uint8 image and its label."""
-    return lambda record: tfrecords.parse(record, image_size=image_size)
+def decode_record(shards: Sequence[str], image_size: int) -> Callable:
+    """A map from a record of some shards to a uint8 image and its label."""
+    features = shard_paths.of(shards).features
+    return lambda record: tfrecords.parse(record, image_size=image_size, features=features)
 
 
-def _decode_and_scale_record(image_size: int) -> Callable:
-    """A map from a record to a float32 image in [0, 1] and its label."""
-    return lambda record: scale(*tfrecords.parse(record, image_size=image_size))
+def _decode_and_scale_record(shards: Shards, image_size: int) -> Callable:
+    """A map from a record of some shards to a float32 image in [0, 1] and its label."""
+    decode = decode_record(shards, image_size)
+    return lambda record: scale(*decode(record))
 
 
-def _decode_photo(image_size: int) -> Callable:
-    """A map from a path and a label to a float32 image in [0, 1] and the label."""
-    return lambda path, label: scale(images.fill_and_crop(images.decode(tf.io.read_file(path)), image_size), label)
+def _decode_photo(photos: Photos, image_size: int) -> Callable:
+    """A map from a path of some photos and a label to a float32 image in [0, 1] and the label."""
+
+    def read_and_decode(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image = images.decode_photo(tf.io.read_file(path), image_size, photos.decoding)
+        return scale(images.fill_and_crop(image, image_size), label)
+
+    return read_and_decode
 
 
 def scale(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from flowers_core.data import images, storage, tfrecords
+from flowers_core.errors import RunFailed
 from flowers_core.input import data_service, pipelines
 from flowers_core.input.cache import IN_MEMORY, Cache
 
@@ -89,7 +90,7 @@ def _cached(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
 def _decode(shards: Sequence[str], *, image_size: int, batch_size: int, dispatcher: str) -> tf.data.Dataset:
     """uint8 images and labels of one epoch, decoded here or, in batches, by the workers of a dispatcher."""
     data = pipelines.read_records(shards, epochs=1)
-    data = data.map(pipelines.decode_record(image_size), num_parallel_calls=tf.data.AUTOTUNE)
+    data = data.map(pipelines.decode_record(shards, image_size), num_parallel_calls=tf.data.AUTOTUNE)
     if not dispatcher:
         return data
     data = data_service.distribute(data.batch(batch_size), dispatcher, batch_size=batch_size)
@@ -115,9 +116,16 @@ def augmentation_seeds(seed: int) -> tf.data.Dataset:
 
 @contextmanager
 def explain_errors(
-    shards: Sequence[str], *, classes: int | None = None, image_size: int | None = None
+    shards: Sequence[str], *, classes: int | None = None, image_size: int | None = None, unchecked: bool = False
 ) -> Iterator[None]:
     """While these shards are read: what TensorFlow raises comes out as `tfrecords.explain` puts it.
+
+    Args:
+        shards: Paths of the shards.
+        classes: As of `tfrecords.verify`.
+        image_size: As of `tfrecords.verify`.
+        unchecked: Whether labels may lie beyond the classes, which makes a loss NaN: a training that fails is
+            explained so, too.
 
     Raises:
         OSError: If the disk of a cache is full; it names the file.
@@ -128,4 +136,8 @@ def explain_errors(
         full = re.search(rf"([^ ]+); {os.strerror(errno.ENOSPC)}", error.message)
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
+        raise tfrecords.explain(error, shards, classes=classes, image_size=image_size) from error
+    except RunFailed as error:
+        if not unchecked:
+            raise
         raise tfrecords.explain(error, shards, classes=classes, image_size=image_size) from error

@@ -1,12 +1,15 @@
 """A trained model on images that it has not seen: accuracy, confusion, and the classes of photos."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 
 from flowers_core.data import array_images, manifest, photos
+from flowers_core.data import shards as shard_paths
+from flowers_core.data.decoding import CODELAB, Decoding
+from flowers_core.data.shards import Features
 from flowers_core.errors import InputError, one_of
 from flowers_core.train import feeding
 from flowers_core.train.settings import Settings
@@ -80,7 +83,12 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def evaluate(
-    model: keras.Model, settings: Settings, *, split: str = "validation", records: str | None = None
+    model: keras.Model,
+    settings: Settings,
+    *,
+    split: str = "validation",
+    records: str | None = None,
+    features: Features = shard_paths.CODELAB,
 ) -> tuple[Evaluation, np.ndarray]:
     """Evaluates a model on the shards that it was validated on, or others.
 
@@ -89,6 +97,7 @@ def evaluate(
         settings: How it was trained.
         split: One of `SPLITS`.
         records: Other records than those it was trained on; then all their shards are taken.
+        features: Names of the features of other records.
 
     Returns:
         The evaluation, and the pixels, uint8, of the images predicted as another class, in the order of images.
@@ -97,13 +106,14 @@ def evaluate(
         InputError: If records are of another size or other classes, or damaged.
     """
     one_of("split", split, SPLITS)
-    folder = records or settings.records
-    written = manifest.load(folder)
+    if records is not None:
+        settings = replace(settings, records=records, features=features)
+    written = settings.manifest()
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
-    shards = manifest.paths(folder, written)
+    shards = manifest.paths(settings.records, written)
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
-    arrays, size = feeding.by_arrays(folder), settings.image_size
+    arrays, size = feeding.by_arrays(settings.records), settings.image_size
     with feeding.explained_errors(shards, arrays=arrays, classes=len(settings.classes), image_size=size):
         data = feeding.validation(shards, arrays=arrays, image_size=size, batch_size=settings.batch_size)
         return _evaluate(model, data, settings.classes)
@@ -123,42 +133,46 @@ def _evaluate(model: keras.Model, data: Iterable, classes: Sequence[str]) -> tup
     return evaluation, np.concatenate(mistaken)
 
 
-def predict(model: keras.Model, paths: Sequence[str], *, image_size: int) -> list[np.ndarray | str]:
-    """Class probabilities of photos, whose orientation in EXIF data is ignored, as in the codelab.
+def predict(
+    model: keras.Model, paths: Sequence[str], *, image_size: int, decoding: Decoding = CODELAB
+) -> list[np.ndarray | str]:
+    """Class probabilities of photos.
 
     Args:
         model: The trained model.
         paths: JPEG, PNG or WebP files, on disk or in a bucket.
         image_size: Side of the images that it takes, in pixels.
+        decoding: How photos become pixels; that of the photos it was trained on.
 
     Returns:
         For each photo its probabilities, float32, shape `(classes,)`, or the reason why it has none.
     """
-    return [_predict_photo(model, path, image_size) for path in paths]
+    decoding.check_memory(1)
+    return [_predict_photo(model, path, image_size, decoding) for path in paths]
 
 
-def _predict_photo(model: keras.Model, path: str, image_size: int) -> np.ndarray | str:
+def _predict_photo(model: keras.Model, path: str, image_size: int, decoding: Decoding) -> np.ndarray | str:
     try:
-        pixels = (_pixels if feeding.by_arrays(path) else _pixels_by_tensorflow)(path, image_size)
+        pixels = (_pixels if feeding.by_arrays(path) else _pixels_by_tensorflow)(path, image_size, decoding)
     except InputError as error:
         return str(error)
     return model.predict_on_batch(pixels.astype(np.float32)[None] / 255)[0]
 
 
-def _pixels(path: str, image_size: int) -> np.ndarray:
+def _pixels(path: str, image_size: int, decoding: Decoding) -> np.ndarray:
     """A photo as the model sees it, uint8."""
-    photo = array_images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
-    return array_images.fill_and_crop(array_images.decode(photo), image_size)
+    photo = array_images.read(path, accept=photos.ACCEPTABLE, decoding=decoding)
+    return array_images.fill_and_crop(array_images.decode_photo(photo, image_size, decoding), image_size)
 
 
-def _pixels_by_tensorflow(path: str, image_size: int) -> np.ndarray:
+def _pixels_by_tensorflow(path: str, image_size: int, decoding: Decoding) -> np.ndarray:
     """The same, from a bucket as well."""
     import tensorflow as tf
 
     from flowers_core.data import images
 
-    photo = images.read(path, image_size=image_size, accept=photos.ACCEPTABLE)
+    photo = images.read(path, accept=photos.ACCEPTABLE, decoding=decoding)
     try:
-        return images.fill_and_crop(images.decode(photo), image_size).numpy()
+        return images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size).numpy()
     except tf.errors.OpError as error:
         raise InputError("truncated or damaged JPEG data") from error

@@ -12,6 +12,7 @@ from flowers_core import backends, models, progress, resources, user_code
 from flowers_core.backends import precision
 from flowers_core.backends.devices import Device
 from flowers_core.data import manifest, storage
+from flowers_core.data.shards import Shards
 from flowers_core.errors import InputError
 from flowers_core.input import cache as caching
 from flowers_core.models import pretrained  # noqa: F401 a model that is loaded may hold its layers
@@ -123,11 +124,12 @@ def train(
     """
     begun = perf_counter()
     parts = _split_shards(settings)
-    shards = [*parts[0], *parts[1]]
-    steps = _count(parts[0]) // settings.batch_size
+    shards = parts[0].select([*parts[0], *parts[1]])
+    steps = manifest.images_in(parts[0]) // settings.batch_size
     _seed(settings)
     arrays = feeding.by_arrays(settings.records, dispatcher)
-    expected = {"classes": len(settings.classes), "image_size": settings.image_size}
+    expected: dict[str, Any] = {"classes": len(settings.classes), "image_size": settings.image_size}
+    expected["unchecked"] = not settings.manifest().checked
     with feeding.explained_errors(shards, arrays=arrays, **expected), device.scope():
         with precision.use(settings.precision):
             model = _compiled_model(settings, run)
@@ -165,21 +167,16 @@ def train(
     return rows
 
 
-def _count(shards: Iterable[str]) -> int:
-    """Images in some shards, by their names."""
-    return sum(manifest.count(shard) or 0 for shard in shards)
-
-
-def _split_shards(settings: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _split_shards(settings: Settings) -> tuple[Shards, Shards]:
     """Paths of the shards to train on and to validate on.
 
     Raises:
         InputError: If there are fewer images to train on than make a batch, or none to validate on.
     """
-    written = manifest.load(settings.records)
+    written = settings.manifest()
     manifest.check_matches(written, image_size=settings.image_size, classes=settings.classes)
     parts = manifest.split(manifest.paths(settings.records, written), validation=settings.validation)
-    training, validation = map(_count, parts)
+    training, validation = map(manifest.images_in, parts)
     if training < settings.batch_size or not validation:
         raise InputError(
             f"{settings.records} must hold at least a batch of images to train on and one to validate on. Received: "
@@ -247,7 +244,7 @@ def _rows_with_weights(run: Run, done: int) -> list[dict[str, float]]:
 def _inputs(
     model: keras.Model,
     settings: Settings,
-    parts: tuple[tuple[str, ...], tuple[str, ...]],
+    parts: tuple[Shards, Shards],
     *,
     done: int,
     dispatcher: str,
@@ -259,14 +256,14 @@ def _inputs(
     arrays = feeding.by_arrays(settings.records, dispatcher)
     source: dict[str, Any] = {"image_size": settings.image_size, "batch_size": settings.batch_size}
     source |= {"arrays": arrays, "dispatcher": dispatcher}
-    count = _count(training_shards) + _count(validation_shards)
+    count = manifest.images_in(training_shards) + manifest.images_in(validation_shards)
     base_and_head = _split_if_affordable(model, settings, count, tell)
     if base_and_head:
         base, head = base_and_head
         known = feature_cache.Features(
-            base, training_shards, count=_count(training_shards), mirrored=settings.mirrored, **source
+            base, training_shards, count=manifest.images_in(training_shards), mirrored=settings.mirrored, **source
         )
-        unseen = feature_cache.Features(base, validation_shards, count=_count(validation_shards), **source)
+        unseen = feature_cache.Features(base, validation_shards, count=manifest.images_in(validation_shards), **source)
         data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
         head = compile_model(head, xla=settings.compiled, optimizer=model.optimizer)
         return head, data, unseen.validation(batch_size=settings.batch_size)
@@ -281,7 +278,7 @@ def _inputs(
         **source,
     )
     validation = feeding.validation(validation_shards, cache=cache, **source)
-    steps = -(-_count(validation_shards) // settings.batch_size)
+    steps = -(-manifest.images_in(validation_shards) // settings.batch_size)
     return model, data, feeding.with_length(validation, steps)
 
 

@@ -5,7 +5,11 @@ from typing import Any, Literal
 
 from flowers_core import models
 from flowers_core.backends import BACKENDS, precision
+from flowers_core.data import decoding as decodings
+from flowers_core.data import manifest
+from flowers_core.data.decoding import Decoding
 from flowers_core.data.manifest import Manifest
+from flowers_core.data.shards import CODELAB, Features
 from flowers_core.errors import InputError, one_of
 
 OPTIMIZERS = ("adam", "sgd")
@@ -41,6 +45,8 @@ class Settings:
         torch_compile: Whether `torch.compile` does.
         seed: Makes weights, order and augmentation the same in every run; None draws them anew.
         deterministic: Whether every operation gives the same bits in every run, at a price.
+        features: Names of the features of the records.
+        decoding: How the photos of the records became pixels.
     """
 
     model: str
@@ -65,11 +71,21 @@ class Settings:
     deterministic: bool = False
     backend: str = "tensorflow"
     torch_compile: bool = False
+    features: Features = CODELAB
+    decoding: Decoding = decodings.CODELAB
 
     @property
     def compiled(self) -> bool:
         """Whether a compiler makes the step, whichever."""
         return self.xla or self.torch_compile
+
+    def manifest(self) -> Manifest:
+        """The manifest of the records.
+
+        Raises:
+            InputError: As `manifest.load` does.
+        """
+        return manifest.load(self.records, features=self.features, classes=self.classes)
 
     @property
     def mirrored(self) -> bool:
@@ -150,6 +166,8 @@ def resolve(
         "device": device,
         "replicas": replicas,
         "backend": backend,
+        "features": written.features,
+        "decoding": written.decoding,
     }
     settings = Settings(**defaults | given | facts, model=model, records=records)
     _check(settings, recipe)

@@ -147,13 +147,14 @@ def pictures() -> list[bytes]:
 
 def read_picture(content: bytes, _: Path) -> None:
     """As records and `predict` look at a photo, then as decode workers decode it."""
-    from flowers_core.data import jpeg_check, tfrecord_reader
+    from flowers_core.data import decoding, jpeg_check, tfrecord_reader
     from flowers_core.input import fast_decode
 
-    checked, fault = jpeg_check.as_png(content, image_size=32, accept=("png", "webp"))
-    tfrecord_reader.image_shape(content)
-    if not fault and jpeg_check.kind(checked) == "jpeg":
-        fast_decode.BatchDecoder(32).decode_photos([checked])
+    for how in (decoding.CODELAB, decoding.Decoding(exif="apply", size="scaled")):
+        checked, fault = jpeg_check.as_png(content, accept=("png", "webp"), decoding=how)
+        tfrecord_reader.image_shape(content)
+        if not fault and jpeg_check.kind(checked) == "jpeg":
+            fast_decode.BatchDecoder(32, how).decode_photos([checked])
 
 
 def read_photo(content: bytes, folder: Path) -> None:
@@ -163,7 +164,7 @@ def read_photo(content: bytes, folder: Path) -> None:
     from flowers_core.data import images
 
     (folder / "photo.jpg").write_bytes(content)
-    photo = images.read(str(folder / "photo.jpg"), image_size=32, accept=("png", "webp"), strict=bool(len(content) % 2))
+    photo = images.read(str(folder / "photo.jpg"), accept=("png", "webp"), strict=bool(len(content) % 2))
     with suppress(tf.errors.InvalidArgumentError):  # `tfrecords` and `evaluate` skip it
         images.encode(images.fill_and_crop(images.decode(tf.constant(photo)), 32))
 

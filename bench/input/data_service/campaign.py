@@ -10,6 +10,7 @@ from bench.input.data_service import cluster, result
 from bench.input.data_service.reader import Job, Task
 from bench.input.data_service.result import DataServiceResult
 from bench.results import store
+from bench.run.data_source import Source
 from flowers_core.errors import InputError, one_of
 from flowers_core.input import data_service
 from flowers_core.input import registry as pipelines
@@ -24,7 +25,7 @@ class Plan:
     """What to read.
 
     Attributes:
-        records: Folder of the records.
+        source: Where the records lie.
         workers: Numbers of workers to try, besides none.
         pipelines: Of `PIPELINES`.
         batch_size: Images per batch.
@@ -33,7 +34,7 @@ class Plan:
         dispatcher: Address of a service that runs already; empty to start one here.
     """
 
-    records: str
+    source: Source
     workers: tuple[int, ...]
     pipelines: tuple[str, ...] = FEW
     batch_size: int = 32
@@ -80,7 +81,7 @@ def run(plan: Plan, results: Path) -> Iterator[DataServiceResult]:
 
 def _read(plan: Plan, workers: int | None, expected: dict[str, Counter], facts: dict) -> list[DataServiceResult]:
     """One number of workers in one round: how fast, and in the first round also whole epochs."""
-    job = {"records": plan.records, "tasks": tasks(plan, workers, facts["round"])}
+    job = {"source": plan.source, "tasks": tasks(plan, workers, facts["round"])}
     limits = {"timeout": TIMEOUT_SECONDS, "expected": expected}
     if not workers:
         dispatcher = "" if workers == 0 else plan.dispatcher

@@ -12,6 +12,7 @@ from time import perf_counter
 
 from bench.machine.cpu_time import ForeignLoad
 from bench.run import child, product, timing
+from bench.run.data_source import Source
 from bench.run.product import ReportedError
 from flowers_core.input import data_service
 
@@ -40,13 +41,13 @@ class Job:
     """What a process is to read, and over what.
 
     Attributes:
-        records: Folder of the records.
+        source: Where the records lie.
         tasks: One after another.
         dispatcher: Address; empty for this process alone.
         pids: Process ids of the servers by role, those of this machine.
     """
 
-    records: str
+    source: Source
     tasks: tuple[Task, ...]
     dispatcher: str = ""
     pids: dict[str, list[int]] = field(default_factory=dict)
@@ -59,7 +60,8 @@ class Job:
 def job_from_json(values: dict) -> Job:
     """Reads what `Job.to_json` gave."""
     tasks = tuple(Task(**task) for task in values["tasks"])
-    return Job(records=values["records"], tasks=tasks, dispatcher=values["dispatcher"], pids=values["pids"])
+    source = Source(**values["source"])
+    return Job(source=source, tasks=tasks, dispatcher=values["dispatcher"], pids=values["pids"])
 
 
 def read(job: Job, task: Task) -> dict:
@@ -88,8 +90,8 @@ def read(job: Job, task: Task) -> dict:
 @contextmanager
 def _batches(job: Job, task: Task) -> Iterator[Iterator]:
     """Batches of a task: for ever where they are timed, else of one epoch."""
-    written = product.load_manifest(job.records)
-    paths = product.record_paths(job.records, written)
+    written = job.source.manifest()
+    paths = product.record_paths(job.source.records, written)
     size = {"image_size": written.image_size, "batch_size": task.batch_size}
     data = product.build_pipeline(task.pipeline, paths, **size, epochs=None if task.seconds else 1)
     if job.dispatcher:

@@ -10,7 +10,6 @@ from bench.input.data_service.reader import Job, Task
 from bench.machine import facts as machine
 from bench.results.result import Result
 from bench.run import process
-from bench.run.data_source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,7 @@ def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> 
         answers = process.ask("bench.input.data_service.reader", job.to_json(), timeout=timeout)["tasks"]
     except process.Died as died:
         answers = [{"status": died.status, "reason": died.reason} for _ in job.tasks]
-    facts |= {"started": started, "data": Source(records=job.records).describe("records")}
+    facts |= {"started": started, "data": job.source.describe("records")}
     facts |= {"machine": machine.fingerprint(), "code": machine.code()}
     return [_result(task, fields, expected, facts) for task, fields in zip(job.tasks, answers, strict=True)]
 

@@ -66,10 +66,12 @@ def _decode(task: Task, paths: Sequence[str]) -> Iterator[None]:
     import numpy as np
     import simplejpeg
 
+    from flowers_core.data.decoding import Decoding
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path in paths]
-    decoder, memory = fast_decode.BatchDecoder(task.image_size), np.empty(max(map(_pixel_bytes, jpegs)), np.uint8)
+    how = Decoding(size="scaled" if task.scaled else "full")
+    decoder, memory = fast_decode.BatchDecoder(task.image_size, how), np.empty(max(map(_pixel_bytes, jpegs)), np.uint8)
     decode = {
         "decode": decoder.decode_records,
         "decode and resize": decoder.decode_photos,

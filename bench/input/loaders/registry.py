@@ -1,7 +1,7 @@
 """Every loader that is compared: decode ceilings, our pipelines and other libraries' loaders, with how each works."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
@@ -22,6 +22,7 @@ class Loader:
         function: Yields the batches.
         variant: What that function is to do.
         description: Decoder, resize and container, in a few words.
+        scaled: Whether it decodes large photos smaller: other pixels, compared only where asked for.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Loader:
     function: str = "load"
     variant: str
     description: str
+    scaled: bool = False
 
     def __post_init__(self):
         one_of("kind", self.kind, KINDS)
@@ -88,21 +90,46 @@ def _peer(job: str, name: str, function: str, variant: str, decoder: str, resize
     return Loader(name=name, kind="peer", job=job, **how)
 
 
+# Which loaders have a scaled variant, and how it decodes.
+_SCALED = {
+    "decode and resize": f"{_TURBO}, at 1/2 to 1/8; cv2 bilinear, cropped first; {_EACH_CORE}",
+    "photos_parallel": f"{_TENSORFLOW}, at 1/2 to 1/8; TensorFlow bilinear",
+    "photos_turbo": f"{_TURBO}, at 1/2 to 1/8; cv2 bilinear, cropped first; {_EACH_CORE}",
+    "torch, PIL": f"{_PIL}, smaller by `draft`; PIL bilinear with antialias; files",
+    "torch, simplejpeg": f"{_TURBO}, smaller by `min_height` and `min_width`; cv2 bilinear; files",
+}
+
+
+def _scaled(loaders: Sequence[Loader]) -> list[Loader]:
+    """The scaled variants of some loaders of photos."""
+    return [
+        replace(loader, name=f"{loader.name}, scaled", description=_SCALED[loader.name], scaled=True)
+        for loader in loaders
+        if loader.job == "photos" and loader.name in _SCALED
+    ]
+
+
 def _all(job: str) -> list[Loader]:
     """The loaders of a job; of our pipelines those whose first epoch shows their speed."""
     ceilings = [_ceiling(*row) for row in _CEILINGS if row[1] == job]
     ours = [
         _pipeline(name, job) for name, pipeline in PIPELINES.items() if pipeline.reads == job and not pipeline.cached
     ]
-    return [*ceilings, *ours, *(_peer(job, *row) for row in _PEERS)]
+    loaders = [*ceilings, *ours, *(_peer(job, *row) for row in _PEERS)]
+    return [*loaders, *_scaled(loaders)]
 
 
 LOADERS: dict[str, Loader] = {loader.id: loader for job in JOBS for loader in _all(job)}
 CEILINGS = {"photos": "photos/decode and resize", "records": "records/decode"}  # that each job is compared with
 
 
-def select(jobs: Sequence[str] = (), names: Sequence[str] = ()) -> list[Loader]:
+def select(jobs: Sequence[str] = (), names: Sequence[str] = (), *, scaled: bool = False) -> list[Loader]:
     """Loaders of the given jobs, or of all; with `names` only those whose name holds one of them, and the ceilings.
+
+    Args:
+        jobs: Of `JOBS`.
+        names: Parts of names.
+        scaled: Whether those that decode large photos smaller are among them.
 
     Raises:
         InputError: If only ceilings are left.
@@ -111,6 +138,7 @@ def select(jobs: Sequence[str] = (), names: Sequence[str] = ()) -> list[Loader]:
         loader
         for loader in LOADERS.values()
         if (not jobs or loader.job in jobs)
+        and (scaled or not loader.scaled)
         and (not names or loader.kind == "ceiling" or any(name.lower() in loader.name.lower() for name in names))
     ]
     if all(loader.kind == "ceiling" for loader in selected):

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from bench.input.loaders import scaled
 from bench.input.loaders.registry import Loader
 from bench.input.loaders.task import Task
 from bench.machine import facts
@@ -166,9 +167,12 @@ def run(
     """
     written, started = source.manifest(), datetime.now(UTC)
     data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": resources.usable_cores()}
+    about = {**source.describe("records"), **source.folders("photos", "records"), **data}
+    if any(loader.scaled for loader in loaders):
+        about["scaled"] = scaled.decibels(source.load_photos().paths, image_size=written.image_size)
     common = {
         "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
-        "data": {**source.describe("records"), **source.folders("photos", "records"), **data},
+        "data": about,
         "started": started.isoformat(timespec="seconds"),
         "machine": facts.fingerprint(),
         "code": facts.code(),
@@ -179,8 +183,15 @@ def run(
 
         def start(loader: Loader, folder: Path) -> Runner:
             folder.mkdir(parents=True)
-            folders = {"files": files[loader.job], "photos": source.photos, "records": source.records}
-            task = Task(job=loader.job, variant=loader.variant, scratch=str(folder), **folders, **data)
+            task = Task(
+                job=loader.job,
+                variant=loader.variant,
+                scaled=loader.scaled,
+                files=files[loader.job],
+                source=asdict(source),
+                scratch=str(folder),
+                **data,
+            )
             return Runner(loader, task, python=python if loader.kind == "peer" and python else sys.executable)
 
         order = random.Random(0)
@@ -235,10 +246,11 @@ def _unpack(source: Source, folder: Path) -> Path:
     from flowers_core.data import manifest, tfrecords
 
     written = source.manifest()
-    records = tf.data.TFRecordDataset(list(manifest.paths(source.records, written))).batch(64)
+    shards = manifest.paths(source.records, written)
+    records = tf.data.TFRecordDataset(list(shards)).batch(64)
     number = 0
     for batch in records:
-        jpegs, labels = tfrecords.parse_batch(batch)
+        jpegs, labels = tfrecords.parse_batch(batch, shards.features)
         for jpeg, label in zip(jpegs.numpy(), labels.numpy(), strict=True):
             path = folder / written.classes[int(label)] / f"{number:06d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,23 +13,23 @@ class Task:
         job: `photos` or `records`.
         variant: What the loader's module is to do.
         files: Folder of class folders of JPEGs; for `records` the images of the records, byte for byte.
-        photos: Folder of the photos.
-        records: Folder of the records.
+        source: Fields of the `Source` of both jobs; of no use to other libraries.
         scratch: Empty folder for a container in the loader's own format.
         image_size: Side of the images in pixels.
         batch_size: Images per batch.
         cores: Threads or processes that decode.
+        scaled: Whether photos are decoded smaller within the inverse DCT, where that leaves the size of the images.
     """
 
     job: str
     variant: str
     files: str
-    photos: str
-    records: str
+    source: dict
     scratch: str
     image_size: int
     batch_size: int
     cores: int
+    scaled: bool = False
 
     def labelled(self) -> list[tuple[str, int]]:
         """Path and label of every JPEG, sorted."""
@@ -40,7 +40,7 @@ class Task:
     def decoder(self) -> Callable:
         """Makes a uint8 image `(image_size, image_size, 3)` of JPEG bytes, as `variant` says."""
         decode = _decode_with_pil if self.variant == "PIL" else _decode_with_simplejpeg
-        return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos")
+        return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos", scaled=self.scaled)
 
 
 def _filled(width: int, height: int, size: int) -> tuple[int, int, int, int]:
@@ -50,25 +50,29 @@ def _filled(width: int, height: int, size: int) -> tuple[int, int, int, int]:
     return width, height, (width - size) // 2, (height - size) // 2
 
 
-def _decode_with_pil(jpeg: bytes, size: int, *, resize: bool):
+def _decode_with_pil(jpeg: bytes, size: int, *, resize: bool, scaled: bool):
     """Does what torchvision's Resize and CenterCrop do."""
     import io
 
     import numpy as np
     from PIL import Image
 
-    image = Image.open(io.BytesIO(jpeg)).convert("RGB")
+    image = Image.open(io.BytesIO(jpeg))
+    if scaled:
+        image.draft("RGB", (size, size))
+    image = image.convert("RGB")
     if resize:
         width, height, left, top = _filled(image.width, image.height, size)
         image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     return np.asarray(image)
 
 
-def _decode_with_simplejpeg(jpeg: bytes, size: int, *, resize: bool):
+def _decode_with_simplejpeg(jpeg: bytes, size: int, *, resize: bool, scaled: bool):
     """Does what users who want it fast do."""
     import simplejpeg
 
-    image = simplejpeg.decode_jpeg(jpeg, fastdct=True)
+    least = size if scaled else 0  # 0 asks for the whole
+    image = simplejpeg.decode_jpeg(jpeg, fastdct=True, min_height=least, min_width=least, min_factor=2 if scaled else 1)
     if not resize:
         return image
     import cv2

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -95,7 +95,7 @@ def buckets(source: Source) -> dict[str, str]:
 def in_store(source: Source) -> Source:
     """The same source at the addresses of `buckets`."""
     photos, records = (folder and f"gs://{Path(folder).name}" for folder in (source.photos, source.records))
-    return Source(photos=photos, records=records)
+    return replace(source, photos=photos, records=records)
 
 
 def read(

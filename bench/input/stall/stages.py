@@ -139,28 +139,28 @@ def prefixes(kind: str, paths: Sequence[str], *, image_size: int, images: int) -
     chosen = paths if kind == "records" else paths[:: max(1, len(paths) // images)][:images]
     datasets = {OVERHEAD: tf.data.Dataset.range(images).map(lambda number: number)}
     for stage in STAGES[kind]:
-        datasets[stage] = _prefix(kind, list(chosen), stage, image_size=image_size, images=images)
+        datasets[stage] = _prefix(kind, chosen, stage, image_size=image_size, images=images)
     return {stage: _runner(data) for stage, data in datasets.items()}
 
 
-def _prefix(kind: str, paths: list[str], last: str, *, image_size: int, images: int):
+def _prefix(kind: str, paths: Sequence[str], last: str, *, image_size: int, images: int):
     """A pipeline that ends with a stage."""
     import tensorflow as tf
 
-    files = tf.data.Dataset.from_tensor_slices(paths)
+    files, feature = tf.data.Dataset.from_tensor_slices(list(paths)), product.image_feature(paths)
     elements = files if kind == "photos" else tf.data.TFRecordDataset(files).take(images)
-    data = elements.map(lambda element: _apply(kind, element, last, image_size))
+    data = elements.map(lambda element: _apply(kind, element, last, image_size=image_size, feature=feature))
     return data.batch(BATCH_SIZE) if last == "batch" else data
 
 
-def _apply(kind: str, element: Any, last: str, image_size: int):
+def _apply(kind: str, element: Any, last: str, *, image_size: int, feature: str):
     """An element after all stages up to the last one: the same work as in the pipelines that are measured."""
     import tensorflow as tf
 
     images = product.images
 
     def parse(record: Any):
-        return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+        return tf.io.parse_single_example(record, {feature: tf.io.FixedLenFeature([], tf.string)})[feature]
 
     def resize(image: Any):
         return images.fill_and_crop(image, image_size)
@@ -239,7 +239,7 @@ def _times(run: Callable[[int], None], cpu: Callable[[], float]) -> int:
 
 def _reading(kind: str, paths: Sequence[str], *, images: int) -> dict:
     """Reading alone, with the page cache cold and warm alternately."""
-    run = _runner(_prefix(kind, list(paths), "read", image_size=0, images=images))
+    run = _runner(_prefix(kind, paths, "read", image_size=0, images=images))
     run(1)
     seen: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
     evicted = page_cache.Eviction(before=None, after=None)

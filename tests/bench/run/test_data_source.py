@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +45,42 @@ def test_digest_is_of_the_content(synthetic_photos, synthetic_records, tmp_path)
         assert result.folders(copied) == f" --{kind} {folders[0]}"
 
 
+def test_names_of_features_and_classes_are_part_of_what_was_read(tmp_path, synthetic_records, records_of_others):
+    """A source finds records of others by them, keeps them, and a command repeats them."""
+    shards = sorted(map(str, synthetic_records.glob("*.tfrec")))
+    folder = records_of_others(tmp_path / "kaggle", shards, image="img", label="class", name="{:02d}-5.tfrec")
+    classes = ("a", "b", "c", "d", "e")
+    source = data_source.find(records=str(folder), image_feature="img", classes=classes)
+    described = source.describe("records")
+
+    assert Source(**asdict(source)).describe("records") == described
+    assert described["read_by"] == {"image_feature": "img", "classes": "5"}
+    assert result.folders(described).endswith(" --image-feature img --classes 5")
+    assert source.record_options()[2:] == ["--image-feature", "img", "--classes", "a,b,c,d,e"]
+    assert replace(source, class_names=tuple("vwxyz")).describe("records")["digest"] != described["digest"]
+
+
+def test_how_photos_become_pixels_is_part_of_what_was_read(synthetic_photos):
+    """Another way is another row, and a command repeats it; the codelab's way is as it always was."""
+    usual = data_source.find(photos=str(synthetic_photos), exif="ignore", decode="full")
+    other = data_source.find(photos=str(synthetic_photos), exif="apply", decode="scaled")
+    described = other.describe("photos")
+
+    assert described == {**usual.describe("photos"), "read_by": {"exif": "apply", "decode": "scaled"}}
+    assert identity.content(described) != identity.content(usual.describe("photos"))
+    assert other.load_photos().decoding.exif == "apply"
+    assert result.folders(described).endswith(" --exif apply --decode scaled")
+
+
+def test_find_reads_the_environment(monkeypatch):
+    """Suites of asv have no options."""
+    monkeypatch.setenv("FLOWERS_LABEL_FEATURE", "label")
+    monkeypatch.setenv("FLOWERS_CLASSES", "3")
+    found = data_source.find()
+
+    assert (found.label_feature, found.class_names) == ("label", ("0", "1", "2"))
+
+
 def test_digest_tells_other_records_of_one_name_apart(synthetic_records, tmp_path):
     """Records of one name from other photos are other data."""
     records = tmp_path / "records"
@@ -78,7 +114,7 @@ def test_load_photos_leaves_out_what_became_no_record_in_any_working_directory(
     monkeypatch.setattr(data_source, "WORK_DIR", tmp_path / "checkout")
     written = tfrecords.write(photos.find("photos"), "records", shards=2)
     source = source.format(relative=written.source, absolute=folder)
-    monkeypatch.setattr(data_source.product, "load_manifest", lambda _: replace(written, source=source))
+    monkeypatch.setattr(data_source.product, "load_manifest", lambda *_, **__: replace(written, source=source))
     monkeypatch.chdir(tmp_path)
     found = data_source.find(photos=str(folder), records=str(tmp_path / "checkout" / "records"))
 

@@ -132,6 +132,17 @@ def test_spawn_says_how_a_process_died(code, status, said):
     assert said in told.reason
 
 
+def test_spawn_ends_a_process_whose_children_take_the_memory():
+    """Decode workers hold photos that the process itself does not."""
+    hungry = """
+        import subprocess
+        hold = "held = bytearray(400_000_000); held[::4096] = b'x' * len(held[::4096]); import time; time.sleep(30)"
+        subprocess.run([sys.executable, "-c", hold])
+    """
+    told = process.spawn(JOB, timeout=60, memory_bytes=300_000_000, command=child(hungry))
+    assert (told.status, "--memory" in told.reason) == ("oom", True)
+
+
 def test_spawn_takes_death_near_the_limit_for_want_of_memory():
     """A framework that dies by a signal with its memory almost used up ran out of it."""
     code = (

@@ -73,7 +73,7 @@ print(json.dumps({
     "errors": product.RunFailed is product.ReportedError is product.InputError,
     "device": reason(product.find_device, "tensorflow", "gpu"),
     "no pipeline": reason(product.build_pipeline, "photos_turbo", "", image_size=32, batch_size=4),
-    "no module": reason(lambda: product.jpeg_fault),
+    "no module": reason(lambda: product.jpeg_fault(b"", image_size=1)),
 }))
 """
 

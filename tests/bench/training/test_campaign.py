@@ -4,12 +4,19 @@ import pytest
 
 from bench.machine import facts
 from bench.results import store
+from bench.run.data_source import Source
 from bench.training import campaign
 from bench.training.run import TrainingRun
 
 
 def plan(**changes):
-    given = {"models": ("dense", "convnet"), "variants": ("ours", "plain"), "seeds": 2, "records": "r", "epochs": None}
+    given = {
+        "models": ("dense", "convnet"),
+        "variants": ("ours", "plain"),
+        "seeds": 2,
+        "source": Source(records="r"),
+        "epochs": None,
+    }
     return campaign.plan(**{**given, "weights": {}, **changes})
 
 

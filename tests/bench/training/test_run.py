@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bench.run import process
+from bench.run.data_source import Source
 from bench.training import run
 from bench.training.run import Job
 from flowers_core.data import photos, tfrecords
@@ -13,7 +14,13 @@ from flowers_core.synthetic import dataset
 
 
 def job(records="/no/such", **fields):
-    given = {"model": "dense_single", "variant": "plain", "seed": 1, "records": str(records), "epochs": 2}
+    given = {
+        "model": "dense_single",
+        "variant": "plain",
+        "seed": 1,
+        "source": Source(records=str(records)),
+        "epochs": 2,
+    }
     return Job(**{**given, **fields})
 
 

@@ -101,6 +101,26 @@ def test_evaluate_counts_images_and_draws_mistakes(trained, tmp_path, command_li
         assert sheet.format == "PNG"
 
 
+def test_records_of_others_train_and_evaluate(synthetic_records, records_of_others, tmp_path, command_line):
+    """Their features and classes are named once to train, and remembered; evaluating others names theirs."""
+    shards = sorted(map(str, synthetic_records.glob("*.tfrec")))
+    folder, run = records_of_others(tmp_path / "others", shards), tmp_path / "run"
+    train = (*TRAIN, "--records", folder, "--output", run, "--epochs", 1)
+    named = ("--image-feature", "img", "--label-feature", "label")
+    wrong = command_line("flowers_core", *train, "--image-feature", "picture")
+    few = command_line("flowers_core", *train, *named, "--classes", "3")
+    done = command_line("flowers_core", *train, *named, "--classes", "a,b,c,d,e")
+    own = command_line("flowers_core", "evaluate", run, "--json")
+    ours = command_line("flowers_core", "evaluate", run, "--records", folder, *named, "--json")
+
+    assert (wrong.code, few.code) == (2, 2)
+    assert "id (bytes), img (bytes), label (integers)" in wrong.err
+    assert "labels from 0 to 2" in few.err
+    assert (done.code, own.code, ours.code) == (0, 0, 0), done.err + own.err + ours.err
+    assert [row["class"] for row in json.loads(own.out)["classes"]] == ["a", "b", "c", "d", "e"]
+    assert json.loads(ours.out)["images"] == 20
+
+
 def test_predict_names_class_of_each_photo(trained, synthetic_photos, tmp_path, command_line):
     """Each photo of a folder has a class; one that does not decode is n/a, and the exit code says so."""
     good = command_line("flowers_core", "predict", trained[0], synthetic_photos / "roses")
@@ -113,6 +133,23 @@ def test_predict_names_class_of_each_photo(trained, synthetic_photos, tmp_path, 
     assert bad.code == 1
     assert bad.out.startswith(rf"{tmp_path}/broken\x1b[31m.jpg: n/a: no JPEG header that can be read")
     assert len(bad.out.splitlines()) == 1
+
+
+def test_predict_turns_and_takes_photos_as_asked(trained, synthetic_photos, tmp_path, command_line):
+    """EXIF data that says nothing changes nothing; a limit below a photo names the option."""
+    photo = next((synthetic_photos / "roses").iterdir())
+    plain = command_line("flowers_core", "predict", trained[0], photo)
+    upright = command_line("flowers_core", "predict", trained[0], photo, "--exif", "apply")
+    strip = tmp_path / "strip.jpg"
+    Image.new("RGB", (8000, 1)).save(strip)
+    large = tmp_path / "large.jpg"
+    Image.new("L", (1500, 1000)).save(large)
+    limited = command_line("flowers_core", "predict", trained[0], strip, large, "--max-megapixels", 1)
+
+    assert (plain.code, upright.code, limited.code) == (0, 0, 1), plain.err + upright.err + limited.err
+    assert upright.out == plain.out
+    assert "strip.jpg: n/a" not in limited.out
+    assert "1500000 pixels, over 1 million (taken with --max-megapixels 2)" in limited.out
 
 
 def test_predict_refuses_settings_that_lost_a_class(trained, synthetic_photos, tmp_path, command_line):

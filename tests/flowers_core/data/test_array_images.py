@@ -41,4 +41,4 @@ def test_read_says_why_a_photo_is_left_out(tmp_path):
     (tmp_path / "empty.jpg").touch()
     for name, reason in (("absent.jpg", "cannot be read: No such file"), ("empty.jpg", "empty, 0 bytes")):
         with pytest.raises(InputError, match=reason):
-            array_images.read(str(tmp_path / name), image_size=32)
+            array_images.read(str(tmp_path / name))

@@ -7,10 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from flowers_core import errors
 from flowers_core.data import images, jpeg_check, manifest, photos, tfrecords
+from flowers_core.data.decoding import Decoding
 
 SIZE = 24
 
@@ -76,12 +77,18 @@ def flawed(tmp_path_factory, jpeg):
 
 @pytest.mark.parametrize(
     ("size", "what"),
-    [((10_000, 5_001), "50010000 pixels"), ((2, 9_000), "9000"), ((7_000, 7_000), None), ((300, 200), None)],
+    [
+        ((10_000, 5_001), "50010000 pixels, over 50 million (taken with --max-megapixels 51)"),
+        ((2, 9_000), None),
+        ((7_000, 7_000), None),
+    ],
 )
 def test_fault_counts_pixels_by_the_header(size, what, jpeg):
-    """Over 50 million pixels, as it is or as a strip that is scaled up, is a fault; 49 million are none."""
-    fault = jpeg_check.fault(sized(jpeg(), *size), image_size=192)
+    """Over 50 million pixels is a fault unless the limit is raised; 49 million are none, nor is a thin strip."""
+    photo = sized(jpeg(), *size)
+    fault = jpeg_check.fault(photo)
     assert (what in fault) if what else fault is None
+    assert jpeg_check.fault(photo, decoding=Decoding(max_megapixels=51)) is None
 
 
 def test_write_skips_bad_photos_with_their_reason(flawed, tmp_path):
@@ -121,18 +128,32 @@ def test_write_takes_accepted_kinds_by_their_content(tmp_path, jpeg):
     assert "truncated or damaged png" in reasons["roses/cut.png"]
     assert "neither RGB nor greyscale of 8 bits" in reasons["roses/deep.png"]
     assert "3600000000 pixels" in reasons["roses/huge.png"]
-    white, fault = jpeg_check.as_png(clear.getvalue(), image_size=SIZE, accept=("png",))
+    white, fault = jpeg_check.as_png(clear.getvalue(), accept=("png",))
     assert fault is None
     assert images.decode(white).numpy().min() == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_accepted_png_is_turned_upright_if_asked(orientation, jpeg):
+    """As Pillow turns it, pixel for pixel; otherwise its pixels stay as they lie."""
+    photo = Image.open(io.BytesIO(jpeg(kind="PNG")))
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo.save(file, "PNG", exif=exif)
+    upright, fault = jpeg_check.as_png(file.getvalue(), accept=("png",), decoding=Decoding(exif="apply"))
+    assert fault is None
+    expected = ImageOps.exif_transpose(Image.open(file))
+    np.testing.assert_array_equal(Image.open(io.BytesIO(upright)), expected)
+    np.testing.assert_array_equal(Image.open(io.BytesIO(jpeg_check.as_png(file.getvalue(), accept=("png",))[0])), photo)
 
 
 def test_read_refuses_what_libjpeg_warns_of_only_if_strict(tmp_path, jpeg):
     """Bytes too many before the end are decoded, but not without a word if all must be clean."""
     path = tmp_path / "warned.jpg"
     path.write_bytes(jpeg()[:-2] + b"\0" * 61 + jpeg()[-2:])
-    assert images.read(str(path), image_size=SIZE)
+    assert images.read(str(path))
     with pytest.raises(errors.InputError, match="libjpeg warns of it: Corrupt JPEG data"):
-        images.read(str(path), image_size=SIZE, strict=True)
+        images.read(str(path), strict=True)
 
 
 def test_write_stops_at_a_bad_photo_if_strict(flawed, tmp_path):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from flowers_core import errors
 from flowers_core.data import manifest, photos, tfrecord_reader
+from flowers_core.data.shards import Features
 
 WHOLE = manifest.Manifest(
     source="photos",
@@ -158,7 +159,10 @@ def test_public_records_need_no_manifest(tmp_path, jpeg):
         ({"label": 5}, r"record 0 \(counted from 0\), which begins at byte 0: its class is 5, of 5"),
         ({"label": -1}, "its class is -1, of 5"),
         ({"size": (32, 32)}, "its image is 32 x 32, not 31 x 31"),
-        ({"image": "image/encoded"}, "without a feature `image` or `class`; it has: class, image/encoded"),
+        (
+            {"image": "image/encoded"},
+            r"features class \(integers\), image/encoded \(bytes\)\. Name the right",
+        ),
     ],
 )
 def test_public_records_of_another_kind_are_named(tmp_path, jpeg, changed, said):
@@ -166,7 +170,7 @@ def test_public_records_of_another_kind_are_named(tmp_path, jpeg, changed, said)
     public(tmp_path, "flowers00-2.tfrec", jpeg(size=(31, 31)))
     content = jpeg(size=changed.pop("size", (31, 31)))
     public(tmp_path, "flowers01-1.tfrec", content, **changed)
-    with pytest.raises(errors.InputError, match=rf"flowers01-1\.tfrec must hold whole records.*{said}"):
+    with pytest.raises(errors.InputError, match=rf"flowers01-1\.tfrec must hold .*{said}"):
         manifest.load(tmp_path)
 
 
@@ -202,6 +206,70 @@ def test_public_records_without_any_record_are_refused(tmp_path):
     (tmp_path / "flowers00-230.tfrec").touch()
     with pytest.raises(errors.InputError, match="no record"):
         manifest.load(tmp_path)
+
+
+def test_records_of_others_are_read_by_the_names_given(tmp_path, written, records_of_others):
+    """Features and classes have names of their own, and names of shards hold no count; parts keep all of it."""
+    ours = manifest.paths(*written)
+    others = records_of_others(tmp_path, ours)
+    features = Features(image="img", label="label")
+    found = manifest.load(others, features=features, classes=("a", "b", "c", "d", "e", "f"))
+
+    assert (found.image_size, found.images, found.classes) == (24, 20, ("a", "b", "c", "d", "e", "f"))
+    paths = manifest.paths(others, found)
+    for part in (paths, *manifest.split(paths)):
+        assert part.features == features
+        assert manifest.images_in(part) == sum(tfrecord_reader.count(path) for path in part)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, r"in a feature `image` .*the features id \(bytes\), img \(bytes\), label \(integers\)"),
+        ({"features": Features(image="img", label="id")}, r"label in a feature `id` \(integers\)"),
+        ({"features": Features(image="id", label="label")}, r"JPEGs in the feature `id`\. Received: no image"),
+        (
+            {"features": Features(image="img", label="label"), "classes": ("a", "b")},
+            "labels from 0 to 1.* by --classes",
+        ),
+    ],
+)
+def test_wrong_names_are_told_from_the_right_ones(tmp_path, written, records_of_others, given, said):
+    """The message says which features there are, and how to name them."""
+    others = records_of_others(tmp_path, manifest.paths(*written))
+    with pytest.raises(errors.InputError, match=said):
+        manifest.load(others, **given)
+
+
+def test_names_that_contradict_a_manifest_are_refused(written):
+    """What was written is known."""
+    folder, found = written
+    assert manifest.load(folder, classes=found.classes) == found
+    with pytest.raises(errors.InputError, match="Received: img and class"):
+        manifest.load(folder, features=Features(image="img"))
+    with pytest.raises(errors.InputError, match=r"Received: a, b\."):
+        manifest.load(folder, classes=("a", "b"))
+
+
+def test_records_of_others_in_a_bucket_are_checked_by_their_first(tmp_path, jpeg):
+    """A label beyond the classes is found in any shard without reading shards to their ends."""
+    bucket = "ram://others/labels"
+    tf.io.gfile.makedirs(bucket)
+    for name, label in (("a-3.tfrec", 4), ("b-3.tfrec", 7)):
+        public(tmp_path, name, jpeg(size=(31, 31)), label=label)
+        tf.io.gfile.copy(str(tmp_path / name), f"{bucket}/{name}")
+    assert manifest.load(bucket, classes=tuple("abcdefgh")).images == 6
+    with pytest.raises(errors.InputError, match=r"b-3\.tfrec must hold labels from 0 to 4.*its class is 7, of 5"):
+        manifest.load(bucket)
+
+
+def test_shards_in_a_bucket_must_say_how_many_records_they_hold(tmp_path, jpeg):
+    """Counting them would be a download."""
+    public(tmp_path, "a-3.tfrec", jpeg(size=(31, 31)))
+    tf.io.gfile.makedirs("ram://others/uncounted")
+    tf.io.gfile.copy(str(tmp_path / "a-3.tfrec"), "ram://others/uncounted/train.tfrecord-00000-of-00001")
+    with pytest.raises(errors.InputError, match="Copy the records to a disk"):
+        manifest.load("ram://others/uncounted")
 
 
 def test_split_gives_3_of_16():

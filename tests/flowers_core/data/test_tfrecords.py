@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import ExifTags, Image
 
 from flowers_core import errors
 from flowers_core.data import images, manifest, photos, sharding, tfrecords
+from flowers_core.data.decoding import Decoding
 
 CLASSES = photos.CLASSES
 SIZE = 24
@@ -254,3 +255,25 @@ def test_explain_names_the_damaged_shard(written, shard):
     assert isinstance(explained, errors.InputError)
     assert f"{shard} must hold whole records. Received: record 6" in str(explained)
     assert tfrecords.explain(raised.value, [whole]) is raised.value
+
+
+def test_write_turns_photos_if_asked_and_remembers_it(tmp_path, jpeg):
+    """The manifest keeps it, so that the same folder is not taken for records of photos as they lie."""
+    for number in range(2):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        path = tmp_path / "photos" / str(number) / "1.jpg"
+        path.parent.mkdir(parents=True)
+        Image.open(io.BytesIO(jpeg(number))).save(path, "JPEG", quality=95, exif=exif)
+    lying, upright = (photos.find(tmp_path / "photos", decoding=Decoding(exif=exif)) for exif in ("ignore", "apply"))
+    made = tfrecords.write(upright, tmp_path / "upright", image_size=SIZE, shards=1)
+    assert (manifest.load(tmp_path / "upright"), made.decoding.exif) == (made, "apply")
+    with pytest.raises(errors.InputError, match="decoded by exif=apply, not as asked for"):
+        tfrecords.write(lying, tmp_path / "upright", image_size=SIZE, shards=1)
+    assert "decoding" not in tfrecords.write(lying, tmp_path / "lying", image_size=SIZE, shards=1).to_json()
+
+    pixels = []
+    for folder in ("upright", "lying"):
+        (first, _) = serialized(next((tmp_path / folder).glob("*.tfrec")))
+        pixels.append(tfrecords.parse(first, image_size=SIZE)[0].numpy().astype(int))
+    assert np.abs(pixels[0] - np.rot90(pixels[1], -1)).mean() < 2

@@ -140,6 +140,7 @@ def test_follow_answers_that_an_image_is_damaged(photos, tmp_path):
     with decode_pool.SharedMemory(4, 24) as memory:
         number = memory.take().number
         job = {"kind": "photos", "image_size": 24, "batch_size": 4, "memory": memory.file}
+        job |= {"features": {}, "decoding": {}}
         orders = [{"slot": number, "items": [*photos[:2], (str(tmp_path / "damaged.jpg"), 0)]}]
         decode_worker.follow(map(json.dumps, [job, *orders]), answers.append)
 

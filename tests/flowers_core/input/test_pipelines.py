@@ -1,5 +1,6 @@
 """All input pipelines deliver the same images and labels, each in the way that its row of the registry says."""
 
+import io
 import itertools
 import shutil
 import time
@@ -10,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import ExifTags, Image
 
 from flowers_core import errors
-from flowers_core.data import images, tfrecord_reader
+from flowers_core.data import images, manifest, photos, tfrecord_reader
+from flowers_core.data.decoding import Decoding
+from flowers_core.data.shards import Features
 from flowers_core.input import pipelines
 from flowers_core.input.registry import PIPELINES
 
@@ -75,6 +79,40 @@ def test_pipelines_of_one_source_deliver_the_same(epoch, reads, count_images):
     first, *others = (count_images(epoch[name]) for name in names(reads=reads) if name not in ROUNDED)
     assert len(first) == PHOTOS
     assert all(first == other for other in others)
+
+
+@pytest.mark.parametrize("name", names(reads="records"))
+def test_records_of_others_deliver_the_same(epoch, shards, tmp_path, records_of_others, count_images, name):
+    """Features of other names make no difference, whoever parses the records."""
+    others = records_of_others(tmp_path, shards)
+    found = manifest.load(others, features=Features(image="img", label="label"))
+    paths = manifest.paths(others, found)
+    built = pipelines.build(name, paths, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+
+    assert count_images(built.as_numpy_iterator()) == count_images(epoch[name])
+
+
+def test_photos_become_pixels_as_asked_in_every_pipeline(tmp_path, jpeg):
+    """Turned by their EXIF data and decoded smaller, one by one as in parallel; `photos_turbo` rounds."""
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        path = tmp_path / ("even", "odd")[orientation % 2] / f"{orientation}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.open(io.BytesIO(jpeg(orientation, size=(320, 240)))).save(path, "JPEG", quality=95, exif=exif)
+    found = photos.find(tmp_path, decoding=Decoding(exif="apply", size="scaled"))
+    expected = [
+        images.fill_and_crop(images.decode_photo(tf.io.read_file(path), IMAGE_SIZE, found.decoding), IMAGE_SIZE).numpy()
+        for path in found.paths
+    ]
+    for name in names(reads="photos"):
+        data = pipelines.build(name, found, image_size=IMAGE_SIZE, batch_size=BATCH_SIZE)
+        pixels, labels = joined(data.as_numpy_iterator())
+        pixels = pixels if pixels.dtype == np.uint8 else np.round(pixels * 255)
+        order = [max(range(8), key=lambda number: decibels(pixels[number] + 0.01, image)) for image in expected]
+        assert sorted(order) == list(range(8))
+        assert labels[order].tolist() == list(found.labels)
+        assert np.abs(pixels[order].astype(int) - np.stack(expected)).max() <= 2 * (name in ROUNDED)
 
 
 @pytest.mark.parametrize("name", ROUNDED)

@@ -9,6 +9,7 @@ from bench.input.data_service import campaign
 from bench.input.data_service.campaign import Plan
 from bench.input.data_service.result import DataServiceResult
 from bench.results import store
+from bench.run.data_source import Source
 from flowers_core.errors import InputError
 
 
@@ -33,7 +34,7 @@ def asked(monkeypatch, served):
 
 
 def plan(**fields):
-    return Plan(**{"records": "/records", "workers": (1, 2), "rounds": 2, "seconds": 1.0, **fields})
+    return Plan(**{"source": Source(records="/records"), "workers": (1, 2), "rounds": 2, "seconds": 1.0, **fields})
 
 
 def test_schedule_begins_each_round_with_another_number():

@@ -10,6 +10,7 @@ import pytest
 
 from bench.input.data_service import cluster, reader, result
 from bench.input.data_service.reader import Job, Task
+from bench.run.data_source import Source
 from flowers_core.data import manifest
 
 
@@ -23,7 +24,7 @@ def servers():
 
 
 def read(servers, records, expected, *tasks):
-    job = Job(records=str(records), tasks=tasks, dispatcher=servers.address, pids=servers.pids)
+    job = Job(source=Source(records=str(records)), tasks=tasks, dispatcher=servers.address, pids=servers.pids)
     return result.read(job, timeout=300, expected=expected, campaign="c", workers=1)
 
 
@@ -38,7 +39,9 @@ def test_servers_answer_at_their_address_alone(servers):
 
 def test_read_times_a_pipeline_and_counts_its_epochs(servers, synthetic_records):
     """A rate with CPU seconds of each role; epochs of either sharding hold what one without a service holds."""
-    alone = reader.read(Job(records=str(synthetic_records), tasks=()), Task(pipeline="records_uint8", batch_size=4))
+    alone = reader.read(
+        Job(source=Source(records=str(synthetic_records)), tasks=()), Task(pipeline="records_uint8", batch_size=4)
+    )
     assert manifest.load(synthetic_records).images == len(alone["seen"])
     expected = {"records_uint8": Counter(alone["seen"])}
     size = {"pipeline": "records_uint8", "batch_size": 4}

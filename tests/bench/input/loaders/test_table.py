@@ -31,6 +31,14 @@ def results():
     ]
 
 
+def test_what_scaling_does_to_pixels_is_said(results):
+    """In decibels; where no photo is large enough it says that nothing was scaled."""
+    found = {"photos": 17, "ratio": 4, "bilinear": 23.1, "averaged": 28.4, "full": 25.8}
+    for scaled, said in ((found, "at 1/4, 23.1 dB from"), ({**found, "photos": 0}, "all are decoded whole")):
+        rows = table.rows([replace(result, data={**DATA, "scaled": scaled}) for result in results])
+        assert any(said in note for note in table.notes(rows))
+
+
 def test_shares_are_within_a_round(results):
     """The ceiling first, then the fastest; a round in which all are half as fast changes no share."""
     assert [(row.loader.name, row.share, row.ratio) for row in table.rows(results)] == [

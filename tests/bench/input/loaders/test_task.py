@@ -7,16 +7,39 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.input.loaders import decode_ceiling, registry, worker
+from bench.input.loaders import decode_ceiling, registry, scaled, worker
 from bench.input.loaders.task import Task
 
-TASK = {"photos": "", "records": "", "scratch": "", "image_size": 24, "batch_size": 2, "cores": 1}
+TASK = {"source": {}, "scratch": "", "image_size": 24, "batch_size": 2, "cores": 1}
 
 
 @pytest.fixture
 def task(synthetic_photos):
     """Native photos, as simplejpeg users decode them."""
     return Task(job="photos", variant="cv2", files=str(synthetic_photos), **TASK)
+
+
+@pytest.mark.parametrize("variant", ["cv2", "PIL"])
+def test_peers_decode_large_photos_smaller_if_asked(task, variant):
+    """The image is like that of the full decode, not the same."""
+    jpeg = Path(task.labelled()[0][0]).read_bytes()
+    full, scaled = (
+        dataclasses.replace(task, variant=variant, scaled=scaled).decoder()(jpeg).astype(float)
+        for scaled in (False, True)
+    )
+    assert full.shape == scaled.shape == (24, 24, 3)
+    assert 0 < np.abs(full - scaled).mean() < 25
+
+
+def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
+    """Of the drawn photos of 240 to 320 pixels those at 24 are decoded at 1/4 or 1/8, none at 192."""
+    paths = [path for path, _ in task.labelled()]
+    found = scaled.decibels(paths, image_size=24)
+    assert (found["photos"], found["ratio"] in (4, 8)) == (20, True)
+    assert found["averaged"] > found["full"] > 10
+    assert scaled.decibels(paths, image_size=192) == {
+        "photos": 0, "ratio": None, "bilinear": None, "averaged": None, "full": None,
+    }  # fmt: skip
 
 
 def test_files_have_the_labels_of_their_folders(task):
