@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
-from bench.report import charts
+from bench.report import charts, tensorboard
 from bench.report.charts import Chart
 from bench.report.gather import Gathered, Undecided
 from bench.results import store, summary_table
@@ -47,6 +48,7 @@ class Section:
         command: What makes its figures again.
         folded: Tables that few readers want, with the origin of each: older code, single figures, what is n/a.
         each: Whether each table is folded by itself under its title, but for the first.
+        links: Names and addresses of what TensorBoard shows further, while it runs.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Section:
     folded: Sequence[tuple[str, Table]] = ()
     command: str = ""
     each: bool = False
+    links: Sequence[tuple[str, str]] = ()
 
     @property
     def is_open(self) -> bool:
@@ -74,7 +77,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _object_store(gathered.object_store),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered, drawings),
         _stall(gathered, drawings),
-        _traces(gathered.shown),
+        _traces(gathered),
         _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
@@ -165,14 +168,16 @@ def _stall(gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
     return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])
 
 
-def _traces(summaries: Sequence[Summary]) -> Section:
-    """What XProf found in the traces of the cells that are shown."""
-    traces = trace_table.of_measurements(entry.measurement for entry in summaries)
+def _traces(gathered: Gathered) -> Section:
+    """What XProf found in the traces of the cells that are shown, and where TensorBoard shows them."""
+    traces = trace_table.of_measurements(entry.measurement for entry in gathered.shown)
+    addresses = [tensorboard.trace_address(Path(trace.trace.folder), gathered.results) for trace in traces]
     return Section(
         name="traces",
         title="Traces",
         sentence="Profiler traces of steps, taken after the timed ones.",
         tables=(trace_table.steps(traces),) if traces else (),
+        links=[(name, address) for name, address in zip(trace_table.names(traces), addresses, strict=True) if address],
     )
 
 

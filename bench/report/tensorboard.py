@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from bench.report import hparams, offline_profile
 from bench.results import store, summary
@@ -12,6 +13,7 @@ from bench.results.measurement import Measurement
 from bench.run import child
 
 HOST = "127.0.0.1"  # TensorBoard shows files: to this machine alone
+PORT = 6006  # unless another is asked for
 
 
 def write(results: Path) -> Path:
@@ -25,6 +27,21 @@ def write(results: Path) -> Path:
     entries = summary.by_cell(store.load(Measurement, results).results)
     hparams.write([entry for entry in entries if entry.status == "ok"], folder)
     return Path(results)
+
+
+def trace_address(trace: Path, results: Path) -> str:
+    """Where TensorBoard, when it runs over a store, shows a trace; empty if the trace is not there any more.
+
+    Args:
+        trace: Its log directory.
+        results: The store.
+    """
+    sessions = sorted(trace.glob("plugins/profile/*/"))
+    root = Path(results).resolve()
+    if not sessions or not trace.resolve().is_relative_to(root):
+        return ""
+    run = f"{trace.resolve().relative_to(root)}/{sessions[-1].name}"
+    return f"http://{HOST}:{PORT}{offline_profile.PROFILE}index.html?tool=overview_page&run={quote(run)}"
 
 
 def command(folder: Path, *, port: int) -> list[str]:

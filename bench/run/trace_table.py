@@ -57,8 +57,8 @@ def of_folders(folders: Iterable[Path], measurements: Iterable[Measurement]) -> 
 
 def steps(traces: Sequence[Named], *, numbered: bool = False) -> Table:
     """Step times as XProf finds them beside ours; with the numbers by which `trace --diff` knows them."""
-    names = _names(traces)
-    shown = [(name, *_figures(trace)) for name, (_, trace, _) in zip(names, traces, strict=True)]
+    short = names(traces)
+    shown = [(name, *_figures(trace)) for name, (_, trace, _) in zip(short, traces, strict=True)]
     rows = [(number, *row) for number, row in enumerate(shown, 1)] if numbered else shown
     return Table(
         title="Steps as XProf sees them",
@@ -71,7 +71,7 @@ def steps(traces: Sequence[Named], *, numbered: bool = False) -> Table:
             Column("MB", "bytes"),
         ),
         rows=tuple(rows),
-        notes=tuple(_notes(names, traces)),
+        notes=tuple(_notes(short, traces)),
     )
 
 
@@ -79,13 +79,13 @@ def _figures(trace: Trace) -> tuple:
     return trace.step_seconds, trace.our_step_seconds, trace.input_share, trace.peak_bytes
 
 
-def _names(traces: Sequence[Named]) -> list[str]:
+def names(traces: Sequence[Named]) -> list[str]:
     """Short names of traces whose cells are known; of one cell, with the time of each."""
     short = iter(labels.apart([cell for _, _, cell in traces if cell is not None])[0])
-    names = [name if cell is None else next(short) for name, _, cell in traces]
+    found = [name if cell is None else next(short) for name, _, cell in traces]
     return [
-        f"{name} {_taken(trace)}" if cell is not None and names.count(name) > 1 else name
-        for name, (_, trace, cell) in zip(names, traces, strict=True)
+        f"{name} {_taken(trace)}" if cell is not None and found.count(name) > 1 else name
+        for name, (_, trace, cell) in zip(found, traces, strict=True)
     ]
 
 
@@ -95,10 +95,10 @@ def _taken(trace: Trace) -> str:
     return f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]}:{mark[13:15]}"
 
 
-def _notes(names: Sequence[str], traces: Sequence[Named]) -> list[str]:
+def _notes(shown: Sequence[str], traces: Sequence[Named]) -> list[str]:
     """What to do, what takes longest, what cannot be read, where the clocks disagree, and how to look further."""
     notes = []
-    for name, (_, trace, cell) in zip(names, traces, strict=True):
+    for name, (_, trace, cell) in zip(shown, traces, strict=True):
         if advice := trace_advice.sentence(trace, cell):
             notes.append(f"{name}: {advice}")
         if trace.ops:

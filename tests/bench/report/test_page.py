@@ -278,3 +278,14 @@ def test_page_folds_older_code_and_what_is_not_available(tmp_path, measured):
     assert all(said in shown for said in ("<td>dense</td>", "<td>mobilenet</td>"))
     assert all(said in folded for said in ("700 ms", "no such precision"))
     assert "700 ms" not in shown
+
+
+def test_traces_that_are_there_are_linked(tmp_path, measured):
+    """Where TensorBoard shows them, and how it is started."""
+    folder = tmp_path / "traces" / "dense" / "20261127"
+    (folder / "plugins" / "profile" / "session").mkdir(parents=True)
+    store.append(replace(measured(), trace={**TRACE, "folder": str(folder)}), tmp_path)
+    written = page.write(tmp_path).read_text(encoding="utf-8")
+
+    assert 'index.html?tool=overview_page&amp;run=traces/dense/20261127/session">dense</a>' in written
+    assert "<code>python -m bench tensorboard" in written

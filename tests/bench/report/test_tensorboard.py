@@ -113,6 +113,19 @@ def test_serve_ends_with_its_parent(tmp_path, number):
         taken.bind((tensorboard.HOST, port))
 
 
+def test_trace_address_is_that_of_xprof(tmp_path):
+    """Of the session below the trace, quoted; none of a trace that is gone or lies elsewhere."""
+    trace = tmp_path / "store" / "traces" / "a cell" / "20261127"
+    (trace / "plugins" / "profile" / "2026_11_27").mkdir(parents=True)
+    address = tensorboard.trace_address(trace, tmp_path / "store")
+
+    assert address.endswith(
+        ":6006/data/plugin/profile/index.html?tool=overview_page&run=traces/a%20cell/20261127/2026_11_27"
+    )
+    assert tensorboard.trace_address(trace.parent, tmp_path / "store") == ""
+    assert tensorboard.trace_address(trace, tmp_path / "other") == ""
+
+
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory, measured):
     """The log directory of a store with a trace and a measurement, and the name of the trace's run."""
