@@ -61,7 +61,7 @@ def _code(text: str) -> "Markup":
     """Text with what stands in backticks as code, and all else escaped."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # Markup would escape the tags, too
 
 
 def _safe(values: object) -> str:

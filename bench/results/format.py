@@ -65,7 +65,7 @@ def megabytes(size: int | None) -> str:
 
 def size(amount: int) -> str:
     """Bytes in the unit that fits: `412 kB`, `3.00 GB`."""
-    unit, name = next(
-        ((unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if amount >= unit), (1, "bytes")
-    )
-    return f"{significant(amount / unit)} {name}"
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount >= unit:
+            return f"{significant(amount / unit)} {name}"
+    return f"{amount} bytes"

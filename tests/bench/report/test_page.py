@@ -289,3 +289,8 @@ def test_traces_that_are_there_are_linked(tmp_path, measured):
 
     assert 'index.html?tool=overview_page&amp;run=traces/dense/20261127/session">dense</a>' in written
     assert "<code>python -m bench tensorboard" in written
+
+
+def test_notes_show_what_stands_in_backticks_as_code():
+    """And all else as text."""
+    assert page._code("see `python -m bench doctor` <b>") == "see <code>python -m bench doctor</code> &lt;b&gt;"

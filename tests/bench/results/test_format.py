@@ -36,3 +36,11 @@ def test_figure_has_three_digits_and_the_unit_that_fits(write, value, text):
 def test_interval_is_in_the_unit_of_its_centre():
     """Ends of an interval stand in the same unit as the figure, so that they can be compared at a glance."""
     assert format.interval(0.0213, 0.0009, 1.02) == "21.3 ms [0.9, 1,020]"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(12, "12 bytes"), (412_000, "412 kB"), (3_000_000_000, "3.00 GB"), (25_100_000, "25.1 MB")]
+)
+def test_size_is_in_the_unit_that_fits(amount, text):
+    """Bytes for people."""
+    assert format.size(amount) == text
