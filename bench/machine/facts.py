@@ -122,7 +122,8 @@ def fingerprint() -> dict:
         (how many, or the part of them that a quota grants), `physical_cores` (that they are threads of), `system`,
         `kernel`, `python`, `packages` (versions of `PACKAGES`), `environment` (variables that matter, see
         `variables.relevant`), `threads` (what a quota makes of frameworks' pools, see `resources.thread_variables`),
-        `nice` (its priority), `kernel_settings`, `distributions` (all packages), `libraries` (compiled into them).
+        `nice` (its priority), `kernel_settings`, `distributions` (all packages), `libraries` (compiled into them),
+        `start_code` (see there).
     """
     affinity = sorted(os.sched_getaffinity(0))
     return {
@@ -141,6 +142,17 @@ def fingerprint() -> dict:
         "kernel_settings": kernel_settings(),
         "distributions": all_versions(),
         "libraries": compiled_libraries(),
+        "start_code": start_code(),
+    }
+
+
+def start_code() -> dict[str, str]:
+    """Digests of `sitecustomize.py` and `usercustomize.py`: code of the user's that every Python here has run first."""
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in ("sitecustomize", "usercustomize")}
+    return {
+        f"{name}.py": hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
+        for name, file in files.items()
+        if file and Path(file).is_file()
     }
 
 

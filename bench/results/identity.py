@@ -69,6 +69,8 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
         groups["distributions"] = versions(machine, cells)
     if machine.get("environment") is not None:
         groups["environment"] = machine["environment"]
+    if machine.get("start_code") is not None:
+        groups["start_code"] = machine["start_code"]
     if machine.get("kernel_settings") is not None:
         groups["kernel_settings"] = machine["kernel_settings"]
     if machine.get("keras"):

@@ -41,6 +41,7 @@ class _Machine(TypedDict, total=False):
     environment: dict[str, str]
     distributions: dict[str, str]
     libraries: dict[str, str]
+    start_code: dict[str, str]
     keras: dict[str, str]
     kernel_settings: dict[str, str]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep, time
-from typing import Any
+from typing import IO, Any
 from urllib import error as answers
 from urllib import request
 
@@ -214,6 +214,16 @@ def remove(path: str) -> None:
             files.remove(path)
 
 
+def _open_lock(path: Path) -> IO[str]:
+    """Opens a lock, also one that another user made in a folder of several: to hold it, reading it is enough."""
+    try:
+        return path.open("a+")
+    except PermissionError:
+        if not path.exists():
+            raise
+        return path.open()
+
+
 @contextmanager
 def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
     """Lets one process at a time work in a folder on disk, which is made if missing.
@@ -229,7 +239,7 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
         InputError: If another process holds it.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with (Path(folder) / ".lock").open("a+") as file:
+    with _open_lock(Path(folder) / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -238,10 +248,11 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
                 f"One process at a time may {purpose} in {folder}. Received: a second one beside process "
                 f"{file.read().strip() or 'unknown'}. Wait until that has ended, or end it"
             ) from error
-        with named(file.name):
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+        if file.writable():
+            with named(file.name):
+                file.truncate(0)
+                file.write(f"{os.getpid()}\n")
+                file.flush()
         yield
 
 

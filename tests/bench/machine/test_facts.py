@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 
@@ -192,3 +194,21 @@ def test_threads_of_one_core_are_one_physical_core(tmp_path):
         (tmp_path / f"cpu{core}/topology/thread_siblings_list").write_text(f"{siblings}\n")
 
     assert [facts.physical_cores(cores, tmp_path) for cores in ([0, 1], [0, 2], [7])] == [1, 2, None]
+
+
+def test_start_code_tells_what_python_ran_first(tmp_path, monkeypatch):
+    """A sitecustomize.py on PYTHONPATH runs before everything and may change every figure: its content is known."""
+    monkeypatch.delitem(sys.modules, "sitecustomize", raising=False)
+    monkeypatch.delitem(sys.modules, "usercustomize", raising=False)
+    assert facts.start_code() == {}
+    path = tmp_path / "sitecustomize.py"
+    path.write_text("import gc; gc.disable()")
+    module = ModuleType("sitecustomize")
+    module.__file__ = str(path)
+    monkeypatch.setitem(sys.modules, "sitecustomize", module)
+    first = facts.start_code()
+    path.write_text("import gc")
+
+    assert list(first) == ["sitecustomize.py"]
+    assert facts.start_code() != first
+    assert facts.fingerprint()["start_code"] == facts.start_code()

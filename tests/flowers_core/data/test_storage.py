@@ -169,6 +169,28 @@ def test_write_text_names_the_file_that_a_full_disk_refuses(tmp_path, monkeypatc
         storage.write_text(str(tmp_path / "settings.json"), "{}")
 
 
+def test_exclusive_takes_another_users_lock(tmp_path, monkeypatch):
+    """In a folder of several users a lock that another has made may only be read, and is held all the same."""
+    path = tmp_path / ".lock"
+    path.write_text("123\n")
+    open_file = type(path).open
+
+    def refuse(place, mode="r", *others, **options):
+        if "a" in mode:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return open_file(place, mode, *others, **options)
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with (
+        storage.exclusive(tmp_path, "train"),
+        pytest.raises(errors.InputError, match="beside process 123"),
+        storage.exclusive(tmp_path, "train"),
+    ):
+        pass
+    with pytest.raises(PermissionError), storage.exclusive(tmp_path / "new", "train"):
+        pass
+
+
 def test_prune_temporary_removes_those_of_the_dead(tmp_path, monkeypatch):
     """A folder that nobody holds is removed; one that a process holds, a new one, and what others named so stay."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
