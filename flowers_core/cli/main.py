@@ -94,8 +94,10 @@ def records(  # noqa: PLR0913 - its options
     photo_files = finder.find(photos, accept=accept, decoding=decoding)
     if passed_over := finder.describe(photo_files.passed_over):
         entry.tell(passed_over)
-    entry.load("tensorflow")
     from flowers_core.data import tfrecords as writer
+
+    if writer.has_tensorflow():
+        entry.load("tensorflow")
 
     shards = min(writer.SHARDS, len(photo_files)) if shards is None else shards
     written = writer.write(

@@ -5,7 +5,7 @@ OpenCV scales ten times as fast and is what the fast pipelines use, but rounds w
 
 import io
 from collections.abc import Collection
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,22 @@ def decode(photo: bytes, ratio: int = 1) -> np.ndarray:
     import simplejpeg
 
     try:
-        if jpeg_check.kind(photo) == "jpeg":
-            height, width = map(int, simplejpeg.decode_jpeg_header(photo)[:2]) if ratio > 1 else (0, 0)
-            least = -(-height // ratio), -(-width // ratio)
-            return simplejpeg.decode_jpeg(photo, "RGB", fastdct=True, min_height=least[0], min_width=least[1])
-        return _decode_by_pillow(photo)
+        if jpeg_check.kind(photo) != "jpeg":
+            return _decode_by_pillow(photo)
+        height, width = map(int, simplejpeg.decode_jpeg_header(photo)[:2]) if ratio > 1 else (0, 0)
+        decode_jpeg = partial(
+            simplejpeg.decode_jpeg,
+            photo,
+            "RGB",
+            fastdct=True,
+            min_height=-(-height // ratio),
+            min_width=-(-width // ratio),
+        )
+        try:
+            return decode_jpeg()
+        except ValueError:  # also of what libjpeg only warns of, and TensorFlow takes; PIL refuses what is missing
+            _decode_by_pillow(photo)
+            return decode_jpeg(strict=False)
     except (OSError, ValueError, SyntaxError) as error:
         raise errors.InputError("truncated or damaged JPEG data") from error
 

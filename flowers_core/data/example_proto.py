@@ -12,13 +12,14 @@ _PACKAGE = "flowers_core"
 def message() -> Any:
     """The class: `message().FromString(record).features.feature["image"].bytes_list.value[0]`.
 
-    Numbers and names are those of TensorFlow's example.proto and feature.proto; floats, which our records do not hold,
-    are left out and skipped.
+    Numbers and names are those of TensorFlow's example.proto and feature.proto.
     """
     file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}/example.proto", package=_PACKAGE, syntax="proto3")
     _message(file, "BytesList", ("value", 1, "BYTES", "REPEATED"))
     _message(file, "Int64List", ("value", 1, "INT64", "REPEATED"))
-    _message(file, "Feature", ("bytes_list", 1, "BytesList"), ("int64_list", 3, "Int64List"))
+    _message(file, "FloatList", ("value", 1, "FLOAT", "REPEATED"))
+    kinds = ("bytes_list", 1, "BytesList"), ("float_list", 2, "FloatList"), ("int64_list", 3, "Int64List")
+    _message(file, "Feature", *kinds)
     features = _message(file, "Features", ("feature", 1, "Features.FeatureEntry", "REPEATED"))
     entry = _message(features, "FeatureEntry", ("key", 1, "STRING"), ("value", 2, "Feature"))
     entry.options.map_entry = True

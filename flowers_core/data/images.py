@@ -1,25 +1,33 @@
 """JPEG bytes -> image and back; fill and crop; augmentation. All of it also runs inside `tf.data` maps."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection
 from functools import partial
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from flowers_core import errors
 from flowers_core.data import decoding as decodings
 from flowers_core.data import jpeg_check
+from flowers_core.lazy import Lazy
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = Lazy("tensorflow")
 
 Tensor = Any  # or whatever TensorFlow converts to a tensor
 
-_UNREADABLE = (
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.FailedPreconditionError,  # a folder named like a photo
-    tf.errors.UnknownError,  # a disk that fails here
-)
-"""Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Faults of one photo. Others, such as a network that is gone, would skip every photo that follows."""
+    return (
+        tf.errors.NotFoundError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.FailedPreconditionError,  # a folder named like a photo
+        tf.errors.UnknownError,  # a disk that fails here
+    )
 
 
 def read(
@@ -41,7 +49,7 @@ def read(
             if (size := file.size()) > jpeg_check.MAX_BYTES:
                 raise errors.InputError(f"{size} bytes, no photo")
             content = file.read()
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         raise errors.InputError(f"cannot be read: {message(error)}") from error
     return jpeg_check.checked(content, accept=accept, strict=strict, decoding=decoding)
 
@@ -99,7 +107,8 @@ def _decode_scaled(photo: Tensor, image_size: int) -> tf.Tensor:
 
 def _upright(image: tf.Tensor, photo: Tensor) -> tf.Tensor:
     """The image as the orientation in its photo's EXIF data says that it is to be seen."""
-    orientation = tf.numpy_function(_orientation, [photo], tf.int64, stateful=False)
+    read = tf.autograph.experimental.do_not_convert(_orientation)
+    orientation = tf.numpy_function(read, [photo], tf.int64, stateful=False)
     transposed = partial(tf.transpose, image, (1, 0, 2))
     turned = [
         lambda: image,
@@ -114,7 +123,6 @@ def _upright(image: tf.Tensor, photo: Tensor) -> tf.Tensor:
     return tf.switch_case(tf.cast(tf.ensure_shape(orientation, ()), tf.int32) - 1, turned)
 
 
-@tf.autograph.experimental.do_not_convert
 def _orientation(photo: Any) -> int:
     """Called with bytes within a graph, and with an array of them elsewhere."""
     return decodings.orientation(photo if isinstance(photo, bytes) else photo.item())
