@@ -39,7 +39,7 @@ test: .venv/installed-test .venv/installed-torch programs  ## all tests and chec
 
 # What needs no TensorFlow, in an environment that has none: the other backends from photos to predictions.
 test-without-tensorflow: .venv-without-tensorflow/installed
-	cd tests/without_tensorflow && ../../.venv-without-tensorflow/bin/python -m pytest --rootdir . --quiet .
+	.venv-without-tensorflow/bin/python -m pytest --quiet tests/without_tensorflow
 
 # The page is tried in a real browser, faults of disks by strace: those that are here, or Debian's where root may install
 # them; else their tests say so.
@@ -92,6 +92,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 .venv-without-tensorflow/installed: $(INSTALLED) .ci/install_torch.py
 	$(PYTHON) -m venv .venv-without-tensorflow
-	$(RUN) -m uv pip install --python .venv-without-tensorflow --constraint constraints.txt --editable '.[jax]' pytest
+	$(RUN) -m uv pip install --python .venv-without-tensorflow --constraint constraints.txt --editable '.[jax]' hypothesis pytest
 	-.venv-without-tensorflow/bin/python .ci/install_torch.py
 	touch $@

@@ -101,7 +101,8 @@ def epoch_iterator(batches: Iterable) -> Iterator:
     """Batches as `fit` draws them: each device has its share; on an accelerator one batch ahead of the step."""
     from keras.src.backend.jax.trainer import JAXEpochIterator  # not public: this is what `fit` itself draws from
 
-    return iter(JAXEpochIterator(x=batches, steps_per_execution=1)._get_iterator())
+    data: Any = batches if hasattr(batches, "element_spec") else (batch for batch in batches)  # no other iterable
+    return iter(JAXEpochIterator(x=data, steps_per_execution=1)._get_iterator())
 
 
 def _values(variables: Iterable) -> list:
