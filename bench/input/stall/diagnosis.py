@@ -121,6 +121,11 @@ class Diagnosis:
         return next((word for least, word in words if share > least), "none")
 
     @property
+    def title(self) -> str:
+        """The verdict, with its severity where something can be saved."""
+        return self.verdict if self.severity == "none" else f"{self.verdict} ({self.severity})"
+
+    @property
     def costliest(self) -> Stage | None:
         """The transformation that adds most to a batch's time; None where it cannot be seen."""
         timed = [stage for stage in self.stages if stage.seconds]
@@ -163,6 +168,8 @@ class Diagnosis:
         if self.verdict == COMPILE_BOUND:
             verdict, _ = classify.classify(facts)
             notes.append(f"its steps themselves are {verdict}: a free input would save {self.headspace:.0%} of each")
+        if facts.stall < -MILD:
+            notes.append("faster fed than on a batch at hand: noise is larger than what input costs")
         if self.runs.foreign_cpu_share > BUSY_SHARE:
             notes.append(f"other programs used {self.runs.foreign_cpu_share:.0%} of the CPU meanwhile")
         if self.runs.passes > 2 and not self.runs.steps:
@@ -191,7 +198,7 @@ class Diagnosis:
         whole.add_row(Text(""))
         whole.add_row(grid)
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
-        console.print(Panel(whole, title=f"{self.verdict} ({self.severity})", title_align="left"))
+        console.print(Panel(whole, title=self.title, title_align="left"))
         return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
@@ -199,10 +206,7 @@ class Diagnosis:
             f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
             for name, text in self.lines()
         )
-        return (
-            f"<div><h4>{escape(self.verdict)} ({escape(self.severity)})</h4><p><b>{escape(self.headline)}</b></p>"
-            f"<table>{rows}</table></div>"
-        )
+        return f"<div><h4>{escape(self.title)}</h4><p><b>{escape(self.headline)}</b></p><table>{rows}</table></div>"
 
     def to_dict(self) -> dict:
         """Plain values: verdict, severity, headline, headspace and all that was measured, in seconds and shares."""

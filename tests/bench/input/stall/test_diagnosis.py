@@ -106,11 +106,13 @@ def test_headline_says_what_a_free_input_would_save(diagnosis):
 
     assert found.headline == "A free input would save 50% of each step: 200 ms fed, 100 ms on a batch at hand."
     assert "input-bound (moderate)" in str(found)
+    assert "─ compute-bound ─" in str(diagnosis())
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        (dict(both=0.05), "faster fed than on a batch at hand"),
         (dict(foreign=0.4), "other programs used 40% of the CPU meanwhile"),
         (dict(steps=3), "the dataset ends after 3 batches"),
         (dict(clocks=FitClocks(step_seconds=(0.3,) * 9, hook_seconds=0.0)), "in the fit a step took 200 ms more"),
