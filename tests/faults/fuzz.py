@@ -172,7 +172,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--readers", nargs="*")
-    parser.add_argument("--at-once", type=int, default=300, help="inputs of each reader in one round")
+    parser.add_argument("--at-once", type=int, default=100, help="inputs of each reader in one round")
     for hidden in ("--first", "--last"):
         parser.add_argument(hidden, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--work", nargs="*", help=argparse.SUPPRESS)
@@ -185,7 +185,7 @@ def main() -> int:
     names = given.readers or list(READERS)
     begun, first, seen = monotonic(), 0, {}
     folder = Path(tempfile.mkdtemp(prefix="flowers-fuzz-"))
-    while (left := given.minutes * 60 - (monotonic() - begun)) > 0:
+    while (monotonic() - begun) < given.minutes * 60:
         for name in names:
             for finding in fuzz([name], seed=given.seed, first=first, last=first + given.at_once):
                 what = finding.says.split(": ")[0]
@@ -193,12 +193,14 @@ def main() -> int:
                     seen[name, what] = path = folder / f"{name.replace(' ', '-')}-{finding.number}"
                     path.write_bytes(make(name, given.seed, finding.number, reader_of(name).inputs()))
                     _tell(f"\nFOUND {name} {finding.number}: {finding.says}\n  input: {path}")
+            spent = (monotonic() - begun) / 60
+            _tell(
+                f"{name}: {first + given.at_once:,} inputs; {len(seen)} findings in all, {spent:.1f} min, "
+                f"{max(0.0, given.minutes - spent):.1f} min left; seed {given.seed}"
+            )
+            if spent > given.minutes:
+                break
         first += given.at_once
-        spent = monotonic() - begun
-        _tell(
-            f"{first:,} inputs of {len(names)} readers, {len(seen)} findings, {spent / 60:.1f} min, "
-            f"{max(0.0, left / 60):.1f} min left; seed {given.seed}"
-        )
     return 1 if seen else 0
 
 
