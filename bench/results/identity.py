@@ -21,7 +21,7 @@ FRAMEWORKS = {
     "jax": ("jax", "jaxlib", "ml_dtypes"),
     "torch": ("torch",),
 }
-ACCELERATED = ("nvidia-", "jax-cuda", "jax-rocm", "libtpu")
+ACCELERATED = ("nvidia-", "jax-cuda", "jax-rocm", "libtpu", "triton", "pytorch-triton")
 DECODING = ("simplejpeg", "opencv-python-headless", "opencv-python")
 DECODER = "simplejpeg's libjpeg-turbo"
 

@@ -52,8 +52,9 @@ class FakeWorker:
 
     dies = ""
 
-    def __init__(self, variant, *, injectable, folder):
+    def __init__(self, variant, *, injectable, folder, padding):
         assert folder.is_dir()
+        assert isinstance(padding, dict)  # variables of random length
         self.process = SimpleNamespace(pid=os.getpid(), end=lambda: None)
         self.name, self.injectable, self.share = variant.name, injectable, 0.0
 
