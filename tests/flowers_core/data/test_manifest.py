@@ -184,11 +184,12 @@ def test_public_records_that_are_not_square_are_refused(tmp_path, jpeg):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"records"), "the shard is compressed by GZIP; unpack it with gunzip"),
+        (gzip.compress(b"records", mtime=0), "the shard is compressed by GZIP; unpack it with gunzip"),
         (frame(2**40) + bytes(64), "begins at byte 0: truncated record"),
         (frame(2**40)[:11] + bytes(65), "begins at byte 0: corrupted record, whose length has another checksum"),
         (frame(0) + bytes(4), "Received: 1 records"),
     ],
+    ids=["gzip", "too long", "wrong checksum", "empty"],  # the bytes of a time would make other names in each process
 )
 def test_load_refuses_lengths_that_cannot_be(folder, content, said):
     """A length of 2^40 with the right checksum ended TensorFlow by a signal; it is not asked."""
