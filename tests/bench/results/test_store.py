@@ -82,6 +82,14 @@ def test_pages_and_tables_have_their_places(tmp_path):
     assert path.read_text("utf-8") == "\\udcff.jpg"
 
 
+def test_check_writable_makes_the_folder_and_leaves_nothing(tmp_path):
+    """A store that does not exist yet is made, with those above it; what was tried is gone, and can be tried again."""
+    for _ in range(2):
+        store.check_writable(tmp_path / "new" / "results")
+
+    assert list((tmp_path / "new" / "results").iterdir()) == []
+
+
 def test_append_survives_a_half_written_last_line(tmp_path, measured):
     """A writer that was killed costs its own line only, and the line is named."""
     path = store.append(measured(model="dense"), tmp_path)
