@@ -14,7 +14,7 @@ from typing import Any
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.results.result import Result
-from bench.run import child, process
+from bench.run import child, process, product
 
 SIZE = 4096  # of the matrices: 64 MB each in float32, larger than caches
 COPIED_BYTES = 512 * 2**20
@@ -54,8 +54,10 @@ def measure(*, timeout: float = 300.0) -> Peak:
     """Measures all limits in a fresh process.
 
     Raises:
+        InputError: If TensorFlow is not installed.
         RunFailed: If the process dies or takes too long; the message says how.
     """
+    product.require_tensorflow("peak")
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
     limits = process.ask("bench.run.peak", {}, timeout=timeout)
     return Peak(limits=limits, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())

@@ -219,6 +219,19 @@ def gives_arrays(name: str, backend: str, place: str) -> bool:
     return not (backends()[backend].tf_data and has_tensorflow())
 
 
+def require_tensorflow(command: str) -> None:
+    """Checks that TensorFlow is installed, for a command that measures by it alone.
+
+    Raises:
+        InputError: If not.
+    """
+    if not has_tensorflow():
+        raise InputError(
+            f"`{command}` measures by TensorFlow. Received: none that is installed. Install it: "
+            f"`make bench EXTRAS=[tensorflow]`"
+        )
+
+
 def has_tensorflow() -> bool:
     """Whether TensorFlow is installed, asked without importing it."""
     return find_spec("tensorflow") is not None

@@ -103,8 +103,12 @@ def test_wrong_use_is_a_sentence(words, variables, said):
     assert said in run("bench", "measure", "--model", "dense_single", *words, code=2, **variables)
 
 
-def test_report_and_compare_run(data):
-    """The page is written, and two settings are compared, by a budget that ends at once."""
+@pytest.mark.parametrize("command", ["peak", "stages"])
+def test_what_tensorflow_alone_measures_says_so(data, command):
+    """One sentence, with what to install."""
+    assert f"`{command}` measures by TensorFlow" in run("bench", command, *data[4:], code=2)
+
+
+def test_report_writes_the_page(data):
+    """The page needs no framework."""
     assert "index.html" in run("bench", "report", *data[4:])
-    help_text = run("bench", "compare", "--help")
-    assert "--backend" in help_text

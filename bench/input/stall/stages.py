@@ -85,8 +85,10 @@ def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float)
     """Measures kinds of data one after another in one fresh process; gives each as it ends.
 
     Raises:
+        InputError: If TensorFlow is not installed.
         RunFailed: If the process dies or takes too long.
     """
+    product.require_tensorflow("stages")
     place = {"machine": facts.fingerprint(), "code": facts.code()}
     job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}
     for answer in process.answers("bench.input.stall.stages", job, timeout=timeout):
