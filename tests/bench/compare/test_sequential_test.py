@@ -348,7 +348,9 @@ def test_contention_is_of_shares_of_time(paired):
     samples = result.candidate_samples
     unequal = dataclasses.replace(result, candidate_samples=(*map(longer, samples[:3]), *samples[3:]))
 
-    assert sequential_test.value(unequal, "cpu") == pytest.approx(sequential_test.value(result, "cpu"))
+    logs = [0.1 * number for number in (0, 9, 8, 0, 7, 9, 1, 8)]
+
+    assert sequential_test.contention(unequal, logs) == pytest.approx(sequential_test.contention(result, logs))
 
 
 def test_contention_needs_both_to_have_waited_more(paired):
