@@ -4,11 +4,16 @@ The harness loads this file, too, see `bench.machine.own`.
 """
 
 import errno
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+TEMPORARY = ".flowers-bench-"
+"""Beginning of the names of temporary folders; eight characters follow, by `tempfile`."""
 
 
 def make_folder(folder: str | Path) -> None:
@@ -48,6 +53,21 @@ def replace_durably(unfinished: Path, final: str | Path) -> None:
         sync(unfinished)  # else a power cut may leave the name without the content
     unfinished.replace(final)
     sync(Path(final).parent)  # else it may take the name back
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder while the block runs; if this process is killed, the next command removes it.
+
+    The lock on it, which dies with the process, says whether anybody needs it, see `data.storage.prune_temporary`.
+    """
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield Path(folder)
+        finally:
+            os.close(lock)
 
 
 def without_home(path: str) -> str:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,7 +187,7 @@ class _Packages:
         npm = shutil.which("npm")
         if not npm:
             raise InputError("npm brings the scripts of asv's page: install it, or use `asv publish` with a network")
-        with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder:
+        with durable.scratch_folder() as folder:
             done = subprocess.run(
                 [npm, "pack", "--silent", package],
                 cwd=folder,
@@ -197,7 +196,7 @@ class _Packages:
                 errors="replace",
                 check=False,
             )
-            packed = next(Path(folder).glob("*.tgz"), None)
+            packed = next(folder.glob("*.tgz"), None)
             if packed is None:
                 raise RunFailed(f"npm could not fetch {package}: {done.stderr.strip()[-300:] or 'no network?'}")
             with tarfile.open(packed) as archive:

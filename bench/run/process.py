@@ -3,7 +3,6 @@
 It also chooses their environment: backend, visible devices, what the frameworks print.
 """
 
-import fcntl
 import json
 import os
 import random
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +24,7 @@ from types import MappingProxyType
 from typing import IO, cast
 
 from bench.machine import facts
-from bench.machine.own import resources
+from bench.machine.own import durable, resources
 from bench.results import format
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
@@ -34,6 +33,8 @@ from bench.run.measure import Job
 from bench.run.product import InputError, RunFailed
 
 MEASURE = (sys.executable, "-m", "bench.run.measure")
+
+scratch = durable.scratch_folder  # in which a process runs
 
 SHARED_NAMES = ("sem.mp-", "psm_", "torch_")
 SHARED_MAPPING = re.compile(r" (\d+) +/dev/shm/")
@@ -446,21 +447,6 @@ def _content(file: IO[bytes]) -> bytes:
 def _last_line(printed: bytes) -> str:
     said = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
     return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """An empty folder for a process, while the block runs; if this process is killed, the next command removes it.
-
-    See `flowers_core.data.storage.prune_temporary`, which older commits lack.
-    """
-    with tempfile.TemporaryDirectory(prefix=".flowers-bench-") as folder:
-        lock = os.open(folder, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        try:
-            yield Path(folder)
-        finally:
-            os.close(lock)
 
 
 class _Limits:

@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from bench.machine.own import durable
 
 MOST_OPS = 10  # of each kind: the rest is seldom read
 IDLE = "IDLE"  # what XProf calls threads that wait; no operation
@@ -51,8 +52,8 @@ def facts(paths: Sequence[Path]) -> dict:
     """
     if not paths:
         raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder, _silent():
-        copies = [_copy(path, Path(folder)) for path in paths]  # XProf writes its caches beside what it reads
+    with durable.scratch_folder() as folder, _silent():
+        copies = [_copy(path, folder) for path in paths]  # XProf writes its caches beside what it reads
         steps = _steps(_tool(copies, "input_pipeline_analyzer"))
         count = len(steps["seconds"])
         if not count:
@@ -85,8 +86,8 @@ def operations(paths: Sequence[Path]) -> list[dict]:
     """
     if not paths:
         raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
-    with tempfile.TemporaryDirectory(prefix="flowers-bench-") as folder, _silent():
-        copies = [_copy(path, Path(folder)) for path in paths]
+    with durable.scratch_folder() as folder, _silent():
+        copies = [_copy(path, folder) for path in paths]
         steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
         stats = _tool(copies, "framework_op_stats")
     return [

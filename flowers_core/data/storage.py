@@ -17,7 +17,7 @@ from typing import IO, Any
 from urllib import error as answers
 from urllib import request
 
-from flowers_core import errors
+from flowers_core import durable, errors
 from flowers_core.durable import make_folder, named, replace_durably, without_home
 
 REACH_SECONDS = 20
@@ -190,8 +190,8 @@ def scratch(folder: str | Path) -> Iterator[Path]:
         make_folder(folder)
         yield Path(folder)
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        yield Path(temporary)
+    with durable.scratch_folder() as temporary:
+        yield temporary
 
 
 def place(temporary: Path, path: str) -> None:
@@ -256,21 +256,17 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
         yield
 
 
-TEMPORARY = ".flowers-bench-"
-"""Beginning of the names of temporary folders, also in `bench.run.process`; eight characters follow, by `tempfile`."""
-
-
 def temporary_folder() -> str:
     """A new temporary folder for as long as this process lives: the lock on it, never given back, says so."""
-    folder = tempfile.mkdtemp(prefix=TEMPORARY)
+    folder = tempfile.mkdtemp(prefix=durable.TEMPORARY)
     fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)
     return folder
 
 
 def prune_temporary() -> None:
     """Removes temporary folders of this user whose processes were killed: nobody holds a lock on them."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        if not re.fullmatch(r"[a-z0-9_]{8}", folder.name.removeprefix(TEMPORARY)):
+    for folder in Path(tempfile.gettempdir()).glob(f"{durable.TEMPORARY}*"):
+        if not re.fullmatch(r"[a-z0-9_]{8}", folder.name.removeprefix(durable.TEMPORARY)):
             continue
         with suppress(OSError):  # another's, removed just now, or locked: BlockingIOError is one
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

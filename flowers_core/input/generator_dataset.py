@@ -6,7 +6,10 @@ Python. Of small batches that decode workers make as fast as they can, that take
 that the processes behind it would live on. The raw op has a finalizer for that.
 """
 
+import atexit
+import gc
 from collections.abc import Callable, Generator, Sequence
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -31,6 +34,7 @@ def dataset(begin: Callable[[], Generator[tuple]], signature: tuple[tf.TensorSpe
     numbers = count()
 
     def start() -> np.int64:
+        _end_iterators_at_exit()
         number = next(numbers)
         running[number] = begin()
         return np.int64(number)
@@ -45,6 +49,23 @@ def dataset(begin: Callable[[], Generator[tuple]], signature: tuple[tf.TensorSpe
     # Within another dataset: strategies take datasets to pieces, and a generator is none.
     generate = tf.autograph.experimental.do_not_convert(lambda _: _run(start, draw, close, signature))
     return tf.data.Dataset.from_tensors(0).flat_map(generate)
+
+
+@cache
+def _end_iterators_at_exit() -> None:
+    """Ends what a program still iterates when it ends, once for all datasets.
+
+    By itself TensorFlow ends its iterators when Python has gone: their last call is of a function of Python, and the
+    process waits for it for ever.
+    """
+    atexit.register(_end_iterators)
+
+
+def _end_iterators() -> None:
+    """Takes TensorFlow's iterators from the objects that hold them: an iterator ends with its last holder."""
+    for thing in gc.get_objects():
+        if issubclass(type(thing), tf.data.Iterator):
+            thing.__dict__.pop("_iterator_resource", None)
 
 
 def _run(start: Callable, draw: Callable, close: Callable, signature: tuple[tf.TensorSpec, ...]) -> tf.data.Dataset:

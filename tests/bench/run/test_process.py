@@ -49,7 +49,7 @@ def module(folder, monkeypatch, code):
     """The same code as a module that fresh processes find."""
     (folder / "module_of_a_test.py").write_text(CONNECTED + code)
     env = process.environment()
-    monkeypatch.setattr(process, "environment", lambda: {**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{folder}"})
+    monkeypatch.setattr(process, "environment", lambda *_: {**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{folder}"})
 
 
 @pytest.fixture(scope="module")

@@ -195,7 +195,7 @@ def test_prune_temporary_removes_those_of_the_dead(tmp_path, monkeypatch):
     """A folder that nobody holds is removed; one that a process holds, a new one, and what others named so stay."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     held = Path(storage.temporary_folder())
-    dead, new, other = (tmp_path / f"{storage.TEMPORARY}{name}" for name in ("abcdefg0", "abcdefg1", "photos"))
+    dead, new, other = (tmp_path / f"{durable.TEMPORARY}{name}" for name in ("abcdefg0", "abcdefg1", "photos"))
     for folder in (dead, new, other):
         (folder / "file").mkdir(parents=True)
     for folder in (held, dead, other):

@@ -3,6 +3,8 @@
 import io
 import itertools
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -258,3 +260,30 @@ def test_turbo_records_come_from_many_shards_at_once(shards):
     """Each batch of 8 holds a record of every one of 8 shards, as long as all have some left."""
     origin = [path for path, *_ in tfrecord_reader.locate(shards)]
     assert len(set(origin[:BATCH_SIZE])) == len(shards) == 8
+
+
+# What a user's script does: it holds iterators and batches until it ends.
+ENDLESS = """
+import sys
+from flowers_core.data import manifest, photos
+from flowers_core.input import pipelines, registry
+found, records = photos.find(sys.argv[1]), sys.argv[2]
+shards = manifest.paths(records, manifest.load(records))
+kept = []
+for name, row in registry.PIPELINES.items():
+    if row.decoder == "libjpeg-turbo":
+        source = found if row.reads == "photos" else shards
+        stream = iter(pipelines.build(name, source, image_size=192, batch_size=4, epochs=None))
+        kept.append((stream, [next(stream) for _ in range(50)]))
+print(len(kept), "streams")
+sys.exit()
+"""
+
+
+def test_a_script_ends_while_it_holds_endless_iterators(synthetic_photos, synthetic_records, project_root):
+    """Python's end waits for no iterator whose next batch would need Python."""
+    command = [sys.executable, "-c", ENDLESS, str(synthetic_photos), str(synthetic_records)]
+    done = subprocess.run(command, cwd=project_root, capture_output=True, text=True, timeout=300, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 streams\n"
