@@ -1,6 +1,7 @@
 """What a live comparison came to: one line of the store, so that whoever reads it later need not decide again."""
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from bench.compare.sequential_test import Verdict
 from bench.results.result import Result
@@ -27,6 +28,21 @@ class CellVerdict:
     seconds: float = 0.0
 
 
+class _Side(TypedDict, total=False):
+    name: str
+    commit: str
+    subject: str
+    dirty: bool | None
+    digest: str
+
+
+class _Checked(TypedDict, total=False):
+    """What is read of a comparison's dictionaries."""
+
+    base: _Side
+    candidate: _Side
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Result):
     """What a comparison of two revisions, or of two values of an axis, came to.
@@ -44,6 +60,7 @@ class Comparison(Result):
     """
 
     KIND = "comparisons"
+    CHECKED = _Checked
     FORMAT = 1  # title, both sides, rule, verdicts by cell (2026-11)
 
     comparison: str

@@ -91,7 +91,7 @@ def names(entries: Sequence[Summary]) -> list[str]:
     short = [_name(entry.cell, shown, varying) for entry in entries]
     alike = Counter(short)
     dated = [
-        f"{name} {entry.measurement.started[:10]}" if alike[name] > 1 else name
+        f"{name} {re.sub(r'[^0-9-]', '_', entry.measurement.started[:10])}" if alike[name] > 1 else name
         for name, entry in zip(short, entries, strict=True)
     ]
     seen: Counter[str] = Counter()
@@ -152,7 +152,12 @@ def _columns(entry: Summary, shown: dict[str, str], apart: str) -> dict[str, str
     )
     figures = {"first_step_seconds": entry.first_step_seconds, "peak_mb": (entry.peak_bytes or 0) / 1e6}
     known = {name: value for name, value in (*zip(FACTS, facts, strict=True), *figures.items()) if value}
-    return {**fields, **known}
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in {**fields, **known}.items()}
+
+
+def _encodable(text: str) -> str:
+    """Text as TensorBoard's records want it; names of files may be no text."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _curves(entry: Summary, resident: Summary | None) -> dict[str, list[float]]:

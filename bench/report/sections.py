@@ -162,7 +162,7 @@ def _stall(gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
     """Verdicts and the planner before the figures that they are made from."""
     sentence = "Is training input-bound? What is left of a step's speed when a pipeline feeds it."
     fed = _measured("stall", "Stall", sentence, gathered, drawings)
-    if not gathered.stall:
+    if not (gathered.stall and gathered.stall.stalls):
         return fed
     tables, origin = gathered.stall.tables(), gathered.stall.stalls[-1].measurement.origin
     return replace(fed, tables=[*tables, *fed.tables], origins=[*[origin] * len(tables), *fed.origins])

@@ -139,7 +139,7 @@ class Cell:
 
     def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
-        fields = {name: value for name, value in vars(self).items() if name not in COMPILERS}
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in COMPILERS}
         fields |= {name: user_code.as_option(fields[name]) for name in ("model", "pipeline")}
         if self.model == NO_MODEL:
             return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}

@@ -81,6 +81,7 @@ class Result:
     Attributes:
         KIND: Folder of the store that holds it.
         FORMAT: Goes up when lines change their meaning; a reader refuses newer ones.
+        CHECKED: What the dictionaries of its lines must hold where they hold it, beside those of `_Origin`.
         KEYS: JSON keys by field, of those fields whose names differ from them.
         status: One of `STATUSES`.
         reason: Why, where the status is not `ok`.
@@ -94,6 +95,7 @@ class Result:
 
     KIND: ClassVar[str]
     FORMAT: ClassVar[int] = 1
+    CHECKED: ClassVar[type | None] = None
     KEYS: ClassVar[Mapping[str, str]] = MappingProxyType({"harness_version": "ruler"})
 
     status: str = "ok"
@@ -158,6 +160,10 @@ class Result:
         known = {name: values[key] for name, key in keys.items() if key in values}
         try:
             msgspec.convert(known, _Origin)
+            if cls.CHECKED:
+                msgspec.convert(known, cls.CHECKED)
+            if "images" in known.get("data", {}) and "photos" not in known["data"]:
+                raise ValueError("its `data` does not name the photos")
             if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
                 known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
             if isinstance(machine := known.get("machine"), dict):

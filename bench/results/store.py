@@ -28,6 +28,7 @@ RunFailed = getattr(errors, "RunFailed", InputError)  # a commit under test may 
 RESULTS = WORK_DIR / "results"
 TRACES_BYTES = 500_000_000  # what traces may take of the disk
 
+MOST_INTEGER = 2**63  # what charts and other programs can read
 PROBE_BYTES = 1 << 18  # room that there must be before anything is measured: some ten results
 
 # What older programs called the folder of a kind; its lines are still read.
@@ -143,14 +144,20 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
             if not line.strip():
                 continue
             try:
-                loaded.append(
-                    kind.from_json(variables.publishable(json.loads(line, parse_constant=_refuse, parse_float=_finite)))
-                )
+                values = json.loads(line, parse_constant=_refuse, parse_float=_finite, parse_int=_whole_number)
+                loaded.append(kind.from_json(variables.publishable(values)))
             except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
                 damaged.append(f"{path.name}:{number}: {error}")
         if len(damaged) > before:
             _warn(f"{path}: left out {len(damaged) - before} damaged lines, the first: {damaged[before]}")
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if abs(number) > MOST_INTEGER:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return number
 
 
 def _finite(digits: str) -> float:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
+from typing import TypedDict
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
@@ -73,6 +74,28 @@ class Job:
         return command
 
 
+class _Epoch(TypedDict):
+    epoch: float
+    val_accuracy: float
+    elapsed_seconds: float
+    images_per_second: float
+
+
+class _Settings(TypedDict, total=False):
+    epochs: int
+    batch_size: int
+    image_size: int
+    weights: str | None
+    precision: str
+
+
+class _Checked(TypedDict, total=False):
+    """What is read of a training's dictionaries."""
+
+    settings: _Settings
+    history: list[_Epoch]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun(Result):
     """What one training gave.
@@ -91,6 +114,7 @@ class TrainingRun(Result):
     """
 
     KIND = "trainings"
+    CHECKED = _Checked
     FORMAT = 1  # way (a variant here), settings, history, machine, code (2026-11)
 
     KEYS = MappingProxyType({**Result.KEYS, "variant": "way"})

@@ -76,7 +76,7 @@ def _values(row: Row) -> tuple[Value, ...]:
         Interval(rate(row.result), min(rates), max(rates)),
         row.share,
         None if row.loader.kind == "ceiling" else row.ratio,
-        median(row.result.cpu_seconds),
+        median(row.result.cpu_seconds) if row.result.cpu_seconds else None,
     )
 
 

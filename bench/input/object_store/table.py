@@ -91,7 +91,7 @@ def _row(
     disk_rates = {result.round: _rate(result) for result in disk if result.status == "ok"}
     remote, ratios = latency is not None, []
     if remote:
-        paired = [result for result in good if result.round in disk_rates]
+        paired = [result for result in good if disk_rates.get(result.round)]
         ratios = [_rate(result) / disk_rates[result.round] for result in paired]
     return Row(
         pipeline=pipeline,
@@ -106,7 +106,9 @@ def _row(
         ratio_high=max(ratios, default=None),
         server_share=_median(good, _server_share) if remote else None,
         first_batch_seconds=median(result.measurement.first_step_seconds or 0.0 for result in good),
-        requests_per_file=_median(good, lambda result: result.requests["read"] / result.files) if remote else None,
+        requests_per_file=_median(good, lambda result: result.requests.get("read", 0) / result.files)
+        if remote
+        else None,
         bytes_per_second=_median(good, _sent_per_second) if remote else None,
     )
 
@@ -127,8 +129,8 @@ def _sent_per_second(result: ObjectStoreResult) -> float:
 
 def _server_share(result: ObjectStoreResult) -> float:
     """CPU seconds of the server for the bytes of one image, times images/s, as a share of the cores."""
-    byte_seconds = (result.server_cpu_seconds or 0.0) / result.sent_bytes["read"]
-    return byte_seconds * _sent_per_second(result) / result.machine["usable_cores"]
+    byte_seconds = (result.server_cpu_seconds or 0.0) / (result.sent_bytes.get("read") or 1)
+    return byte_seconds * _sent_per_second(result) / (result.machine.get("usable_cores") or 1)
 
 
 def _alone(row: Row) -> Value:

@@ -23,6 +23,7 @@ from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
 VERDICT = Verdict(word="same", clock="wall", pairs=4, estimates={"wall": estimate([0.0, 0.01, 0.02])})
+EPOCH = {"epoch": 1.0, "val_accuracy": 0.5, "elapsed_seconds": 9.0, "images_per_second": 100.0}
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 LINES = {Measurement: 130, PairResult: 737, LoaderResult: 48, ObjectStoreResult: 24, TrainingRun: 71}
 WORKLOAD = Workload(
@@ -52,7 +53,7 @@ def examples(measured, paired):
         Emulation: Emulation(workload=WORKLOAD, pipeline="records_parallel", wait_seconds=(0.1,)),
         Stages: Stages(kind="photos", cpu_seconds={"read": {"median": 1.0}}),
         Peak: Peak(limits={"float32": {"value": 120.0}}),
-        TrainingRun: TrainingRun(model="dense", variant="ours", seed=1, campaign="", history=({"epoch": 1},)),
+        TrainingRun: TrainingRun(model="dense", variant="ours", seed=1, campaign="", history=(EPOCH,)),
     }
 
 
