@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli import main as bench_cli
-from bench.compare import comparison
+from bench.compare import pair
 from bench.compare.pair_result import PairResult
 from bench.machine import facts
 from bench.machine.facts import PROJECT_ROOT
@@ -306,15 +306,21 @@ def test_stored_sets_are_compared(tmp_path, command_line, measured):
 
 def test_axis_is_compared_in_pairs(tmp_path, command_line, paired, monkeypatch):
     """Twice as long in each of four pairs is slower: exit code 1, pairs kept, a verdict for a program."""
-    record = lambda *_, comparison, **__: [paired(2.0, comparison=comparison)]  # noqa: E731 - stands in for processes
-    monkeypatch.setitem(comparison.run.__kwdefaults__, "record", record)
+
+    def record(base, candidate, *, comparison):
+        """Stands in for processes; the base is as fast as itself."""
+        return [paired(1.0 if base is candidate else 2.0, comparison=comparison)]
+
+    monkeypatch.setattr(pair, "record", record)
     axis = ("--axis", "image_size=32,128", "--model", "convnet_gap", "--batch-size", 4)
     done = command_line("bench", "compare", *axis, "--json", "--results", tmp_path)
     row = json.loads(done.out)
 
     assert (done.code, row["verdict"]) == (1, "slower"), done.err
     assert row["clocks"]["wall"]["ratio"] == pytest.approx(2)
-    assert len(store.load(PairResult, tmp_path).results) == 4
+    assert row["control"] == "same"
+    assert row["reason"].startswith("confirmed by fresh builds and pairs")
+    assert len(store.load(PairResult, tmp_path).results) == 3 * 4  # of the verdict, the control, the confirmation
 
 
 def test_interrupted_comparison_keeps_its_pairs(tmp_path):

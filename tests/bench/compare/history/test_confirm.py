@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bench.compare import comparison, variants
+from bench.compare.comparison import PairRuns
 from bench.compare.history import confirm
 from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import Cell
@@ -31,7 +32,9 @@ def runs(monkeypatch, paired):
         return [paired(1.1 if "slow" in candidate.name else 1.0 + 0.001 * (len(counted) % 2))]
 
     monkeypatch.setattr(variants, "of_revisions", of_revisions)
-    monkeypatch.setattr(comparison.run, "__kwdefaults__", {**comparison.run.__kwdefaults__, "record": record})
+    monkeypatch.setattr(
+        comparison.run, "__kwdefaults__", {**comparison.run.__kwdefaults__, "runs": PairRuns(record=record)}
+    )
     return counted
 
 
