@@ -101,7 +101,7 @@ def test_measure_says_na_without_a_package(monkeypatch):
     done = measure(Job(cell=Cell(model="dense_single"), effort=SHORT))
 
     assert done.status == "n/a"
-    assert "EXTRAS=[jax]" in done.reason
+    assert "EXTRAS=[tensorflow]`, `[jax]`" in done.reason
 
 
 @pytest.fixture

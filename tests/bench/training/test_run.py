@@ -36,6 +36,7 @@ def test_real_training_gives_its_history(tmp_path):
     assert (settings["seed"], settings["precision"], settings["xla"]) == (1, "float32", False)
     assert training.images == 32
     assert training.data.pop("digest")
+    assert training.data.pop("folders") == {"records": str(tmp_path / "records")}
     assert training.data == {"photos": "synthetic", "images": 60, "classes": 5}
     assert training.process_seconds > training.history[-1]["elapsed_seconds"]
     assert 0 <= training.foreign_cpu_share <= 1
