@@ -28,7 +28,7 @@ def make(tmp_path):
     (folder / ".venv").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(PROJECT_ROOT / name, folder / name)
-    (folder / ".venv" / "installed").touch()
+    (folder / ".venv" / "installed-tensorflow").touch()
     recorder = folder / ".venv" / "recorder"
     recorder.write_text(RECORDER)
     recorder.chmod(0o755)

@@ -370,7 +370,7 @@ def test_track_target_seconds_takes_the_first_epoch_that_reaches_it(
     monkeypatch.setattr(time_to_accuracy.outcome, "SYNTHETIC", photos)
     monkeypatch.setattr(store.append, "__defaults__", (tmp_path,))
     rows = tuple(
-        {"epoch": epoch, "val_accuracy": accuracy, "elapsed_seconds": float(epoch)}
+        {"epoch": epoch, "val_accuracy": accuracy, "elapsed_seconds": float(epoch), "images_per_second": 10.0}
         for epoch, accuracy in enumerate(accuracies, 1)
     )
 

@@ -8,7 +8,6 @@ import json
 import mmap
 import os
 import stat
-import struct
 import sys
 import traceback
 import zipfile
@@ -106,31 +105,18 @@ class Records:
     done = 1
 
     def __init__(self):
-        from flowers_core.data import manifest, photos, sharding, storage, tfrecord_reader, tfrecords
+        from flowers_core.data import manifest, photos, sharding, storage, tfrecords
 
-        self.manifest, self.tfrecords, self.storage, self.reader = manifest, tfrecords, storage, tfrecord_reader
+        self.manifest, self.tfrecords, self.storage = manifest, tfrecords, storage
         paths = tuple(f"/photos/{name}/{number}.jpg" for name in "ab" for number in range(4))
         labels = tuple(path.startswith("/photos/b") + 0 for path in paths)
         self.photos = photos.Photos(folder="/photos", paths=paths, labels=labels, classes=("a", "b"))
         self.digest = sharding.source_digest(self.photos)
         sharding.source_digest = lambda _: self.digest  # by threads
-        tfrecords.tf.io = SimpleNamespace(TFRecordWriter=self._open)
+        tfrecords.has_tensorflow = lambda: False  # the shards are then written by Python, a call for each
         tfrecords._record = lambda pair, **_: pair[0].encode() * 40
         tfrecords.ThreadPoolExecutor = lambda _: nullcontext(SimpleNamespace(map=map))
         tfrecords.progress = SimpleNamespace(bar=lambda *_: nullcontext(lambda: None))
-
-    def _open(self, path):
-        """A file to which `write` adds a record, framed as TensorFlow does it."""
-        from google_crc32c import value
-
-        file = open(path, "wb")  # noqa: PTH123, SIM115 - it is closed by who uses it
-
-        def write(record):
-            length = struct.pack("<Q", len(record))
-            sums = (struct.pack("<I", self.reader.mask(value(part))) for part in (length, record))
-            file.write(length + next(sums) + record + next(sums))
-
-        return _Closing(file, write)
 
     def write(self, folder, acknowledge):
         """As `flowers_core records` writes."""
@@ -150,19 +136,6 @@ class Records:
             assert not held or set(held) <= {".lock"} or self.manifest.UNFINISHED in held, (
                 f"who says that {held} is all?"
             )
-
-
-class _Closing:
-    """What `with` closes at its end, with a method `write`."""
-
-    def __init__(self, file, write):
-        self.file, self.write = file, write
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
 
 
 class Training:

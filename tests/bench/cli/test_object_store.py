@@ -35,6 +35,7 @@ def test_serve_prints_what_another_program_needs(synthetic_photos, synthetic_rec
     serving = subprocess.Popen(
         [sys.executable, "-m", "bench", "object-store", "--serve", *data], cwd=PROJECT_ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **variables},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
     )  # fmt: skip
     err = serving.stderr.readline()
     serving.send_signal(number)

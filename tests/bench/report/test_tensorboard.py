@@ -70,7 +70,8 @@ with socket.create_server((options["--host"], int(options["--port"]))):
     time.sleep(600)
 """
 SERVING = """
-import sys, types
+import signal, sys, types
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by all that a shell starts
 from pathlib import Path
 import click
 from bench.report import tensorboard
