@@ -91,12 +91,26 @@ def load(framework: str) -> None:
     Raises:
         InputError: If it is not installed, or KERAS_BACKEND names none; its own output is printed then.
     """
-    backends.name_from_environment()
+    backend = backends.name_from_environment()
     try:
-        with _without_chatter():
+        with _without_chatter(), _keras_backend(backend):
             import_module(framework)
     except ImportError as error:
         raise InputError(f"{error}. {INSTALL}") from error
+
+
+@contextmanager
+def _keras_backend(name: str) -> Iterator[None]:
+    """Names Keras' backend while it is imported: its own choice is TensorFlow, installed or not."""
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = before
 
 
 @contextmanager
