@@ -333,6 +333,7 @@ def _ask(bucket: str) -> None:
             request.urlopen(url, timeout=left, context=trusted).close()
             return
         except answers.HTTPError as answer:
+            answer.close()
             if answer.code < 500:
                 return
             cause = f"which answers {answer.code} {answer.reason} for {REACH_SECONDS} s"

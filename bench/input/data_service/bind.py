@@ -13,6 +13,7 @@ import ctypes
 import os
 import socket
 import struct
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from flowers_core.errors import InputError
@@ -55,7 +56,8 @@ def claim(host: str, port: int) -> socket.socket:
         guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _attach(guard, SO_ATTACH_REUSEPORT_CBPF, host, SERVER, GUARD)
-        _attach(guard, SO_ATTACH_FILTER, host, DROP, DROP)
+        with suppress(PermissionError):  # where only root may filter, connections wait here unanswered
+            _attach(guard, SO_ATTACH_FILTER, host, DROP, DROP)
         guard.bind((everywhere, port))
         guard.listen()
     except OSError as error:
@@ -89,23 +91,26 @@ def _attach(target: socket.socket, option: int, host: str, wanted: int, others: 
     target.setsockopt(socket.SOL_SOCKET, option, struct.pack("HL", len(steps), ctypes.addressof(program)))
 
 
-def keep_to(host: str) -> int:
+def keep_to(host: str, *, claimed: int = 0) -> int:
     """Makes this process answer only what is sent to one address; gives how many sockets were listening.
 
     Args:
         host: An IPv4 address of this machine, or its name.
+        claimed: A port that `claim` holds: who is sent where is decided there, also where only root may filter.
 
     Raises:
         InputError: If there is no such address, or the kernel has no such filters.
     """
-    sockets = listening()
-    for listener in sockets:
-        with listener:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(listener) for listener in listening()]
+        for listener in sockets:
             try:
                 _attach(listener, SO_ATTACH_FILTER, host, KEEP, DROP)
             except OSError as error:
+                if isinstance(error, PermissionError) and listener.getsockname()[1] == claimed:
+                    continue
                 raise InputError(f"This system cannot keep a server to {host}: {error}. It needs Linux") from error
-    return len(sockets)
+        return len(sockets)
 
 
 def resolve(host: str) -> str:

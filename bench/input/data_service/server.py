@@ -60,7 +60,7 @@ def start(role: str, bind: str, *, dispatcher: str = "", workers: Sequence[str] 
         server.start()
     except tf.errors.OpError as error:
         raise RunFailed(f"The {role} at {bind} could not start: {' '.join(str(error).split())[:500]}") from error
-    listening.keep_to(host)
+    listening.keep_to(host, claimed=port)
     return server
 
 
