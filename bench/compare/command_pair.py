@@ -11,7 +11,6 @@ from time import perf_counter
 
 from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Command, Metric, VariantPair
-from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.run import process
 from flowers_core.errors import InputError
@@ -53,15 +52,7 @@ class Recorder:
             One result, with status `error` if a run failed.
         """
         started, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
-        common = {
-            "comparison": comparison,
-            "pair": started,
-            "cell": VariantPair(base, candidate).cell,
-            "base": base.facts(),
-            "candidate": candidate.facts(),
-            "machine": facts.fingerprint(),
-            "started": started,
-        }
+        common = VariantPair(base, candidate).heading(comparison, started)
         order = "".join(self._draw.choice(("ABBA", "BAAB")) for _ in range(self._runs // 2))
         samples: tuple[list[Sample], list[Sample]] = ([], [])
         load = ForeignLoad()

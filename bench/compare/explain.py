@@ -198,7 +198,7 @@ def place(cell: Cell, kind: str, name: str) -> Key:
     """
     kind = kind.removeprefix("_Mkl").removeprefix("Native")
     for stage, types in PIPELINE_STAGES:
-        if any(known in kind for known in types) and (cell.model == NO_MODEL or not _layer(name)):
+        if any(known in kind for known in types) and (cell.model == NO_MODEL or not xprof.layer(name)):
             return stage, kind
     if cell.model == NO_MODEL:
         return "input", kind
@@ -210,14 +210,8 @@ def place(cell: Cell, kind: str, name: str) -> Key:
         stage, name = "backward", rest
     elif UNIQUE.sub("", first) in ("adam", "sgd", "rmsprop", "loss_scale_optimizer", "adamw"):
         return "optimizer", kind
-    layer = _layer(name)
+    layer = UNIQUE.sub("", xprof.layer(name))
     return (stage, layer) if layer else (stage, kind)
-
-
-def _layer(name: str) -> str:
-    """The layer in a path `model/layer/…/operation`; empty where it has none."""
-    parts = name.split("/")
-    return UNIQUE.sub("", parts[1]) if len(parts) > 2 else ""
 
 
 def _seconds(seconds: float) -> str:

@@ -16,7 +16,6 @@ from bench.compare import inject
 from bench.compare.inject import Injection
 from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Variant, VariantPair
-from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.run import process
 from bench.run.measure import Job
@@ -81,16 +80,10 @@ def record(
     """
     draw = draw or random.Random()
     started, start = datetime.now(UTC).isoformat(timespec="milliseconds"), perf_counter()
-    common = {
-        "comparison": comparison,
-        "pair": started,
-        "cell": VariantPair(base, candidate).cell,
-        "base": base.facts(),
-        "candidate": candidate.facts(),
+    common: dict[str, Any] = {
+        **VariantPair(base, candidate).heading(comparison, started),
         "load": load,
         "data": process.described(Job(cell=base.cell, source=base.source, classes=base.classes)),
-        "machine": facts.fingerprint(),
-        "started": started,
     }
     with process.scratch() as folder:
         workers = _start(base, candidate, injectable=bool(injections), folder=folder, draw=draw)

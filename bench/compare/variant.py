@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.compare import sequential_test
 from bench.compare.pair_result import CLOCKS
@@ -145,6 +146,18 @@ class VariantPair:
     def metric(self) -> Metric | None:
         """The figure that is compared in place of times."""
         return self.base.metric if isinstance(self.base, Command) else None
+
+    def heading(self, comparison: str, started: str) -> dict[str, Any]:
+        """The fields of a pair result that say what ran, where and when; `started` marks the pair as well."""
+        return {
+            "comparison": comparison,
+            "pair": started,
+            "cell": self.cell,
+            "base": self.base.facts(),
+            "candidate": self.candidate.facts(),
+            "machine": machine.fingerprint(),
+            "started": started,
+        }
 
     def __iter__(self) -> Iterator[Variant | Command]:
         """Base, then candidate."""

@@ -1,13 +1,13 @@
 """A user's loader as an endless pipeline of whole batches, fed as `fit` feeds what the loader returns."""
 
 from collections.abc import Generator, Iterable
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bench.machine.own import user_code
 from bench.results.cell import NO_MODEL, Cell
+from bench.run import product
 from bench.run.data_source import Source
 from bench.run.product import InputError
 
@@ -31,7 +31,7 @@ def build(cell: Cell, source: Source) -> Any:
     if hasattr(first, "element_spec"):
         return _whole_batches(first, cell.batch_size)
     batches = _endless(begin, first, cell.batch_size)
-    if (cell.backend == "tensorflow" or cell.model == NO_MODEL) and find_spec("tensorflow"):
+    if (cell.backend == "tensorflow" or cell.model == NO_MODEL) and product.has_tensorflow():
         return _dataset(batches)
     return batches
 

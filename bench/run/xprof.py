@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,9 @@ def facts(paths: Sequence[Path]) -> dict:
     Raises:
         Unreadable: If XProf is missing or of another version, the trace is empty or damaged, or no step is marked.
     """
-    if not paths:
-        raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
-    with durable.scratch_folder() as folder, _silent():
-        copies = [_copy(path, folder) for path in paths]  # XProf writes its caches beside what it reads
+    with _opened(paths) as copies:
         steps = _steps(_tool(copies, "input_pipeline_analyzer"))
         count = len(steps["seconds"])
-        if not count:
-            raise Unreadable("XProf finds no step in it: take it by `bench trace`, which marks each, of 3 or more")
         operations = _tool(copies, "framework_op_stats")
         return {
             "steps": count,
@@ -84,17 +79,26 @@ def operations(paths: Sequence[Path]) -> list[dict]:
     Raises:
         Unreadable: As `facts`.
     """
+    with _opened(paths) as copies:
+        steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
+        rows = _op_rows(_tool(copies, "framework_op_stats"))
+    return [
+        {"type": row["type"], "name": row["operation"], "seconds": float(row["total_self_time"]) / 1e6 / steps}
+        for row in rows
+    ]
+
+
+@contextmanager
+def _opened(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Copies of a trace's files for a while, for XProf writes its caches beside what it reads.
+
+    Raises:
+        Unreadable: If there are none.
+    """
     if not paths:
         raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
     with durable.scratch_folder() as folder, _silent():
-        copies = [_copy(path, folder) for path in paths]
-        steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
-        stats = _tool(copies, "framework_op_stats")
-    return [
-        {"type": row["type"], "name": row["operation"], "seconds": float(row["total_self_time"]) / 1e6 / steps}
-        for row in _table([stats] if isinstance(stats, dict) else stats, "total_self_time")
-        if row["type"] != IDLE
-    ]
+        yield [_copy(path, folder) for path in paths]
 
 
 def _copy(path: Path, folder: Path) -> str:
@@ -142,6 +146,8 @@ def _table(tables: Any, column: str) -> list[dict]:
 def _steps(tables: Any) -> dict:
     """Seconds of each step, and how much of it was waiting for input."""
     rows = _table(tables, "stepTimeMs")
+    if not rows:
+        raise Unreadable("XProf finds no step in it: take it by `bench trace`, which marks each, of 3 or more")
     return {
         "seconds": [float(row["stepTimeMs"]) / 1000 for row in rows],
         "input": [float(row["infeedTimeMs"]) / 1000 for row in rows],
@@ -178,12 +184,12 @@ def _work(tables: Any, steps: int) -> list[dict]:
         name, own = kind(row["type"], row["operation"]), float(row["total_self_time"]) / 1e6
         seconds[name] = seconds.get(name, 0.0) + own
         of_kind = layers.setdefault(name, {})
-        of_kind[_layer(row["operation"])] = of_kind.get(_layer(row["operation"]), 0.0) + own
-    longest = {name: max(of_kind, key=lambda layer: of_kind[layer]) for name, of_kind in layers.items()}
+        of_kind[layer(row["operation"])] = of_kind.get(layer(row["operation"]), 0.0) + own
+    longest = {name: max(of_kind, key=lambda name: of_kind[name]) for name, of_kind in layers.items()}
     return [{**work, "layer": longest[work["name"]]} for work in _longest(seconds, steps)]
 
 
-def _layer(operation: str) -> str:
+def layer(operation: str) -> str:
     """The layer in an operation's path: `conv2d_6` of `StatefulPartitionedCall/gradient_tape/model/conv2d_6/Mul`."""
     parts = [part for part in operation.split("/") if part not in CALLS and not re.search(r"[^\w.]", part)]
     return parts[1] if len(parts) > 2 else ""

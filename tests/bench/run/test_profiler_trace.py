@@ -153,8 +153,8 @@ def test_layer_stands_in_the_path_of_an_operation():
     """Behind the model; calls and gradients are no layers."""
     path = "StatefulPartitionedCall/gradient_tape/squeezenet_1/conv2d_6_1/convolution/Conv2DBackpropFilter"
 
-    assert xprof._layer(path) == "conv2d_6_1"
-    assert xprof._layer("AssignAddVariableOp") == ""
+    assert xprof.layer(path) == "conv2d_6_1"
+    assert xprof.layer("AssignAddVariableOp") == ""
 
 
 def test_suggestions_are_plain_text():
