@@ -456,7 +456,7 @@ def regressions(confirm: bool, budget: float | None, shape: str, data: Data, res
         store.check_writable(results)
     history = confirmation.find(results, data.source(), confirm=confirm, budget_seconds=budget, tell=options.tell)
     if shape == "terminal":
-        options.show((), (drawing.draw for drawing in table.tables(history)), json=False)
+        options.show((), (drawing.draw for drawing in [*table.tables(history), table.answer(history)]), json=False)
     else:
         click.echo(table.markdown(history) if shape == "markdown" else json_text.dumps(table.plain(history)))
 

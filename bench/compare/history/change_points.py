@@ -1,4 +1,4 @@
-"""Finds where a series of timings steps, by binary segmentation with a t-test; a step is a candidate, not a verdict.
+"""Finds where a series of timings steps, by seeded binary segmentation; a step is a candidate, not a verdict.
 
 Why not asv's own step detection? It fits medians with a penalty that it chooses from the series itself, and misses
 most steps that matter here. Of 10,080 made-up series (15 to 60 commits, noise of 1 to 5 %, half of them with drift):
@@ -9,8 +9,13 @@ most steps that matter here. Of 10,080 made-up series (15 to 60 commits, noise o
 | by apache-otava, p < 0.001         | 52 % | 69 % | 90 % | 2 % | 25 % |
 | by this module                     | 48 % | 66 % | 88 % | 1 % | 14 % |
 
-Otava needs an environment of its own for what 20 lines of numpy do. Drift passes every such test for a step, which is
+Otava needs an environment of its own for what 40 lines of numpy do. Drift passes every such test for a step, which is
 why a paired run has to confirm each.
+
+A split of a whole stretch does not see steps that cancel: of a commit that is 10 % slower, a faster and another slower
+one among 15 it found none in 100 series at 1 % noise. So shorter stretches are searched as well ("seeded", Kovács et
+al. 2020, arXiv:2002.06633), at a level shared among them: 95 % of such steps, a single step as often as before, and
+1.1 % false alarms of 1,800 flat series in place of 0.4 %.
 """
 
 import itertools
@@ -81,26 +86,44 @@ Detect = Callable[[Sequence[float]], list[Step]]
 def detect(values: Sequence[float]) -> list[Step]:
     """Finds the steps of a list of numbers.
 
-    The place that divides it best is a step where its t-test passes; both sides are then divided further.
+    The place that divides a stretch best, or a shorter one within it, is a step where its t-test passes; both sides are
+    then divided further.
     """
     import numpy as np
 
+    numbers = np.asarray(values, float)
+    seeds = {(start, end): _best_split(numbers[start:end]) for start, end in _seeds(len(numbers))}
     found: dict[int, float] = {}
-    stretches = [(0, len(values))]
+    stretches = [(0, len(numbers))]
     while stretches:
         start, end = stretches.pop()
         if end - start <= 2 * MIN_STRETCH:
             continue
-        index, p = _best_split(np.asarray(values[start:end], float))
+        index, p = _best_split(numbers[start:end])
+        splits = [(p, start + index)]
+        inside = [(seed, split) for seed, split in seeds.items() if start <= seed[0] and seed[1] <= end]
+        splits += [(p * len(inside), seed + index) for (seed, _), (index, p) in inside]
+        p, index = min(splits)
         if p < LEVEL:
-            found[start + index] = p
-            stretches += [(start, start + index), (start + index, end)]
-    edges = [0, *sorted(found), len(values)]
-    means = [float(np.mean(values[start:end])) for start, end in itertools.pairwise(edges)]
+            found[index] = p
+            stretches += [(start, index), (index, end)]
+    edges = [0, *sorted(found), len(numbers)]
+    means = [float(np.mean(numbers[start:end])) for start, end in itertools.pairwise(edges)]
     return [
         Step(index=index, before=means[number], after=means[number + 1], p=found[index])
         for number, index in enumerate(sorted(found))
     ]
+
+
+def _seeds(count: int) -> set[tuple[int, int]]:
+    """Stretches of a list of numbers, each length 0.7 times the one before, that overlap by half."""
+    seeds, length = set(), count / math.sqrt(2)
+    while length > 2 * MIN_STRETCH:
+        whole = math.ceil(length)
+        starts = [*range(0, count - whole, whole // 2), count - whole]
+        seeds |= {(start, start + whole) for start in starts}
+        length /= math.sqrt(2)
+    return seeds
 
 
 def _best_split(values: "np.ndarray") -> tuple[int, float]:

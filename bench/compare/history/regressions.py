@@ -1,6 +1,6 @@
 """Finds steps over the commits that asv measured, confirms them by paired runs, and names the commit of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bench.results.cell import Cell
 from flowers_core.errors import InputError
 
 PairedRun = Callable[[Cell, str, str], Verdict]  # cell, base, candidate
+WIDER = 2  # commits to either side that are tried where a step's own neighbours are the same: noise may have moved it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +90,38 @@ def confirm(history: History, paired_run: PairedRun, *, tell: Callable[[str], ob
             `inconclusive`.
         tell: Reports progress, a line at a time.
     """
-    changes = tuple(_confirm(change, history.commits, paired_run, tell) for change in history.changes)
+    changes = tuple(
+        _confirm(change, _neighbours(change, history.changes), history.commits, paired_run, tell)
+        for change in history.changes
+    )
     return replace(history, changes=changes)
 
 
+def _neighbours(change: Change, changes: Sequence[Change]) -> tuple[str, str]:
+    """The commits between which no other step of the series lies: those around a step, as far as they are known."""
+    series = [other for other in changes if other.candidate.series is change.candidate.series]
+    place = series.index(change)
+    first = series[place - 1].candidate.after if place else ""
+    last = series[place + 1].candidate.before if place + 1 < len(series) else ""
+    return first, last
+
+
+def _wider(candidate: Candidate, between: tuple[str, str], commits: Sequence[str]) -> Sequence[str]:
+    """The commits around a step and `WIDER` to either side, none of which another step lies at."""
+    first, last = (commits.index(commit) if commit else None for commit in between)
+    start = max(first or 0, commits.index(candidate.before) - WIDER)
+    end = min(len(commits) - 1 if last is None else last, commits.index(candidate.after) + WIDER)
+    return commits[start : end + 1]
+
+
 def _confirm(
-    change: Change, commits: Mapping[str, str], paired_run: PairedRun, tell: Callable[[str], object]
+    change: Change,
+    between: tuple[str, str],
+    commits: Mapping[str, str],
+    paired_run: PairedRun,
+    tell: Callable[[str], object],
 ) -> Change:
-    """A candidate after its paired runs."""
+    """A candidate after its paired runs; no other step of its series lies `between` two commits."""
     candidate = change.candidate
     try:
         cell = asv_series.cell_of(candidate.series)
@@ -116,6 +141,11 @@ def _confirm(
     ordered = list(commits)
     span = ordered[ordered.index(before) : ordered.index(after) + 1]
     finding = bisect.bisect(span, verdict, expected=expected, tell=tell)
+    wider = _wider(candidate, between, ordered)
+    if finding.verdict == "same" and len(wider) > len(span):
+        tell(f"the same: noise may have moved the step, so {len(wider) - 1} commits are tried")
+        runs.clear()  # of another base
+        after, finding = wider[-1], bisect.bisect(wider, verdict, expected=expected, tell=tell)
     return replace(
         change,
         state=finding.state,

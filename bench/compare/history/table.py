@@ -1,11 +1,12 @@
 """Shows a history: tables of 80 columns, Markdown, and plain values for the page."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench.compare.history.asv_series import Series, short
 from bench.compare.history.regressions import Change, History
 from bench.compare.sequential_test import Rule, Verdict
-from bench.results.table import Column, Table, Value
+from bench.results.table import Column, Table, Value, markdown_text
 
 COLUMNS = (
     Column("series"),
@@ -16,6 +17,54 @@ COLUMNS = (
     Column("paired", "ratio", whole=True),
 )
 NAMES = ("id", "benchmark", "label", "machine", "environment", "version")  # of a series, for the page
+
+
+def answer(history: History) -> Table:
+    """The commits that paired runs named, in the order of the branch, each with every series that it changed.
+
+    Notes say how many steps are left without a commit, and why.
+    """
+    confirmed = [change for change in history.changes if change.commit]
+    rows = [
+        (
+            short(commit),
+            history.commits[commit],
+            change.named.word if change.named else "",
+            change.named.ratio if change.named else None,
+            f"{change.candidate.series.benchmark.rpartition('.')[2]}({change.candidate.series.label})",
+        )
+        for commit in history.commits
+        for change in confirmed
+        if change.commit == commit
+    ]
+    return Table(
+        title=_sentence(history, len({row[0] for row in rows})),
+        columns=(
+            Column("commit", whole=True),
+            Column("subject"),
+            Column("is", "verdict", whole=True),
+            Column("ratio", "ratio", whole=True),
+            Column("series"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _sentence(history: History, named: int) -> str:
+    """What came of all steps, as one sentence."""
+    states = Counter(change.state for change in history.changes if not change.commit)
+    open_ranges, candidates = states.pop("confirmed", 0), states.pop("candidate", 0)
+    parts = [f"{named} {'commit' if named == 1 else 'commits'} changed the time"]
+    parts += [f"{open_ranges} more {'change is' if open_ranges == 1 else 'changes are'} known to a range"] * bool(
+        open_ranges
+    )
+    parts += [f"{count} {'step was' if count == 1 else 'steps were'} {state}" for state, count in states.items()]
+    if candidates:
+        steps = f"{candidates} {'step' if candidates == 1 else 'steps'} in asv's figures"
+        parts = [f"{steps}, none confirmed yet: `--confirm` runs pairs and names the commits"]
+    if not history.changes:
+        parts = [f"No step in {len(history.series)} series of asv's figures"]
+    return "; ".join(parts)
 
 
 def tables(history: History) -> list[Table]:
@@ -102,8 +151,10 @@ def _range(before: str, after: str) -> str:
 
 
 def markdown(history: History) -> str:
-    """All tables as Markdown."""
-    return "\n".join(table.markdown() for table in tables(history))
+    """The answer and all tables as Markdown."""
+    named = answer(history)
+    first = named.markdown() if named.rows else f"### {markdown_text(named.title)}\n"
+    return "\n".join([first, *(table.markdown() for table in tables(history))])
 
 
 def plain(history: History) -> dict[str, list[dict]]:

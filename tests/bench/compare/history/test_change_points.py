@@ -38,6 +38,16 @@ def test_detect_divides_stretches_further():
     assert [step.index for step in change_points.detect(values)] == [10, 20]
 
 
+def test_detect_sees_steps_that_cancel():
+    """Slower, faster and slower again among 15 commits: no single place divides the series, shorter stretches do."""
+    dice, found = random.Random(4), 0
+    for _ in range(20):
+        values = [dice.gauss(0, 0.01) + 0.1 * (3 <= number < 7) + 0.1 * (number >= 11) for number in range(15)]
+        found += [step.index for step in change_points.detect(values)] == [3, 7, 11]
+
+    assert found >= 15
+
+
 def test_detect_rarely_alarms_without_a_step():
     """Of 300 flat series of 20 commits about 1 % alarm; a series without any noise never does."""
     dice = random.Random(3)
