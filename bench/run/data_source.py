@@ -19,7 +19,7 @@ from bench.run.product import InputError
 
 DATA = WORK_DIR / "data"
 CLASSES = len(product.CLASSES)  # of a model that is measured where there is no data
-SAMPLED, SAMPLED_BYTES = 64, 4096  # photos whose bytes are looked at, and how many of each: JPEG's headers are alike
+SAMPLED, SAMPLED_BYTES = 64, 4096  # files whose bytes are looked at, and how many of each: JPEG's headers are alike
 FILLED = {"photos": DATA / "synthetic", "records": DATA / "synthetic-192"}
 
 
@@ -176,7 +176,7 @@ class Source:
             "images": written.images,
             "classes": len(written.classes),
         }
-        named |= {"digest": _records_digest(written), **_place(self.records), **self.folders("records")}
+        named |= {"digest": _records_digest(written, self.records), **_place(self.records), **self.folders("records")}
         classes = str(len(self.class_names) or "")
         said = _read_by(image_feature=self.image_feature, label_feature=self.label_feature, classes=classes)
         return {**named, **said}
@@ -267,29 +267,40 @@ def _place(folder: str) -> dict[str, str]:
 
 
 def _photos_digest(photos: Any) -> str:
-    """Digest of the names of all photos, their sizes, and a few bytes from the middle of some, whatever their dates.
+    """Digest of all photos, without where they lie."""
+    return _content_digest(str(photos.folder), photos.paths)
 
-    Of a bucket the sizes of some alone, asked for at once: a listing by TensorFlow has names and no sizes, and each
-    size is a request. Their dates and generations are of the upload, not of the content.
+
+def _content_digest(folder: str, files: Iterable[str]) -> str:
+    """Digest of the names of files, their sizes, and a few bytes from the middle of some, whatever their dates.
+
+    Of a bucket the checksums that its listing has. Where it gives none, the sizes of some alone: a listing by
+    TensorFlow has names and no sizes, and each size is a request.
     """
-    folder, digest = str(photos.folder).rstrip("/") + "/", hashlib.sha256()
-    paths = sorted(photos.paths)
+    folder, digest = folder.rstrip("/") + "/", hashlib.sha256()
+    paths = sorted(files)
     sampled = set(paths[:: max(1, len(paths) // SAMPLED)])
-    far = dict[str, int]()
-    if product.is_bucket(folder):
-        with ThreadPoolExecutor(len(sampled)) as pool:
-            far = dict(zip(sampled, pool.map(product.file_size, sampled), strict=True))
+    far = _in_bucket(folder, paths, sampled) if product.is_bucket(folder) else None
     for path in paths:
         digest.update(path.removeprefix(folder).encode(errors="surrogateescape") + b"\0")
-        if path in far:
-            digest.update(b"%d\0" % far[path])
-        elif not far:
-            digest.update(_on_disk(Path(path), sampled=path in sampled))
+        digest.update(_on_disk(Path(path), sampled=path in sampled) if far is None else far.get(path, b""))
     return digest.hexdigest()[:12]
 
 
+def _in_bucket(folder: str, paths: list[str], sampled: set[str]) -> dict[str, bytes]:
+    """What is known of the content of files in a bucket, by path: checksums of all, else the sizes of some."""
+    known = {}
+    with suppress(product.Unsuitable):  # an older commit
+        known = product.checksums(folder)
+    if known.keys() >= set(paths):
+        return {path: known[path].encode() + b"\0" for path in paths}
+    with ThreadPoolExecutor(len(sampled)) as pool:
+        sizes = pool.map(product.file_size, sampled)
+        return {path: b"%d\0" % size for path, size in zip(sampled, sizes, strict=True)}
+
+
 def _on_disk(path: Path, *, sampled: bool) -> bytes:
-    """The size of a photo on disk, of a sampled one with bytes from its middle; nothing of one that is gone."""
+    """The size of a file on disk, of a sampled one with bytes from its middle; nothing of one that is gone."""
     with suppress(OSError):  # whoever reads it says so
         size = path.stat().st_size
         if not sampled:
@@ -300,12 +311,18 @@ def _on_disk(path: Path, *, sampled: bool) -> bytes:
     return b""
 
 
-def _records_digest(written: Any) -> str:
-    """Digest of what a manifest says of records, but for where the photos lay."""
+def _records_digest(written: Any, folder: str) -> str:
+    """Digest of what a manifest says of records, but for where the photos lay.
+
+    Records of others come without one that says what they were written from: their content is looked at as photos' is.
+    """
     shards = sorted((shard.name, shard.images, shard.bytes) for shard in written.shards)
-    parts = written.image_size, tuple(written.classes), shards, getattr(written, "source_digest", None)
+    source = getattr(written, "source_digest", None)
+    parts = written.image_size, tuple(written.classes), shards, source
     if decoding := getattr(getattr(written, "decoding", None), "unusual", None):
         parts = *parts, sorted(decoding.items())
+    if source is None:
+        parts = *parts, _content_digest(folder, [product.join(folder, name) for name, _, _ in shards])
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -30,6 +30,7 @@ PLACES = {
     "MANIFEST": ("data.manifest:NAME", "manifest:NAME"),
     "MODELS": ("models:MODELS", "models:NAMES"),
     "PRECISIONS": ("backends.precision:PRECISIONS", "precision:PRECISIONS"),
+    "checksums": ("data.storage:checksums",),  # of the objects in a bucket
     "compile_model": ("train.fit:compile_model", "training:compile_model"),
     "configure_client": ("data.storage:configure_client", "data.storage:settle_client", "folders:settle_client"),
     "explain_record_error": ("data.tfrecords:explain", "records:explain"),

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep, time
 from typing import IO, Any
 from urllib import error as answers
-from urllib import request
+from urllib import parse, request
 
 from flowers_core import durable, errors
 from flowers_core.durable import make_folder, named, replace_durably, without_home
@@ -41,6 +42,8 @@ REQUEST_BYTES = 8 << 20
 """Of a shard, in one request: larger than the codelab's shards, so that each takes one."""
 
 _HOMES = ("/home", "/root", "/Users")
+
+_API = "https://www.googleapis.com/storage/v1/b/"
 
 _AT_ONCE = 32
 """Requests for sizes at once: in a bucket each takes its latency, and no work."""
@@ -153,6 +156,38 @@ def size(path: str) -> int:
             return files.stat(path).length
     except OSError:
         return -1
+
+
+def checksums(address: str) -> dict[str, str]:
+    """Sizes and checksums (CRC-32C) of the objects below an address of Google's, by their paths.
+
+    They are of the content, where an object's generation and dates are of its upload. A listing by TensorFlow has
+    names alone, and each size is a request of its own; the store's own listing says all of 1,000 objects at once.
+
+    Returns:
+        `size:checksum` by path; nothing where the store is not Google's or does not grant a listing.
+    """
+    if not address.startswith("gs://"):
+        return {}
+    bucket, _, folder = address.removeprefix("gs://").partition("/")
+    query = {"prefix": folder and f"{folder.rstrip('/')}/", "fields": "items(name,size,crc32c),nextPageToken"}
+    known, token = dict[str, str](), ""
+    try:
+        while True:
+            url = f"{_API}{bucket}/o?{parse.urlencode({**query, **({'pageToken': token} if token else {})})}"
+            page = json.loads(_get_granted(url))
+            items = page.get("items", ())
+            known |= {f"gs://{bucket}/{item['name']}": f"{item['size']}:{item['crc32c']}" for item in items}
+            if not (token := page.get("nextPageToken", "")):
+                return known
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # whoever reads the objects says what is wrong
+        return {}
 
 
 def read_text(path: str) -> str:
@@ -325,12 +360,11 @@ def _ask(bucket: str) -> None:
     Raises:
         InputError: If there is no answer within `REACH_SECONDS`, or the connection fails.
     """
-    url = f"https://www.googleapis.com/storage/v1/b/{bucket.removeprefix('gs://')}"
+    url = f"{_API}{bucket.removeprefix('gs://')}"
     end, cause = monotonic() + REACH_SECONDS, ""
     while (left := end - monotonic()) > 0:
         try:
-            trusted = ssl.create_default_context(cafile=os.environ.get("CURL_CA_BUNDLE") or None)
-            request.urlopen(url, timeout=left, context=trusted).close()
+            request.urlopen(url, timeout=left, context=_trusted()).close()
             return
         except answers.HTTPError as answer:
             answer.close()
@@ -346,6 +380,45 @@ def _ask(bucket: str) -> None:
                 break
             raise _unreachable(bucket, f"{url}: {reason}") from refused
     raise _unreachable(bucket, cause or f"which did not answer within {REACH_SECONDS} s")
+
+
+def _trusted() -> ssl.SSLContext:
+    """The authorities that TensorFlow's client trusts."""
+    return ssl.create_default_context(cafile=os.environ.get("CURL_CA_BUNDLE") or None)
+
+
+def _get_granted(url: str) -> bytes:
+    """What an address of Google's answers: to anybody or, if it wants to know who asks, to this machine's user.
+
+    Raises:
+        OSError: If it does not answer, or does not grant it.
+    """
+    try:
+        return _get(url)
+    except answers.HTTPError as answer:
+        answer.close()
+        if answer.code not in {401, 403} or not (token := _access_token()):
+            raise
+        return _get(request.Request(url, headers={"Authorization": f"Bearer {token}"}))
+
+
+def _get(address: str | request.Request) -> bytes:
+    with request.urlopen(address, timeout=REACH_SECONDS, context=_trusted()) as answer:
+        return answer.read()
+
+
+@cache
+def _access_token() -> str:
+    """A token of the credentials that Google's libraries find on this machine; empty where they find none."""
+    try:
+        import google.auth
+        from google.auth.transport.requests import Request
+
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_only"])
+        credentials.refresh(Request())
+    except Exception:  # not installed, no credentials, or refused: all the same to who asks
+        return ""
+    return credentials.token or ""
 
 
 def _unreachable(bucket: str, cause: str) -> errors.InputError:

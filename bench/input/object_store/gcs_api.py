@@ -1,5 +1,6 @@
 """Folders as buckets: the part of the storage API (JSON v1 and the media endpoint) that TensorFlow's client uses."""
 
+import base64
 import json
 import os
 import re
@@ -10,6 +11,8 @@ from email.message import Message
 from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import google_crc32c
 
 from bench.machine.own import durable
 
@@ -195,11 +198,21 @@ def _listing(folder: Path, query: dict[str, str]) -> Response:
         names[prefix + head + slash if slash else name] = "prefixes" if slash else "items"
     start, size = int(query.get("pageToken", 0)), min(PAGE, int(query.get("maxResults", PAGE)))
     page = list(names.items())[start : start + size]
-    values: dict = {"items": [{"name": name} for name, kind in page if kind == "items"]}
+    checked = "crc32c" in query.get("fields", "")
+    values: dict = {"items": [_item(folder / name, name, checked=checked) for name, kind in page if kind == "items"]}
     values["prefixes"] = [name for name, kind in page if kind == "prefixes"]
     if start + size < len(names):
         values["nextPageToken"] = str(start + size)
     return json_response({name: value for name, value in values.items() if value})
+
+
+def _item(path: Path, name: str, *, checked: bool) -> dict[str, str]:
+    """What a listing says of an object: its size and checksum where they are asked for, for that reads the file."""
+    if not checked:
+        return {"name": name}
+    content = path.read_bytes() if path.is_file() else b""
+    checksum = base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
+    return {"name": name, "size": str(len(content)), "crc32c": checksum}
 
 
 def _stat(path: Path, name: str) -> Response:

@@ -91,10 +91,46 @@ def test_digest_tells_other_records_of_one_name_apart(synthetic_records, tmp_pat
     assert len(digests) == 2
 
 
-def test_digest_tells_other_photos_of_a_bucket_apart(monkeypatch):
-    """Of the same names by their sizes: a bucket is listed without a look into its photos."""
+def test_digest_tells_records_of_others_apart_by_their_bytes(synthetic_records, tmp_path, records_of_others):
+    """Without a manifest names and sizes are all that is said of them: other pixels of as many bytes are other data."""
+    shards = sorted(synthetic_records.glob("*.tfrec"))
+    folder = records_of_others(tmp_path / "kaggle", shards, image="img", label="class", name="{:02d}-5.tfrec")
+    source = Source(records=str(folder), image_feature="img", label_feature="class", class_names=tuple("vwxyz"))
+    before, again = (source.describe("records")["digest"] for _ in range(2))
+    shard = folder / "02-5.tfrec"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2 + 100] ^= 1
+    manifest = source.manifest()
+    shard.write_bytes(content)
+
+    assert before == again != data_source._records_digest(manifest, source.records)
+
+
+@pytest.fixture
+def in_bucket():
     folder = "gs://bucket/flowers"
-    there = SimpleNamespace(folder=folder, paths=[f"{folder}/{name}" for name in ("roses/1.jpg", "tulips/1.jpg")])
+    return SimpleNamespace(folder=folder, paths=[f"{folder}/{name}" for name in ("roses/1.jpg", "tulips/1.jpg")])
+
+
+def test_digest_tells_photos_of_a_bucket_apart_by_checksums(monkeypatch, in_bucket):
+    """Other photos of the same names and sizes are other data; other objects of the bucket are not of them."""
+    digests = []
+    for last in ("AAAA", "AAAA", "AAAB"):
+        sums = dict.fromkeys(in_bucket.paths, "100:AAAA") | {in_bucket.paths[1]: f"100:{last}", "gs://x": last}
+        monkeypatch.setattr(storage, "checksums", lambda _, sums=sums: sums)
+        digests.append(data_source._photos_digest(in_bucket))
+
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("known", [{}, {"gs://bucket/flowers/roses/1.jpg": "100:AAAA"}, None])
+def test_digest_tells_photos_of_a_bucket_apart_by_sizes(monkeypatch, in_bucket, known):
+    """Where the store lists no checksums of all photos, or the commit does not ask for them."""
+    if known is None:
+        monkeypatch.delattr(storage, "checksums")
+    else:
+        monkeypatch.setattr(storage, "checksums", lambda _: known)
+    there = in_bucket
     digests = []
     for sizes in ((100, 200), (100, 200), (100, 201)):
         monkeypatch.setattr(storage, "size", dict(zip(there.paths, sizes, strict=True)).__getitem__)

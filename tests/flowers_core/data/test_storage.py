@@ -1,11 +1,16 @@
 """Files of a folder: buckets that do not answer, and errors that say where and why."""
 
 import errno
+import gc
+import io
+import json
 import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -21,6 +26,7 @@ def silent_proxy():
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python 3.11.2 leaves its socket open
 def test_glob_gives_up_a_silent_bucket(monkeypatch, silent_proxy):
     """Behind a silent proxy listing a bucket ends with an InputError, not in ten minutes."""
     monkeypatch.setattr(storage, "REACH_SECONDS", 1)
@@ -29,6 +35,7 @@ def test_glob_gives_up_a_silent_bucket(monkeypatch, silent_proxy):
         monkeypatch.setenv(name, silent_proxy)
     with pytest.raises(errors.InputError, match="gs://silent, which did not answer within 1 s"):
         storage.glob("gs://silent/folder", ("*",))
+    gc.collect()  # here, not in a test that follows
 
 
 def test_bucket_that_answers_is_asked_once(monkeypatch):
@@ -43,6 +50,53 @@ def test_bucket_that_answers_is_asked_once(monkeypatch):
     for address in ("gs://first/a", "gs://first/b/c", "gs://second", "ram://third/a"):
         storage._reach(address)
     assert asked == ["first", "second"]
+
+
+def listing_of(pages, *, wants=None):
+    """What stands for `urlopen`: the pages of a listing by token, for those who have the right authorization."""
+
+    def answer(asked, **_):
+        url, sent = (asked, None) if isinstance(asked, str) else (asked.full_url, asked.get_header("Authorization"))
+        if wants and sent != wants:
+            raise HTTPError(url, 401, "Unauthorized", {}, None)
+        return io.BytesIO(json.dumps(pages[parse_qs(url).get("pageToken", [""])[0]]).encode())
+
+    return answer
+
+
+PAGES = {
+    "": {"items": [{"name": "a/1 ü.jpg", "size": "3", "crc32c": "AAAA"}], "nextPageToken": "x/y"},
+    "x/y": {"items": [{"name": "a/2.jpg", "size": "4", "crc32c": "BBBB"}]},
+}
+
+
+@pytest.mark.parametrize("wants", [None, "Bearer secret"])
+def test_checksums_are_those_of_all_pages(monkeypatch, wants):
+    """Of a bucket that anybody may list, and of one that asks for this machine's credentials."""
+    monkeypatch.setattr(storage, "_access_token", lambda: "secret")
+    monkeypatch.setattr(storage.request, "urlopen", listing_of(PAGES, wants=wants))
+
+    assert storage.checksums("gs://bucket/a") == {"gs://bucket/a/1 ü.jpg": "3:AAAA", "gs://bucket/a/2.jpg": "4:BBBB"}
+
+
+@pytest.mark.parametrize("page", [{"items": [{"name": "a/1.jpg", "size": "3"}]}, [], None, {"items": [1]}])
+def test_checksums_are_none_where_a_store_tells_none(monkeypatch, page):
+    """Nor where it refuses, is unreachable, or is not Google's."""
+    monkeypatch.setattr(storage, "_access_token", lambda: "")
+    monkeypatch.setattr(storage.request, "urlopen", listing_of({"": page}))
+    assert storage.checksums("gs://bucket/a") == {}
+    monkeypatch.setattr(storage.request, "urlopen", listing_of(PAGES, wants="Bearer secret"))
+    assert storage.checksums("gs://bucket/a") == {}
+    assert storage.checksums("s3://bucket/a") == {}
+
+
+def test_checksums_need_no_library_of_googles(monkeypatch):
+    """Without it there is no token, and a bucket that wants one tells nothing."""
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    monkeypatch.setattr(storage.request, "urlopen", listing_of(PAGES, wants="Bearer secret"))
+    storage._access_token.cache_clear()
+    assert storage.checksums("gs://bucket/a") == {}
+    storage._access_token.cache_clear()
 
 
 def test_configure_client_keeps_what_is_set(monkeypatch):

@@ -52,6 +52,15 @@ def test_listing_with_a_delimiter_has_folders(send, prefix, items, prefixes):
     assert listing.get("prefixes") == prefixes
 
 
+def test_listing_says_sizes_and_checksums_if_asked(send):
+    """In base64, most significant byte first, as Google writes a CRC-32C: of 0 to 9 that is 280c069e."""
+    listing = decode(send("GET", "/storage/v1/b/flowers/o?prefix=b%20c&fields=items(name,size,crc32c),nextPageToken"))
+    new = decode(send("GET", "/storage/v1/b/flowers/o?prefix=new&fields=items(name,size,crc32c)"))
+
+    assert listing["items"] == [{"name": "b c/3.jpg", "size": "10", "crc32c": "KAwGng=="}]
+    assert new["items"] == [{"name": "new/", "size": "0", "crc32c": "AAAAAA=="}]
+
+
 def test_listing_comes_in_pages(send, monkeypatch):
     """Each page names the next, and together they are all."""
     monkeypatch.setattr(gcs_api, "PAGE", 2)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,20 @@ def test_photos_are_the_same_as_on_the_disk(client, synthetic_photos, served):
     assert sums[0] == sums[1]
     assert len(sums[0]) == len(here)
     assert served[0].traffic.counts.requests["list"] == 1
+
+
+def test_checksums_of_all_photos_come_by_one_listing(client, synthetic_photos, served):
+    """With the size of each; photos that differ have others."""
+    sums = client("storage.checksums('gs://photos/')")["gave"]
+    here = {
+        path.replace(str(synthetic_photos), "gs://photos"): Path(path) for path in photos.find(synthetic_photos).paths
+    }
+
+    assert {address: int(sums[address].partition(":")[0]) for address in here} == {
+        address: path.stat().st_size for address, path in here.items()
+    }
+    assert len({sums[address] for address in here}) == len(here)
+    assert served[0].traffic.counts.requests == {"list": 1}
 
 
 def test_records_are_written_into_a_bucket(client, synthetic_photos, served, tmp_path):
