@@ -24,6 +24,7 @@ class Compared:
     seconds: float
     batch_size: int
     python: str
+    decode_workers: tuple[int, ...] | None
 
     def interpreter(self) -> str:
         """The interpreter of other libraries' loaders; empty for this one.
@@ -44,9 +45,15 @@ class Compared:
         python, source = self.interpreter(), data.source()
         source.load_photos()
         source.manifest()
-        loaders = registry.select(self.job, self.only, scaled=source.decode == "scaled")
+        loaders = registry.select(
+            self.job, self.only, scaled=source.decode == "scaled", workers=bool(self.decode_workers)
+        )
         effort = run.Effort(
-            rounds=self.rounds, seconds=self.seconds, batch_size=self.batch_size, processes=self.processes
+            rounds=self.rounds,
+            seconds=self.seconds,
+            batch_size=self.batch_size,
+            processes=self.processes,
+            workers=tuple(dict.fromkeys(self.decode_workers or ())),
         )
         with progress.bar("blocks", effort.steps(len(loaders))) as advance:
             run.run(
@@ -70,6 +77,8 @@ COMPARED = options.group(
                  help="Processes of each loader, which share its blocks."),
     click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a block is."),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch."),
+    click.option("--decode-workers", type=options.Several(click.IntRange(1, 1024)), metavar="N[,N]",
+                 help="Processes or threads that decode, for a curve. [one a core]"),
     click.option("--python", default="", metavar="PATH",
                  help="Interpreter that has the other libraries' packages. [this one]"),
 )  # fmt: skip

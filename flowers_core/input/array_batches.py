@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from flowers_core import errors, resources
+from flowers_core import errors
 from flowers_core.data import shards as shard_paths
 from flowers_core.data import tfrecord_reader
 from flowers_core.data.photos import Photos
@@ -107,7 +107,7 @@ def _decode(
         kind=PIPELINES[name].reads,
         image_size=image_size,
         batch_size=several,
-        count=resources.parallelism(),
+        count=decode_pool.worker_count(),
         **how,
     )
     for images, labels in decoded:

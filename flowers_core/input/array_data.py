@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from flowers_core import resources
 from flowers_core.data import shards as shard_paths
 from flowers_core.data import tfrecord_reader
 from flowers_core.input import decode_pool, fast_decode
@@ -41,7 +40,7 @@ class Images:
         records = iter(self._records)
         orders = iter(lambda: list(islice(records, _DECODED_AT_ONCE)), [])
         size, done = {"image_size": self._shape[1], "batch_size": _DECODED_AT_ONCE}, 0
-        how: dict[str, Any] = {"kind": "records", "count": resources.parallelism(), "features": self._features}
+        how: dict[str, Any] = {"kind": "records", "count": decode_pool.worker_count(), "features": self._features}
         for images, labels in decode_pool.decode_batches(orders, **how, **size):
             pixels[done : done + len(labels)], self._labels[done : done + len(labels)] = images, labels
             done += len(labels)

@@ -29,17 +29,35 @@ from typing import Any, BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 
-from flowers_core import errors
+from flowers_core import errors, resources
 from flowers_core.data import decoding as decodings
 from flowers_core.data.decoding import Decoding
 from flowers_core.data.shards import CODELAB, Features
 
+WORKERS = "FLOWERS_DECODE_WORKERS"
+"""Variable that says how many decode workers a pipeline has, where that is not one a core."""
+
 ORDERS_AHEAD = 2  # orders a decode worker has at once: the next is there when one is done
+MOST_WORKERS = 1024
 MOST_PENDING = 3  # the same with batches that are done and wait for one that was ordered before them
 _LABEL_BYTES = 8
 _living: set[int] = set()
 _ended_seconds = 0.0
 _recorders: list[list["Span"]] = []
+
+
+def worker_count() -> int:
+    """How many decode workers a pipeline has: as many as `WORKERS` says, or else one a core.
+
+    Raises:
+        InputError: If the variable holds no number from 1 on.
+    """
+    asked = os.environ.get(WORKERS, "")
+    if not asked:
+        return resources.parallelism()
+    if not (asked.isascii() and asked.isdecimal() and 1 <= int(asked[:6]) <= MOST_WORKERS):
+        raise errors.InputError(f"{WORKERS} must be a number from 1 to {MOST_WORKERS}. Received: {asked!r}")
+    return int(asked)
 
 
 def worker_ids() -> tuple[int, ...]:

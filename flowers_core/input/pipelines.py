@@ -230,7 +230,7 @@ def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Bat
             kind=PIPELINES[name].reads,
             image_size=image_size,
             batch_size=several,
-            count=resources.parallelism(),
+            count=decode_pool.worker_count(),
             **how,
         )
 

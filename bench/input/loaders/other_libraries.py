@@ -4,7 +4,7 @@ Each yields the number of images of each batch, for ever, in a shuffled order.
 """
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.input.loaders.task import Task
@@ -34,6 +34,103 @@ def load_torch(task: Task) -> Iterator[int]:
         yield images.shape[0]
 
 
+def load_torchvision(task: Task) -> Iterator[int]:
+    """Torch's DataLoader with torchvision's decoder and, of photos, its resize: what its documentation shows."""
+    import torch
+    from torch.utils import data
+    from torchvision.io import ImageReadMode, decode_jpeg, read_file
+    from torchvision.transforms import v2
+
+    labelled, size = task.labelled(), task.image_size
+    resize = v2.Compose([v2.Resize(size, antialias=False), v2.CenterCrop(size)]) if task.job == "photos" else None
+
+    class Files(data.Dataset):
+        def __len__(self):
+            return len(labelled)
+
+        def __getitem__(self, index: int):
+            path, label = labelled[index]
+            image = decode_jpeg(read_file(path), ImageReadMode.RGB)
+            return (resize(image) if resize else image), label
+
+    torch.set_num_threads(1)
+    endless = data.RandomSampler(labelled, replacement=True, num_samples=10**9)
+    for images, _ in data.DataLoader(Files(), batch_size=task.batch_size, sampler=endless, num_workers=task.cores):
+        yield images.shape[0]
+
+
+def load_spdl(task: Task) -> Iterator[int]:
+    """SPDL's thread engine with the kernels of our fast pipelines: a thread per core, each image by itself."""
+    import numpy as np
+    from spdl.pipeline import PipelineBuilder
+
+    decode = task.decoder()
+    pipeline = (
+        PipelineBuilder()
+        .add_source(_shuffled(task.labelled()))
+        .pipe(lambda pair: (decode(Path(pair[0]).read_bytes()), pair[1]), concurrency=task.cores)
+        .aggregate(task.batch_size)
+        .pipe(lambda pairs: np.stack([image for image, _ in pairs]))
+        .add_sink(4)
+        .build(num_threads=task.cores)
+    )
+    with pipeline.auto_stop():
+        for images in pipeline:
+            yield len(images)
+
+
+def _shuffled(labelled: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """The same pairs for ever, in another order in each pass."""
+    import random
+
+    draw = random.Random(0)
+    while True:
+        yield from draw.sample(labelled, len(labelled))
+
+
+def load_litdata(task: Task) -> Iterator[int]:
+    """Litdata over chunks that hold the JPEGs as bytes, by its loader with a decode worker per core."""
+    from litdata import StreamingDataLoader, StreamingDataset
+    from litdata.streaming.writer import BinaryWriter
+
+    decode, folder = task.decoder(), Path(task.scratch) / "chunks"
+    writer = BinaryWriter(str(folder), chunk_bytes=8 * 2**20)  # `optimize` does it by processes that outlive it
+    for number, (path, label) in enumerate(task.labelled()):
+        writer[number] = (Path(path).read_bytes(), label)
+    writer.done()
+    writer.merge()
+
+    data = StreamingDataset(str(folder), shuffle=True, transform=lambda sample: (decode(sample[0]), sample[1]))
+    while True:
+        for images, _ in StreamingDataLoader(data, batch_size=task.batch_size, num_workers=task.cores):
+            yield len(images)
+
+
+def load_datasets(task: Task) -> Iterator[int]:
+    """HuggingFace datasets: an Arrow table of JPEGs, decoded by PIL, read by torch's DataLoader."""
+    import datasets
+    import torch
+    from torch.utils import data
+
+    decode = task.decoder()
+    datasets.disable_progress_bars()
+    paths, labels = zip(*task.labelled(), strict=True)
+    table = datasets.Dataset.from_dict(
+        {"image": [{"bytes": Path(path).read_bytes(), "path": None} for path in paths], "label": list(labels)},
+        features=datasets.Features({"image": datasets.Image(decode=False), "label": datasets.Value("int64")}),
+    )
+    table.save_to_disk(str(Path(task.scratch) / "table"))
+    table = datasets.load_from_disk(str(Path(task.scratch) / "table"))
+    table = table.with_transform(
+        lambda rows: {"image": [decode(image["bytes"]) for image in rows["image"]], "label": rows["label"]}
+    )
+
+    torch.set_num_threads(1)
+    endless = data.RandomSampler(range(len(paths)), replacement=True, num_samples=10**9)
+    for batch in data.DataLoader(table, batch_size=task.batch_size, sampler=endless, num_workers=task.cores):
+        yield len(batch["label"])
+
+
 def load_webdataset(task: Task) -> Iterator[int]:
     """Tar shards, read by torch's DataLoader with a decode worker per core."""
     import webdataset
@@ -41,14 +138,24 @@ def load_webdataset(task: Task) -> Iterator[int]:
     decode, labelled = task.decoder(), task.labelled()
     shards = [str(Path(task.scratch) / f"{number:02d}.tar") for number in range(TAR_SHARDS)]
     for number, shard in enumerate(shards):
-        with tarfile.open(shard, "w") as file:
-            for path, label in labelled[number::TAR_SHARDS]:
-                file.add(path, f"{Path(path).stem}.{label}.jpg")
+        write_tar(shard, labelled[number::TAR_SHARDS])
 
     data = webdataset.WebDataset(shards, resampled=True, shardshuffle=False, nodesplitter=None)
     data = data.shuffle(256).map(lambda sample: _image_and_label(sample, decode)).batched(task.batch_size)
     for images, _ in webdataset.WebLoader(data, batch_size=None, num_workers=task.cores):
         yield len(images)
+
+
+def write_tar(path: str, labelled: Sequence[tuple[str, int]]) -> None:
+    """Writes JPEGs as a shard; a photo that is a link as a file, for webdataset passes over links, without an end.
+
+    Args:
+        path: The shard.
+        labelled: Path and label of each photo.
+    """
+    with tarfile.open(path, "w", dereference=True) as file:
+        for number, (photo, label) in enumerate(labelled):
+            file.add(photo, f"{number:06d}.{label}.jpg")  # the photo's name may hold a dot, which would end its key
 
 
 def _image_and_label(sample: dict, decode: Callable) -> tuple:

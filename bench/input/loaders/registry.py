@@ -7,6 +7,7 @@ from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
 JOBS = {"photos": "native photos", "records": "records"}
+SCALED = ", scaled"  # ends the name of a variant that decodes large photos smaller
 KINDS = ("ceiling", "pipeline", "peer")
 
 
@@ -39,6 +40,11 @@ class Loader:
         one_of("job", self.job, JOBS)
 
     @property
+    def takes_workers(self) -> bool:
+        """Whether it decodes by as many threads or processes as it is told; tf.data chooses for itself."""
+        return self.kind != "pipeline" or PIPELINES[self.variant].by_processes
+
+    @property
     def id(self) -> str:
         """Names the loader among those of both jobs; stored results hold it."""
         return f"{self.job}/{self.name}"
@@ -46,6 +52,7 @@ class Loader:
 
 _TURBO, _PIL = "libjpeg-turbo (simplejpeg), fast DCT", "libjpeg-turbo (PIL), slow DCT"
 _TENSORFLOW, _DALI = "libjpeg-turbo (TensorFlow), fast DCT", "libjpeg-turbo (nvImageCodec), fast DCT"
+_TORCHVISION = "libjpeg-turbo (torchvision), slow DCT"
 _EACH_CORE = "a process per core"
 
 # name, job, description
@@ -67,6 +74,10 @@ _DESCRIPTIONS = {
 _PEERS = (
     ("torch, PIL", "load_torch", "PIL", _PIL, "PIL bilinear with antialias", "files"),
     ("torch, simplejpeg", "load_torch", "cv2", _TURBO, "cv2 bilinear", "files"),
+    ("torch, torchvision", "load_torchvision", "torchvision", _TORCHVISION, "torchvision bilinear", "files"),
+    ("SPDL", "load_spdl", "cv2", _TURBO, "cv2 bilinear", "files, by threads"),
+    ("litdata", "load_litdata", "cv2", _TURBO, "cv2 bilinear", "chunks, through torch's DataLoader"),
+    ("datasets", "load_datasets", "PIL", _PIL, "PIL bilinear with antialias", "Arrow, through torch's DataLoader"),
     ("grain", "load_grain", "cv2", _TURBO, "cv2 bilinear", "array_record"),
     ("webdataset", "load_webdataset", "cv2", _TURBO, "cv2 bilinear", "tar, through torch's DataLoader"),
     ("DALI", "load_dali", "DALI", _DALI, "DALI bilinear", "files"),
@@ -103,7 +114,7 @@ _SCALED = {
 def _scaled(loaders: Sequence[Loader]) -> list[Loader]:
     """The scaled variants of some loaders of photos."""
     return [
-        replace(loader, name=f"{loader.name}, scaled", description=_SCALED[loader.name], scaled=True)
+        replace(loader, name=f"{loader.name}{SCALED}", description=_SCALED[loader.name], scaled=True)
         for loader in loaders
         if loader.job == "photos" and loader.name in _SCALED
     ]
@@ -123,13 +134,16 @@ LOADERS: dict[str, Loader] = {loader.id: loader for job in JOBS for loader in _a
 CEILINGS = {"photos": "photos/decode and resize", "records": "records/decode"}  # that each job is compared with
 
 
-def select(jobs: Sequence[str] = (), names: Sequence[str] = (), *, scaled: bool = False) -> list[Loader]:
+def select(
+    jobs: Sequence[str] = (), names: Sequence[str] = (), *, scaled: bool = False, workers: bool = False
+) -> list[Loader]:
     """Loaders of the given jobs, or of all; with `names` only those whose name holds one of them, and the ceilings.
 
     Args:
         jobs: Of `JOBS`.
         names: Parts of names.
         scaled: Whether those that decode large photos smaller are among them.
+        workers: Whether only those are that decode by as many threads or processes as they are told.
 
     Raises:
         InputError: If only ceilings are left.
@@ -139,6 +153,7 @@ def select(jobs: Sequence[str] = (), names: Sequence[str] = (), *, scaled: bool 
         for loader in LOADERS.values()
         if (not jobs or loader.job in jobs)
         and (scaled or not loader.scaled)
+        and (loader.takes_workers or not workers)
         and (not names or loader.kind == "ceiling" or any(name.lower() in loader.name.lower() for name in names))
     ]
     if all(loader.kind == "ceiling" for loader in selected):

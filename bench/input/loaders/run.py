@@ -15,15 +15,17 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bench.input.loaders import scaled
-from bench.input.loaders.registry import Loader
+from bench.input.loaders.registry import JOBS, Loader
 from bench.input.loaders.task import Task
 from bench.machine import facts
 from bench.machine.own import resources
 from bench.results.result import Result
 from bench.run import process
 from bench.run.data_source import Source
+from flowers_core.input import decode_pool
 
 ANSWER_SECONDS = 180.0
+START_SECONDS = 600.0  # imports of torch from a cold disk on a busy machine, and writing the photos in its own format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class LoaderResult(Result):
         rates: Images/s of each block; blocks of the same number were measured side by side.
         cpu_seconds: CPU time per image, of all its processes, of each block.
         processes: How many fresh ones measured these blocks, one after another.
+        workers: Threads or processes that it decodes by where their number was asked for; 0 for one a core.
         data: Name of the photos, how many, image and batch size, cores.
     """
 
@@ -48,6 +51,15 @@ class LoaderResult(Result):
     rates: tuple[float, ...] = ()
     cpu_seconds: tuple[float, ...] = ()
     processes: int = 1
+    workers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A loader with a number of threads or processes that decode; 0 for one a core."""
+
+    loader: Loader
+    workers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +71,18 @@ class Effort:
         seconds: Of each block.
         batch_size: Images per batch.
         processes: Of each loader, one after another; the rounds are shared out among them.
+        workers: Numbers of threads or processes that decode, each in a lane of its own; empty for one a core.
     """
 
     rounds: int = 9
     seconds: float = 1.0
     batch_size: int = 32
     processes: int = 3
+    workers: tuple[int, ...] = ()
+
+    def lanes(self, loaders: Sequence[Loader]) -> list[Lane]:
+        """What takes turns: each loader, with each number of workers that was asked for."""
+        return [Lane(loader=loader, workers=workers) for loader in loaders for workers in self.workers or (0,)]
 
     @property
     def rounds_by_process(self) -> list[int]:
@@ -74,26 +92,30 @@ class Effort:
 
     def steps(self, loaders: int) -> int:
         """How many starts and blocks a number of loaders takes, warm-up blocks among them."""
-        return loaders * sum(rounds + 2 for rounds in self.rounds_by_process)
+        return loaders * len(self.workers or (0,)) * sum(rounds + 2 for rounds in self.rounds_by_process)
 
 
 class Runner:
     """The parent's end of the process of a loader."""
 
-    def __init__(self, loader: Loader, task: Task, *, python: str):
-        self.loader, self.rates, self.cpu_seconds = loader, [], []
+    def __init__(self, lane: Lane, task: Task, *, python: str):
+        loader = lane.loader
+        self.lane, self.rates, self.cpu_seconds = lane, [], []
         self.status, self.reason = "ok", ""
         command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment()
+        if lane.workers:
+            env[decode_pool.WORKERS] = str(lane.workers)
         self._process = process.ChildProcess(command, Path(task.scratch), name=loader.id, env=env)
         try:
-            self._ask({"task": asdict(task), "module": loader.module, "function": loader.function})
+            order = {"task": asdict(task), "module": loader.module, "function": loader.function}
+            self._ask(order, timeout=START_SECONDS)
         except BaseException:  # Ctrl-C while it starts: nobody else knows of it yet
             self.end()
             raise
 
-    def _ask(self, order: dict) -> dict:
+    def _ask(self, order: dict, *, timeout: float = ANSWER_SECONDS) -> dict:
         try:
-            answer = self._process.ask(order, timeout=ANSWER_SECONDS)
+            answer = self._process.ask(order, timeout=timeout)
         except process.Died as died:
             answer = {"error": died.reason}
         if reason := answer.get("absent") or answer.get("error"):
@@ -167,22 +189,28 @@ def run(
     """
     written, started = source.manifest(), datetime.now(UTC)
     data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": resources.usable_cores()}
-    about = {**source.describe("records"), **source.folders("photos", "records"), **data}
+    about = {job: {**source.describe(job), **source.folders("photos", "records"), **data} for job in JOBS}
     if any(loader.scaled for loader in loaders):
-        about["scaled"] = scaled.decibels(source.load_photos().paths, image_size=written.image_size)
+        about["photos"]["scaled"] = scaled.decibels(source.load_photos().paths, image_size=written.image_size)
     common = {
         "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
-        "data": about,
         "started": started.isoformat(timespec="seconds"),
         "machine": facts.fingerprint(),
         "code": facts.code(),
     }
-    results = {loader.id: LoaderResult(loader=loader.id, processes=0, **common) for loader in loaders}
+    lanes = effort.lanes(loaders)
+    results = {
+        lane: LoaderResult(
+            loader=lane.loader.id, workers=lane.workers, data=about[lane.loader.job], processes=0, **common
+        )
+        for lane in lanes
+    }
     with process.scratch() as scratch:
         files = {"photos": source.photos, "records": str(_unpack(source, scratch / "files"))}
 
-        def start(loader: Loader, folder: Path) -> Runner:
+        def start(lane: Lane, folder: Path) -> Runner:
             folder.mkdir(parents=True)
+            loader = lane.loader
             task = Task(
                 job=loader.job,
                 variant=loader.variant,
@@ -190,17 +218,17 @@ def run(
                 files=files[loader.job],
                 source=asdict(source),
                 scratch=str(folder),
-                **data,
+                **data | ({"cores": lane.workers} if lane.workers else {}),
             )
-            return Runner(loader, task, python=python if loader.kind == "peer" and python else sys.executable)
+            return Runner(lane, task, python=python if loader.kind == "peer" and python else sys.executable)
 
         order = random.Random(0)
         try:
             for process_number, rounds in enumerate(effort.rounds_by_process):
-                able = [loader for loader in loaders if results[loader.id].status == "ok"]
-                advance((len(loaders) - len(able)) * (rounds + 2))
+                able = [lane for lane in lanes if results[lane].status == "ok"]
+                advance((len(lanes) - len(able)) * (rounds + 2))
                 starts = [
-                    partial(start, loader, scratch / f"{process_number}-{number}") for number, loader in enumerate(able)
+                    partial(start, lane, scratch / f"{process_number}-{number}") for number, lane in enumerate(able)
                 ]
                 _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
         finally:
@@ -212,7 +240,7 @@ def run(
 
 def _run_rounds(
     starts: Sequence[Callable[[], Runner]],
-    results: dict[str, LoaderResult],
+    results: dict[Lane, LoaderResult],
     *,
     rounds: int,
     seconds: float,
@@ -236,7 +264,7 @@ def _run_rounds(
                     advance(1)
         finally:
             for runner in runners:
-                results[runner.loader.id] = runner.add_to(results[runner.loader.id])
+                results[runner.lane] = runner.add_to(results[runner.lane])
 
 
 def _unpack(source: Source, folder: Path) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
+from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, SCALED, Loader
 from bench.input.loaders.run import LoaderResult
 from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
@@ -25,7 +25,8 @@ class Row:
     Attributes:
         loader: Which.
         result: What it did.
-        share: Of the ceiling of its job: median over rounds of the ratio to the ceiling's block of the same round.
+        share: Of the ceiling of its job, of scaled photos the scaled one's, with as many workers: median over rounds of
+            the ratio to the ceiling's block of the same round.
         ratio: To the fastest of our pipelines likewise.
     """
 
@@ -44,14 +45,12 @@ def rows(results: Iterable[LoaderResult]) -> list[Row]:
 
 def _of_job(job: str, results: Sequence[LoaderResult]) -> list[Row]:
     pairs = [(LOADERS[result.loader], result) for result in results if LOADERS[result.loader].job == job]
-    ceiling = next((result for loader, result in pairs if loader.id == CEILINGS[job]), None)
-    ours = max(
-        (result for loader, result in pairs if loader.kind == "pipeline" and result.rates), key=rate, default=None
-    )
-    of_job = [
-        Row(loader=loader, result=result, share=_ratio(result, ceiling), ratio=_ratio(result, ours))
-        for loader, result in pairs
-    ]
+    of_job = []
+    for loader, result in pairs:
+        alike = [pair for pair in pairs if pair[0].scaled == loader.scaled and pair[1].workers == result.workers]
+        ceiling = next((other for beside, other in alike if beside.id.removesuffix(SCALED) == CEILINGS[job]), None)
+        ours = max((other for beside, other in alike if beside.kind == "pipeline"), key=rate, default=None)
+        of_job.append(Row(loader=loader, result=result, share=_ratio(result, ceiling), ratio=_ratio(result, ours)))
     return sorted(of_job, key=lambda row: (row.loader.kind != "ceiling", -rate(row.result)))
 
 
@@ -97,18 +96,24 @@ def notes(of_job: Sequence[Row]) -> list[str]:
     ceiling = LOADERS[CEILINGS[of_job[0].loader.job]].name
     said += [
         f"ceiling: share of `{ceiling}`, the same kernels without a loader, on bytes in memory",
-        "ours: ratio to the fastest of our pipelines; CPU: seconds per image, of all processes of the loader",
+        "ours: ratio to the fastest of our pipelines, of scaled loaders to the fastest scaled one",
+        "CPU: seconds per image, of all processes of the loader",
         "on a busy machine compare CPU: a loader with more threads gets more of what other programs leave",
     ]
     if found := next((row.result.data["scaled"] for row in measured if "scaled" in row.result.data), None):
         said.append(_scaled_note(found))
     names: dict[str, list[str]] = {}
     for row in measured:
-        names.setdefault(row.loader.description, []).append(row.loader.name)
+        same = names.setdefault(row.loader.description, [])
+        if row.loader.name not in same:
+            same.append(row.loader.name)
     said += [f"{'; '.join(same)}: {description}" for description, same in names.items()]
-    return said + [
-        f"{row.loader.name}: {row.result.status}: {row.result.reason}" for row in of_job if row not in measured
-    ]
+    return said + [f"{_lane(row)}: {row.result.status}: {row.result.reason}" for row in of_job if row not in measured]
+
+
+def _lane(row: Row) -> str:
+    """The name of a loader, with its workers where their number was asked for."""
+    return f"{row.loader.name} ({row.result.workers} decode workers)" if row.result.workers else row.loader.name
 
 
 def _scaled_note(found: dict) -> str:
@@ -126,10 +131,34 @@ def tables(all_rows: Sequence[Row]) -> list[Table]:
     """A table for each job; fits 80 columns."""
     jobs = [(job, [row for row in all_rows if row.loader.job == job]) for job in JOBS]
     return [
-        Table(title=_title(job, of_job), columns=COLUMNS, rows=tuple(map(_values, of_job)), notes=tuple(notes(of_job)))
+        _curve(job, of_job)
+        if any(row.result.workers for row in of_job)
+        else Table(
+            title=_title(job, of_job), columns=COLUMNS, rows=tuple(map(_values, of_job)), notes=tuple(notes(of_job))
+        )
         for job, of_job in jobs
         if of_job
     ]
+
+
+def _curve(job: str, of_job: Sequence[Row]) -> Table:
+    """Images/s of each loader by the number of its workers; the fastest at its best comes first."""
+    counts = sorted({row.result.workers for row in of_job})
+    by_loader: dict[str, dict[int, Row]] = {}
+    for row in of_job:  # sorted by rate
+        by_loader.setdefault(row.loader.name, {})[row.result.workers] = row
+    rows = []
+    for name, by_count in by_loader.items():
+        shown = (by_count.get(count) for count in counts)
+        rows.append((name, *(rate(row.result) if row and row.result.rates else None for row in shown)))
+    said = [
+        "columns: decode workers, processes or threads; without pipelines of tf.data, which choose their own number",
+        *notes(of_job),
+    ]
+    columns = (Column("loader"), *(Column(f"{count}", "rate", key=f"workers_{count}") for count in counts))
+    return Table(
+        title=f"{_title(job, of_job)}: images/s by decode workers", columns=columns, rows=tuple(rows), notes=tuple(said)
+    )
 
 
 def markdown(all_rows: Sequence[Row], into: str = "") -> str:
@@ -141,7 +170,10 @@ def _command(all_rows: Sequence[Row]) -> str:
     """What compared them, but for the place of packages."""
     jobs, data = {row.loader.job for row in all_rows}, all_rows[0].result.data
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
-    return f"python -m bench loaders{only} --batch-size {data['batch_size']}{folders(data)}"
+    counts = sorted({row.result.workers for row in all_rows} - {0})
+    workers = f" --decode-workers {','.join(map(str, counts))}" if counts else ""
+    scaled = " --decode scaled" if any(row.loader.scaled for row in all_rows) else ""
+    return f"python -m bench loaders{only} --batch-size {data['batch_size']}{workers}{scaled}{folders(data)}"
 
 
 def plain(row: Row) -> dict:
@@ -150,6 +182,7 @@ def plain(row: Row) -> dict:
         "loader": row.loader.id,
         "kind": row.loader.kind,
         "description": row.loader.description,
+        "workers": row.result.workers or None,
         "images_per_second": rate(row.result) or None,
         "ceiling_share": row.share,
         "ours_ratio": row.ratio,

@@ -176,3 +176,15 @@ def test_decode_worker_that_is_held_ends_with_its_parent():
 
 def _status(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/status").read_text().splitlines()
+
+
+def test_worker_count_is_what_the_variable_says(monkeypatch):
+    """Without it one a core; what is no number is refused."""
+    monkeypatch.setenv(decode_pool.WORKERS, "3")
+    assert decode_pool.worker_count() == 3
+    monkeypatch.setenv(decode_pool.WORKERS, "")
+    assert decode_pool.worker_count() >= 1
+    for wrong in ("0", "two", "9999999"):
+        monkeypatch.setenv(decode_pool.WORKERS, wrong)
+        with pytest.raises(errors.InputError, match=f"{decode_pool.WORKERS} must be a number from 1 to"):
+            decode_pool.worker_count()

@@ -26,6 +26,13 @@ def test_scaled_loaders_are_compared_only_where_asked_for():
     }
 
 
+def test_a_curve_has_no_pipeline_that_chooses_its_own_number_of_workers():
+    """Of our pipelines those of decode workers are left, beside ceilings and other libraries."""
+    asked = registry.select(("records",), workers=True)
+    assert [loader.name for loader in asked if loader.kind == "pipeline"] == ["records_turbo"]
+    assert {loader.kind for loader in asked} == set(registry.KINDS)
+
+
 def test_each_loader_has_its_function():
     """A row names a function that is there, whether its library is installed or not."""
     for loader in registry.LOADERS.values():

@@ -69,3 +69,12 @@ def test_records_are_unpacked_byte_for_byte(source, tmp_path):
     shards = list(manifest.paths(source.records, source.manifest()))
     theirs = next(iter(tf.data.TFRecordDataset(shards).batch(100)))
     assert sorted(files) == sorted(tfrecords.parse_batch(theirs)[0].numpy())
+
+
+def test_each_number_of_workers_is_a_lane():
+    """Loaders take turns with each; without a number they have one a core."""
+    decode = registry.LOADERS["records/decode"]
+    effort = run.Effort(rounds=2, processes=1, workers=(1, 4))
+    assert [(lane.loader, lane.workers) for lane in effort.lanes([decode])] == [(decode, 1), (decode, 4)]
+    assert [lane.workers for lane in EFFORT.lanes([decode])] == [0]
+    assert effort.steps(1) == 2 * (2 + 2)

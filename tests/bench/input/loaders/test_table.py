@@ -69,3 +69,33 @@ def test_plain_values_name_their_units(results):
     """One object for each loader."""
     row = table.plain(table.rows(results)[0])
     assert (row["loader"], row["images_per_second"], row["ceiling_share"]) == ("records/decode", 750.0, 1.0)
+
+
+def test_a_scaled_loader_is_compared_with_what_is_scaled():
+    """Its share is of the ceiling that decodes smaller, too, and the others' of the full decode."""
+    rates = {
+        "decode and resize": 100.0, "photos_turbo": 90.0,
+        "decode and resize, scaled": 200.0, "photos_turbo, scaled": 150.0, "torch, PIL, scaled": 75.0,
+    }  # fmt: skip
+    compared = [LoaderResult(comparison="1", loader=f"photos/{name}", rates=(rate,)) for name, rate in rates.items()]
+    shares = {row.loader.name: (row.share, row.ratio) for row in table.rows(compared)}
+    assert shares["photos_turbo"] == (0.9, 1.0)
+    assert shares["photos_turbo, scaled"] == (0.75, 1.0)
+    assert shares["torch, PIL, scaled"] == (0.375, 0.5)
+
+
+def test_a_curve_has_a_column_for_each_number_of_workers():
+    """A loader that failed with some of them keeps its others, and the reason is below."""
+    compared = [
+        LoaderResult(comparison="1", loader="records/decode", rates=(100.0 * count,), workers=count, data=DATA)
+        for count in (1, 2)
+    ]
+    compared += [
+        LoaderResult(comparison="1", loader="records/SPDL", rates=(80.0,), workers=1, data=DATA),
+        LoaderResult(comparison="1", loader="records/SPDL", status="error", reason="gone", workers=2, data=DATA),
+    ]
+    (curve,) = table.tables(table.rows(compared))
+    assert [column.name for column in curve.columns] == ["loader", "1", "2"]
+    assert curve.rows == (("decode", 100.0, 200.0), ("SPDL", 80.0, None))
+    assert "SPDL (2 decode workers): error: gone" in curve.notes
+    assert "--decode-workers 1,2" in table.markdown(table.rows(compared))
