@@ -11,7 +11,7 @@ export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test test-without-tensorflow report tensorboard docs clean programs fuzz
+.PHONY: bench test test-without-tensorflow test-beam report tensorboard docs clean programs fuzz
 
 bench: about $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
@@ -35,11 +35,15 @@ test: .venv/installed-test .venv/installed-torch programs  ## all tests and chec
 	.venv/bin/lint-imports
 	.venv/bin/pyrefly check
 	.venv/bin/pytest --numprocesses 2 --dist loadfile  # a file stays in one process: its tests share what they draw and train
-	$(MAKE) test-without-tensorflow
+	$(MAKE) test-without-tensorflow test-beam
 
 # What needs no TensorFlow, in an environment that has none: the other backends from photos to predictions.
 test-without-tensorflow: .venv-without-tensorflow/installed
 	.venv-without-tensorflow/bin/python -m pytest --quiet tests/without_tensorflow
+
+# What needs Apache Beam, which wants older versions of four packages than constraints.txt has.
+test-beam: .venv-beam/installed
+	.venv-beam/bin/python -m pytest --quiet tests/flowers_core/data/test_beam_records.py
 
 # The page is tried in a real browser, faults of disks by strace: those that are here, or Debian's where root may install
 # them; else their tests say so.
@@ -61,7 +65,7 @@ tensorboard: $(INSTALLED)  ## traces, the sweep as a table, curves of trainings,
 	$(RUN) -m bench tensorboard
 
 clean:  ## forget photos, records and environments; measurements stay
-	rm -rf .venv .venv-without-tensorflow .asv data
+	rm -rf .venv .venv-without-tensorflow .venv-beam .asv data
 
 # Draws what is missing and returns at once if nothing is.
 .PHONY: data/synthetic
@@ -88,6 +92,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 # A reason is printed, and tests of torch are skipped, where no build without CUDA can be had.
 .venv/installed-torch: .venv/installed-test .ci/install_torch.py
 	-$(RUN) .ci/install_torch.py
+	touch $@
+
+.venv-beam/installed: $(INSTALLED)
+	$(PYTHON) -m venv .venv-beam
+	$(RUN) -m uv pip install --python .venv-beam --editable '.[beam]' hypothesis pytest
 	touch $@
 
 .venv-without-tensorflow/installed: $(INSTALLED) .ci/install_torch.py

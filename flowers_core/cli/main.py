@@ -3,11 +3,13 @@
 import json as json_text
 import os
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from flowers_core import resources
 from flowers_core.cli import entry, source_options, train
+from flowers_core.data import storage
 from flowers_core.errors import one_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -65,11 +67,20 @@ def download(folder: str) -> None:
 @source_options.DECODE
 @source_options.MAX_MEGAPIXELS
 @click.option("--strict", is_flag=True, help="Stop at a photo that does not decode cleanly instead of skipping it.")
+@click.option(
+    "--runner",
+    type=click.Choice(["direct", "dataflow", "flink", "spark"]),
+    metavar="NAME",
+    help="Work by a pipeline of Apache Beam: direct (here), dataflow, flink or spark; their flags stand behind `--`.",
+)
 @click.option("--json", is_flag=True, help="Print the manifest.")
+@click.argument("beam_flags", nargs=-1, metavar="[-- BEAM_FLAGS]")
 def records(  # noqa: PLR0913 - its options
     photos: str,
     folder: str,
     *,
+    runner: str | None,
+    beam_flags: tuple[str, ...],
     image_size: int,
     shards: int | None,
     seed: int,
@@ -85,9 +96,15 @@ def records(  # noqa: PLR0913 - its options
     Photos are stored as their pixels lie, as in the codelab, unless --exif apply is given.
 
     Example: python -m flowers_core records data/synthetic data/synthetic-192
+
+    Example: python -m flowers_core records gs://b/photos gs://b/192 --runner dataflow -- --project=p --region=r
     """
     from flowers_core.data import photos as finder
     from flowers_core.data import sharding
+
+    engine = _engine(runner, beam_flags)
+    if engine:
+        photos, folder = map(storage.absolute, (photos, folder))  # workers may stand in other folders
 
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
     decoding = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels)
@@ -101,7 +118,14 @@ def records(  # noqa: PLR0913 - its options
 
     shards = min(writer.SHARDS, len(photo_files)) if shards is None else shards
     written = writer.write(
-        photo_files, folder, image_size=image_size, shards=shards, seed=seed, accept=accept, strict=strict
+        photo_files,
+        folder,
+        image_size=image_size,
+        shards=shards,
+        seed=seed,
+        accept=accept,
+        strict=strict,
+        engine=engine,
     )
     if json:
         click.echo(json_text.dumps(asdict(written)))
@@ -109,6 +133,17 @@ def records(  # noqa: PLR0913 - its options
     for photo in written.skipped:
         entry.tell(f"skipped {entry.printable(photo.path)}: {photo.reason}")
     entry.say(f"{written.images:,} records of {image_size} px in {len(written.shards)} shards in {folder}")
+
+
+def _engine(runner: str | None, flags: tuple[str, ...]) -> Any:
+    """What writes records: a pipeline of Beam; None for this process alone."""
+    if runner is None:
+        if flags:
+            raise click.UsageError(f"Got unexpected extra arguments ({' '.join(flags)}); Beam's flags want --runner")
+        return None
+    from flowers_core.data import beam_records
+
+    return beam_records.engine(runner, flags)
 
 
 @cli.command()

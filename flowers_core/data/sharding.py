@@ -18,7 +18,9 @@ from flowers_core.data.photos import Photos
 IMAGE_SIZES = (192, 224, 331, 512)
 """Sides in pixels in which the codelab published its records."""
 
-_OURS = re.compile(r"flowers\d+(-\d+\.tfrec|\.tmp)|manifest\.json(\.tmp)?|unfinished\.tmp")
+_OURS = re.compile(
+    r"flowers\d+(-\d+\.tfrec|(-[0-9a-f]{8})?\.tmp)|(manifest|flowers-dealt|flowers-written)\.json(\.tmp)?|unfinished\.tmp"
+)
 """Every name that an unfinished call may leave behind, but for its mark; nothing else is ever removed."""
 
 

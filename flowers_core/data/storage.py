@@ -85,6 +85,11 @@ def normalize(folder: str | Path) -> str:
     return folder.rstrip("/") or "/"
 
 
+def absolute(folder: str) -> str:
+    """The folder as other processes find it, whatever their working directory; an address as it is."""
+    return folder if is_bucket(folder) or not folder else str(Path(folder).absolute())
+
+
 def is_utf8(name: str) -> bool:
     """Whether a name is UTF-8, as TensorFlow and JSON want it; a disk may hold others."""
     try:

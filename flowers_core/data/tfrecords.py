@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from flowers_core import durable, errors, progress, resources
 from flowers_core.data import (
@@ -41,6 +42,21 @@ SEED = 35155
 
 _FRAME_BYTES = 16
 """What a TFRecord file adds to each record: 8 of length, 4 of its checksum, 4 of the content's checksum."""
+
+
+Work = Callable[[tuple[str, int]], bytes | manifest.Skipped]
+"""Makes a record of a photo's `(path, label)`, or says why there is none; can be pickled."""
+
+Written = tuple[manifest.Shard, list[manifest.Skipped]]
+"""A shard, and the photos dealt to it that became no record."""
+
+
+class Engine(Protocol):
+    """What carries out the work of `write`: threads of this process, or a pipeline over many machines."""
+
+    def __call__(self, dealt: list[list[tuple[str, int]]], folder: str, *, work: Work, classes: int) -> list[Written]:
+        """Writes every shard by `write_shard`, from the `(path, label)` pairs dealt to it; gives them in order."""
+        ...
 
 
 def _image_and_label(features: Features) -> dict:
@@ -116,6 +132,7 @@ def write(  # noqa: PLR0913 - its options
     strict: bool = False,
     accept: Collection[str] = (),
     threads: int | None = None,
+    engine: Engine | None = None,
 ) -> manifest.Manifest:
     """Writes photos as records, shuffled once; if they are there already, only says what is there.
 
@@ -132,6 +149,7 @@ def write(  # noqa: PLR0913 - its options
             and listed.
         accept: Kinds beside JPEG that are taken, see `photos.ACCEPTABLE`.
         threads: Photos worked on at once; two for each core that may be used if not given.
+        engine: What does it; threads of this process if not given. Then `strict` is asked when all is done.
 
     Raises:
         InputError: If there are fewer photos than shards, the folder holds other records, is being written by
@@ -161,8 +179,11 @@ def write(  # noqa: PLR0913 - its options
     try:
         with sharding.exclusive(folder):
             dealt = sharding.deal(photos, shards=shards, seed=seed)
-            work = partial(_record, photos=photos, image_size=image_size, accept=accept, strict=strict)
-            written = _write_all(photos, dealt, folder, wanted, work=work, strict=strict, threads=threads)
+            of_all = replace(photos, paths=(), labels=(), passed_over={})  # what every record needs of them
+            work = partial(_record, photos=of_all, image_size=image_size, accept=accept, strict=strict)
+            engine = engine or partial(_write_here, strict=strict, threads=threads)
+            shards_and_skipped = engine(dealt, folder, work=work, classes=len(photos.classes))
+            written = _whole(wanted, shards_and_skipped, strict=strict)
             storage.write_text(storage.join(folder, manifest.NAME), written.to_json())
     except (OSError, *_tensorflow_errors()) as error:
         raise _write_error(folder, error) from error
@@ -229,49 +250,66 @@ def explain(
     return error
 
 
-def _write_all(
-    photos: Photos,
-    dealt: list[list[tuple[str, int]]],
-    folder: str,
-    wanted: manifest.Manifest,
-    *,
-    work: Callable[[tuple[str, int]], bytes | manifest.Skipped],
-    strict: bool,
-    threads: int,
-) -> manifest.Manifest:
-    """Writes every shard; returns the whole manifest."""
-    written, skipped = [], []
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        progress.bar("writing records", len(photos.paths)) as advance,
-        storage.scratch(folder) as scratch,
-    ):
-        for number, pairs in enumerate(dealt):
-            temporary = scratch / f"flowers{number:02d}.tmp"
-            counts = Counter()
+def write_shard(
+    records: Iterable[tuple[int, bytes | manifest.Skipped]], folder: str, *, number: int, classes: int
+) -> Written:
+    """Writes a shard, which gets its name, with the number of its records, when it is whole.
+
+    Two processes may write the same one: each does so to a file of its own, and the later takes the name.
+
+    Args:
+        records: Label and record of each photo, or why there is none, in the shard's order.
+        folder: Where to.
+        number: Of the shard, from 0.
+        classes: How many there are.
+    """
+    counts, skipped = Counter(), []
+    with storage.scratch(folder) as scratch:
+        temporary = scratch / f"flowers{number:02d}-{uuid4().hex[:8]}.tmp"
+        try:
             with _open(temporary) as file:
-                for (_, label), record in zip(pairs, pool.map(work, pairs), strict=True):
-                    advance()
+                for label, record in records:
                     if isinstance(record, bytes):
                         file.write(record)
                         counts[label] += 1
-                    elif strict:
-                        raise _undecodable(record)
                     else:
                         skipped.append(record)
-            written.append(_place(temporary, folder, [counts[label] for label in range(len(wanted.classes))]))
-    if not any(shard.images for shard in written):
+            name, size = f"flowers{number:02d}-{counts.total()}.tfrec", temporary.stat().st_size
+            storage.place(temporary, storage.join(folder, name))
+        finally:
+            temporary.unlink(missing_ok=True)
+    return manifest.Shard(name, counts.total(), size, tuple(counts[label] for label in range(classes))), skipped
+
+
+def _write_here(
+    dealt: list[list[tuple[str, int]]], folder: str, *, work: Work, classes: int, strict: bool, threads: int
+) -> list[Written]:
+    """Writes every shard by threads of this process; ends at the first photo that fails where it is strict."""
+
+    def records(pairs: list[tuple[str, int]]) -> Iterator[tuple[int, bytes | manifest.Skipped]]:
+        for (_, label), record in zip(pairs, pool.map(work, pairs), strict=True):
+            advance()
+            if strict and isinstance(record, manifest.Skipped):
+                raise _undecodable(record)
+            yield label, record
+
+    with ThreadPoolExecutor(threads) as pool, progress.bar("writing records", sum(map(len, dealt))) as advance:
+        return [
+            write_shard(records(pairs), folder, number=number, classes=classes) for number, pairs in enumerate(dealt)
+        ]
+
+
+def _whole(wanted: manifest.Manifest, written: list[Written], *, strict: bool) -> manifest.Manifest:
+    """The whole manifest.
+
+    Raises:
+        InputError: If no photo became a record, or, when strict, one did not.
+    """
+    shards = [shard for shard, _ in written]
+    skipped = sorted((photo for _, photos in written for photo in photos), key=lambda photo: photo.path)
+    if skipped and (strict or not any(shard.images for shard in shards)):
         raise _undecodable(skipped[0])
-    skipped.sort(key=lambda photo: photo.path)
-    return replace(wanted, shards=tuple(written), skipped=tuple(skipped))
-
-
-def _place(temporary: Path, folder: str, class_counts: list[int]) -> manifest.Shard:
-    """Gives a finished shard its name, which tells how many records it really holds."""
-    name = f"{temporary.stem}-{sum(class_counts)}.tfrec"
-    size = temporary.stat().st_size
-    storage.place(temporary, storage.join(folder, name))
-    return manifest.Shard(name, sum(class_counts), size, tuple(class_counts))
+    return replace(wanted, shards=tuple(shards), skipped=tuple(skipped))
 
 
 def _record(

@@ -41,7 +41,7 @@ def test_deal_has_the_same_order_for_good(twenty):
 def test_write_leaves_existing_records_alone(twenty, written, monkeypatch):
     """Writing the same again returns the manifest and touches no file, even of photos that were moved."""
     folder, made = written
-    monkeypatch.setattr(tfrecords, "_write_all", lambda *_, **__: pytest.fail("written again"))
+    monkeypatch.setattr(tfrecords, "_write_here", lambda *_, **__: pytest.fail("written again"))
     assert tfrecords.write(twenty, folder, image_size=SIZE, shards=3) == made
 
 

@@ -129,7 +129,7 @@ def test_write_says_that_a_disk_is_full(twenty, tmp_path, monkeypatch, error):
     def refuse(*_, **__):
         raise error
 
-    monkeypatch.setattr(tfrecords, "_write_all", refuse)
+    monkeypatch.setattr(tfrecords, "_write_here", refuse)
     with pytest.raises(OSError, match=f"No space left.*{tmp_path}"):
         tfrecords.write(twenty, tmp_path, image_size=SIZE, shards=3)
 
