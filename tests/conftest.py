@@ -140,10 +140,19 @@ def twelve_classes(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def measured():
-    """Makes a measurement of a cell: `measured(model="dense", seconds=(0.1, 0.2))`; other fields as given."""
+    """Makes a measurement of a cell: `measured(model="dense", seconds=(0.1, 0.2))`; in `seen` what else it saw."""
 
     def make(
-        *, seconds=(0.1, 0.1, 0.1), status="ok", reason="", machine=None, code=None, round=0, sweep="", **cell
+        *,
+        seconds=(0.1, 0.1, 0.1),
+        status="ok",
+        reason="",
+        machine=None,
+        code=None,
+        round=0,
+        sweep="",
+        seen=None,
+        **cell,
     ) -> Measurement:
         chosen = Cell(**{"model": "dense", **cell})
         good = status == "ok"
@@ -169,6 +178,7 @@ def measured():
             code={**CODE, **(code or {})},
             sweep=sweep,
             round=round,
+            **(seen or {}),
         )
 
     return make

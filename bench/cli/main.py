@@ -1,11 +1,10 @@
-"""The command line of the harness: sweep, table, report, peak, publish, and the commands of the other modules."""
+"""The command line of the harness: sweep, table, report, publish, and the commands of the other modules."""
 
-import json as json_text
 from pathlib import Path
 
 import click
 
-from bench.cli import compare, data_service, loaders, object_store, options, stall, trace, training
+from bench.cli import accelerator, compare, data_service, loaders, object_store, options, stall, trace, training
 from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
@@ -149,28 +148,6 @@ def _report_two(base: Path, candidate: Path, markdown: bool, results: Path) -> N
 
 
 @cli.command()
-@options.OUTPUT
-def peak(output: Output) -> None:
-    """Measure the peak rates of this machine: matmul, memory.
-
-    Matrix products in each precision, and copies of memory. The page holds the arithmetic of each model against them.
-
-    Example: python -m bench peak
-    """
-    from bench.results import store
-    from bench.run import peak as peaks
-
-    output.check_writable()
-    measured = peaks.measure()
-    store.append(measured, output.results)
-    if output.json:
-        click.echo(json_text.dumps(measured.to_json()))
-        return
-    for name, limit in measured.limits.items():
-        entry.say(f"{name}: {limit['value']:,.1f} [{limit['low']:,.1f}, {limit['high']:,.1f}] {limit['unit']}")
-
-
-@cli.command()
 @options.RESULTS
 def publish(results: Path) -> None:
     """Build asv's own page so that it needs no network.
@@ -186,7 +163,7 @@ def publish(results: Path) -> None:
     entry.say(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
-for module in (trace, compare, stall, training, loaders, data_service, object_store):
+for module in (trace, accelerator, compare, stall, training, loaders, data_service, object_store):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.machine import variables
+from bench.machine import nvml, variables
 from bench.machine.own import resources
 
 PROJECT_ROOT = Path(__file__).parents[2]  # the folder that holds this harness: a checkout, or site-packages
@@ -22,6 +22,8 @@ IN_CHECKOUT = (PROJECT_ROOT / "asv.conf.json").is_file()
 WORK_DIR = PROJECT_ROOT if IN_CHECKOUT else Path.cwd()  # where results, data and caches lie unless options say
 
 BUSY_SHARE = 0.1  # of all cores; a figure taken while others used more than this deserves a mark
+
+IDENTIFYING = ("name", "driver", "memory")  # what of a GPU tells machines apart
 
 PACKAGES = ("tensorflow", "keras", "jax", "jaxlib", "torch", "numpy", "xprof", "asv", "flowers-bench")
 
@@ -74,8 +76,10 @@ def _command_output(*command: str, cwd: Path | None = None) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _accelerators() -> list[dict[str, str]]:
-    """Name, driver and memory of each NVIDIA GPU, from the driver's own tool."""
+def _accelerators() -> list[dict[str, Any]]:
+    """Each NVIDIA GPU, see `nvml.devices`; name, driver and memory by the driver's own tool where NVML is missing."""
+    with suppress(nvml.Unavailable):
+        return nvml.devices()
     query = "--query-gpu=name,driver_version,memory.total"
     lines = _command_output("nvidia-smi", query, "--format=csv,noheader").splitlines()
     return [dict(zip(("name", "driver", "memory"), line.split(", "), strict=False)) for line in lines]
@@ -99,9 +103,23 @@ def hardware_id() -> str:
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
-    """Digest of what makes a machine: of the memory, whose last bytes vary from boot to boot, only whole GiB."""
-    parts = {**parts, "memory_bytes": round(parts["memory_bytes"] / 2**30)}
+    """Digest of what makes a machine: of the memory, whose last bytes vary from boot to boot, only whole GiB.
+
+    Of a GPU what it is and its driver, not how it is set: see `settings_of_accelerators`.
+    """
+    gpus = [{name: gpu[name] for name in IDENTIFYING if name in gpu} for gpu in parts["accelerators"]]
+    parts = {**parts, "memory_bytes": round(parts["memory_bytes"] / 2**30), "accelerators": gpus}
     return hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()[:12]
+
+
+def settings_of_accelerators(machine: Mapping[str, Any]) -> dict[str, str]:
+    """How the GPUs of a machine are set, by name: their limits of power and of clocks."""
+    return {
+        f"GPU {number} {name.replace('_', ' ')}": str(value)
+        for number, gpu in enumerate(machine.get("accelerators") or [])
+        for name, value in gpu.items()
+        if name not in IDENTIFYING
+    }
 
 
 def current_id(machine: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from bench.report import key_findings
 from bench.report.gather import Gathered
 from bench.report.svg import INK
 from bench.results import labels
+from bench.results import peak as peaks
 from bench.results.cell import NO_MODEL, RESIDENT
 from bench.results.summary import Summary
 from bench.results.table import Interval, log_start
@@ -89,7 +90,7 @@ def _point(entry: Summary, time: Interval, gathered: Gathered, shown: dict[str, 
     """Images a second with the interval's ends; the arithmetic of a step, and what it makes of the machine's peak."""
     cell, size, machine = entry.cell, entry.cell.batch_size, entry.measurement.machine
     cost = gathered.costs.get((cell.model, cell.image_size), {})
-    peak = gathered.peaks.get((machine.get("id", ""), cell.precision))
+    peak = gathered.peaks.get((machine.get("id", ""), cell.device, peaks.number_format(entry)))
     work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
     return {
         "million parameters": _rounded(cost.get("parameters", 0) / 1e6 or None),

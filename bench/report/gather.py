@@ -17,12 +17,11 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.results import identity, store, summary
+from bench.results import identity, peak, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
 from bench.results.result import Kind, Result
 from bench.results.summary import Summary
-from bench.run.peak import Peak
 from bench.training import campaign, outcome
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
@@ -67,7 +66,7 @@ class Gathered:
             measured in other settings of the machine than that of now.
         sweeps: What sentences are made from, see `quiet_sweeps`.
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
-        peaks: GFLOP/s of matrix products by machine and precision, see `bench.run.peak`.
+        peaks: What each machine could do at most, see `bench.results.peak`.
         comparisons: The latest, with the verdicts that they gave, the last first.
         undecided: The latest of which no verdict was stored, likewise.
         outcomes: Of the machine and code that trained last.
@@ -86,7 +85,7 @@ class Gathered:
     older: tuple[Summary, ...]
     sweeps: tuple[tuple[Summary, ...], ...]
     costs: dict[tuple[str, int], dict]
-    peaks: dict[tuple[str, str], float]
+    peaks: peak.Ceilings
     comparisons: tuple[Comparison, ...]
     undecided: tuple[Undecided, ...]
     outcomes: tuple[Outcome, ...]
@@ -120,7 +119,7 @@ def gather(results: Path) -> Gathered:
         older=tuple(older),
         sweeps=tuple(sweeps),
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
-        peaks=peaks_of(shown, load(Peak)),
+        peaks=peak.ceilings(shown, load(peak.Peak)),
         comparisons=comparisons[:MOST_COMPARISONS],
         undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
@@ -295,18 +294,6 @@ def charted(shown: Iterable[Summary], sweeps: Sequence[Sequence[Summary]]) -> li
             for figure in sorted(figures, key=lambda figure: counts[figure.cell.reads, _data(figure.measurement)])
         }.values()
     )
-
-
-def peaks_of(shown: Iterable[Summary], peaks: Iterable[Peak]) -> dict[tuple[str, str], float]:
-    """GFLOP/s by machine and precision: of each machine that is shown the last peak in the setting of its figures."""
-    machines = {figure.measurement.machine.get("id", ""): figure for figure in shown if figure.cell.model != NO_MODEL}
-    return {
-        (peak.machine.get("id", ""), name): limit["value"]
-        for peak in sorted(peaks, key=lambda peak: peak.started)
-        if (figure := machines.get(peak.machine.get("id", "")))
-        and identity.agree(peak.machine, figure.measurement.machine, [figure.cell])
-        for name, limit in peak.limits.items()
-    }
 
 
 def _data(measurement: Measurement) -> tuple:

@@ -109,8 +109,8 @@ def write_and_answer(results: Path) -> tuple[Path, list[str]]:
     if not gathered.damaged:
         _check_shows(sections.sections(gathered), results)
     if gathered.summaries:
-        store.save_table("all.md", summary_table.markdown(gathered.summaries), results)
-        store.save_table("all.csv", summary_table.facts(gathered.summaries).csv(), results)
+        store.save_table("all.md", summary_table.markdown(gathered.summaries, known=gathered.peaks), results)
+        store.save_table("all.csv", summary_table.facts(gathered.summaries, known=gathered.peaks).csv(), results)
     return store.save_page(render(gathered), results), key_findings.findings(gathered)
 
 

@@ -117,7 +117,7 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
     tables = [
         (origin, table)
         for origin, group in summary_table.by_origin(shown).items()
-        for table in summary_table.tables(group, beside=shown)
+        for table in summary_table.tables(group, beside=shown, known=gathered.peaks)
     ]
     open_rows = set(map(id, shown))
     rest = summary_table.by_origin(entry for entry in [*current, *older] if id(entry) not in open_rows)
@@ -129,7 +129,9 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
         tables=[table for _, table in tables],
         origins=[origin for origin, _ in tables],
         folded=[
-            (origin, table) for origin, group in rest.items() for table in summary_table.tables(group, beside=shown)
+            (origin, table)
+            for origin, group in rest.items()
+            for table in summary_table.tables(group, beside=shown, known=gathered.peaks)
         ],
     )
 

@@ -7,6 +7,7 @@ are grouped as they were.
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from bench.machine.facts import settings_of_accelerators
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 
@@ -22,6 +23,7 @@ FRAMEWORKS = {
     "torch": ("torch",),
 }
 ACCELERATED = ("nvidia-", "jax-cuda", "jax-rocm", "libtpu", "triton", "pytorch-triton")
+OBSERVING = ("nvidia-ml-py",)  # reads what a GPU does, and does nothing itself
 DECODING = ("simplejpeg", "opencv-python-headless", "opencv-python")
 DECODER = "simplejpeg's libjpeg-turbo"
 
@@ -38,7 +40,7 @@ def loads(cell: Cell, package: str) -> bool:
         return True
     if cell.model == NO_MODEL:
         return False
-    accelerated = cell.device != "cpu" and package.startswith(ACCELERATED)
+    accelerated = cell.device != "cpu" and package.startswith(ACCELERATED) and package not in OBSERVING
     return package == "keras" or package in FRAMEWORKS.get(cell.backend, ()) or accelerated
 
 
@@ -73,6 +75,8 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
         groups["start_code"] = machine["start_code"]
     if machine.get("kernel_settings") is not None:
         groups["kernel_settings"] = machine["kernel_settings"]
+    if (settings := settings_of_accelerators(machine)) and any(cell.device != "cpu" for cell in cells):
+        groups["accelerators"] = settings
     if machine.get("keras"):
         groups["keras"] = {f"Keras' {name}": value for name, value in machine["keras"].items()}
     return {group: {name: str(value) for name, value in known.items()} for group, known in groups.items()}

@@ -32,6 +32,10 @@ class Measurement(Result):
         images_per_second: `images_per_step` over the median of `step_seconds`.
         peak_bytes: Most memory that the process held (its resident set), with the processes that make its batches.
         device_peak_bytes: Most memory that it held on the accelerator; None on a CPU.
+        copy_seconds: Copying one batch from the host to the accelerator, measured apart; None on a CPU.
+        accelerator: What NVML says of the GPU while the steps were timed, see `bench.machine.nvml.Watch`; else empty.
+        cost: Of one image, `gflops` and `gigabytes` moved, see `flowers_core.train.flops.step_cost`, and the
+            `float32_format` of the device; empty where no rule counts a layer of the model.
         loss: Keras' running mean of the loss over all steps, warm-up included; None where nothing was trained.
         loss_finite: Whether it is a number; None likewise.
         foreign_cpu_share: Share of this machine's CPU time that others used while the steps were timed.
@@ -57,6 +61,9 @@ class Measurement(Result):
     images_per_second: float | None = None
     peak_bytes: int | None = None
     device_peak_bytes: int | None = None
+    copy_seconds: float | None = None
+    accelerator: dict = field(default_factory=dict)
+    cost: dict = field(default_factory=dict)
     loss: float | None = None
     loss_finite: bool | None = None
     foreign_cpu_share: float | None = None

@@ -6,6 +6,7 @@ from math import comb
 from statistics import median
 
 from bench.machine import facts
+from bench.results import format
 from bench.results.cell import Cell
 from bench.results.identity import setting
 from bench.results.measurement import Measurement
@@ -115,7 +116,17 @@ def _warnings(measurements: Sequence[Measurement]) -> tuple[str, ...]:
         "not steady after the warm-up": any(measurement.steady is False for measurement in measurements),
         "the loss was not a number": any(measurement.loss_finite is False for measurement in measurements),
     }
-    return tuple(warning for warning, holds in warnings.items() if holds)
+    return (*(warning for warning, holds in warnings.items() if holds), *_gpu_warnings(measurements))
+
+
+def _gpu_warnings(measurements: Sequence[Measurement]) -> list[str]:
+    """Whether others used the GPU, and by what it was slowed."""
+    seen = [measurement.accelerator for measurement in measurements]
+    others = {other["pid"]: other["bytes"] for accelerator in seen for other in accelerator.get("others", ())}
+    users = ", ".join(f"process {pid} ({format.size(held)})" for pid, held in sorted(others.items()))
+    slowed = sorted({reason for accelerator in seen for reason in accelerator.get("slowed_by", ())})
+    busy = [f"the GPU was busy with another process before this began: {users}"] if others else []
+    return busy + ([f"the GPU was held below its clocks by: {', '.join(slowed)}"] if slowed else [])
 
 
 def summarise(measurements: Sequence[Measurement]) -> Summary:

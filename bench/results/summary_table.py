@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bench.machine.own import user_code
-from bench.results import exports, identity, labels, store, summary
+from bench.results import device_columns, exports, identity, labels, peak, store, summary
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.device_columns import NONE_KNOWN
 from bench.results.measurement import Measurement
+from bench.results.peak import Ceilings
 from bench.results.summary import Summary
 from bench.results.table import Column, Interval, Table, Value, markdown_text, say
 from flowers_core.errors import InputError
@@ -35,7 +37,9 @@ def kind(cell: Cell) -> str:
     return "steps" if cell.pipeline == RESIDENT else "fed"
 
 
-def tables(summaries: Iterable[Summary], *, beside: Iterable[Summary] = ()) -> list[Table]:
+def tables(
+    summaries: Iterable[Summary], *, beside: Iterable[Summary] = (), known: Ceilings = NONE_KNOWN
+) -> list[Table]:
     """The tables that a person wants to see.
 
     Kinds, modes, devices, precisions, backends and photos are tables of their own; model, size and batch are rows.
@@ -43,6 +47,7 @@ def tables(summaries: Iterable[Summary], *, beside: Iterable[Summary] = ()) -> l
     Args:
         summaries: Of one machine, code and day.
         beside: Rows of other tables: notes say what sets those of the same cells apart.
+        known: What their machines could do at most.
     """
     summaries, others = list(summaries), dict[Cell, list[Summary]]()
     for entry in {id(entry): entry for entry in [*summaries, *beside]}.values():
@@ -51,14 +56,14 @@ def tables(summaries: Iterable[Summary], *, beside: Iterable[Summary] = ()) -> l
     for entry in summaries:
         key = (kind(entry.cell), *(getattr(entry.cell, field) for field in APART), _data(entry))
         groups.setdefault(key, []).append(entry)
-    return [_table(group, others) for group in groups.values()]
+    return [_table(group, others, known) for group in groups.values()]
 
 
 def _data(entry: Summary) -> tuple:
     return tuple(entry.measurement.data.get(name) for name in ("photos", "images", "classes"))
 
 
-def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -> Table:
+def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]], known: Ceilings) -> Table:
     """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
     cell = summaries[0].cell
     varied = {
@@ -76,6 +81,8 @@ def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
     same += [cell.chosen_compiler] if cell.chosen_compiler else []
     time, first = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
+    further = device_columns.columns(summaries, known)
+    of_device, values = [column for column, _ in further], list(zip(*(values for _, values in further), strict=True))
     return Table(
         title=f"{KINDS[kind(cell)]} ({', '.join(same)})",
         columns=(
@@ -84,9 +91,13 @@ def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -
             Column("images/s", "rate", bars=True),
             Column(first, "time"),
             Column("MB", "bytes"),
+            *of_device,
         ),
-        rows=tuple((*(_value(entry.cell, field, shown) for field in fields), *_figures(entry)) for entry in summaries),
-        notes=(*_notes(summaries), *_apart_from_others(summaries, others)),
+        rows=tuple(
+            (*(_value(entry.cell, field, shown) for field in fields), *_figures(entry), *beyond)
+            for entry, beyond in zip(summaries, values or [()] * len(summaries), strict=True)
+        ),
+        notes=(*_notes(summaries), *device_columns.notes(of_device), *_apart_from_others(summaries, others)),
     )
 
 
@@ -158,14 +169,22 @@ def _name(cell: Cell) -> str:
     return f"{name} {cell.batch_size}"
 
 
-def facts(summaries: Iterable[Summary], results: Path = store.RESULTS) -> Table:
+def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known: Ceilings = NONE_KNOWN) -> Table:
     """The tidy table: a row for each summary, a column for each fact; seconds, bytes and images a second.
 
     Args:
         summaries: Of measurements.
         results: Their store, into which the command of a row measures again.
+        known: What their machines could do at most.
     """
-    rows = [{**_facts(entry), "command": entry.measurement.command + store.option(results)} for entry in summaries]
+    rows = [
+        {
+            **_facts(entry),
+            **device_columns.facts(entry, known),
+            "command": entry.measurement.command + store.option(results),
+        }
+        for entry in summaries
+    ]
     columns = tuple(map(Column, rows[0])) if rows else ()
     return Table(columns=columns, rows=tuple(tuple(row.values()) for row in rows))
 
@@ -199,19 +218,22 @@ def by_origin(summaries: Iterable[Summary]) -> dict[str, list[Summary]]:
     return origins
 
 
-def draw(summaries: Sequence[Summary], console: "Console") -> None:
+def draw(summaries: Sequence[Summary], console: "Console", *, known: Ceilings = NONE_KNOWN) -> None:
     """Draws tables on a rich console, each machine's name below its own."""
     for origin, group in by_origin(summaries).items():
-        for table in tables(group, beside=summaries):
+        for table in tables(group, beside=summaries, known=known):
             table.draw(console)
         say(console, origin, style="dim")
 
 
-def markdown(summaries: Sequence[Summary]) -> str:
+def markdown(summaries: Sequence[Summary], *, known: Ceilings = NONE_KNOWN) -> str:
     """Tables for a pull request or a README, under a line that names the machine."""
     parts = []
     for origin, group in by_origin(summaries).items():
-        parts += [f"{markdown_text(origin)}\n", *(table.markdown() for table in tables(group, beside=summaries))]
+        parts += [
+            f"{markdown_text(origin)}\n",
+            *(table.markdown() for table in tables(group, beside=summaries, known=known)),
+        ]
     return "\n".join(parts)
 
 
@@ -232,23 +254,29 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
         hint = "; `--all` shows other machines and code" if measurements else ""
         raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")
     summaries = summary.by_cell(chosen)
+    known = ceilings(summaries, results)
     if shape == "terminal":
-        return _terminal(summaries)
+        return _terminal(summaries, known)
     if shape in exports.FORMATS:
         return exports.FORMATS[shape](summaries) + "\n"
     shapes = {
-        "markdown": lambda: markdown(summaries),
-        "csv": facts(summaries, results).csv,
-        "json": facts(summaries, results).json,
+        "markdown": lambda: markdown(summaries, known=known),
+        "csv": facts(summaries, results, known=known).csv,
+        "json": facts(summaries, results, known=known).json,
     }
     return shapes[shape]()
 
 
-def _terminal(summaries: Sequence[Summary]) -> str:
+def ceilings(summaries: Iterable[Summary], results: Path) -> Ceilings:
+    """What a store knows of the most that the machines of some figures could do."""
+    return peak.ceilings(summaries, store.load(peak.Peak, results).results)
+
+
+def _terminal(summaries: Sequence[Summary], known: Ceilings) -> str:
     """Tables for a terminal, as wide as it is."""
     from rich.console import Console
 
     console = Console()
     with console.capture() as captured:
-        draw(summaries, console)
+        draw(summaries, console, known=known)
     return captured.get()

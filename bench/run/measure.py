@@ -5,6 +5,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -15,13 +16,19 @@ from statistics import median
 from time import CLOCK_BOOTTIME, clock_gettime, perf_counter, time
 from typing import Any
 
-from bench.machine import cpu_time, facts
+from bench.machine import cpu_time, facts, nvml
 from bench.machine.own import resources
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
 from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 from bench.run.product import ReportedError, Unsuitable
+
+# As TensorFlow, XLA, torch and CUDA's libraries say it.
+OUT_OF_MEMORY = re.compile(
+    r"RESOURCE_EXHAUSTED|OOM when allocating|out of memory|OUT_OF_MEMORY|can't allocate memory|_ALLOC_FAILED",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +113,7 @@ def measure(job: Job) -> Measurement:
 def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
     """The measurement of a cell whose framework raised an error, with a reason that a user can act on."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(text):
         return replace(base, status="oom", reason=text[:500])
     damaged = corrupt_input.find(job.cell, job.source, error)
     return replace(base, status="error", reason=damaged or text[:500])
@@ -157,37 +164,54 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
 
 def _measure_step(job: Job, base: Measurement) -> Measurement:
     """Trains or predicts, on a resident batch or on those of a pipeline."""
-    cell = job.cell
+    cell, watch = job.cell, nvml.watch(job.cell.device)
     device = step_under_test.find_device(cell)
     classes = base.data.get("classes", job.classes)
     batches = step_under_test.build_batches(cell, job.source, images=base.data.get("images", 0), classes=classes)
     batches = input_wait.clock_draws(cell, batches, replicas=device.replicas)
     start = perf_counter()
-    step = step_under_test.build_step(cell, batches, device, classes=classes, source=job.source)
+    model = step_under_test.build_model(cell, batches, device, classes=classes, source=job.source)
+    step = step_under_test.step_of(model, cell, batches, device)
     built = perf_counter()
     last: dict[str, Any] = {}
 
     def keep_outputs() -> None:
         last["outputs"] = step()
 
-    timed = _time(keep_outputs, job, base, images_per_step=cell.batch_size, batches=batches)
+    timed = _time(keep_outputs, job, base, images_per_step=cell.batch_size, batches=batches, watch=watch)
     return replace(
         timed,
         build_seconds=built - start,
-        device_peak_bytes=product.get_backend(cell.backend).peak_device_bytes(cell.device),
+        device_peak_bytes=(
+            product.get_backend(cell.backend).peak_device_bytes(cell.device) or timed.accelerator.get("memory_bytes")
+        ),
+        copy_seconds=step_under_test.copy_seconds(cell, batches),
+        cost=step_under_test.cost(model, cell),
         **(_loss(last["outputs"]) if cell.mode == "train" else {}),
     )
 
 
 def _time(
-    step: Callable[[], None], job: Job, base: Measurement, *, images_per_step: int, batches: Iterable | None = None
+    step: Callable[[], None],
+    job: Job,
+    base: Measurement,
+    *,
+    images_per_step: int,
+    batches: Iterable | None = None,
+    watch: nvml.Watch | None = None,
 ) -> Measurement:
-    """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile."""
-    load = cpu_time.ForeignLoad()
+    """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile, and how its GPU ran."""
+    load, watch = cpu_time.ForeignLoad(), watch or nvml.Watch()
+
+    def start() -> None:
+        load.start()
+        watch.start()
+
     drain = partial(input_wait.drain, batches, timing.backlog(job.cell))
-    times = timing.clock_steps(step, job.effort, after_first=drain, at_start=load.start)
+    times = timing.clock_steps(step, job.effort, after_first=drain, at_start=start)
     # Read before a trace adds to both.
     seen: dict[str, Any] = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}
+    seen["accelerator"] = watch.stop(images=images_per_step * len(times.step_seconds))
     waits = input_wait.last_waits(batches, len(times.step_seconds))
     if batches is not None and input_wait.may_wait(waits, times.step_seconds):
         # Steps that wait for bursts are averaged over whole ones; those of a pipeline alone draw whole ones anyway.

@@ -1,104 +1,116 @@
-"""What this machine could do at most, measured: matrix products in each precision, and copies of memory.
+"""Measures what a device could do at most: matrix products in each number format, and copies within its memory.
 
 `python -m bench.run.peak` measures in its own, fresh process and answers with one JSON object. A model's arithmetic is
 held against the product of large square matrices, the fastest arithmetic that a framework has.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
-from bench.results.result import Result
-from bench.run import child, process, product
+from bench.results.cell import Cell
+from bench.results.peak import COPY, Limit, Peak
+from bench.run import child, process, product, timing
+from bench.run.product import Unsuitable
 
-SIZE = 4096  # of the matrices: 64 MB each in float32, larger than caches
+SIZES = {"cpu": 4096}  # of the matrices: 64 MB each in float32, larger than caches
+ACCELERATOR_SIZE = 8192  # whose product takes an accelerator milliseconds, far more than to start it
+FIRST_SIZE, LONGEST_SECONDS = 512, 3.0  # smaller ones where a product of large ones would take longer
 COPIED_BYTES = 512 * 2**20
-ROUNDS = 9
-DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16"}  # by precision
-COPY = "copy"
+ROUNDS, LEAST_ROUNDS, ENOUGH_SECONDS = 9, 3, 5.0  # of a limit: fewer where they take long
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """One limit: the median of some rounds, with the lowest and highest."""
+def measure(backend: str, device: str, *, timeout: float = 300.0) -> Peak:
+    """Measures all limits of a device in a fresh process.
 
-    value: float
-    low: float
-    high: float
-    rounds: int
-    unit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peak(Result):
-    """What a machine could do at most.
-
-    Attributes:
-        limits: By name: a precision for GFLOP/s of matrix products, `copy` for GB/s read and written.
-        foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
-    """
-
-    KIND = "peak"
-    FORMAT = 1  # limits by name, machine (2026-11)
-
-    limits: dict[str, dict]
-    foreign_cpu_share: float | None = None
-
-
-def measure(*, timeout: float = 300.0) -> Peak:
-    """Measures all limits in a fresh process.
+    Args:
+        backend: What computes.
+        device: Where: `cpu`, `gpu` or `tpu`.
+        timeout: Seconds after which the process is ended.
 
     Raises:
-        InputError: If TensorFlow is not installed.
         RunFailed: If the process dies or takes too long; the message says how.
     """
-    product.require_tensorflow("peak")
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
-    limits = process.ask("bench.run.peak", {}, timeout=timeout)
-    return Peak(limits=limits, started=started, foreign_cpu_share=load.share(), machine=facts.fingerprint())
+    spec = product.backends()[backend]
+    cell = Cell(model="dense_single", backend=backend, device=device, xla=spec.always_compiled)  # any model: its place
+    answer = process.ask("bench.run.peak", {"backend": backend, "device": device}, timeout=timeout, cell=cell)
+    return Peak(
+        **answer,
+        backend=backend,
+        device=device,
+        started=started,
+        foreign_cpu_share=load.share(),
+        machine=facts.fingerprint(),
+    )
 
 
-def measure_here() -> dict[str, Limit]:
-    """Measures all limits in this process."""
-    import tensorflow as tf
+def measure_here(backend: str, device: str, *, size: int = 0, copied: int = COPIED_BYTES) -> dict[str, Limit]:
+    """Measures all limits in this process.
 
-    products = {precision: matrix_products(tf.dtypes.as_dtype(dtype)) for precision, dtype in DTYPES.items()}
-    return {**products, COPY: memory_copies()}
+    Args:
+        backend: What computes.
+        device: Where.
+        size: Rows and columns of the matrices; large ones, unless given.
+        copied: Bytes of what is copied.
+
+    Raises:
+        Unsuitable: If the device is unavailable.
+    """
+    import numpy as np
+
+    place, engine = product.find_device(backend, device), product.get_backend(backend)
+    largest = size or SIZES.get(device, ACCELERATOR_SIZE)
+    square = np.random.default_rng(0).standard_normal((largest, largest), dtype=np.float32)  # zeros would be faster
+
+    def multiply(rows: int, name: str) -> Callable[[], object]:
+        return engine.product(square[:rows, :rows].copy(), name, device)
+
+    limits = {}
+    with place.scope():
+        for name in product.FORMATS:
+            if not product.why_unsuitable(name, device):
+                rows = _affordable(partial(multiply, name=name), largest)
+                limits[name] = limit(multiply(rows, name), 2 * rows**3 / 1e9, "GFLOP/s")
+        limits[COPY] = limit(engine.addition(copied // 4, device), 2 * copied / 1e9, "GB/s")
+    return limits
 
 
-def matrix_products(dtype: Any, size: int = SIZE) -> Limit:
-    """GFLOP/s of the product of two square matrices."""
-    import tensorflow as tf
-
-    square = tf.cast(tf.random.stateless_uniform((size, size), (0, 0)), dtype)
-    product = tf.function(lambda: tf.reduce_sum(tf.cast(square @ square, tf.float32)))
-    return _limit(lambda: product().numpy(), 2 * size**3 / 1e9, "GFLOP/s")
-
-
-def memory_copies(size: int = COPIED_BYTES) -> Limit:
-    """GB/s of copying large arrays, on all cores: each byte is read and written."""
-    import tensorflow as tf
-
-    source = tf.zeros((size // 4,), tf.float32)
-    copied = tf.function(lambda: source + 1.0)  # as fast as memory, for addition waits for it
-    return _limit(copied, 2 * size / 1e9, "GB/s")
+def _affordable(multiply: Callable[[int], Callable[[], object]], largest: int) -> int:
+    """Rows of the largest matrices whose product does not take too long: some formats are slow on some devices."""
+    rows = min(FIRST_SIZE, largest)
+    while 2 * rows <= largest and 8 * timing.median_seconds(multiply(rows), rounds=1) < LONGEST_SECONDS:
+        rows *= 2
+    return rows
 
 
-def _limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
+def limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
+    """How much of an amount some work does in a second."""
     work()
     work()
-    rates = []
-    for _ in range(ROUNDS):
+    rates, begun = [], perf_counter()
+    while len(rates) < ROUNDS and (len(rates) < LEAST_ROUNDS or perf_counter() - begun < ENOUGH_SECONDS):
         start = perf_counter()
         work()
         rates.append(amount / (perf_counter() - start))
-    return Limit(value=median(rates), low=min(rates), high=max(rates), rounds=ROUNDS, unit=unit)
+    return Limit(value=median(rates), low=min(rates), high=max(rates), rounds=len(rates), unit=unit)
+
+
+def main() -> None:
+    """Measures what the parent asks for."""
+    orders, answer = child.connect()
+    try:
+        limits = measure_here(**next(orders))
+    except Unsuitable as unsuitable:
+        answer({"limits": {}, "status": "n/a", "reason": str(unsuitable)})
+    else:
+        answer({"limits": {name: asdict(known) for name, known in limits.items()}})
 
 
 if __name__ == "__main__":
-    child.connect()[1]({name: asdict(limit) for name, limit in measure_here().items()})
+    main()

@@ -17,6 +17,7 @@ from inspect import signature
 from types import ModuleType
 from typing import Any
 
+from bench.machine import nvml
 from bench.machine.own import user_code
 from bench.run import older_commits
 from flowers_core import errors
@@ -26,6 +27,7 @@ PLACES = {
     "BATCHES_AHEAD": ("input.decode_pool:MOST_PENDING", "input.decode_pool:MOST", "workers:MOST"),  # of a decode worker
     "CLASSES": ("data.photos:CLASSES", "photos:CLASSES"),
     "DEVICES": ("backends.devices:DEVICES", "devices:DEVICES"),
+    "FORMATS": ("backends.precision:FORMATS",),  # that a device multiplies in
     "INSTALL": ("cli.entry:INSTALL", "door:INSTALL"),  # what to do about a package that is not installed
     "MANIFEST": ("data.manifest:NAME", "manifest:NAME"),
     "MODELS": ("models:MODELS", "models:NAMES"),
@@ -269,8 +271,13 @@ def check_precision(precision: str, device: str) -> None:
     Raises:
         Unsuitable: If it does not.
     """
-    if reason := find("backends.precision:unsuitable", "precision:unsuitable")(precision, device):
+    if reason := why_unsuitable(precision, device):
         raise Unsuitable(reason)
+
+
+def why_unsuitable(precision: str, device: str) -> str | None:
+    """Why a precision, or a number format, makes no sense on a kind of device; None where it does."""
+    return find("backends.precision:unsuitable", "precision:unsuitable")(precision, device)
 
 
 def check_hint(kind: str) -> None:
@@ -293,7 +300,7 @@ def find_device(backend: str, kind: str) -> Any:
     try:
         return get_backend(backend).find(kind)
     except find("backends.devices:DeviceAbsent", "devices:DeviceAbsent") as error:
-        raise Unsuitable(str(error)) from error
+        raise Unsuitable(f"{error}. {nvml.explain()}" if kind == "gpu" else str(error)) from error
 
 
 def get_backend(name: str) -> Any:

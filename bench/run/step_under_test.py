@@ -1,14 +1,16 @@
 """Makes a cell into a step: a callable that has done its work when it returns."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from bench.results.cell import GIVEN, NO_MODEL, RESIDENT, Cell
 from bench.run import product, timing, user_pipeline
 from bench.run.data_source import Source
-from bench.run.product import Unsuitable
+from bench.run.product import ReportedError, Unsuitable
 
 NO_SOURCE = Source()
+COPIES = 9  # of a batch to the accelerator, of which the median counts
 
 
 def build_dataset(cell: Cell, source: Source) -> Any:
@@ -67,16 +69,27 @@ def build_step(
         classes: How many the model tells apart.
         source: Says where a user's own model is found.
     """
-    backend = product.get_backend(cell.backend)
+    return step_of(build_model(cell, batches, device, classes=classes, source=source), cell, batches, device)
+
+
+def build_model(cell: Cell, batches: Iterable, device: Any, *, classes: int, source: Source = NO_SOURCE) -> Any:
+    """A cell's model, compiled; see `build_step`."""
     with product.use_precision(cell.precision), device.scope():
         model = product.build_model(
             cell.model,
             image_size=cell.image_size,
             classes=classes,
-            from_uint8=_yields_uint8(cell, batches),
+            from_uint8=yields_uint8(cell, batches),
             option=source.find_option(cell.model),
         )
         product.compile_model(model, xla=cell.compiled)
+    return model
+
+
+def step_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> Callable[[], object]:
+    """One step of a model of `build_model`; see `build_step`."""
+    backend = product.get_backend(cell.backend)
+    with product.use_precision(cell.precision), device.scope():
         run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
     def run_synchronised() -> object:
@@ -86,7 +99,21 @@ def build_step(
     return run_synchronised
 
 
-def _yields_uint8(cell: Cell, batches: Iterable) -> bool:
+def cost(model: Any, cell: Cell) -> dict:
+    """What an image costs in a step, for `Measurement.cost`; empty where no rule counts a layer of the model.
+
+    A user's own model may be of any class, without layers or shapes.
+    """
+    chosen = {"mode": cell.mode, "batch_size": cell.batch_size, "precision": cell.precision}
+    try:
+        counted = asdict(product.find("train.flops:step_cost")(model, **chosen))
+    except (Unsuitable, ReportedError, AttributeError, TypeError, ValueError):
+        return {}
+    return counted | {"float32_format": product.get_backend(cell.backend).float32_format(cell.device)}
+
+
+def yields_uint8(cell: Cell, batches: Iterable) -> bool:
+    """Whether the batches of a cell are pixels as they are decoded."""
     if cell.pipeline == RESIDENT:
         return False
     if cell.reads == GIVEN:
@@ -111,3 +138,16 @@ def _resident(cell: Cell, classes: int) -> Iterable:
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
     labels = noise.integers(0, classes, cell.batch_size)
     return product.get_backend(cell.backend).repeat_on_device(images, labels, cell.device)
+
+
+def copy_seconds(cell: Cell, batches: Iterable) -> float | None:
+    """How long it takes to copy one batch of the host to the accelerator: median of some; None on a CPU."""
+    backend = product.get_backend(cell.backend)
+    if cell.device == "cpu" or not hasattr(backend, "copy_to_device"):
+        return None
+    import numpy as np
+
+    dtype = np.uint8 if yields_uint8(cell, batches) else np.float32
+    shape = (cell.batch_size, cell.image_size, cell.image_size, 3)
+    arrays = np.ones(shape, dtype), np.zeros(cell.batch_size, np.int64)
+    return timing.median_seconds(lambda: backend.copy_to_device(arrays, cell.device), rounds=COPIES)

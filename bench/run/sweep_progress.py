@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -62,16 +63,17 @@ def run(
             bar.advance(task)
             _update_estimate(bar, task, pending[number:], (*earlier, *mine))
     if not as_json:
-        (show or _show)(mine, out)
+        (show or partial(_show, results=results))(mine, out)
     if left_out:
         again = f"python -m bench sweep --resume{store.option(results)}"
         say(err, f"{left_out} left out: no time for them in the budget; `{again}` goes on")
     return exit_code(mine)
 
 
-def _show(measurements: list[Measurement], console: "Console") -> None:
+def _show(measurements: list[Measurement], console: "Console", *, results: Path) -> None:
     """Draws the tables of a sweep, that of its traces last."""
-    summary_table.draw(summary.by_cell(measurements), console)
+    figures = summary.by_cell(measurements)
+    summary_table.draw(figures, console, known=summary_table.ceilings(figures, results))
     traces = trace_table.of_measurements(measurements)
     if traces:
         trace_table.steps(traces).draw(console)

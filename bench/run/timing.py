@@ -152,6 +152,16 @@ def clock_steps(
     )
 
 
+def median_seconds(work: Callable[[], object], *, rounds: int) -> float:
+    """What some work takes, the median of some rounds after a first one that does not count."""
+    seconds = []
+    for _ in range(rounds + 1):
+        start = perf_counter()
+        work()
+        seconds.append(perf_counter() - start)
+    return median(seconds[1:])
+
+
 def mean_seconds(step: Callable[[], object], *, seconds: float) -> float:
     """What a step takes on average, run for so many seconds."""
     start, count = perf_counter(), 0

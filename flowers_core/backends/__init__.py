@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -138,6 +138,28 @@ class Backend(ABC):
     @abstractmethod
     def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
         """The same batch again and again, placed on the device: a step fed so never waits for input."""
+
+    @abstractmethod
+    def copy_to_device(self, arrays: Sequence["np.ndarray"], kind: str) -> Any:
+        """Copies arrays of the host to the first device of a kind, as a step that they feed has to, and waits."""
+
+    @abstractmethod
+    def product(self, square: "np.ndarray", format: str, kind: str) -> Callable[[], Any]:
+        """A function that multiplies a matrix with itself on the first device of a kind, and waits for it.
+
+        Args:
+            square: Float32, shape `(size, size)`.
+            format: One of `precision.FORMATS`, in which it is multiplied.
+            kind: `tpu`, `gpu` or `cpu`.
+        """
+
+    @abstractmethod
+    def addition(self, length: int, kind: str) -> Callable[[], Any]:
+        """A function that adds 1 to so many float32 on the first device of a kind, and waits: as fast as its memory."""
+
+    @abstractmethod
+    def float32_format(self, kind: str) -> str:
+        """One of `precision.FORMATS`: what the device multiplies in where a model is float32, unless told otherwise."""
 
 
 @cache

@@ -5,13 +5,14 @@ own variables are spent.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
+from flowers_core.backends.precision import FORMATS
 
 if TYPE_CHECKING:
     import keras
@@ -95,6 +96,30 @@ class Jax(Backend):
         batch = jax.device_put(images), jax.device_put(labels)
         while True:
             yield batch
+
+    def copy_to_device(self, arrays: "Sequence[np.ndarray]", kind: str) -> Any:
+        """Copies arrays; see `Backend.copy_to_device`."""
+        return jax.block_until_ready(jax.device_put(list(arrays), jax.devices(kind)[0]))
+
+    def product(self, square: "np.ndarray", format: str, kind: str) -> Callable[[], Any]:
+        """A product of matrices; see `Backend.product`."""
+        device = jax.devices(kind)[0]
+        operand = jax.device_put(square, device).astype(FORMATS[format])
+        chosen = {"float32": jax.lax.Precision.HIGHEST, "tf32": jax.lax.Precision.HIGH}.get(format)
+        multiply = jax.jit(lambda left, right: jax.numpy.matmul(left, right, precision=chosen))
+        return lambda: jax.block_until_ready(multiply(operand, operand))
+
+    def addition(self, length: int, kind: str) -> Callable[[], Any]:
+        """An addition; see `Backend.addition`."""
+        source = jax.device_put(jax.numpy.zeros(length, "float32"), jax.devices(kind)[0])
+        add = jax.jit(lambda numbers: numbers + 1)
+        return lambda: jax.block_until_ready(add(source))
+
+    def float32_format(self, kind: str) -> str:
+        """On a GPU TF32, on a TPU products of bfloat16, unless `jax_default_matmul_precision` says otherwise."""
+        if getattr(jax.config, "jax_default_matmul_precision", None) in ("highest", "float32"):
+            return "float32"
+        return {"gpu": "tf32", "tpu": "mixed_bfloat16"}.get(kind, "float32")
 
 
 def epoch_iterator(batches: Iterable) -> Iterator:

@@ -10,11 +10,16 @@ from flowers_core.errors import one_of
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies; the mixed ones compute in 16 bits and keep their weights in float32."""
 
+FORMATS = {"float32": "float32", "tf32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+"""What a device multiplies in, with the type of the numbers: `tf32` rounds float32 to a mantissa of 10 bits first."""
+
 _FAST_FLAGS = {"amx_bf16"}  # units of a CPU that multiply bfloat16; without them it gains little, or loses
 
 _UNSUITABLE = {
     ("mixed_float16", "cpu"): "a CPU emulates float16 and takes seconds a step; use mixed_bfloat16",
     ("mixed_float16", "tpu"): "a TPU's own 16-bit format is bfloat16; use mixed_bfloat16",
+    ("tf32", "cpu"): "TF32 is a format of NVIDIA GPUs",
+    ("tf32", "tpu"): "TF32 is a format of NVIDIA GPUs",
 }
 
 
@@ -55,12 +60,12 @@ def unsuitable(precision: str, device: str) -> str | None:
     """Why this precision makes no sense on this kind of device; None where it does.
 
     Args:
-        precision: One of `PRECISIONS`.
+        precision: One of `PRECISIONS`, or of `FORMATS`.
         device: One of `devices.DEVICES`.
 
     Raises:
         InputError: If there is no such precision or kind of device.
     """
-    one_of("precision", precision, PRECISIONS)
+    one_of("precision", precision, FORMATS)
     one_of("device", device, DEVICES)
     return _UNSUITABLE.get((precision, device))

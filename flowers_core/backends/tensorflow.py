@@ -1,6 +1,6 @@
 """Keras on TensorFlow."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
+from flowers_core.backends.precision import FORMATS
 
 if TYPE_CHECKING:
     import keras
@@ -77,6 +78,48 @@ class TensorFlow(Backend):
             with tf.device("/gpu:0"):
                 data = data.apply(tf.data.experimental.copy_to_device("/gpu:0")).prefetch(1)
         return data
+
+    def copy_to_device(self, arrays: "Sequence[np.ndarray]", kind: str) -> Any:
+        """Copies arrays; see `Backend.copy_to_device`."""
+        with tf.device(f"/{kind}:0"):
+            return self.synchronise([tf.identity(tf.constant(array)) for array in arrays])
+
+    def product(self, square: "np.ndarray", format: str, kind: str) -> Callable[[], Any]:
+        """A product of matrices; see `Backend.product`."""
+        with tf.device(f"/{kind}:0"):
+            operand = tf.cast(tf.constant(square), FORMATS[format])
+
+        @tf.function
+        def multiply() -> Any:
+            with tf.device(f"/{kind}:0"):
+                return operand @ operand
+
+        def work() -> Any:
+            before = tf.config.experimental.tensor_float_32_execution_enabled()
+            tf.config.experimental.enable_tensor_float_32_execution(format != "float32")
+            try:
+                return self.synchronise(multiply())
+            finally:
+                tf.config.experimental.enable_tensor_float_32_execution(before)
+
+        return work
+
+    def addition(self, length: int, kind: str) -> Callable[[], Any]:
+        """An addition; see `Backend.addition`."""
+        with tf.device(f"/{kind}:0"):
+            source = tf.zeros((length,), tf.float32)
+
+        @tf.function
+        def add() -> Any:
+            with tf.device(f"/{kind}:0"):
+                return source + 1.0
+
+        return lambda: self.synchronise(add())
+
+    def float32_format(self, kind: str) -> str:
+        """On a GPU TF32 where TensorFlow is allowed to, as it is unless told otherwise; on a TPU bfloat16."""
+        allowed = kind == "gpu" and tf.config.experimental.tensor_float_32_execution_enabled()
+        return "mixed_bfloat16" if kind == "tpu" else "tf32" if allowed else "float32"
 
 
 def _distributed(model: "keras.Model", batches: Iterable) -> Any:

@@ -5,7 +5,7 @@ copy: there is no second layout to choose. Steps run eagerly unless `torch.compi
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,12 @@ import torch
 from flowers_core import resources
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
+from flowers_core.backends.precision import FORMATS
 
 if TYPE_CHECKING:
     import keras
+
+_PLACES = {"gpu": "cuda:0", "cpu": "cpu"}
 
 # Nothing writes into a batch: one that its source keeps for itself, as TensorFlow does, needs no copy.
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -77,10 +80,38 @@ class Torch(Backend):
 
     def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
         """An endless generator of one batch on the device."""
-        place = "cuda:0" if kind == "gpu" else "cpu"
-        batch = torch.from_numpy(images).to(place), torch.from_numpy(labels).to(place)
+        batch = torch.from_numpy(images).to(_PLACES[kind]), torch.from_numpy(labels).to(_PLACES[kind])
         while True:
             yield batch
+
+    def copy_to_device(self, arrays: Sequence[np.ndarray], kind: str) -> Any:
+        """Copies arrays; see `Backend.copy_to_device`."""
+        return self.synchronise([torch.from_numpy(array).to(_PLACES[kind], copy=True) for array in arrays])
+
+    def product(self, square: np.ndarray, format: str, kind: str) -> Callable[[], Any]:
+        """A product of matrices; see `Backend.product`."""
+        operand = torch.from_numpy(square).to(_PLACES[kind], getattr(torch, FORMATS[format]))
+
+        def multiply() -> Any:
+            before = torch.get_float32_matmul_precision()
+            torch.set_float32_matmul_precision("high" if format == "tf32" else "highest")
+            try:
+                return self.synchronise(operand @ operand)
+            finally:
+                torch.set_float32_matmul_precision(before)
+
+        return multiply
+
+    def addition(self, length: int, kind: str) -> Callable[[], Any]:
+        """An addition; see `Backend.addition`."""
+        source = torch.zeros(length, device=_PLACES[kind])
+        return lambda: self.synchronise(source + 1)
+
+    def float32_format(self, kind: str) -> str:
+        """On a GPU that has TF32, that is what cuDNN convolves in, though other products are of float32."""
+        if kind != "gpu" or torch.cuda.get_device_capability() < (8, 0) or not torch.backends.cudnn.allow_tf32:
+            return "float32"
+        return "tf32"
 
 
 def tensors(batches: Iterable) -> Iterator[tuple[torch.Tensor, ...]]:

@@ -13,6 +13,11 @@ Training FLOPs: each layer costs its forward FLOPs once, once more if it has wei
 and once more if anything before it learns (the gradient of its input). So a network that learns costs 3 times
 its forward pass but for its first layer, and a frozen base costs its forward pass only.
 
+Bytes that a step moves are those of a step whose layers are not fused; compilers fuse some, and move less. Forward, a
+layer's output is written once and read once. Backward, where anything up to the layer learns, it is read again, and its
+gradient is written and read. A weight is read forward; one that learns once more backward, its gradient is written and
+read, and Adam reads and writes the weight and two moments; a frozen one once more where a gradient passes it.
+
 Activation bytes are the outputs of all layers in float32, except those that only rename their
 input (flattening, dropout at prediction): what a backward pass would have to keep if nothing were fused.
 """
@@ -112,6 +117,43 @@ def total(model: "keras.Model") -> ModelCost:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepCost:
+    """What an image costs in a step.
+
+    Attributes:
+        gflops: 1e9 FLOPs.
+        gigabytes: 1e9 bytes moved, with the image's share of the weights'.
+    """
+
+    gflops: float
+    gigabytes: float
+
+
+def step_cost(model: "keras.Model", *, mode: str, batch_size: int, precision: str) -> StepCost:
+    """The cost of an image in a training step with Adam (`mode` is `train`), or in a prediction.
+
+    Args:
+        model: Built for images of a fixed size.
+        mode: `train` or `predict`.
+        batch_size: Images that share the moving of the weights.
+        precision: A Keras dtype policy; the mixed ones keep activations in 16 bits, and weights in 32.
+
+    Raises:
+        InputError: If the model has a kind of layer for which there is no rule.
+    """
+    costs = layers(model)
+    width = 4 if precision == "float32" else 2
+    moved = prod(model.input_shape[1:]) * 4.0
+    for cost, (learns, learnt_before) in zip(costs, _learning(costs), strict=True):
+        back = mode == "train" and (learns or learnt_before)
+        moved += cost.activation_bytes / 4 * width * (5 if back else 2)
+        trained = cost.trainable_parameters if back else 0
+        moved += 4 * (trained * 10 + (cost.parameters - trained) * (2 if back else 1)) / batch_size
+    flops = _training_flops(costs) if mode == "train" else sum(cost.flops for cost in costs)
+    return StepCost(gflops=flops / 1e9, gigabytes=moved / 1e9)
+
+
 def table(names: Iterable[str] = models.MODELS) -> list[dict[str, Any]]:
     """The costs of models by name, a row for each, at the codelab's image sizes and 5 classes, in float32.
 
@@ -174,10 +216,14 @@ def _operations(layer: Any, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _training_flops(costs: list[LayerCost]) -> int:
+    return sum((1 + sum(learning)) * cost.flops for learning, cost in zip(_learning(costs), costs, strict=True))
+
+
+def _learning(costs: list[LayerCost]) -> list[tuple[bool, bool]]:
+    """Of each layer whether it has weights that learn, and whether anything before it has."""
     learns = [cost.trainable_parameters > 0 for cost in costs]
     learnt_before = [False, *accumulate(learns, lambda before, here: before or here)]
-    times = [1 + here + before for here, before in zip(learns, learnt_before, strict=False)]
-    return sum(count * cost.flops for count, cost in zip(times, costs, strict=True))
+    return list(zip(learns, learnt_before, strict=False))
 
 
 def _size(weights: Iterable[Any]) -> int:

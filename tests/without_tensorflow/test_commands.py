@@ -103,7 +103,7 @@ def test_wrong_use_is_a_sentence(words, variables, said):
     assert said in run("bench", "measure", "--model", "dense_single", *words, code=2, **variables)
 
 
-@pytest.mark.parametrize("command", ["peak", "stages"])
+@pytest.mark.parametrize("command", ["stages"])
 def test_what_tensorflow_alone_measures_says_so(data, command):
     """One sentence, with what to install."""
     assert f"`{command}` measures by TensorFlow" in run("bench", command, *data[4:], code=2)

@@ -11,7 +11,6 @@ from bench.compare.history import asv_series
 from bench.machine import facts
 from bench.report import gather, sections
 from bench.results import store, summary
-from bench.run.peak import Peak
 
 
 def test_latest_figure_of_each_cell_is_shown(measured):
@@ -105,14 +104,6 @@ def test_charts_draw_a_figure_a_cell(measured):
         ("photos_turbo", "many"),
     }
     assert len(gather.charted(shown, [])) == len(other)
-
-
-def test_peaks_are_of_the_setting_of_the_figures(measured):
-    """The peak under a quota is none of what was measured without it."""
-    full = Peak(limits={"float32": {"value": 500.0}}, started="1", machine=measured().machine)
-    limited = Peak(limits={"float32": {"value": 9.0}}, started="2", machine=measured().machine | {"usable_cores": 0.5})
-
-    assert gather.peaks_of(summary.by_cell([measured()]), [full, limited]) == {("0123456789ab", "float32"): 500.0}
 
 
 def test_what_asv_measured_of_an_old_commit_is_history(tmp_path, measured, stored):

@@ -13,7 +13,7 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine import facts
 from bench.report import page
 from bench.results import store
-from bench.run.peak import Peak
+from bench.results.peak import Peak
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 

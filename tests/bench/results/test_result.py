@@ -18,7 +18,7 @@ from bench.input.stall.emulate import Emulation
 from bench.input.stall.stages import Stages
 from bench.results import result, store
 from bench.results.measurement import Measurement
-from bench.run.peak import Peak
+from bench.results.peak import Peak
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 

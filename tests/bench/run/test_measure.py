@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from bench.results import identity
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.measurement import Measurement
 from bench.run import measure as lab_measure
 from bench.run import step_under_test, timing
 from bench.run.data_source import Source
@@ -19,6 +21,7 @@ from flowers_core import backends, models
 from flowers_core.backends.tensorflow import TensorFlow
 from flowers_core.data import photos, tfrecords
 from flowers_core.input.registry import PIPELINES
+from tests.bench.machine.nvml_stand_in import Gpu
 
 SHORT = Effort(seconds=0.05, least_steps=2)
 
@@ -75,6 +78,12 @@ def test_measure_gives_errors_their_reason(change, said, source):
     [
         (MemoryError("no room"), "oom"),
         (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes"), "oom"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"), "oom"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+            "oom",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "oom"),
         (RuntimeError("something else"), "error"),
     ],
 )
@@ -262,3 +271,27 @@ def test_measure_stores_no_negative_time_where_the_clock_steps_back(source, monk
 
     assert done.started.startswith("1970-01-01")
     assert 0 < done.process_seconds < before
+
+
+def test_measure_on_a_gpu_sees_the_gpu(monkeypatch):
+    """What NVML says meanwhile, the copy measured apart, and the cost of the step stand with the figure.
+
+    The GPU is a stand-in: NVML's answers are set, and TensorFlow computes on the CPU.
+    """
+    monkeypatch.setitem(sys.modules, "pynvml", Gpu(answers={"nvmlDeviceGetCurrentClocksEventReasons": 0x20}))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    here = backends.devices.Device(kind="gpu", name="stand-in", replicas=1, scope=nullcontext)
+    monkeypatch.setattr(TensorFlow, "find", lambda *_: here)
+    for name in ("repeat_on_device", "copy_to_device"):
+        real = getattr(TensorFlow, name)
+        monkeypatch.setattr(TensorFlow, name, lambda self, *given, real=real: real(self, *given[:-1], "cpu"))
+    monkeypatch.setattr(TensorFlow, "peak_device_bytes", lambda *_: None)
+    done = measure(Job(cell=Cell(model="dense_single", batch_size=4, device="gpu"), effort=SHORT))
+
+    assert (done.status, done.reason) == ("ok", "")
+    assert done.accelerator["slowed_by"] == ["heat"]
+    assert done.accelerator["clock_mhz"] == 1980
+    assert done.device_peak_bytes == done.accelerator["memory_bytes"]  # NVML's, where the framework does not say
+    assert done.copy_seconds > 0
+    assert done.cost["gflops"] > 0
+    assert Measurement.from_json(done.to_json()) == done

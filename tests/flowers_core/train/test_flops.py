@@ -162,3 +162,16 @@ def test_table_leaves_weights_to_be_drawn(rows):
     assert all(weight.numpy().shape == tuple(weight.shape) for weight in fresh.weights)
     with pytest.raises(InputError, match="one of dense_single"):
         flops.table(["nope"])
+
+
+def test_step_cost_counts_what_moves_and_what_learns():
+    """By hand: a dense layer of 12 numbers to 5, whose input is renamed; two images share the moving of its weights."""
+    model = models.build("dense_single", image_size=2)
+    trained = flops.step_cost(model, mode="train", batch_size=2, precision="float32")
+    predicted = flops.step_cost(model, mode="predict", batch_size=2, precision="mixed_bfloat16")
+    forward, weights, image, output = (2 * 12 * 5 + 2 * 5), (12 * 5 + 5), 12 * 4, 5
+
+    assert trained.gflops == pytest.approx(2e-9 * forward)  # once more for the gradient of the weights
+    assert trained.gigabytes == pytest.approx(1e-9 * (image + 5 * 4 * output + 4 * 10 * weights / 2))
+    assert predicted.gflops == pytest.approx(1e-9 * forward)
+    assert predicted.gigabytes == pytest.approx(1e-9 * (image + 2 * 2 * output + 4 * weights / 2))
