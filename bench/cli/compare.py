@@ -1,4 +1,4 @@
-"""Commands that compare: compare, gate, noise, regressions; and doctor, which says what spoils a comparison."""
+"""Commands that compare: compare, gate, regressions."""
 
 import json as json_text
 from collections.abc import Sequence
@@ -16,14 +16,10 @@ from flowers_core import models, user_code
 from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.compare.comparison import Trial
-    from bench.compare.pair_result import PairResult
+    from bench.compare.comparison import PairRuns, Trial
     from bench.compare.sequential_test import Rule
     from bench.compare.variant import Command, VariantPair
 
-NOISE_PAIRS = 8
 MOST_PACKAGES = 8  # that a note on what else differs lists
 
 
@@ -188,10 +184,11 @@ def _run(
     compared: Compared, cells: Sequence[Cell], certainty: Certainty, data: Data, output: Output
 ) -> tuple[list["Trial"], "Rule"]:
     """Runs a comparison in live pairs."""
-    from bench.compare import variants
+    from bench.compare import acknowledged, variants
+    from bench.compare.comparison import PairRuns
     from bench.run import sweep
 
-    source = data.source()
+    source, accepted = data.source(), acknowledged.load()
     sweep.check(cells, source, tell=options.tell)
     output.check_writable()
     if compared.axis:
@@ -199,7 +196,8 @@ def _run(
     else:
         rebuild = partial(variants.rebuild, tell=options.tell)
         pairs = variants.of_revisions(cells, compared.base or "", compared.candidate or "", source, tell=options.tell)
-    return _run_pairs(pairs, compared.title(pairs[0]), certainty, output, rebuild=rebuild)
+    runs = PairRuns(control=True, rebuild=rebuild, command=options.typed(), acknowledged=accepted)
+    return _run_pairs(pairs, compared.title(pairs[0]), certainty, output, runs)
 
 
 def _unchanged(variants: "VariantPair") -> "VariantPair":
@@ -208,22 +206,14 @@ def _unchanged(variants: "VariantPair") -> "VariantPair":
 
 
 def _run_pairs(
-    pairs: Sequence["VariantPair"],
-    title: str,
-    certainty: Certainty,
-    output: Output,
-    *,
-    rebuild: "Callable[[VariantPair], VariantPair]",
-    record: "Callable[..., list[PairResult]] | None" = None,
+    pairs: Sequence["VariantPair"], title: str, certainty: Certainty, output: Output, runs: "PairRuns"
 ) -> tuple[list["Trial"], "Rule"]:
-    """Runs pairs by the one rule; `record` where they are not of cells."""
-    from bench.compare import pair, progress
-    from bench.compare.comparison import PairRuns
+    """Runs pairs by the one rule."""
+    from bench.compare import progress
     from bench.compare.sequential_test import Rule
     from bench.compare.variant import shared_clocks
 
     rule = Rule.for_effect(certainty.min_effect, cells=len(pairs), clocks=shared_clocks(pairs))
-    command = "" if record else options.typed()  # commands of others may hold credentials within their words
     trials = progress.run(
         pairs,
         output.results,
@@ -231,7 +221,7 @@ def _run_pairs(
         title=title,
         budget_seconds=certainty.budget,
         as_json=output.json,
-        runs=PairRuns(record=record or pair.record, control=True, rebuild=rebuild, command=command),
+        runs=runs,
     )
     return trials, rule
 
@@ -289,7 +279,9 @@ def compare(  # noqa: PLR0913 - its options
     Revisions, axes and commands run in pairs of fresh processes that take turns, until the verdict is sure: slower,
     same, faster or inconclusive.
 
-    Exit code: 0 nothing slower, 1 something slower, 2 wrong use, 3 nothing could be compared.
+    What bench/acknowledged.toml accepts is marked and counts as known; budgets there are checked on the candidate.
+
+    Exit code: 0 nothing slower, 1 something slower or over a budget, 2 wrong use, 3 nothing could be compared.
 
     Example: python -m bench compare main HEAD --model squeezenet,dense
 
@@ -336,14 +328,15 @@ def _explain(differing: Sequence["VariantPair"], output: Output) -> None:
 def _compare_commands(commands: "tuple[Command, Command]", certainty: Certainty, output: Output) -> list["Trial"]:
     """Compares two commands, after a run of each that shows what they can do."""
     from bench.compare import command_pair
+    from bench.compare.comparison import PairRuns
     from bench.compare.variant import VariantPair
 
     options.tell("one untimed run of each")
     recorder = command_pair.Recorder(*commands)
     title = " v ".join(command.name for command in commands)
-    trials, _ = _run_pairs(
-        [VariantPair(*commands)], title, certainty, output, rebuild=_unchanged, record=recorder.record
-    )
+    # What was typed is not kept: words of others' commands may hold credentials.
+    runs = PairRuns(record=recorder.record, control=True, rebuild=_unchanged)
+    trials, _ = _run_pairs([VariantPair(*commands)], title, certainty, output, runs)
     return trials
 
 
@@ -389,8 +382,10 @@ def gate(  # noqa: PLR0913 - its options
 ) -> None:
     """Fail if CANDIDATE is slower than BASE: `compare` for CI.
 
-    Exit code: 0 passed, 1 something slower by more than the threshold, 2 wrong use, 3 something is inconclusive,
-    which is never a pass.
+    bench/acknowledged.toml names slowdowns that are accepted, and absolute budgets of the candidate.
+
+    Exit code: 0 passed, 1 something slower by more than the threshold or over a budget, 2 wrong use, 3 something is
+    inconclusive or unproven, which is never a pass.
 
     Example: python -m bench gate origin/main --model squeezenet --budget 10m
     """
@@ -406,30 +401,6 @@ def gate(  # noqa: PLR0913 - its options
             file.write(f"{markdown_text(text)}\n\n{comparison_report.latest(output.results)}\n")
     _write_report(markdown, output)
     options.leave(progress.gate_code(trials, threshold))
-
-
-@click.command()
-@click.option(
-    "--pairs", default=NOISE_PAIRS, show_default=True, type=click.IntRange(4), help="Pairs of processes a cell."
-)
-@CHOICE
-@options.PLACE
-@options.DATA
-@options.OUTPUT
-def noise(pairs: int, choice: Choice, place: Place, data: Data, output: Output) -> None:
-    """Measure this machine's noise by comparing code with itself.
-
-    Says what slowdown that lets a comparison detect in 1, 5 and 20 minutes.
-
-    Example: python -m bench noise --model squeezenet
-    """
-    from bench.compare import calibrate
-    from bench.run import sweep
-
-    cells, source = choice.cells(place), data.source()
-    sweep.check(cells, source, tell=options.tell)
-    output.check_writable()
-    options.leave(calibrate.run(cells, source, output.results, pairs=pairs, as_json=output.json))
 
 
 @click.command()
@@ -461,22 +432,4 @@ def regressions(confirm: bool, budget: float | None, shape: str, data: Data, res
         click.echo(table.markdown(history) if shape == "markdown" else json_text.dumps(table.plain(history)))
 
 
-@click.command()
-@click.option("--seconds", type=options.TIME, default="3", show_default=True, help="How long to watch.")
-@options.JSON
-def doctor(seconds: float, json: bool) -> None:
-    """Find what makes timings on this machine noisy.
-
-    Exit code: 0 nothing bad, 1 something is bad.
-
-    Example: python -m bench doctor
-    """
-    from bench.machine import doctor as doctors
-
-    options.tell(f"watching for {seconds:g} s")
-    findings = doctors.examine(seconds=seconds)
-    options.show(doctors.to_json(findings), [partial(doctors.show, findings)], json=json)
-    options.leave(doctors.exit_code(findings))
-
-
-COMMANDS = (compare, gate, noise, regressions, doctor)
+COMMANDS = (compare, gate, regressions)

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import click
 
-from bench.cli import accelerator, compare, data_service, loaders, object_store, options, stall, trace, training
+from bench.cli import (
+    accelerator,
+    compare,
+    data_service,
+    loaders,
+    machine,
+    object_store,
+    options,
+    stall,
+    trace,
+    training,
+)
 from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
@@ -163,7 +174,7 @@ def publish(results: Path) -> None:
     entry.say(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
-for module in (trace, accelerator, compare, stall, training, loaders, data_service, object_store):
+for module in (trace, accelerator, compare, machine, stall, training, loaders, data_service, object_store):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, median
 from time import perf_counter
 
-from bench.compare import pair, revision, sequential_test
-from bench.compare.comparison_result import CellVerdict, Comparison, describe
+from bench.compare import acknowledged, budgets, pair, revision, sequential_test
+from bench.compare.acknowledged import Acknowledged
+from bench.compare.comparison_result import BudgetVerdict, CellVerdict, Comparison, describe
 from bench.compare.pair_result import PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Command, Variant, VariantPair, shared_clocks
@@ -39,6 +40,8 @@ class Trial:
         verdict: Once there is one.
         confirmation: Pair results of a second build, which were run after the verdict `slower`.
         control: The base against itself, of the whole comparison; None where that is not run.
+        acknowledged: Why the project accepts that it is slower; empty where it does not.
+        budgets: What was measured of the candidate beside absolute budgets.
     """
 
     variants: VariantPair
@@ -48,6 +51,8 @@ class Trial:
     verdict: Verdict | None = None
     confirmation: list[PairResult] = field(default_factory=list)
     control: "Trial | None" = None
+    acknowledged: str = ""
+    budgets: tuple[BudgetVerdict, ...] = ()
 
     def enter(self, result: PairResult, rule: Rule) -> None:
         """Adds a pair result, and decides if it is time."""
@@ -160,12 +165,14 @@ class PairRuns:
         control: Whether the base runs against itself as well; if that moves, no verdict of the comparison is proven.
         rebuild: Builds both variants anew at another place, for alarms to be confirmed; None confirms none.
         command: What was typed to run them, for a reader of the store.
+        acknowledged: Slowdowns that the project accepts, and absolute budgets.
     """
 
     record: Callable[..., list[PairResult]] = pair.record
     control: bool = False
     rebuild: Callable[[VariantPair], VariantPair] | None = None
     command: str = ""
+    acknowledged: Acknowledged = acknowledged.NOTHING
 
 
 PLAIN = PairRuns()
@@ -236,6 +243,27 @@ class _Run:
                     alarms.remove(alarm)
                 yield
 
+    def acknowledge(self, accepted: Acknowledged) -> None:
+        """Notes of what is slower why the project accepts it, where it does."""
+        for trial in self.trials:
+            verdict, sides = trial.final, trial.variants
+            if verdict.word == "slower" and verdict.estimate:
+                commits = (side.code.get("commit", "") for side in sides)
+                trial.acknowledged = accepted.why(trial.variants.cell, verdict.estimate.low, *commits)
+
+    def check_budgets(self, accepted: Acknowledged) -> Iterator[None]:
+        """Measures the candidates of cells with absolute budgets, alone."""
+        for trial in self.trials:
+            candidate = trial.variants.candidate
+            if not isinstance(candidate, Variant):
+                continue
+            limits = [budget for budget in accepted.budgets if budget.is_for(candidate.cell)]
+            check = budgets.Check(candidate, limits)
+            for _ in check.run() if limits else ():
+                check.reason = check.reason or ("the time of `--budget` ended" if self.is_over(trial) else "")
+                trial.budgets = check.verdicts()
+                yield
+
     def doubt(self) -> None:
         """Takes every verdict back if the control moved."""
         if self.control is None or self.control.verdict is None or self.control.verdict.word == "same":
@@ -293,7 +321,10 @@ def run(
             for _ in running.confirm(runs.rebuild):
                 yield trials
         running.doubt()
+        running.acknowledge(runs.acknowledged)
         yield trials
+        for _ in running.check_budgets(runs.acknowledged):
+            yield trials
     finally:
         for trial in trials:
             if trial.verdict is None:
@@ -331,6 +362,8 @@ def _cell(rule: Rule, trial: Trial) -> CellVerdict:
         step_seconds={clock: trial.step_seconds(clock) for clock in rule.clocks} if trial.pairs else {},
         failures=len(trial.failures),
         seconds=trial.total_seconds(),
+        acknowledged=trial.acknowledged,
+        budgets=trial.budgets,
     )
 
 

@@ -102,7 +102,7 @@ def _clock(cell: CellVerdict) -> str:
 
 def _notes(cells: Sequence[CellVerdict]) -> list[str]:
     notes = ["ratio: candidate over base, above 1 is slower; times: median of a step on the clock that decided"]
-    return notes + [f"{cell.cell}: {cell.verdict.reason}" for cell in cells if cell.verdict.reason]
+    return notes + [f"{cell.cell}: {note}" for cell in cells for note in cell.notes]
 
 
 def picture(compared: Comparison) -> list[str]:

@@ -4,9 +4,44 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from bench.compare.sequential_test import Verdict
+from bench.results import format
 from bench.results.result import Result
 
 SHORT = 8  # digits of a commit that are shown
+
+
+def _size(amount: float) -> str:
+    return format.size(round(amount))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetVerdict:
+    """Whether the candidate of a cell stays below an absolute budget.
+
+    Attributes:
+        what: `first_batch`, `first_step` and `step` in seconds, `memory` in bytes.
+        limit: The most that is allowed.
+        word: `within`, `exceeded` where all of the interval lies above, else `unproven`.
+        low: Lower end of the 95 % interval of the median over fresh processes; None where there are too few.
+        high: Its upper end.
+        reason: Why there is such a budget, or why it is unproven.
+    """
+
+    what: str
+    limit: float
+    word: str
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        show = _size if self.what == "memory" else format.duration
+        limit = f"the budget of {show(self.limit)} for {self.what.replace('_', ' ')}"
+        if self.low is None or self.high is None:
+            return f"{limit} is unproven: {self.reason}"
+        said = f"median between {show(self.low)} and {show(self.high)}"
+        verb = {"within": "holds", "exceeded": "is exceeded"}.get(self.word, "is unproven")
+        return f"{limit} {verb}: {said}" + (f" ({self.reason})" if self.reason else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +54,8 @@ class CellVerdict:
         step_seconds: By clock, base's and candidate's: the median over all blocks of all pairs.
         failures: How many pairs were dropped because a process died.
         seconds: How long its pairs took.
+        acknowledged: Why the project accepts that it is slower; empty where it does not.
+        budgets: What was measured of the candidate beside absolute budgets.
     """
 
     cell: str
@@ -26,6 +63,14 @@ class CellVerdict:
     step_seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
     failures: int = 0
     seconds: float = 0.0
+    acknowledged: str = ""
+    budgets: tuple[BudgetVerdict, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know beside the word."""
+        accepted = f"acknowledged: {self.acknowledged}" if self.acknowledged else ""
+        return list(filter(None, (self.verdict.reason, accepted, *map(str, self.budgets))))
 
 
 class _Side(TypedDict, total=False):

@@ -84,8 +84,11 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
 
 
 def exit_code(trials: Sequence[Trial]) -> int:
-    """0 nothing slower, 1 something slower, 3 no cell could be compared, or no verdict is proven."""
-    if any(trial.final.word == "slower" for trial in trials):
+    """0 nothing slower, 1 something slower or over a budget, 3 nothing could be compared, or no verdict is proven.
+
+    What the project acknowledges counts as known, not as slower.
+    """
+    if any(trial.final.word == "slower" and not trial.acknowledged for trial in trials) or _over_budget(trials):
         return SLOWER
     if any(trial.final.word == "unproven" for trial in trials):
         return NOTHING_COMPARED
@@ -93,10 +96,22 @@ def exit_code(trials: Sequence[Trial]) -> int:
 
 
 def gate_code(trials: Sequence[Trial], threshold: float) -> int:
-    """For a gate: 1 if a cell is slower by more than the threshold, 3 if one is inconclusive, which is never a pass."""
-    if any(_is_over(trial, threshold) for trial in trials):
+    """For a gate: 1 if a cell is slower by more than the threshold or over a budget, 3 if one is inconclusive.
+
+    What is inconclusive is never a pass, nor is a budget that is unproven.
+    """
+    if any(_is_over(trial, threshold) for trial in trials) or _over_budget(trials):
         return SLOWER
-    return NOTHING_COMPARED if _undecided(trials) else NOTHING_SLOWER
+    return NOTHING_COMPARED if _undecided(trials) or _budgets(trials, "unproven") else NOTHING_SLOWER
+
+
+def _budgets(trials: Sequence[Trial], word: str) -> list[str]:
+    """Budgets of which the candidates' processes say this word, each with its cell."""
+    return [f"{trial.variants.cell}: {budget}" for trial in trials for budget in trial.budgets if budget.word == word]
+
+
+def _over_budget(trials: Sequence[Trial]) -> list[str]:
+    return _budgets(trials, "exceeded")
 
 
 def _undecided(trials: Sequence[Trial]) -> list[Trial]:
@@ -105,16 +120,23 @@ def _undecided(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _is_over(trial: Trial, threshold: float) -> bool:
-    return trial.final.word == "slower" and (trial.final.ratio or 0.0) > 1 + threshold
+    over = trial.final.word == "slower" and (trial.final.ratio or 0.0) > 1 + threshold
+    return over and not trial.acknowledged
 
 
 def gate_text(trials: Sequence[Trial], threshold: float) -> str:
     """What a gate decided, in one sentence."""
     over = [trial.variants.cell for trial in trials if _is_over(trial, threshold)]
-    if over:
-        return f"Failed: slower by more than {100 * threshold:g} %: {', '.join(over)}."
+    failures = [f"slower by more than {100 * threshold:g} %: {', '.join(over)}"] if over else []
+    failures += _over_budget(trials)
+    if failures:
+        return f"Failed: {'; '.join(failures)}."
     undecided = _undecided(trials)
     if undecided:
         cells = ", ".join(trial.variants.cell for trial in undecided)
         return f"Not passed: {undecided[0].final.word}, which clears nobody: {cells}."
-    return f"Passed: nothing is slower by more than {100 * threshold:g} %."
+    if unproven := _budgets(trials, "unproven"):
+        return f"Not passed: {'; '.join(unproven)}."
+    known = [f"{trial.variants.cell} (acknowledged: {trial.acknowledged})" for trial in trials if trial.acknowledged]
+    accepted = f", but for {', '.join(known)}" if known else ""
+    return f"Passed: nothing is slower by more than {100 * threshold:g} %{accepted}."

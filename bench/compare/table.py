@@ -80,6 +80,9 @@ def _notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
     for name, trial in zip(short, trials, strict=True):
         if trial.verdict and trial.verdict.reason:
             lines.append(f"{name}: {trial.verdict.word}, {trial.verdict.reason}")
+        if trial.acknowledged:
+            lines.append(f"{name}: acknowledged: {trial.acknowledged}")
+        lines.extend(f"{name}: {verdict}" for verdict in trial.budgets)
         if trial.failures:
             lines.append(f"{name}: {len(trial.failures)} pairs dropped, the last: {trial.failures[-1].reason}")
     lines.extend(_summary(trials))
@@ -138,6 +141,8 @@ def plain(trials: Sequence[Trial]) -> list[dict]:
             "units": len(trial.pairs),
             "dropped": len(trial.failures),
             "seconds": trial.total_seconds(),
+            "acknowledged": trial.acknowledged,
+            "budgets": list(map(asdict, trial.budgets)),
             "control": trial.control.verdict.word if trial.control and trial.control.verdict else None,
             "clocks": {clock: asdict(estimate) for clock, estimate in trial.estimates().items()},
         }

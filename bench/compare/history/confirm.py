@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from bench.compare import comparison, sequential_test, variants
+from bench.compare import acknowledged, comparison, sequential_test, variants
 from bench.compare.history import regressions, table
 from bench.compare.history.regressions import History
 from bench.compare.sequential_test import Rule, Verdict
@@ -21,12 +22,14 @@ def find(results: Path, source: Source, *, confirm: bool, budget_seconds: float 
     """Finds the steps, confirms them if asked, and keeps what was found as results/tables/regressions.md and .json.
 
     Raises:
-        InputError: If asv has measured nothing of this branch.
+        InputError: If asv has measured nothing of this branch, or bench/acknowledged.toml cannot be read.
     """
+    accepted = acknowledged.load()
     history = regressions.find(results / "asv")
     if confirm:
         paired_runs = PairedRuns(results, source, budget_seconds=budget_seconds, tell=tell)
         history = regressions.confirm(history, paired_runs, tell=tell)
+    history = replace(history, changes=tuple(change.acknowledge(accepted) for change in history.changes))
     store.save_table("regressions.md", table.markdown(history), results)
     store.save_table("regressions.json", json.dumps(table.plain(history), indent=1), results)
     return history

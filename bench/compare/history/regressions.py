@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.compare.acknowledged import Acknowledged
 from bench.compare.history import asv_series, bisect, change_points
 from bench.compare.history.asv_series import Series
 from bench.compare.history.change_points import Candidate, TooShort
@@ -30,6 +31,7 @@ class Change:
         named: That of the named commit, or of the end of `within`, against the same base; where it explains less
             than `paired`, another commit of the range changed the time as well.
         reason: Why it is not confirmed, or why no commit is named.
+        acknowledged: Why the project accepts it; empty where it does not.
     """
 
     candidate: Candidate
@@ -39,6 +41,24 @@ class Change:
     paired: Verdict | None = None
     named: Verdict | None = None
     reason: str = ""
+    acknowledged: str = ""
+
+    def acknowledge(self, accepted: Acknowledged) -> "Change":
+        """The same, with why the project accepts it; only where it got slower and its series is of a cell."""
+        paired = self.named or self.paired
+        estimate = paired.estimate if paired else None
+        low = estimate.low if estimate else self.candidate.ratio
+        base, end = (f"{self.commit}~1", self.commit) if self.commit else self.within or self._span
+        try:
+            cell = asv_series.cell_of(self.candidate.series)
+        except InputError:  # it can no longer be measured
+            cell = None
+        known = accepted.why(cell.id, low, base, end) if cell and self.candidate.ratio > 1 else ""
+        return replace(self, acknowledged=known)
+
+    @property
+    def _span(self) -> tuple[str, str]:
+        return self.candidate.before, self.candidate.after
 
 
 @dataclass(frozen=True, kw_only=True)

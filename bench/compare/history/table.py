@@ -129,6 +129,8 @@ def _notes(change: Change, history: History) -> Iterator[str]:
     label, paired, named = change.candidate.series.label, change.paired, change.named
     if change.commit:
         yield f"{short(change.commit)} {history.commits[change.commit]} ({label})"
+    if change.acknowledged:
+        yield f"acknowledged: {change.acknowledged} ({label})"
     if change.reason:
         where = f", in {_range(*change.within)}" if change.within and change.state == "confirmed" else ""
         yield f"{change.state}: {change.reason}{where} ({label})"
@@ -197,6 +199,7 @@ def _plain_change(change: Change, history: History) -> dict:
         "commit": change.commit,
         "subject": history.commits.get(change.commit or ""),
         "reason": change.reason,
+        "acknowledged": change.acknowledged,
         "good": good,
         "bad": bad,
         **_plain_run("paired", change.paired),

@@ -197,7 +197,8 @@ class Diagnosis:
         whole.add_row(Text(self.headline))
         whole.add_row(Text(""))
         whole.add_row(grid)
-        console = Console(file=StringIO(), width=WIDTH, color_system=None)
+        # Not by Jupyter, which would show the text at once and leave none to return.
+        console = Console(file=StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         console.print(Panel(whole, title=self.title, title_align="left"))
         return console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
 

@@ -2,10 +2,12 @@
 
 import math
 import random
+from datetime import date
 
 import pytest
 
 from bench.compare import comparison
+from bench.compare.acknowledged import Acknowledged, Budget, Slowdown
 from bench.compare.comparison import PairRuns
 from bench.compare.comparison_result import Comparison
 from bench.compare.pair_result import PairResult
@@ -13,6 +15,7 @@ from bench.compare.sequential_test import LOOKS, Rule
 from bench.compare.variant import Variant, VariantPair
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 from flowers_core.errors import InputError, RunFailed
 
 
@@ -210,3 +213,27 @@ def test_run_leaves_an_alarm_that_cannot_be_built_again(tmp_path, recorder):
     (trial,) = run([variant_pair()], tmp_path, recorder(slow=("dense",)), runs={"rebuild": rebuild})
 
     assert (trial.verdict.word, trial.verdict.reason) == ("slower", "not confirmed: no disk")
+
+
+def test_run_marks_what_is_acknowledged(tmp_path, recorder):
+    """An accepted slowdown keeps its verdict, and is stored with the reason; others are not."""
+    slowdown = Slowdown(reason="more layers", cells=("squeezenet-*",), at_most=1.2, until=date.max)
+    record = recorder(slow=("squeezenet", "dense"))
+    accepted = {"acknowledged": Acknowledged(slowdowns=(slowdown,))}
+    trials = run([variant_pair("dense"), variant_pair("squeezenet")], tmp_path, record, runs=accepted)
+    (stored,) = store.load(Comparison, tmp_path).results
+
+    assert [trial.final.word for trial in trials] == ["slower", "slower"]
+    assert [cell.acknowledged for cell in stored.cells] == ["", "more layers"]
+
+
+def test_run_checks_budgets_of_the_candidate(tmp_path, recorder, monkeypatch):
+    """A process that fails leaves a budget unproven, and that is stored; cells without budgets are not measured."""
+    failed = Measurement(cell=Cell(model="dense"), status="oom", reason="killed")
+    monkeypatch.setattr(comparison.budgets, "measure", lambda _: failed)
+    limits = Acknowledged(budgets=(Budget(what="memory", cells=("dense-*",), limit=1e9),))
+    pairs = [variant_pair("dense"), variant_pair("squeezenet")]
+    run(pairs, tmp_path, recorder(), runs={"acknowledged": limits})
+    (stored,) = store.load(Comparison, tmp_path).results
+
+    assert [[budget.word for budget in cell.budgets] for cell in stored.cells] == [["unproven"], []]

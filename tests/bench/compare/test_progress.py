@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench.compare import progress, table
 from bench.compare.comparison import PairRuns, Trial
+from bench.compare.comparison_result import BudgetVerdict
 from bench.compare.sequential_test import Rule
 from bench.compare.variant import Variant, VariantPair
 from bench.results.cell import NO_MODEL, Cell
@@ -104,6 +105,31 @@ def test_exit_code_of_compare(trials, trial):
     assert progress.exit_code(trials[:1]) == 0
     assert progress.exit_code([nothing]) == 3
     assert progress.exit_code([nothing, trials[0]]) == 0
+
+
+def test_acknowledged_slowdowns_are_known(trials):
+    """They fail neither comparison nor gate, whose sentence and table name the reason."""
+    same, slower, _ = trials
+    slower.acknowledged = "labels are checked now"
+
+    assert progress.exit_code([same, slower]) == 0
+    assert progress.gate_code([same, slower], 0.03) == 0
+    assert "but for" in progress.gate_text([same, slower], 0.03)
+    assert "acknowledged: labels" in text(lambda console: table.table([same, slower], RULE, "").draw(console))
+
+
+def test_budgets_fail_where_they_are_exceeded(trials):
+    """Over a budget is a failure, an unproven one is no pass of a gate, and one that holds changes nothing."""
+    same = trials[0]
+
+    def codes(word):
+        same.budgets = (BudgetVerdict(what="first_batch", limit=0.2, word=word, low=0.1, high=0.3),)
+        return progress.exit_code([same]), progress.gate_code([same], 0.03), progress.gate_text([same], 0.03)
+
+    assert codes("within")[:2] == (0, 0)
+    assert codes("exceeded")[:2] == (1, 1)
+    assert codes("unproven")[:2] == (0, 3)
+    assert "the budget of 200 ms for first batch is exceeded" in codes("exceeded")[2]
 
 
 def test_gate_passes_only_what_is_sure(trials):

@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from bench.compare import acknowledged
+from bench.compare.acknowledged import Acknowledged, Slowdown
 from bench.compare.history import regressions
 from bench.compare.history.change_points import Step
 from bench.compare.sequential_test import Verdict, estimate
@@ -98,3 +100,17 @@ def test_find_keeps_series_without_a_step(slowed):
     history = regressions.find(results, repository=folder, detect=lambda _: [])
 
     assert (history.changes, len(history.series)) == ((), 2)
+
+
+def test_acknowledge_accepts_the_named_commit(slowed, monkeypatch):
+    """A slowdown whose commit is acknowledged says why; one whose cell is not stays as it was."""
+    folder, hashes, results = slowed
+    monkeypatch.setattr(acknowledged, "between", lambda _: [hashes[7]])
+    (change,) = regressions.confirm(regressions.find(results, repository=folder), runs_of(hashes, 7)).changes
+
+    def accepted(pattern):
+        slowdown = Slowdown(reason="more layers", cells=(pattern,), at_most=1.2, commit=hashes[7][:12])
+        return change.acknowledge(Acknowledged(slowdowns=(slowdown,))).acknowledged
+
+    assert accepted("squeezenet-*") == "more layers"
+    assert accepted("dense-*") == ""

@@ -1,0 +1,83 @@
+"""Checks absolute budgets: whether the candidate of a cell stays below them, by fresh processes of its own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from bench.compare.acknowledged import Budget
+from bench.compare.comparison_result import BudgetVerdict
+from bench.compare.variant import Variant
+from bench.results import summary
+from bench.results.measurement import Measurement
+from bench.run import process
+from bench.run.measure import Job
+from bench.run.timing import Effort
+
+PROCESSES = 6  # the least of which the median has a 95 % interval: from the lowest to the highest
+EFFORT = Effort(seconds=1.0)
+
+
+@dataclass
+class Check:
+    """The budgets of one cell while its candidate is measured.
+
+    Attributes:
+        variant: What is measured.
+        budgets: Those of its cell.
+        measurements: Processes so far.
+        reason: Why it ended early; empty while it did not.
+    """
+
+    variant: Variant
+    budgets: Sequence[Budget]
+    measurements: list[Measurement] = field(default_factory=list)
+    reason: str = ""
+
+    def run(self) -> Iterator[None]:
+        """Measures in fresh processes, one after another; a process that fails ends it."""
+        while len(self.measurements) < PROCESSES and not self.reason:
+            measurement = measure(self.variant)
+            if measurement.status == "ok":
+                self.measurements.append(measurement)
+            else:
+                self.reason = f"{measurement.status}: {measurement.reason}"
+            yield
+
+    def verdicts(self) -> tuple[BudgetVerdict, ...]:
+        """What the processes say of each budget."""
+        return tuple(
+            judge(budget, [figure(budget.what, measurement) for measurement in self.measurements], self.reason)
+            for budget in self.budgets
+        )
+
+
+def measure(variant: Variant) -> Measurement:
+    """Measures a variant in a fresh process of its own environment."""
+    job = Job(cell=variant.cell, effort=EFFORT, source=variant.source, classes=variant.classes)
+    command = (variant.python, "-P", "-m", "bench.run.measure")
+    return process.spawn(job, command=command, variables={"PYTHONPATH": variant.path, **variant.environment})
+
+
+def figure(what: str, measurement: Measurement) -> float:
+    """What a process says of a budget: seconds, or bytes."""
+    if what == "memory":
+        return float(measurement.peak_bytes or 0)
+    if what == "step":
+        return summary.summarise([measurement]).batch_seconds or 0.0
+    return measurement.first_step_seconds or 0.0
+
+
+def judge(budget: Budget, figures: Sequence[float], reason: str = "") -> BudgetVerdict:
+    """Decides by the interval of the median: `exceeded` where all of it lies above, `within` where none does.
+
+    Args:
+        budget: What is allowed.
+        figures: One a process.
+        reason: Why there are no more of them.
+    """
+    interval = summary.median_interval(list(figures))
+    if interval is None:
+        said = reason or f"{len(figures)} of {PROCESSES} processes"
+        return BudgetVerdict(what=budget.what, limit=budget.limit, word="unproven", reason=said)
+    low, high = interval
+    word = "exceeded" if low > budget.limit else "within" if high <= budget.limit else "unproven"
+    return BudgetVerdict(what=budget.what, limit=budget.limit, word=word, low=low, high=high, reason=budget.reason)
