@@ -15,6 +15,10 @@ from pathlib import Path
 TEMPORARY = ".flowers-bench-"
 """Beginning of the names of temporary folders; eight characters follow, by `tempfile`."""
 
+SHARED = Path("/dev/shm")
+SHARED_NOTE = "in-shared-memory-"
+"""Beginning of files below a temporary folder: each has names and inodes of what a process group holds in `SHARED`."""
+
 
 def make_folder(folder: str | Path) -> None:
     """Makes a folder with those above it; after a power cut it is still there."""

@@ -61,13 +61,13 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
     from rich import live
 
     if not console.is_terminal:
-        printed: dict[int, list[str]] = {}
+        printed: dict[str, list[str]] = {}  # by cell: rows change places when all are decided
 
         def print_changes(trials: Sequence[Trial]) -> None:
-            for number, row in enumerate(table(trials, rule, title).texts()):
-                if printed.get(number, row) != row:
+            for row in table(trials, rule, title).texts():
+                if printed.get(row[0], row) != row:
                     say(console, "  ".join(filter(None, row)))
-                printed[number] = row
+                printed[row[0]] = row
 
         yield print_changes
         return

@@ -112,7 +112,7 @@ class ChildProcess:
         """
         self.name, self.peak_bytes = name, 0
         self._words, self._unread, self._limit = folder / "stderr", b"", 1
-        self._family, self._family_seen = [], 0.0
+        self._family, self._family_seen, self._shared_names = [], 0.0, set[str]()
         answers_end, write = os.pipe()
         self._answers, self._is_open = answers_end, True
         with self._words.open("wb") as stderr, (Path(os.devnull) if answers else folder / "stdout").open("wb") as out:
@@ -249,11 +249,21 @@ class ChildProcess:
         process = psutil.Process(self.pid)
         if perf_counter() > self._family_seen + FAMILY_SECONDS:
             self._family, self._family_seen = process.children(recursive=True), perf_counter()
+            self._note_shared()
         held = process.memory_info().rss
         for member in self._family:
             with suppress(psutil.Error):
                 held += member.memory_full_info().uss
         return held
+
+    def _note_shared(self) -> None:
+        """Notes what it holds in /dev/shm for whoever prunes its folder, should all processes of this run be killed."""
+        names = set(_shared_names())
+        if names != self._shared_names:  # by others, too, but who holds which takes milliseconds to find out
+            self._shared_names = names
+            held = {path.name: path.stat().st_ino for path in _shared_files(self.pid)}
+            note = self._words.with_name(f"{durable.SHARED_NOTE}{self.pid}")
+            note.write_text(json.dumps(held), encoding="utf-8")
 
     def _how_it_died(self, code: int) -> tuple[str, str]:
         """Status and reason of a process that ended with an exit code other than 0."""
@@ -270,13 +280,17 @@ class ChildProcess:
         return _last_line(self._words.read_bytes())
 
 
+def _shared_names() -> list[str]:
+    return [path.name for path in durable.SHARED.glob("*") if path.name.startswith(SHARED_NAMES)]
+
+
 def _shared_files(group: int) -> list[Path]:
     """Files in /dev/shm, of Python's multiprocessing or of torch, that a process group holds and nobody else.
 
     The process that would remove them at its end, multiprocessing's resource tracker, is of that group: other
     libraries' loaders keep batches of megabytes there.
     """
-    files = [path for path in Path("/dev/shm").glob("*") if path.name.startswith(SHARED_NAMES)]
+    files = [durable.SHARED / name for name in _shared_names()]
     held, others = set[str](), set[str]()
     for folder in Path("/proc").glob("[0-9]*") if files else ():
         with suppress(OSError):  # it has just ended, or is another user's

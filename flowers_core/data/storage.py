@@ -304,7 +304,10 @@ def temporary_folder() -> str:
 
 
 def prune_temporary() -> None:
-    """Removes temporary folders of this user whose processes were killed: nobody holds a lock on them."""
+    """Removes temporary folders of this user whose processes were killed: nobody holds a lock on them.
+
+    With what these processes left in /dev/shm, as far as the folder says what that is.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{durable.TEMPORARY}*"):
         if not re.fullmatch(r"[a-z0-9_]{8}", folder.name.removeprefix(durable.TEMPORARY)):
             continue
@@ -314,9 +317,21 @@ def prune_temporary() -> None:
                 status = os.fstat(descriptor)
                 if status.st_uid == os.getuid() and time() - status.st_mtime > 60:  # a new one is not locked yet
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _remove_shared(folder)
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(descriptor)
+
+
+def _remove_shared(folder: Path) -> None:
+    """Removes the files in shared memory that notes in a temporary folder name: others have another inode."""
+    for note in folder.rglob(f"{durable.SHARED_NOTE}*"):
+        with suppress(OSError, ValueError, AttributeError, TypeError):  # damaged, for its writer was killed
+            for name, inode in json.loads(note.read_text("utf-8")).items():
+                path = durable.SHARED / Path(name).name
+                with suppress(FileNotFoundError):
+                    if path.lstat().st_ino == inode:
+                        path.unlink()
 
 
 def _bucket_listing(folder: str) -> dict[str, int]:

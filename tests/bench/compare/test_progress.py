@@ -71,6 +71,20 @@ def test_show_fits_80_columns_and_has_all(trials):
         assert word in output
 
 
+def test_lines_are_printed_once_where_rows_change_places(trial):
+    """When all is decided what is inconclusive comes first; nobody reads the other row as news."""
+    console = Console(file=io.StringIO(), width=80)
+    same, open_ = trial(CELLS[0], [1.001, 0.999, 1.002, 0.998]), trial(CELLS[1], [1.1, 1.0])
+    with progress._live(console, RULE, "") as show:
+        show([same, open_])
+        open_.close(RULE, "the budget ended")
+        show([same, open_])
+    printed = console.file.getvalue().splitlines()
+
+    assert table.table([same, open_], RULE, "").texts()[0][-1] == "inconclusive"
+    assert [line.split()[-1] for line in printed] == ["inconclusive"]
+
+
 def test_rows_are_there_while_it_runs(trial):
     """A cell without pairs has a row, and one without verdict shows its ratio so far."""
     rows = table.table([trial(CELLS[1], []), trial(CELLS[2], [1.1, 1.0])], RULE, "").texts()

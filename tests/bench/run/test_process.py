@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from multiprocessing import shared_memory
@@ -19,6 +20,8 @@ from bench.run import process
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.timing import Effort
+from flowers_core import durable
+from flowers_core.data import storage
 from flowers_core.errors import RunFailed
 
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
@@ -270,5 +273,30 @@ def test_end_removes_what_is_left_in_shared_memory(tmp_path):
         assert all(name.exists() for name in names)
     assert not any(name.exists() for name in names)
     assert Path(f"/dev/shm/{others.name}").exists()
+    others.close()
+    others.unlink()
+
+
+def test_what_a_killed_run_left_in_shared_memory_is_removed_at_the_next_start(tmp_path, monkeypatch):
+    """Where everybody who would have removed it was killed: by a note in the run's folder, of its own alone."""
+    monkeypatch.setattr(process, "FAMILY_SECONDS", 0.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    others = shared_memory.SharedMemory(create=True, size=100)
+    folder = tmp_path / f"{durable.TEMPORARY}abcdefg0" / "loader"
+    folder.mkdir(parents=True)
+    running = following(SHARING, folder)
+    running.tell({})
+    names = [*map(Path, running.answer(timeout=60)["names"])]
+    with pytest.raises(RunFailed, match="no answer"):
+        running.answer(timeout=0.5, memory_bytes=1 << 40)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait(timeout=60, accepted=[-signal.SIGKILL])
+    assert all(name.exists() for name in names)
+
+    os.utime(folder.parent, (0, 0))
+    storage.prune_temporary()
+    assert not any(path.exists() for path in (*names, folder))
+    assert Path(f"/dev/shm/{others.name}").exists()
+    running.end()
     others.close()
     others.unlink()

@@ -257,3 +257,19 @@ def test_prune_temporary_removes_those_of_the_dead(tmp_path, monkeypatch):
     storage.prune_temporary()
 
     assert sorted(tmp_path.iterdir()) == sorted([held, new, other])
+
+
+@pytest.mark.parametrize("note", ["", "[1]", '{"../kept": 1, "gone": 2}', "{"])
+def test_prune_temporary_follows_no_odd_note(tmp_path, monkeypatch, note):
+    """One that a killed process left half written, or that names what is no file of shared memory, removes nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(durable, "SHARED", tmp_path / "shm")
+    (tmp_path / "shm").mkdir()
+    (kept := tmp_path / "kept").touch()
+    (dead := tmp_path / f"{durable.TEMPORARY}abcdefg0").mkdir()
+    (dead / f"{durable.SHARED_NOTE}1").write_text(note.replace("1", str(kept.stat().st_ino)))
+    os.utime(dead, (0, 0))
+    storage.prune_temporary()
+
+    assert kept.exists()
+    assert not dead.exists()

@@ -33,6 +33,11 @@ def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
         ),  # half of the loss is most of it
         (dict(pipeline=0.50, step=0.50, both=1.00, wait=0.30, cpu=1.80), "host-contended"),  # 90 % busy is full
         (dict(pipeline=0.40, step=0.50, both=0.50, wait=0.00), "compute-bound"),  # keeps up with a quarter to spare
+        # Just beyond each limit: a stall of 11 %, a pipeline at 85 %, 47 % of the loss, and cores that are 85 % busy.
+        (dict(pipeline=0.02, step=0.089, both=0.10, wait=0.011), "input-bound"),
+        (dict(pipeline=0.085, step=0.10, both=0.10, wait=0.0), "balanced"),
+        (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.047, cpu=0.40), "host-contended"),
+        (dict(pipeline=0.50, step=0.50, both=1.00, wait=0.30, cpu=1.70), "input-bound"),
     ],
 )
 def test_each_kind_of_loss_has_its_verdict(given, verdict):
