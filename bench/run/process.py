@@ -43,6 +43,8 @@ FAMILY_SECONDS = 1.0  # how often it looks for what a process has started, which
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
 MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 
+MOST_TEMPORARY = 60  # characters of a path to which Python's multiprocessing adds its sockets, which may have 107
+
 PADDING, MOST_PADDING = "BENCH_ENVIRONMENT_PADDING", 4096
 
 # The kernel's out-of-memory killer sends SIGKILL. TensorFlow dies by SIGSEGV or SIGABRT when an allocation fails,
@@ -113,6 +115,8 @@ class ChildProcess:
         self.name, self.peak_bytes = name, 0
         self._words, self._unread, self._limit = folder / "stderr", b"", 1
         self._family, self._family_seen, self._shared_names = [], 0.0, set[str]()
+        if len(str(folder)) <= MOST_TEMPORARY:
+            env = {**env, "TMPDIR": str(folder)}  # TensorFlow leaves generated code there, more so when it is killed
         answers_end, write = os.pipe()
         self._answers, self._is_open = answers_end, True
         with self._words.open("wb") as stderr, (Path(os.devnull) if answers else folder / "stdout").open("wb") as out:

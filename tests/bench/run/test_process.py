@@ -253,6 +253,16 @@ def test_printed_by_gives_what_a_command_printed(tmp_path):
         process.printed_by(["false"], tmp_path, name="false", timeout=60)
 
 
+@pytest.mark.parametrize(("padding", "inside"), [("", True), ("a-path-to-which-no-socket-can-be-added-" * 3, False)])
+def test_what_a_process_leaves_among_temporary_files_goes_with_its_folder(padding, inside):
+    """TensorFlow writes code there, which nobody removes when it is killed; unless sockets would find no room."""
+    with process.scratch() as scratch:
+        (folder := scratch / padding).mkdir(exist_ok=True)
+        with following("import tempfile; answer({'folder': tempfile.gettempdir()})", folder) as running:
+            running.tell({})
+            assert (running.answer(timeout=60)["folder"] == str(folder)) is inside
+
+
 SHARING = """
 import multiprocessing
 from multiprocessing import shared_memory
