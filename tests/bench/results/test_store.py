@@ -1,11 +1,15 @@
 """The store: what is appended stays, whatever happens to the process that wrote it."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import resource
 import signal
+from pathlib import Path
+from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, strategies
@@ -14,7 +18,7 @@ from bench.compare.pair_result import PairResult
 from bench.machine import facts
 from bench.results import store
 from bench.results.measurement import Measurement
-from flowers_core.errors import InputError, ReportedError
+from flowers_core.errors import InputError, ReportedError, RunFailed
 
 HOSTILE = (b"[" * 10_000, b'{"format": 1, "cell": NaN}', b'{"format": 1}', b"1" * 5_000, b"null", b'"\\ud800"')
 
@@ -88,6 +92,65 @@ def test_check_writable_makes_the_folder_and_leaves_nothing(tmp_path):
         store.check_writable(tmp_path / "new" / "results")
 
     assert list((tmp_path / "new" / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, RunFailed), (errno.EDQUOT, RunFailed), (errno.EROFS, InputError), (errno.EIO, InputError)],
+)
+def test_check_writable_says_what_is_wrong_where_and_what_to_do(tmp_path, monkeypatch, number, kind):
+    """A full disk is no wrong use; an address given as text will do, and the file that was tried is removed."""
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(number, os.strerror(number))))
+    with pytest.raises(ReportedError) as caught:
+        store.check_writable(str(tmp_path))
+
+    assert type(caught.value) is kind
+    assert str(caught.value) == (
+        f"The store must be a folder to which results can be added. Received: {tmp_path}: {os.strerror(number)} "
+        f"({tmp_path}/.probe.{os.getpid()}). Nothing was measured. Make room, or give another folder by `--results`"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_append_waits_for_whoever_writes(tmp_path, measured):
+    """A line is added when the lock is free: between looking at the file's end and writing nobody else writes."""
+    path = store.append(measured(), tmp_path)
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = Thread(target=store.append, args=(measured(seconds=(0.2,)), tmp_path))
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        assert len(path.read_text().splitlines()) == 1
+    second.join()
+    assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 2**63 + 1, -(2**63) - 1, 10**30])
+def test_read_takes_numbers_that_others_can_read(tmp_path, measured, number):
+    """Whole numbers of up to 64 bits; beyond that charts and other programs would read another one."""
+    line = measured(machine={"memory_bytes": number}).to_json()
+    (tmp_path / "lab.jsonl").write_text(json.dumps(line))
+    loaded = store.read(Measurement, [tmp_path / "lab.jsonl"])
+
+    if abs(number) > 2**63:
+        assert loaded.damaged == (f"lab.jsonl:1: a whole number of {len(str(number))} digits",)
+    else:
+        assert loaded.results[0].machine["memory_bytes"] == number
+
+
+def test_noted_keeps_what_was_noted_first(tmp_path):
+    """Later texts do not replace it; a file that is no text is read as far as it is."""
+    place = Path("asv") / "note"
+    assert [store.noted(place, text, str(tmp_path)) for text in ("first", "second")] == ["first", "first"]
+    (tmp_path / place).write_bytes(b"\xffx")
+    assert store.noted(place, "third", tmp_path) == "\ufffdx"
+
+
+def test_option_names_a_store_that_is_not_the_usual_one(tmp_path):
+    """Commands find the checkout's own by themselves."""
+    assert store.option(facts.WORK_DIR / "results") == ""
+    assert store.option(tmp_path / "a b") == f" --results '{tmp_path}/a b'"
 
 
 def test_append_survives_a_half_written_last_line(tmp_path, measured):
@@ -207,8 +270,9 @@ def test_append_leaves_no_half_line_on_a_full_disk(tmp_path, measured):
     assert path.read_bytes() == before
 
 
-def _probe_beyond(results):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+def _probe_beyond(arguments):
+    results, most_bytes = arguments
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the limit is an error of write() then, as a full disk is
     try:
         store.check_writable(results)
@@ -219,10 +283,11 @@ def _probe_beyond(results):
 
 def test_check_writable_finds_a_full_disk_before_anything_is_measured(tmp_path):
     """What a disk cannot hold is refused with the folder's name, and what was tried is removed."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        kind, message = pool.apply(_probe_beyond, [tmp_path])
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        refused, taken = pool.map(_probe_beyond, [(tmp_path, size) for size in (200_000, 300_000)], chunksize=1)
+    kind, message = refused
 
-    assert kind == "RunFailed"
+    assert (kind, taken) == ("RunFailed", ("", ""))
     assert f"Received: {tmp_path}: File too large" in message
     assert list(tmp_path.iterdir()) == []
 
@@ -284,6 +349,17 @@ def test_trace_folder_is_new_each_time(tmp_path):
 
     assert len(set(folders)) == 3
     assert {folder.parent for folder in folders} == {tmp_path.resolve() / "traces" / "cell"}
+
+
+def test_trace_folder_makes_room(tmp_path, monkeypatch):
+    """Traces that take more than they may are removed before a new one is made."""
+    old = store.trace_folder("cell", tmp_path)
+    old.mkdir(parents=True)
+    (old / "host.xplane.pb").write_bytes(b"x" * 100)
+    monkeypatch.setattr(store.prune_traces, "__kwdefaults__", {"most_bytes": 99})
+    store.trace_folder("cell", tmp_path)
+
+    assert not old.exists()
 
 
 def test_prune_traces_goes_by_size_alone(tmp_path):
