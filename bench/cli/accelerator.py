@@ -1,13 +1,21 @@
-"""Commands on what a device can do at most: peak."""
+"""Commands on what a device can do at most: peak, batch."""
 
 import json as json_text
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import options
-from bench.cli.options import Output, Places
+from bench.cli import options, trace
+from bench.cli.options import Data, Output, Place, Places
+from bench.cli.trace import CellOptions
+from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 from flowers_core import backends, progress
 from flowers_core.cli import entry
+
+if TYPE_CHECKING:
+    from bench.run.batch_search import BatchSearch
 
 NOTHING_MEASURED = 3
 
@@ -51,4 +59,85 @@ def peak(places: Places, output: Output) -> None:
     options.leave(0 if any(result.limits for result in measured) else NOTHING_MEASURED)
 
 
-COMMANDS = (peak,)
+@click.command()
+@trace.CELL
+@click.option("--most", default=4096, show_default=True, type=click.IntRange(1), help="The largest batch to try.")
+@options.DATA
+@options.PLACE
+@click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long each batch is timed.")
+@options.TIMEOUT
+@options.MEMORY_LIMIT
+@options.OUTPUT
+def batch(  # noqa: PLR0913 - its options
+    chosen: CellOptions,
+    most: int,
+    data: Data,
+    place: Place,
+    seconds: float,
+    timeout: float,
+    memory: float | None,
+    output: Output,
+) -> None:
+    """Find the largest batch that fits, and the smallest that is nearly as fast as any.
+
+    The search begins with --batch-size, doubles until a batch runs out of memory, and bisects to a sixteenth; each
+    batch is tried in a fresh process and stored as a measurement. Of the batches tried the smallest within 3 % of the
+    best images/s is named. On a CPU, where memory is not the device's own, --memory sets the limit.
+
+    Exit code: 0 found, 1 no batch fits or the step failed, 2 wrong use, 3 not to be measured here, 130 interrupted:
+    what is known so far is kept.
+
+    Example: python -m bench batch --model squeezenet --device gpu --precision mixed_bfloat16
+
+    Example: python -m bench batch --model dense_single --batch-size 8 --memory 2G
+    """
+    from bench.results import store
+    from bench.run import batch_search, sweep
+    from bench.run.measure import Job
+    from bench.run.process import spawn
+    from bench.run.timing import Effort
+
+    cell, source = chosen.cell(place), data.source()
+    sweep.check([cell], source, tell=options.tell)
+    output.check_writable()
+    limit = int(memory) if memory else None
+    effort, classes = Effort(seconds=seconds, least_steps=3), source.classes([cell])
+
+    def measure(tried: Cell) -> Measurement:
+        done = spawn(
+            Job(cell=tried, effort=effort, source=source, classes=classes), timeout=timeout, memory_bytes=limit
+        )
+        store.append(done, output.results)
+        return done
+
+    code, tried, found = _search(batch_search.run(cell, most=most, measure=measure, memory_bytes=limit), cell, most)
+    if found:
+        store.append(found, output.results)
+        output.show([found.to_json()], [batch_search.table(tried, found)])
+        code = code or {"ok": 0, "n/a": NOTHING_MEASURED}.get(found.status, entry.FAILED)
+    options.leave(code)
+
+
+def _search(
+    results: "Iterable[Measurement | BatchSearch]", cell: Cell, most: int
+) -> "tuple[int, list[Measurement], BatchSearch | None]":
+    """Follows a search behind a bar; gives the exit code so far, what was tried, and what it came to."""
+    from bench.run import batch_search
+
+    tried: list[Measurement] = []
+    found = None
+    try:
+        with progress.bar("batches", batch_search.most_tries(cell.batch_size, most)) as advance:
+            for result in results:
+                if isinstance(result, Measurement):
+                    tried.append(result)
+                    advance()
+                else:
+                    found = result
+    except KeyboardInterrupt:
+        options.tell(f"interrupted after {len(tried)} batches; what they say is kept")
+        return entry.INTERRUPTED, tried, found
+    return 0, tried, found
+
+
+COMMANDS = (peak, batch)

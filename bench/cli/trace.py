@@ -106,7 +106,7 @@ MEASURING = options.group(
     options.SECONDS,
     options.TIMEOUT,
     click.option("--trace", is_flag=True, help="Then take a profiler trace of further steps."),
-    click.option("--memory", type=options.MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]"),
+    options.MEMORY_LIMIT,
 )
 
 

@@ -184,6 +184,7 @@ def test_measure_exits_1_after_a_failure(tmp_path, command_line):
         ["measure", *SMALL],
         ["trace", *SMALL],
         ["peak"],
+        ["batch", *SMALL],
         ["compare", "--axis", "xla=off,on", "--model", "dense"],
         ["gate", "HEAD", "--model", "dense"],
         ["noise", "--model", "dense"],
