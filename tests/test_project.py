@@ -166,7 +166,9 @@ def test_help_speaks_the_terms_of_the_field(commands):
 
 def test_no_registry_and_no_machine_is_named():
     """Pins carry no address, and no tracked text names a package registry's host or an absolute home."""
-    texts = [path for path in tracked_files() if path.suffix in {".py", ".toml", ".txt", ".json", ".md", ".jsonc"}]
+    texts = [
+        path for path in tracked_files() if path.suffix in {".py", ".toml", ".txt", ".json", ".md", ".jsonc", ".ipynb"}
+    ]
     hosts = re.compile(r"pypi\.org|pythonhosted|npmjs\.|registry\.npm|deb\.debian|/root/|/work/")
 
     assert texts
