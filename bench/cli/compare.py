@@ -208,8 +208,8 @@ def _unchanged(variants: "VariantPair") -> "VariantPair":
 def _run_pairs(
     pairs: Sequence["VariantPair"], title: str, certainty: Certainty, output: Output, runs: "PairRuns"
 ) -> tuple[list["Trial"], "Rule"]:
-    """Runs pairs by the one rule."""
-    from bench.compare import progress
+    """Runs pairs by the one rule, and says where verdicts over the store lean to a side."""
+    from bench.compare import alarms, progress
     from bench.compare.sequential_test import Rule
     from bench.compare.variant import shared_clocks
 
@@ -223,6 +223,8 @@ def _run_pairs(
         as_json=output.json,
         runs=runs,
     )
+    for sentence in alarms.said_by(output.results):
+        options.tell(sentence)
     return trials, rule
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.compare import detectable
+from bench.compare import alarms, detectable
 from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.detectable import Noise
 from bench.compare.sequential_test import LOOKS, WORDS, Estimate, Rule
@@ -31,7 +31,8 @@ def latest(results: Path) -> str:
     stored = store.load(Comparison, results).results
     if not stored:
         return "Nothing was compared: no pair of processes came to its end.\n"
-    return markdown(max(stored, key=lambda compared: compared.started))
+    report = markdown(max(stored, key=lambda compared: compared.started))
+    return report + "".join(f"- {markdown_text(said)}\n" for said in alarms.sentences(stored))
 
 
 def markdown(compared: Comparison) -> str:
