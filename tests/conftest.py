@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bench.compare.pair_result import PairResult, Sample
+from bench.machine import instructions
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 
@@ -280,3 +281,14 @@ def records_of_others():
         return folder
 
     return write
+
+
+@pytest.fixture
+def countable(monkeypatch):
+    """Counts nanoseconds of CPU time in place of instructions: the same call, attributes and inheritance."""
+    monkeypatch.setattr(instructions, "EVENT", (1, 1))  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK
+    instructions.why_absent.cache_clear()
+    if reason := instructions.why_absent():
+        pytest.skip(reason)
+    yield
+    instructions.why_absent.cache_clear()

@@ -75,7 +75,8 @@ CERTAINTY = options.group(
     "certainty",
     Certainty,
     click.option("--min-effect", type=options.PERCENT, default="5%", show_default=True,
-                 help="The smallest slowdown that matters; half a percent costs hours."),
+                 help="The smallest slowdown that matters; half a percent costs hours, minutes where instructions "
+                 "are counted."),
     click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m; what is undecided is inconclusive."),
 )  # fmt: skip
 

@@ -78,8 +78,8 @@ def sentences(comparisons: Iterable[Comparison]) -> list[str]:
         said.append(
             f"verdicts are lopsided: of {alarms.slower + alarms.faster} stored comparisons that found a change, "
             f"{alarms.slower} said slower and {alarms.faster} faster (binomial test, p = {alarms.p:.2g}); either "
-            f"changes really went one way, or the rule leans: the base against itself came out slower in {controls.slower} and "
-            f"faster in {controls.faster}"
+            f"changes really went one way, or the rule leans: the base against itself came out slower in "
+            f"{controls.slower} and faster in {controls.faster}"
         )
     if controls.is_lopsided:
         said.append(

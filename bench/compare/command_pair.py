@@ -11,6 +11,7 @@ from time import perf_counter
 
 from bench.compare.pair_result import PairResult, Sample
 from bench.compare.variant import Command, Metric, VariantPair
+from bench.machine import instructions
 from bench.machine.cpu_time import ForeignLoad
 from bench.run import process
 from flowers_core.errors import InputError
@@ -83,11 +84,12 @@ class Recorder:
         environment = {**os.environ, **process.padding(self._draw)}
         if command.prepare:
             process.run_to_end(words(command.prepare), env=environment, timeout=TIMEOUT_SECONDS)
-        finished = process.run_to_end(words(command.line), env=environment, timeout=TIMEOUT_SECONDS)
+        with instructions.of_children() as counted:
+            finished = process.run_to_end(words(command.line), env=environment, timeout=TIMEOUT_SECONDS)
         cost = finished.wall_seconds
         if command.metric:
             cost = command.metric.cost(figure(command, command.metric, finished.printed))
-        return Sample(1, cost, max(finished.cpu_seconds, LEAST_SECONDS), 0.0)
+        return Sample(1, cost, max(finished.cpu_seconds, LEAST_SECONDS), 0.0, sum(counted))
 
 
 def words(line: str) -> Sequence[str]:

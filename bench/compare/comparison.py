@@ -11,7 +11,7 @@ from time import perf_counter
 from bench.compare import acknowledged, budgets, pair, revision, sequential_test
 from bench.compare.acknowledged import Acknowledged
 from bench.compare.comparison_result import BudgetVerdict, CellVerdict, Comparison, describe
-from bench.compare.pair_result import PairResult
+from bench.compare.pair_result import INSTRUCTIONS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Command, Variant, VariantPair, shared_clocks
 from bench.results import store
@@ -56,6 +56,8 @@ class Trial:
 
     def enter(self, result: PairResult, rule: Rule) -> None:
         """Adds a pair result, and decides if it is time."""
+        if result.status == "ok" and INSTRUCTIONS in rule.clocks and not result.is_counted:
+            result = replace(result, status="error", reason="its instructions were not counted")
         if result.status != "ok":
             self.failures.append(result)
             self.failures_in_a_row += 1

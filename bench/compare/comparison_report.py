@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.compare import alarms, detectable
 from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.detectable import Noise
+from bench.compare.pair_result import INSTRUCTIONS
 from bench.compare.sequential_test import LOOKS, WORDS, Estimate, Rule
 from bench.results import store
 from bench.results.table import Column, Interval, Table, markdown_code, markdown_text, printable
@@ -21,7 +23,7 @@ COLUMNS = (
     Column("pairs", "count"),
     Column("verdict", "verdict"),
 )
-CLOCKS = {"wall": "wall", "cpu": "CPU", "wall+cpu": "wall, CPU"}
+CLOCKS = {"wall": "wall", "cpu": "CPU"}
 WIDTH = 41  # characters of the picture, with the ratio 1 in the middle
 LEAST_SPAN = 0.02  # what the picture spans to either side at least
 
@@ -90,9 +92,9 @@ def table(compared: Comparison) -> Table:
 def _row(cell: CellVerdict) -> tuple:
     clock = _clock(cell)
     estimate = cell.verdict.estimates.get(clock)
-    base, candidate = cell.step_seconds.get(clock, (None, None))
+    base, candidate = cell.step_seconds.get("wall" if clock == INSTRUCTIONS else clock, (None, None))
     ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None
-    decided = CLOCKS.get(cell.verdict.clock, cell.verdict.clock) or CLOCKS.get(clock, clock)
+    decided = ", ".join(CLOCKS.get(name, name) for name in (cell.verdict.clock or clock).split("+"))
     return cell.cell, base, candidate, ratio, decided, cell.verdict.pairs, cell.verdict.word
 
 
@@ -170,9 +172,10 @@ def minimum_effect(cell: CellVerdict, rule: Rule) -> float | None:
     estimates, pairs = cell.verdict.estimates, cell.verdict.pairs
     if "wall" not in estimates or pairs < LOOKS[0]:
         return None
+    timed = replace(rule, clocks=tuple(clock for clock in rule.clocks if clock != INSTRUCTIONS))
     deviations = [estimates[clock].deviation for clock in ("wall", "cpu") if clock in estimates]
     noise = Noise(wall=deviations[0], cpu=deviations[-1])
-    return detectable.minimum_effect(noise, pairs, rule=lambda _: rule)
+    return detectable.minimum_effect(noise, pairs, rule=lambda _: timed)
 
 
 def again(compared: Comparison) -> str:

@@ -8,6 +8,7 @@ from bench.results.result import Result
 from flowers_core.errors import InputError
 
 CLOCKS = ("wall", "cpu")
+INSTRUCTIONS = "instructions"  # a third clock, where the machine counts them
 
 
 class Sample(NamedTuple):
@@ -18,15 +19,19 @@ class Sample(NamedTuple):
         wall_seconds: Elapsed time of all of them.
         cpu_seconds: CPU time, see `cpu_time.cpu_seconds`.
         delay_seconds: How long its threads were ready to run and had no core, as the kernel counts it.
+        instructions: What its threads and processes executed in user space; 0 where that was not counted.
     """
 
     steps: int
     wall_seconds: float
     cpu_seconds: float
     delay_seconds: float
+    instructions: int = 0
 
     def step_seconds(self, clock: str) -> float:
-        """Seconds a step on one clock."""
+        """Seconds a step on one clock; or its instructions."""
+        if clock == INSTRUCTIONS:
+            return self.instructions / self.steps
         return (self.wall_seconds if clock == "wall" else self.cpu_seconds) / self.steps
 
 
@@ -77,8 +82,13 @@ class PairResult(Result):
         )
         return same and self.injection["kind"] == "none"
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the instructions of all blocks were counted."""
+        return all(block.instructions > 0 for block in (*self.base_samples, *self.candidate_samples))
+
     def step_seconds(self, name: str, clock: str) -> list[float]:
-        """Seconds a step of each block of `base` or `candidate`."""
+        """Seconds a step, or instructions, of each block of `base` or `candidate`."""
         samples = self.base_samples if name == "base" else self.candidate_samples
         return [sample.step_seconds(clock) for sample in samples]
 
@@ -102,5 +112,8 @@ class PairResult(Result):
         """Gives plain values, times to six digits; `from_json` is the way back."""
         values = super().to_json()
         for name in ("base_samples", "candidate_samples"):
-            values[name] = [[steps, *(float(f"{value:.6g}") for value in rest)] for steps, *rest in values[name]]
+            values[name] = [
+                [steps, *(float(f"{value:.6g}") for value in seconds), *([instructions] if instructions else [])]
+                for steps, *seconds, instructions in values[name]
+            ]
         return values

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from bench.compare import inject
 from bench.compare.pair_result import Sample
+from bench.machine import instructions
 from bench.machine.cpu_time import cpu_seconds, worker_ids
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_users
 from bench.run import child, product, step_under_test, timing
@@ -21,18 +22,20 @@ CALIBRATION_SECONDS = 0.5  # the mean step over so long says how many make a blo
 DROP_SECONDS = 0.05
 
 
-def measure_block(step: Callable[[], object], steps: int) -> Sample:
-    """Times `steps` steps in a row."""
+def measure_block(step: Callable[[], object], steps: int, counter: instructions.Counter | None = None) -> Sample:
+    """Times `steps` steps in a row, and counts their instructions where there is a counter."""
     start = perf_counter()
     step()
     while perf_counter() - start < DROP_SECONDS:
         step()
     delay = run_delay_seconds()
+    executed = counter.read() if counter else 0
     cpu_start, start = cpu_seconds(), perf_counter()
     for _ in range(steps):
         step()
     wall, cpu = perf_counter() - start, cpu_seconds() - cpu_start
-    return Sample(steps=steps, wall_seconds=wall, cpu_seconds=cpu, delay_seconds=run_delay_seconds() - delay)
+    executed = counter.read() - executed if counter else 0
+    return Sample(steps, wall, cpu, run_delay_seconds() - delay, executed)
 
 
 def run_delay_seconds() -> float:
@@ -103,8 +106,10 @@ def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     return [tf.io.parse_single_example(record, image)[name].numpy() for record in records]
 
 
-def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
-    """Follows orders until there are no more."""
+def serve(
+    orders: Iterator[dict], answer: Callable[[dict], object], counter: instructions.Counter | None = None
+) -> None:
+    """Follows orders until there are no more; a counter is of this process and all that it starts."""
     job = next(orders)
     try:
         names = {name: job["cell"][name] for name in ("model", "pipeline", "backend")}
@@ -131,12 +136,14 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], object]) -> None:
                 }
             )
         else:
-            answer({"sample": measure_block(step, order["steps"])})
+            answer({"sample": measure_block(step, order["steps"], counter)})
 
 
 def main() -> None:
     """Serves the parent."""
-    serve(*child.connect())
+    # Before any thread is started: what was there already would not be counted.
+    counter = None if instructions.why_absent() else instructions.Counter()
+    serve(*child.connect(), counter)
 
 
 if __name__ == "__main__":

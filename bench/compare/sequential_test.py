@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.compare.pair_result import CLOCKS, PairResult
+from bench.compare.pair_result import CLOCKS, INSTRUCTIONS, PairResult
 from bench.results.cell import Cell
 
 # Six looks at p < 0.001, shared between two clocks, raise 0.45 % false alarms in all (by simulation: what all looks
@@ -40,7 +40,8 @@ class Rule:
         wall_margin: The same for the wall clock where CPU seconds decide as well: it is noisier, and what it alone
             can see (waiting, lost parallelism) is large.
         cells: How many cells are tested together: the level is shared among them and their clocks.
-        clocks: `wall` and `cpu`, or `wall` alone on an accelerator, whose work no CPU second shows.
+        clocks: `wall` and `cpu`, or `wall` alone on an accelerator, whose work no CPU second shows; `instructions` as
+            well where the machine counts them.
         look_level: What p must be below at a look at one cell on one clock.
     """
 
@@ -222,7 +223,10 @@ def decide(estimates: dict[str, Estimate], rule: Rule) -> tuple[str, str] | None
 
 
 def _margin(clock: str, rule: Rule) -> float:
-    return max(rule.margin, rule.wall_margin) if clock == "wall" and len(rule.clocks) > 1 else rule.margin
+    """The margin of a clock: a steadier one beside it sees the rest, CPU seconds or instructions."""
+    if clock == "wall" and len(rule.clocks) > 1:
+        return max(rule.margin, rule.wall_margin)
+    return max(rule.margin, Rule.margin) if clock == "cpu" and INSTRUCTIONS in rule.clocks else rule.margin
 
 
 def _is_contradicted(estimate: Estimate, wall: Estimate) -> bool:

@@ -7,8 +7,10 @@ from operator import itemgetter
 from statistics import geometric_mean, median
 
 from bench.compare.comparison import Trial
+from bench.compare.pair_result import INSTRUCTIONS
 from bench.compare.sequential_test import WORDS, Rule
 from bench.compare.variant import short_names
+from bench.machine import instructions
 from bench.machine.facts import BUSY_SHARE
 from bench.results import format
 from bench.results.table import Column, Table, Value
@@ -22,6 +24,7 @@ COLUMNS = (
     Column("verdict", "verdict", whole=True),
 )
 CLOCKS = {"wall": "wall", "cpu": "CPU"}
+MILLION = 1e6
 
 
 def table(trials: Sequence[Trial], rule: Rule, title: str) -> Table:
@@ -48,8 +51,13 @@ def _figures(trial: Trial) -> tuple[Value, ...]:
     clock = _leading_clock(trial)
     estimate, metric = estimates[clock], trial.variants.metric
     base, candidate = trial.step_seconds(clock)
+    figures = format.change(base, candidate)
+    if metric:
+        figures = f"{metric.cost(base):.4g}→{metric.cost(candidate):.4g}"
+    elif clock == INSTRUCTIONS:
+        figures = f"{base / MILLION:,.4g}→{candidate / MILLION:,.4g} million"
     return (
-        f"{metric.cost(base):.4g}→{metric.cost(candidate):.4g}" if metric else format.change(base, candidate),
+        figures,
         f"{metric.name if metric else clock} {estimate.ratio:.3f} [{estimate.low:.3f},{estimate.high:.3f}]",
         next((estimates[name].ratio for name in estimates if name != clock), ""),
         len(trial.pairs),
@@ -62,12 +70,14 @@ def _leading_clock(trial: Trial) -> str:
     estimates = trial.estimates()
     if trial.verdict and trial.verdict.clock in estimates:
         return trial.verdict.clock
-    return min(estimates, key=lambda clock: estimates[clock].deviation)
+    timed = [clock for clock in estimates if clock != INSTRUCTIONS]  # seconds say more to a reader
+    return min(timed, key=lambda clock: estimates[clock].deviation)
 
 
 def _notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
     """What the columns mean, what was dropped, and why a cell is inconclusive."""
-    clocks = "on the " + " and ".join(f"{CLOCKS[clock]} clock" for clock in rule.clocks)
+    clocks = "on the " + " and ".join(f"{CLOCKS[clock]} clock" for clock in rule.clocks if clock in CLOCKS)
+    clocks += ", and by instructions" if INSTRUCTIONS in rule.clocks else ""
     lines = ["ratio: candidate over base, above 1 is slower, on the clock named; other: on the other clock"]
     if metric := trials[0].variants.metric:
         over = "base over candidate" if metric.higher_is_better else "candidate over base"
@@ -85,6 +95,8 @@ def _notes(trials: Sequence[Trial], rule: Rule) -> list[str]:
         lines.extend(f"{name}: {verdict}" for verdict in trial.budgets)
         if trial.failures:
             lines.append(f"{name}: {len(trial.failures)} pairs dropped, the last: {trial.failures[-1].reason}")
+    if "cpu" in rule.clocks and (absent := instructions.why_absent()):
+        lines.append(f"instructions are not counted: {absent}")
     lines.extend(_summary(trials))
     lines.extend(_control_note(trials[0]))
     load = [result.foreign_cpu_share or 0.0 for trial in trials for result in trial.pairs]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.compare import sequential_test
-from bench.compare.pair_result import CLOCKS
+from bench.compare.pair_result import CLOCKS, INSTRUCTIONS
 from bench.machine import facts as machine
-from bench.machine import variables
+from bench.machine import instructions, variables
 from bench.results import labels
 from bench.results.cell import RESIDENT, Cell
 from bench.run.data_source import CLASSES, Source
@@ -49,7 +49,7 @@ class Variant:
     @property
     def clocks(self) -> tuple[str, ...]:
         """What a verdict looks at."""
-        return sequential_test.clocks([self.cell])
+        return _counted(sequential_test.clocks([self.cell]))
 
     @property
     def measured(self) -> str:
@@ -107,12 +107,17 @@ class Command:
     @property
     def clocks(self) -> tuple[str, ...]:
         """What a verdict looks at; a figure that it prints takes the place of wall time."""
-        return CLOCKS[:1] if self.metric else CLOCKS
+        return CLOCKS[:1] if self.metric else _counted(CLOCKS)
 
     @property
     def measured(self) -> str:
         """Names what is measured in the store."""
         return self.name
+
+
+def _counted(clocks: tuple[str, ...]) -> tuple[str, ...]:
+    """Clocks of processes on the CPU, and the instructions that they execute where these can be counted."""
+    return (*clocks, INSTRUCTIONS) if clocks == CLOCKS and not instructions.why_absent() else clocks
 
 
 def _printable(line: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from bench.compare import command_pair
 from bench.compare.command_pair import Recorder
+from bench.compare.pair_result import PairResult
 from bench.compare.variant import Command, Metric, VariantPair, shared_clocks
 from bench.run import process
 from flowers_core.errors import InputError
@@ -38,6 +39,18 @@ def test_record_counts_cpu_seconds_of_children_of_the_command():
     (result,) = Recorder(work, work).record(work, work)
 
     assert min(sample.cpu_seconds for sample in result.base_samples) > 0.03  # so much work takes ten times as long
+
+
+@pytest.mark.usefixtures("countable")
+def test_record_counts_instructions_where_it_can():
+    """They are a third clock, of children's children as well, and are stored with the times."""
+    work = Command(line=f"sh -c \"{PYTHON} 'sum(range(10**7))'; true\"")
+    (result,) = Recorder(work, NOTHING).record(work, NOTHING)
+    kept = PairResult.from_json(result.to_json())
+
+    assert shared_clocks([VariantPair(work, work)]) == ("wall", "cpu", "instructions")
+    assert min(kept.step_seconds("base", "instructions")) > max(kept.step_seconds("candidate", "instructions")) > 0
+    assert kept.is_counted
 
 
 def test_pair_of_commands_is_no_noise_of_a_cell():

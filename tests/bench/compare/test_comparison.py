@@ -237,3 +237,13 @@ def test_run_checks_budgets_of_the_candidate(tmp_path, recorder, monkeypatch):
     (stored,) = store.load(Comparison, tmp_path).results
 
     assert [[budget.word for budget in cell.budgets] for cell in stored.cells] == [["unproven"], []]
+
+
+def test_trial_drops_pairs_whose_instructions_were_not_counted(paired):
+    """Where the rule looks at instructions, a pair without them is a failure, not an error in a logarithm."""
+    rule = Rule(clocks=("wall", "cpu", "instructions"))
+    trial = comparison.Trial(variants=variant_pair())
+    trial.enter(paired(1.0), rule)
+
+    assert trial.pairs == []
+    assert trial.failures[0].reason == "its instructions were not counted"

@@ -202,3 +202,13 @@ def test_run_prints_json_alone(running, capsys):
     running([1.001, 0.999, 1.002, 0.998], as_json=True)
 
     assert [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()] == ["same"]
+
+
+def test_table_says_why_instructions_are_not_counted(trials, monkeypatch):
+    """One sentence below the table, and none where they are counted."""
+    monkeypatch.setattr(table.instructions, "why_absent", lambda: "no counter here")
+    said = text(lambda console: table.table(trials, RULE, "").draw(console))
+    monkeypatch.setattr(table.instructions, "why_absent", lambda: "")
+
+    assert said.count("instructions are not counted: no counter here") == 1
+    assert "not counted" not in text(lambda console: table.table(trials, RULE, "").draw(console))
