@@ -54,7 +54,18 @@ def main(folder: Path, percent: float) -> int:
         run(PROJECT, "git", "clone", "--quiet", str(PROJECT), str(folder))
         commit(folder, percent)
     run(folder, sys.executable, "-m", "asv", "machine", "--yes", quiet=True)
-    run(folder, sys.executable, "-m", "asv", "run", f"HEAD~{COMMITS}..HEAD", "--skip-existing-successful", *QUICK, "-b", CELL)
+    run(
+        folder,
+        sys.executable,
+        "-m",
+        "asv",
+        "run",
+        f"HEAD~{COMMITS}..HEAD",
+        "--skip-existing-successful",
+        *QUICK,
+        "-b",
+        CELL,
+    )
     run(folder, sys.executable, "-m", "bench", "regressions", "--confirm")
     found = json.loads((folder / "results" / "tables" / "regressions.json").read_text("utf-8"))
     log = run(folder, "git", "log", "--format=%H %s", f"-{COMMITS}", quiet=True)

@@ -314,17 +314,21 @@ def compare(  # noqa: PLR0913 - its options
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
     _write_report(markdown, output)
     if explain:
-        _explain([trial.variants for trial in trials if trial.final.word in ("slower", "faster")], output)
+        _explain([trial for trial in trials if trial.final.word in ("slower", "faster")], output)
+        _write_report(markdown, output)
     options.leave(progress.exit_code(trials))
 
 
-def _explain(differing: Sequence["VariantPair"], output: Output) -> None:
-    """Says of each pair that differs what it lies in."""
+def _explain(differing: Sequence["Trial"], output: Output) -> None:
+    """Says of each cell that differs what it lies in, and keeps that with the comparison."""
     from bench.compare import explain
+    from bench.results import store
 
     if not differing:
         options.tell("nothing is slower or faster: there is nothing to explain")
-    for explanation in explain.explain(differing, output.results, tell=options.tell):
+    explanations = explain.explain([trial.variants for trial in differing], output.results, tell=options.tell)
+    for trial, explanation in zip(differing, explanations, strict=True):
+        store.append(explanation.kept(trial.pairs), output.results)
         output.show([explanation.plain()], [explanation.table()])
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from time import perf_counter
@@ -13,7 +12,7 @@ from bench.compare.acknowledged import Acknowledged
 from bench.compare.comparison_result import BudgetVerdict, CellVerdict, Comparison, describe
 from bench.compare.pair_result import INSTRUCTIONS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
-from bench.compare.variant import Command, Variant, VariantPair, shared_clocks
+from bench.compare.variant import Command, Variant, VariantPair, shared_clocks, short_names
 from bench.results import store
 from flowers_core.errors import InputError, ReportedError
 
@@ -341,13 +340,15 @@ def _comparison(running: _Run, title: str, started: datetime) -> Comparison:
     variants = trials[0].variants
     pairs = [result for trial in trials for result in (*trial.pairs, *trial.failures)]
     shares = [result.foreign_cpu_share for result in pairs if result.foreign_cpu_share is not None]
+    names, shared = short_names([trial.variants for trial in trials])
     return Comparison(
         comparison=running.mark,
         title=title or f"{variants.base.name} v {variants.candidate.name}",
         base=_summary(variants.base),
         candidate=_summary(variants.candidate),
         rule=asdict(rule),
-        cells=tuple(map(partial(_cell, rule), trials)),
+        cells=tuple(replace(_cell(rule, trial), name=name) for trial, name in zip(trials, names, strict=True)),
+        shared=tuple(shared),
         control=_cell(rule, running.control) if running.control and running.control.verdict else None,
         foreign_cpu_share=median(shares) if shares else None,
         started=started.isoformat(timespec="milliseconds"),

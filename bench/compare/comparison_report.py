@@ -1,14 +1,16 @@
 """A comparison as a reviewer would paste it: verdict, table, picture, machine, how sure, how to repeat it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.compare import alarms, detectable
 from bench.compare.comparison_result import CellVerdict, Comparison, describe
 from bench.compare.detectable import Noise
+from bench.compare.explain import Explained, Explanation
 from bench.compare.pair_result import INSTRUCTIONS
 from bench.compare.sequential_test import LOOKS, WORDS, Estimate, Rule
 from bench.results import store
@@ -21,10 +23,12 @@ COLUMNS = (
     Column("ratio [95 %]", "ratio"),
     Column("clock"),
     Column("pairs", "count"),
+    Column("finds from", "percent"),
     Column("verdict", "verdict"),
 )
 CLOCKS = {"wall": "wall", "cpu": "CPU"}
 WIDTH = 41  # characters of the picture, with the ratio 1 in the middle
+POWER = "9 of 10"  # `detectable.POWER` in words
 LEAST_SPAN = 0.02  # what the picture spans to either side at least
 
 
@@ -33,45 +37,56 @@ def latest(results: Path) -> str:
     stored = store.load(Comparison, results).results
     if not stored:
         return "Nothing was compared: no pair of processes came to its end.\n"
-    report = markdown(max(stored, key=lambda compared: compared.started))
+    compared = max(stored, key=lambda compared: compared.started)
+    kept = (entry for entry in store.load(Explained, results).results if entry.comparison == compared.comparison)
+    report = markdown(compared, [entry.explanation for entry in kept])
     return report + "".join(f"- {markdown_text(said)}\n" for said in alarms.sentences(stored))
 
 
-def markdown(compared: Comparison) -> str:
-    """A comparison for a pull request."""
-    repeat = again(compared)
+def markdown(compared: Comparison, explanations: Iterable[Explanation] = ()) -> str:
+    """A comparison for a pull request, with where the time went of cells that were explained."""
+    repeat, short = again(compared), {cell.cell: cell.short for cell in compared.cells}
+    where = (replace(entry, cell=short.get(entry.cell, entry.cell)).sentence() for entry in explanations)
     lines = [
         f"### {markdown_text(sentence(compared))}",
         "",
         *(f"- {side}: {markdown_text(_described(facts))}" for side, facts in _sides(compared)),
+        *([f"- Measured: {markdown_text(', '.join(compared.shared))}"] if compared.shared else []),
         "",
         table(compared).markdown(),
         "```",
         *picture(compared),
         "```",
         "",
+        *(f"- Where: {markdown_text(said)}" for said in where),
         f"- How sure: {' '.join(certainty(compared))}",
         f"- Machine: {markdown_text(compared.origin)}",
-        *([f"- Again: {markdown_code(repeat)}"] if repeat else []),
+        *([f"- Repeat: {markdown_code(repeat)}"] if repeat else []),
     ]
     return "\n".join(lines) + "\n"
 
 
 def sentence(compared: Comparison) -> str:
-    """The verdict in one sentence, the worst first: `mobilenetv2-… is 5.0 % slower; 5 are the same.`."""
+    """The verdict in one sentence, the worst first: `mobilenetv2 is 5.0 % slower [4.1 %, 5.9 %]; 5 are the same.`."""
     by_word: dict[str, list[CellVerdict]] = {}
     for cell in compared.cells:
         by_word.setdefault(cell.verdict.word, []).append(cell)
-    parts = []
-    for word in WORDS:
-        cells = sorted(by_word.get(word, []), key=lambda cell: abs(math.log(cell.verdict.ratio or 1)), reverse=True)
-        if word in ("slower", "faster") and cells:
-            more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-            change = f"{100 * abs((cells[0].verdict.ratio or 1) - 1):.1f} %"
-            parts.append(f"{cells[0].cell}{more} {'are' if more else 'is'} {change}{' at most' * bool(more)} {word}")
-        elif cells:
-            parts.append(f"{len(cells)} {'is' if len(cells) == 1 else 'are'} {word if word != 'same' else 'the same'}")
-    return "; ".join(parts) + "."
+    return "; ".join(_part(word, by_word[word]) for word in WORDS if word in by_word) + "."
+
+
+def _part(word: str, cells: Sequence[CellVerdict]) -> str:
+    """What a sentence says of the cells of one verdict."""
+    said = "the same" if word == "same" else word
+    if word in ("slower", "faster"):
+        worst = max(cells, key=lambda cell: abs(math.log(cell.verdict.ratio or 1)))
+        estimate = worst.verdict.estimate
+        if estimate:
+            low, high = sorted(abs(100 * (end - 1)) for end in (estimate.low, estimate.high))
+            said = f"{100 * abs(estimate.ratio - 1):.1f} % {word} [{low:.1f} %, {high:.1f} %]"
+        if len(cells) > 1:
+            return f"{worst.short} and {len(cells) - 1} more are {word}, {worst.short} most: {said}"
+        return f"{worst.short} is {said}"
+    return f"{cells[0].short} is {said}" if len(cells) == 1 else f"{len(cells)} are {said}"
 
 
 def _sides(compared: Comparison) -> tuple[tuple[str, dict], tuple[str, dict]]:
@@ -85,17 +100,18 @@ def _described(facts: dict) -> str:
 def table(compared: Comparison) -> Table:
     """A row a cell, what is slower first."""
     order = {word: number for number, word in enumerate(("slower", "faster", "unproven", "inconclusive", "same"))}
-    cells = sorted(compared.cells, key=lambda cell: order[cell.verdict.word])
-    return Table(columns=COLUMNS, rows=tuple(map(_row, cells)), notes=tuple(_notes(cells)))
+    cells, rule = sorted(compared.cells, key=lambda cell: order[cell.verdict.word]), rule_of(compared)
+    return Table(columns=COLUMNS, rows=tuple(_row(cell, rule) for cell in cells), notes=tuple(_notes(cells)))
 
 
-def _row(cell: CellVerdict) -> tuple:
+def _row(cell: CellVerdict, rule: Rule) -> tuple:
     clock = _clock(cell)
     estimate = cell.verdict.estimates.get(clock)
     base, candidate = cell.step_seconds.get("wall" if clock == INSTRUCTIONS else clock, (None, None))
     ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None
     decided = ", ".join(CLOCKS.get(name, name) for name in (cell.verdict.clock or clock).split("+"))
-    return cell.cell, base, candidate, ratio, decided, cell.verdict.pairs, cell.verdict.word
+    found = minimum_effect(cell, rule)
+    return cell.short, base, candidate, ratio, decided, cell.verdict.pairs, found, cell.verdict.word
 
 
 def _clock(cell: CellVerdict) -> str:
@@ -104,8 +120,11 @@ def _clock(cell: CellVerdict) -> str:
 
 
 def _notes(cells: Sequence[CellVerdict]) -> list[str]:
-    notes = ["ratio: candidate over base, above 1 is slower; times: median of a step on the clock that decided"]
-    return notes + [f"{cell.cell}: {note}" for cell in cells for note in cell.notes]
+    notes = [
+        "ratio: candidate over base, above 1 is slower; times: median of a step on the clock that decided",
+        f"finds from: the least slowdown that up to {LOOKS[-1]} pairs of this noise find in {POWER} cases",
+    ]
+    return notes + [f"{cell.short}: {note}" for cell in cells for note in cell.notes]
 
 
 def picture(compared: Comparison) -> list[str]:
@@ -114,10 +133,10 @@ def picture(compared: Comparison) -> list[str]:
     known = [estimate for _, estimate in estimates if estimate]
     ends = [abs(math.log(end)) for estimate in known for end in (estimate.low, estimate.high) if end > 0]
     span = max([LEAST_SPAN, *(end for end in ends if math.isfinite(end))])
-    length = max((len(cell.cell) for cell, _ in estimates), default=0)
+    length = max((len(cell.short) for cell, _ in estimates), default=0)
     name = min(length, 79 - WIDTH - 2)
     lines = [
-        f"{_shortened(_in_block(cell.cell), name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates
+        f"{_shortened(_in_block(cell.short), name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates
     ]
     half = WIDTH // 2
     axis = f"{math.exp(-span):.3f}".ljust(half - 1) + "1.000" + f"{math.exp(span):.3f}".rjust(WIDTH - half - 4)
@@ -153,29 +172,45 @@ def _drawn(estimate: Estimate | None, span: float) -> str:
 
 def certainty(compared: Comparison) -> list[str]:
     """How sure the verdicts are: the level, the least slowdown that so many pairs find, the control."""
-    kept: dict[str, Any] = {**compared.rule, "clocks": tuple(compared.rule.get("clocks", Rule().clocks))}
-    rule, count = Rule(**kept), len(compared.cells)
-    sentences = [f"p < {rule.level:.2g} at each of up to {len(LOOKS)} looks, over all {count} cells together."]
+    rule, count = rule_of(compared), len(compared.cells)
+    over = f", shared among {count} cells" if count > 1 else ""
+    sentences = [f"fresh processes in pairs, p < {rule.level:.2g} at each of up to {len(LOOKS)} looks{over}."]
     effects = sorted(effect for cell in compared.cells if (effect := minimum_effect(cell, rule)) is not None)
     if effects:
         least = f"{100 * effects[0]:.1f} %" + (f" to {100 * effects[-1]:.1f} %" if len(effects) > 1 else "")
-        sentences.append(f"With this noise and these pairs, a slowdown of {least} is found in 9 of 10 cases.")
+        sentences.append(f"With this noise, a slowdown of {least} is found in {POWER} cases.")
     if compared.control:
-        sentences.append(f"The base against itself: {compared.control.verdict.word}.")
+        word = compared.control.verdict.word
+        sentences.append(f"The base against itself: {'did not move' if word == 'same' else word}.")
     if compared.foreign_cpu_share is not None:
         sentences.append(f"Others used {100 * compared.foreign_cpu_share:.0f} % of the CPU meanwhile.")
     return sentences
 
 
+def rule_of(compared: Comparison) -> Rule:
+    """The rule by which it was decided."""
+    kept: dict[str, Any] = {**compared.rule, "clocks": tuple(compared.rule.get("clocks", Rule().clocks))}
+    return Rule(**kept)
+
+
 def minimum_effect(cell: CellVerdict, rule: Rule) -> float | None:
-    """The least slowdown that so many pairs of this noise find in 9 of 10 cases; None with fewer than 4 pairs."""
+    """The least slowdown that is found in 9 of 10 cases with this noise; None with fewer than 4 pairs.
+
+    A cell that has its verdict would have gone on to the last look, had it needed to; one without had no more pairs.
+    """
     estimates, pairs = cell.verdict.estimates, cell.verdict.pairs
     if "wall" not in estimates or pairs < LOOKS[0]:
         return None
     timed = replace(rule, clocks=tuple(clock for clock in rule.clocks if clock != INSTRUCTIONS))
     deviations = [estimates[clock].deviation for clock in ("wall", "cpu") if clock in estimates]
-    noise = Noise(wall=deviations[0], cpu=deviations[-1])
-    return detectable.minimum_effect(noise, pairs, rule=lambda _: timed)
+    most = pairs if cell.verdict.word == "inconclusive" else LOOKS[-1]
+    return _least(Noise(wall=deviations[0], cpu=deviations[-1]), most, timed)
+
+
+@cache
+def _least(noise: Noise, pairs: int, rule: Rule) -> float | None:
+    """The same of so many pairs at most: thousands of made-up comparisons, once."""
+    return detectable.minimum_effect(noise, pairs, rule=lambda _: rule)
 
 
 def again(compared: Comparison) -> str:

@@ -56,6 +56,7 @@ class CellVerdict:
         seconds: How long its pairs took.
         acknowledged: Why the project accepts that it is slower; empty where it does not.
         budgets: What was measured of the candidate beside absolute budgets.
+        name: What tells it from the other cells of the comparison; empty in older results.
     """
 
     cell: str
@@ -65,6 +66,12 @@ class CellVerdict:
     seconds: float = 0.0
     acknowledged: str = ""
     budgets: tuple[BudgetVerdict, ...] = ()
+    name: str = ""
+
+    @property
+    def short(self) -> str:
+        """Its name beside the other cells, the id where an older program stored none."""
+        return self.name or self.cell
 
     @property
     def notes(self) -> list[str]:
@@ -102,6 +109,7 @@ class Comparison(Result):
         control: The base against itself: `same`, or no verdict of the comparison is proven; None where it was not run.
         foreign_cpu_share: Median share of the machine's CPU time that others used meanwhile.
         command: What was typed to run it; empty where it is not known.
+        shared: Words for what all its cells share, which their names leave out; empty in older results.
     """
 
     KIND = "comparisons"
@@ -117,6 +125,7 @@ class Comparison(Result):
     control: CellVerdict | None = None
     foreign_cpu_share: float | None = None
     command: str = ""
+    shared: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:

@@ -8,12 +8,15 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.compare.pair_result import PairResult
 from bench.compare.variant import Variant, VariantPair
 from bench.results import format, store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.measurement import Measurement
+from bench.results.result import Result
 from bench.results.table import Column, Table, Value
 from bench.run import process, timing, xprof
 from bench.run.measure import Job
@@ -111,6 +114,19 @@ class Explanation:
             notes=(self.sentence(), "own time of operations a step, over all threads; two traces of each, in turns"),
         )
 
+    def kept(self, pairs: Sequence[PairResult]) -> "Explained":
+        """As the store keeps it, with the comparison, the machine and the time of the cell's pairs."""
+        last = pairs[-1]
+        return Explained(
+            comparison=last.comparison,
+            cell=self.cell,
+            times=tuple((*key, self.base.get(key, 0.0), self.candidate.get(key, 0.0)) for key, _ in self.added()),
+            status="n/a" if self.problem else "ok",
+            reason=self.problem,
+            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            machine=last.machine,
+        )
+
     def plain(self) -> dict:
         """Plain values."""
         return {
@@ -127,6 +143,34 @@ class Explanation:
                 for key, _ in self.added()
             ],
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained(Result):
+    """An explanation as a line of the store.
+
+    Attributes:
+        comparison: Mark of the comparison whose cell it is.
+        cell: Id of the cell.
+        times: Stage, layer or type of an operation, base's and candidate's seconds a step; what changed most first.
+    """
+
+    KIND = "explanations"
+    FORMAT = 1  # stages and layers with the seconds of both sides (2026-11)
+
+    comparison: str
+    cell: str
+    times: tuple[tuple[str, str, float, float], ...] = ()
+
+    @property
+    def explanation(self) -> Explanation:
+        """What shows it."""
+        return Explanation(
+            cell=self.cell,
+            base={(stage, layer): seconds for stage, layer, seconds, _ in self.times if seconds},
+            candidate={(stage, layer): seconds for stage, layer, _, seconds in self.times if seconds},
+            problem=self.reason,
+        )
 
 
 def explain(

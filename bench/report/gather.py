@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from bench.compare import revision
+from bench.compare.comparison import CONTROL
 from bench.compare.comparison_result import Comparison
+from bench.compare.explain import Explained
 from bench.compare.pair_result import PairResult
 from bench.input.loaders import table as loaders_table
 from bench.input.loaders.run import LoaderResult
@@ -27,6 +30,8 @@ from bench.training.outcome import Outcome
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
 from flowers_core.models import MODELS
+
+Marked = TypeVar("Marked", PairResult, Explained)
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
@@ -68,6 +73,8 @@ class Gathered:
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
         peaks: What each machine could do at most, see `bench.results.peak`.
         comparisons: The latest, with the verdicts that they gave, the last first.
+        pairs: Pair results of these comparisons by the mark that they bear, controls among them.
+        explanations: Where the time went, of cells of these comparisons, by the comparison's mark.
         undecided: The latest of which no verdict was stored, likewise.
         outcomes: Of the machine and code that trained last.
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
@@ -87,6 +94,8 @@ class Gathered:
     costs: dict[tuple[str, int], dict]
     peaks: peak.Ceilings
     comparisons: tuple[Comparison, ...]
+    pairs: dict[str, list[PairResult]]
+    explanations: dict[str, list[Explained]]
     undecided: tuple[Undecided, ...]
     outcomes: tuple[Outcome, ...]
     stall: StallReport | None
@@ -111,6 +120,7 @@ def gather(results: Path) -> Gathered:
     shown, older = latest(summaries, by_recency)
     sweeps = quiet_sweeps(measurements, by_recency)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
+    pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
     return Gathered(
         results=Path(results),
         summaries=summaries,
@@ -120,8 +130,10 @@ def gather(results: Path) -> Gathered:
         sweeps=tuple(sweeps),
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
         peaks=peak.ceilings(shown, load(peak.Peak)),
-        comparisons=comparisons[:MOST_COMPARISONS],
-        undecided=tuple(undecided(load(PairResult), comparisons))[:MOST_COMPARISONS],
+        comparisons=latest_comparisons,
+        pairs=_by_mark(pairs, latest_comparisons),
+        explanations=_by_mark(load(Explained), latest_comparisons),
+        undecided=tuple(undecided(pairs, comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
         stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
@@ -129,6 +141,16 @@ def gather(results: Path) -> Gathered:
         history=_history(Path(results), damaged),
         damaged=tuple(damaged),
     )
+
+
+def _by_mark(results: Iterable[Marked], comparisons: Iterable[Comparison]) -> dict[str, list[Marked]]:
+    """What belongs to some comparisons, by the mark that it bears; what their controls measured among it."""
+    marks = {f"{kind}{comparison.comparison}" for comparison in comparisons for kind in ("", CONTROL)}
+    kept: dict[str, list[Marked]] = {}
+    for result in results:
+        if result.comparison in marks:
+            kept.setdefault(result.comparison, []).append(result)
+    return kept
 
 
 def _stall(

@@ -215,7 +215,7 @@ def _verdicts(gathered: Gathered) -> Finding | None:
         return None
     last = gathered.comparisons[0]
     slower = [
-        f"{cell.cell} ({cell.verdict.ratio - 1:+.1%})"
+        f"{cell.short} ({cell.verdict.ratio - 1:+.1%})"
         for cell in last.cells
         if cell.verdict.word == "slower" and cell.verdict.ratio
     ]
@@ -224,7 +224,7 @@ def _verdicts(gathered: Gathered) -> Finding | None:
     )
     finding = f"slower is {', '.join(slower)}" if slower else "nothing is slower"
     parts = [part for part in (unsure, finding, same, faster) if not part.startswith("0 ")]
-    ratios = [(cell.cell, cell.verdict.ratio, cell.verdict.word) for cell in last.cells if cell.verdict.ratio]
+    ratios = [(cell.short, cell.verdict.ratio, cell.verdict.word) for cell in last.cells if cell.verdict.ratio]
     bars = tuple(Bar(name, ratio, f"{ratio:.3f}", word == "slower") for name, ratio, word in ratios if ratio)
     return Finding(f"In the last comparison, {last.described}: {'; '.join(parts)}.", "verdicts", bars)
 

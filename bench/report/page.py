@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.compare import comparison_report
+from bench.compare.comparison_result import Comparison
 from bench.report import bars, charts, gather, key_findings, sections, svg
+from bench.report.charts import Chart
 from bench.report.gather import Gathered
 from bench.report.sections import Section
 from bench.results import store, summary_table
@@ -34,13 +37,13 @@ def render(gathered: Gathered) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["code"] = _code
+    environment.filters["picture"] = _picture
     shown = sections.sections(gathered)
     return environment.get_template("page.html").render(
         findings=[(finding, bars.svg(finding.bars)) for finding in key_findings.pictured(gathered)],
         swept=gathered.sweeps[0][0].measurement.origin if gathered.sweeps else "",
         machines=machines(gathered.shown),
         sections=shown,
-        pictures={chart.title: svg.svg(chart.spec) for section in shown for chart in section.charts},
         specs=_safe([chart.spec for section in shown for chart in section.charts]),
         config=_safe(svg.CONFIG),
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),
@@ -57,6 +60,10 @@ def render(gathered: Gathered) -> str:
     )
 
 
+def _picture(chart: Chart) -> str:
+    return svg.svg(chart.spec)
+
+
 def _code(text: str) -> "Markup":
     """Text with what stands in backticks as code, and all else escaped."""
     from markupsafe import Markup, escape
@@ -70,11 +77,15 @@ def _safe(values: object) -> str:
 
 
 def rows(summaries: Sequence[Summary]) -> dict[str, list]:
-    """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once."""
+    """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once.
+
+    Columns in which nothing stands are left out.
+    """
     chosen = sorted(summaries, key=lambda entry: entry.measurement.started)[-MOST_ROWS:]
     records = summary_table.facts(chosen).records()
-    data = [[_short(value) for value in record.values()] for record in records]
-    return {"columns": list(records[0]), "data": data} if records else {}
+    names = [name for name in (records[0] if records else ()) if any(record[name] is not None for record in records)]
+    data = [[_short(record[name]) for name in names] for record in records]
+    return {"columns": names, "data": data} if records else {}
 
 
 def _short(value: object) -> object:
@@ -136,7 +147,13 @@ def markdown(results: Path) -> str:
         again = markdown_code(section.command)
         lines += [f"## {section.title}", "", f"{markdown_text(section.sentence)} Measure again: {again}", ""]
         lines += [table.markdown() for table in section.tables]
+        lines += [_comparison(compared, gathered) for compared in gathered.comparisons if section.parts]
         if section.folded:
             folded = [f"{markdown_text(origin)}\n\n{table.markdown()}" for origin, table in section.folded]
             lines += ["<details><summary>more</summary>", "", *folded, "</details>", ""]
     return "\n".join([*lines, *(f"- {markdown_text(machine)}" for machine in machines(gathered.shown))])
+
+
+def _comparison(compared: Comparison, gathered: Gathered) -> str:
+    explained = gathered.explanations.get(compared.comparison, [])
+    return comparison_report.markdown(compared, [entry.explanation for entry in explained])

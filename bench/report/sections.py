@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.compare.comparison_result import Comparison
-from bench.compare.pair_result import CLOCKS
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
-from bench.report import charts, tensorboard
+from bench.report import charts, comparison_part, tensorboard
 from bench.report.charts import Chart
+from bench.report.comparison_part import Part
 from bench.report.gather import Gathered, Undecided
 from bench.results import store, summary_table
 from bench.results.result import folders
 from bench.results.summary import Summary
-from bench.results.table import Column, Interval, Table
+from bench.results.table import Column, Table
 from bench.run import trace_table
 from bench.training import table as accuracy_table
 
@@ -47,7 +46,7 @@ class Section:
         origins: Where the figures of each table come from, beside its title; empty where the page's list is enough.
         command: What makes its figures again.
         folded: Tables that few readers want, with the origin of each: older code, single figures, what is n/a.
-        each: Whether each table is folded by itself under its title, but for the first.
+        parts: Comparisons, each folded but for the first.
         links: Names and addresses of what TensorBoard shows further, while it runs.
     """
 
@@ -59,7 +58,7 @@ class Section:
     origins: Sequence[str] = ()
     folded: Sequence[tuple[str, Table]] = ()
     command: str = ""
-    each: bool = False
+    parts: Sequence[Part] = ()
     links: Sequence[tuple[str, str]] = ()
 
     @property
@@ -85,7 +84,7 @@ def sections(gathered: Gathered) -> list[Section]:
     return [
         replace(section, command=_command(section.name, gathered))
         for section in candidates
-        if section.charts or section.tables or section.folded
+        if section.charts or section.tables or section.parts or section.folded
     ]
 
 
@@ -184,43 +183,14 @@ def _traces(gathered: Gathered) -> Section:
 
 
 def _verdicts(gathered: Gathered) -> Section:
-    """The latest comparisons with the verdicts that they gave, a table each; folded those that stored none."""
-    tables = [_comparison(comparison) for comparison in gathered.comparisons]
+    """The latest comparisons with the verdicts that they gave, a part each; folded those that stored none."""
     undecided = [_undecided(gathered.undecided)] if gathered.undecided else []
     return Section(
         name="verdicts",
         title="Verdicts",
         sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
-        tables=tables,
+        parts=[comparison_part.of(comparison, gathered) for comparison in gathered.comparisons],
         folded=[("", table) for table in undecided],
-        each=True,
-    )
-
-
-def _comparison(comparison: Comparison) -> Table:
-    rows = []
-    for cell in sorted(comparison.cells, key=lambda cell: cell.verdict.word != "inconclusive"):
-        estimates = [cell.verdict.estimates.get(clock) for clock in CLOCKS]
-        ratios = [Interval(estimate.ratio, estimate.low, estimate.high) if estimate else None for estimate in estimates]
-        times = cell.step_seconds.get("wall", (None, None))
-        rows.append((cell.cell, cell.verdict.word, *ratios, *times, cell.verdict.pairs))
-    return Table(
-        title=f"{comparison.described}, {comparison.started[:16].replace('T', ' ')} UTC",
-        columns=(
-            Column("cell"),
-            Column("verdict", "verdict"),
-            Column("wall ratio [95 %]", "ratio"),
-            Column("CPU ratio [95 %]", "ratio"),
-            Column("base", "time"),
-            Column("candidate", "time"),
-            Column("pairs", "count"),
-        ),
-        rows=tuple(rows),
-        notes=(
-            "ratio: candidate over base, above 1 is slower; base and candidate: median time of a step, wall clock",
-            *(f"{cell.cell}: {cell.verdict.reason}" for cell in comparison.cells if cell.verdict.reason),
-            comparison.origin,
-        ),
     )
 
 

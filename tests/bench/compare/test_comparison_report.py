@@ -1,6 +1,7 @@
 """The report of a comparison: what a reviewer reads first, and that names from outside stay text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -33,9 +34,10 @@ def comparison():
         candidate={"name": "HEAD", "commit": "b" * 40, "subject": "<img src=x> | [a](http://b)", "dirty": False},
         rule=RULE,
         cells=(
-            CellVerdict(cell="photos_parallel-192-b32", verdict=same, step_seconds=times),
-            CellVerdict(cell=MODEL, verdict=slower, step_seconds=times),
+            CellVerdict(cell="photos_parallel-192-b32", name="photos_parallel", verdict=same, step_seconds=times),
+            CellVerdict(cell=MODEL, name="mobilenetv2 b8", verdict=slower, step_seconds=times),
         ),
+        shared=("192 px", "train"),
         foreign_cpu_share=0.02,
         started="2026-11-27T00:00:00.000+00:00",
         machine={"cpu": "lab", "usable_cores": 2},
@@ -44,19 +46,38 @@ def comparison():
 
 
 def test_sentence_says_the_worst_first(comparison):
-    """What is slower, by how much, and how many are not."""
-    assert comparison_report.sentence(comparison) == f"{MODEL} is 6.0 % slower; 1 is the same."
+    """What is slower, by how much with its interval, and what is not."""
+    said = "mobilenetv2 b8 is 6.0 % slower [5.0 %, 7.0 %]; photos_parallel is the same."
+
+    assert comparison_report.sentence(comparison) == said
+
+
+def test_sentence_counts_cells_of_one_verdict(comparison):
+    """Of several that are slower the worst is named with its figures; an older store has no short names."""
+    same, slower = comparison.cells
+    less = replace(slower, name="", verdict=replace(slower.verdict, estimates={"cpu": estimate(1.03)}))
+    cells = (less, slower, same, same)
+    said = comparison_report.sentence(replace(comparison, cells=cells))
+
+    assert said == (
+        "mobilenetv2 b8 and 1 more are slower, mobilenetv2 b8 most: 6.0 % slower [5.0 %, 7.0 %]; 2 are the same."
+    )
+    assert f"| {MODEL} |" in comparison_report.table(replace(comparison, cells=cells)).markdown()
 
 
 def test_markdown_holds_all_that_a_reviewer_asks(comparison):
     """Verdict, commits, times with ratio and clock, how sure, machine, and the command with commits for names."""
     text = comparison_report.markdown(comparison)
 
-    assert text.startswith(f"### {MODEL} is 6.0 % slower")
-    assert f"| {MODEL} | 90.0 ms | 95.4 ms | 1.060 [1.050, 1.070] | CPU | 6 | **slower** |" in text
+    assert text.startswith("### mobilenetv2 b8 is 6.0 % slower")
+    assert "- Measured: 192 px, train\n" in text
+    row = (
+        r"\| mobilenetv2 b8 \| 90.0 ms \| 95.4 ms \| 1.060 \[1.050, 1.070\] \| CPU \| 6 \| \d\.\d% \| \*\*slower\*\* \|"
+    )
+    assert re.search(row, text)
     assert re.search(r"a slowdown of [\d.]+ % to [\d.]+ % is found in 9 of 10 cases", text)
     assert "- Machine: lab, 2 cores" in text
-    assert f"- Again: `python -m bench compare {'a' * 12} {'b' * 12} --model mobilenetv2`" in text
+    assert f"- Repeat: `python -m bench compare {'a' * 12} {'b' * 12} --model mobilenetv2`" in text
     assert "<img" not in text
     assert "](http" not in text
 
@@ -86,4 +107,4 @@ def test_latest_is_the_last_of_the_store(tmp_path, comparison):
     store.append(comparison, tmp_path)
     store.append(Comparison(**{**vars(comparison), "started": "2026-11-28", "cells": comparison.cells[:1]}), tmp_path)
 
-    assert comparison_report.latest(tmp_path).startswith("### 1 is the same.")
+    assert comparison_report.latest(tmp_path).startswith("### photos_parallel is the same.")

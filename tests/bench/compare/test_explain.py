@@ -4,6 +4,7 @@ import pytest
 
 from bench.compare import explain
 from bench.compare.variant import Command, Variant, VariantPair
+from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.run import xprof
 
@@ -129,6 +130,19 @@ def test_table_fits_a_terminal_and_json_has_every_change(explained, terminal):
     assert explanation.plain()["changes"] == [
         {"stage": "forward", "layer": "dense", "base_seconds": 0.002, "candidate_seconds": 0.003}
     ]
+
+
+def test_kept_explanation_says_the_same(explained, paired, tmp_path):
+    """The store gives back what was explained, and why something was not."""
+    pairs = [paired(1.1)]
+    known, _ = explained([operation("m/dense_1/x", 0.002)], [operation("m/dense_1/x", 0.003), operation("m/new/x", 1)])
+    unknown, _ = explained([], [], status="oom")
+    for explanation in (known, unknown):
+        store.append(explanation.kept(pairs), tmp_path)
+    loaded = store.load(explain.Explained, tmp_path).results
+
+    assert [kept.explanation for kept in loaded] == [known, unknown]
+    assert {kept.comparison for kept in loaded} == {pairs[0].comparison}
 
 
 def test_operations_of_no_trace_is_unreadable():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.compare.explain import Explanation
 from bench.input.stall import campaign as stall_campaign
 from bench.report import page, tensorboard
 from bench.results import summary_table
@@ -56,6 +57,7 @@ def lines(measured, paired, compared):
         "measurements": [measured(), measured(model="none", pipeline="records_parallel"), fed],
         "pairs": [paired(1.1)],
         "comparisons": [compared(dense="slower", convnet="same")],
+        "explanations": [Explanation(cell="dense", base={}, candidate={("forward", "a"): 0.1}).kept([paired(1.1)])],
     }
     found = {kind: [json.dumps(result.to_json()) for result in results] for kind, results in kept.items()}
     for folder in (Path(__file__).parents[3] / "results" / "reference").iterdir():

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bench.compare.explain import Explanation
 from bench.input.loaders import registry
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
@@ -145,7 +146,7 @@ def test_page_holds_its_data_whole(written):
 
 def test_page_draws_each_chart_without_javascript(written):
     """There are as many pictures as descriptions, drawn in the page's own colours."""
-    pictures = body(written).count("<svg") - body(written).count('<svg class="bars"')
+    pictures = body(written).count("<svg") - body(written).count('<svg class="')
     assert pictures == len(embedded(written, "specs")) >= 9
     assert "currentColor" in written
     names = re.findall(r'<clipPath id="([^"]+)"', body(written))
@@ -243,11 +244,32 @@ def test_pull_request_has_findings_and_tables(pull_request):
 
 def test_pull_request_shows_verdicts_as_they_were_given(pull_request):
     """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
-    title = "### main (c0ffee00 Base) v HEAD (deadbeef &lt;b>Candidate&lt;/b>), 2026-11-24 10:00 UTC"
-    assert title in pull_request
-    assert "| dense | **slower** | 1.051 [" in pull_request
-    assert "| convnet | same |" in pull_request
+    assert "### dense is 5.1 % slower [5.0 %, 5.3 %]; convnet is the same." in pull_request
+    assert "- Candidate: HEAD (deadbeef &lt;b>Candidate&lt;/b>)" in pull_request
+    assert "| dense | 100 ms | 105 ms | 1.051 [1.050, 1.053] | wall | 4 |" in pull_request
     assert "### No verdict stored" in pull_request
+
+
+def test_page_has_a_fold_for_each_comparison(tmp_path, paired, compared):
+    """The latest is open: its verdict, its picture with a dot a process, what it can find, where the time went."""
+    explanation = Explanation(
+        cell="dense",
+        base={("forward", "wide"): 0.01},
+        candidate={("forward", "wide"): 0.015, ("backward", "wide"): 0.02},
+    )
+    pairs = [paired(1.05, cell="dense") for _ in range(4)]
+    older = replace(compared(dense="faster", started="2026-11-20"), comparison="20261120T120000Z")
+    for stored in (older, compared(dense="slower"), *pairs, explanation.kept(pairs)):
+        store.append(stored, tmp_path)
+    folds = re.findall(r'<details class="more comparison"(.*?)</details>', page.write(tmp_path).read_text(), re.DOTALL)
+
+    assert [fold.startswith(" open") for fold in folds] == [True, False]
+    assert "dense is 5.1 % slower" in folds[0]
+    assert len(re.findall(r"M[\d. ]+h0", re.search('class="base" d="(.*?)"', folds[0])[1])) == len(pairs)
+    assert "is found in 9 of 10 cases" in folds[0]
+    assert "What changed in dense" in folds[0]
+    assert "What changed" not in folds[1]
+    assert "- Where: dense: 100% of" in page.markdown(tmp_path)
 
 
 def test_page_shows_stalls_and_the_planner(tmp_path, measured):
