@@ -191,10 +191,13 @@ def _show_all(results: Path) -> None:
 
     folders = store.traces(results)
     if not folders:
-        raise InputError(f"There is no trace in {results}: take one with `python -m bench trace --model dense`")
+        raise InputError(
+            f"There is no trace in {results}: take one with "
+            f"`python -m bench trace --model dense{store.option(results)}`"
+        )
     traces = trace_table.of_folders(folders, store.load(Measurement, results).results)
     out = console.Console()
-    trace_table.steps(traces, numbered=True).draw(out)
+    trace_table.steps(traces, numbered=True, into=store.option(results)).draw(out)
     trace_table.draw_paths(traces, out)
 
 
@@ -228,8 +231,8 @@ def _folder(name: str, results: Path) -> Path:
         if folder.is_dir():
             return folder
     raise InputError(
-        "`--diff` takes numbers or folders of traces, as `python -m bench trace` lists them, or `latest`. "
-        f"Received: {name!r}, and there are {len(folders)} traces"
+        f"`--diff` takes numbers or folders of traces, as `python -m bench trace{store.option(results)}` lists them, "
+        f"or `latest`. Received: {name!r}, and there are {len(folders)} traces"
     )
 
 
@@ -247,16 +250,18 @@ def _before(folder: Path, results: Path) -> Path:
 def tensorboard(port: int, results: Path) -> None:
     """Open TensorBoard over traces, sweeps and trainings.
 
-    It answers on this machine alone. A sweep is shown as a table (HParams), a training as curves.
+    It answers on this machine alone, to whoever has the address that is printed, with its token. A sweep is shown as a
+    table (HParams), a training as curves.
 
     Example: python -m bench tensorboard
     """
     entry.load("tensorflow")
-    from bench.report import tensorboard
+    from bench.report import access_token, tensorboard
 
-    folder = tensorboard.write(results)
-    options.tell(f"http://127.0.0.1:{port}/ shows {folder}; Ctrl-C ends it")
-    options.leave(tensorboard.serve(folder, port=port))
+    folder, token = tensorboard.write(results), access_token.new()
+    address = f"http://{tensorboard.HOST}:{port}/?{access_token.PARAMETER}={token}"
+    options.tell(f"{address} shows {folder}, in a moment; Ctrl-C ends it")
+    options.leave(tensorboard.serve(folder, port=port, token=token))
 
 
 COMMANDS = (measure, trace, tensorboard)

@@ -7,10 +7,14 @@ What another version of XProf serves without the addresses below passes unchange
 """
 
 import gzip
+import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from bench.report import access_token
+from bench.report.access_token import Application
 
 CHARTS = ("data.js", "marks.js", "charts.js", "pie.js", "table.js")  # in this order: the first know nothing of the last
 PROFILE = "/data/plugin/profile/"
@@ -26,7 +30,6 @@ REPLACED = {
         ),
     ),
 }
-Application = Callable[[dict, Callable], Iterable[bytes]]
 
 
 @lru_cache(maxsize=1)
@@ -80,12 +83,18 @@ def _replaced(body: bytes, replaced: tuple, packed: bool) -> bytes:
 
 
 def main() -> None:
-    """TensorBoard's own entry point, with the filter; takes its options."""
+    """TensorBoard's own entry point, with the filter; takes its options, and the token from its environment."""
     from absl import app
     from tensorboard import default, main_lib, program
 
+    token = os.environ.pop(access_token.VARIABLE)
+
     def server(application: Application, flags: Any) -> Any:
-        return program.create_port_scanning_werkzeug_server(complete(application), flags)
+        guarded = access_token.require(complete(application), token)
+        made = program.create_port_scanning_werkzeug_server(guarded, flags)
+        address = f"{made.get_url()}?{access_token.PARAMETER}={token}"
+        made.get_url = lambda: address  # which TensorBoard prints when it listens
+        return made
 
     main_lib.global_init()
     tensorboard = program.TensorBoard(plugins=default.get_plugins(), server_class=server)

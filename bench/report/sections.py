@@ -177,7 +177,7 @@ def _traces(gathered: Gathered) -> Section:
         name="traces",
         title="Traces",
         sentence="Profiler traces of steps, taken after the timed ones.",
-        tables=(trace_table.steps(traces),) if traces else (),
+        tables=(trace_table.steps(traces, into=store.option(gathered.results)),) if traces else (),
         links=[(name, address) for name, address in zip(trace_table.names(traces), addresses, strict=True) if address],
     )
 

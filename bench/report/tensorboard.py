@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from bench.report import hparams, offline_profile
+from bench.report import access_token, hparams, offline_profile
 from bench.results import store, summary
 from bench.results.measurement import Measurement
 from bench.run import child
@@ -51,10 +51,10 @@ def command(folder: Path, *, port: int) -> list[str]:
     return [sys.executable, "-IS", child.__file__, str(os.getpid()), *program]
 
 
-def serve(folder: Path, *, port: int) -> int:
-    """Runs TensorBoard until it is interrupted; gives its exit code."""
+def serve(folder: Path, *, port: int, token: str) -> int:
+    """Runs TensorBoard, which wants a token of whoever asks, until it is interrupted; gives its exit code."""
     try:
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", access_token.VARIABLE: token}
         return subprocess.run(command(folder, port=port), env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0

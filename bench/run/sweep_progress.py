@@ -76,7 +76,7 @@ def _show(measurements: list[Measurement], console: "Console", *, results: Path)
     summary_table.draw(figures, console, known=summary_table.ceilings(figures, results))
     traces = trace_table.of_measurements(measurements)
     if traces:
-        trace_table.steps(traces).draw(console)
+        trace_table.steps(traces, into=store.option(results)).draw(console)
         trace_table.draw_paths(traces, console)
 
 

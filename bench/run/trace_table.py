@@ -55,8 +55,14 @@ def of_folders(folders: Iterable[Path], measurements: Iterable[Measurement]) -> 
     ]
 
 
-def steps(traces: Sequence[Named], *, numbered: bool = False) -> Table:
-    """Step times as XProf finds them beside ours; with the numbers by which `trace --diff` knows them."""
+def steps(traces: Sequence[Named], *, numbered: bool = False, into: str = "") -> Table:
+    """Step times as XProf finds them beside ours.
+
+    Args:
+        traces: What to show.
+        numbered: Whether with the numbers by which `trace --diff` knows them.
+        into: The option that names the store to the commands that are advised, see `store.option`.
+    """
     short = names(traces)
     shown = [(name, *_figures(trace)) for name, (_, trace, _) in zip(short, traces, strict=True)]
     rows = [(number, *row) for number, row in enumerate(shown, 1)] if numbered else shown
@@ -71,7 +77,7 @@ def steps(traces: Sequence[Named], *, numbered: bool = False) -> Table:
             Column("MB", "bytes"),
         ),
         rows=tuple(rows),
-        notes=tuple(_notes(short, traces)),
+        notes=tuple(_notes(short, traces, into)),
     )
 
 
@@ -95,11 +101,11 @@ def _taken(trace: Trace) -> str:
     return f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]}:{mark[13:15]}"
 
 
-def _notes(shown: Sequence[str], traces: Sequence[Named]) -> list[str]:
+def _notes(shown: Sequence[str], traces: Sequence[Named], into: str) -> list[str]:
     """What to do, what takes longest, what cannot be read, where the clocks disagree, and how to look further."""
     notes = []
     for name, (_, trace, cell) in zip(shown, traces, strict=True):
-        if advice := trace_advice.sentence(trace, cell):
+        if advice := trace_advice.sentence(trace, cell, into=into):
             notes.append(f"{name}: {advice}")
         if trace.ops:
             notes.append(f"{name}, longest: {_longest(trace.ops)}")
@@ -113,7 +119,7 @@ def _notes(shown: Sequence[str], traces: Sequence[Named]) -> list[str]:
     notes.append(
         "XProf: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"
     )
-    return [*notes, "to look inside: `python -m bench tensorboard`"]
+    return [*notes, f"to look inside: `python -m bench tensorboard{into}`"]
 
 
 def draw_paths(traces: Sequence[Named], console: "Console") -> None:

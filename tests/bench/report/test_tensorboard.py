@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from bench.machine.facts import PROJECT_ROOT
-from bench.report import tensorboard
+from bench.report import access_token, tensorboard
 from bench.results import store
 from bench.run import profiler_trace
 
+TOKEN = access_token.new()
 PATIENCE = 300_000  # milliseconds: a machine may be busy
 
 
@@ -66,7 +67,7 @@ import os, socket, sys, time
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 with socket.create_server((options["--host"], int(options["--port"]))):
     with open("listener", "w") as file:
-        print(os.getpid(), file=file)
+        print(os.getpid(), os.environ["FLOWERS_TENSORBOARD_TOKEN"], file=file)
     time.sleep(600)
 """
 SERVING = """
@@ -74,11 +75,11 @@ import signal, sys, types
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by all that a shell starts
 from pathlib import Path
 import click
-from bench.report import tensorboard
+from bench.report import access_token, tensorboard
 from flowers_core.cli import entry
 tensorboard.offline_profile = types.SimpleNamespace(__name__="listener_of_a_test")
 port = int(sys.argv.pop())
-entry.enter(click.Command("tensorboard", callback=lambda: sys.exit(tensorboard.serve(Path("."), port=port))))
+entry.enter(click.Command("tensorboard", callback=lambda: sys.exit(tensorboard.serve(Path("."), port=port, token="t"))))
 """
 
 
@@ -102,13 +103,15 @@ def test_serve_ends_with_its_parent(tmp_path, number):
         listener, deadline = tmp_path / "listener", time.monotonic() + 200
         while not (listener.exists() and listener.read_text().strip()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        pid = int(listener.read_text())
+        pid, token = listener.read_text().split()
+        pid = int(pid)
         parent.send_signal(number)
         parent.wait(100)
         while is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
 
     assert not is_alive(pid)
+    assert token == "t"
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((tensorboard.HOST, port))
@@ -150,8 +153,9 @@ def served(traced):
     with socket.socket() as free:
         free.bind((tensorboard.HOST, 0))
         port = free.getsockname()[1]
-    command = tensorboard.command(traced[0], port=port)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command, environment = tensorboard.command(traced[0], port=port), {**os.environ, access_token.VARIABLE: TOKEN}
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere) as process:
         yield f"http://{tensorboard.HOST}:{port}"
         process.terminate()
 
@@ -165,19 +169,20 @@ def shown(browser, served, traced):
     page.set_default_timeout(PATIENCE)
     for _ in range(1500):
         with suppress(sync_api.Error):  # it has not started to listen yet
-            if traced[1] in page.request.get(f"{served}/data/plugin/profile/runs").text():
+            if traced[1] in page.request.get(f"{served}/data/plugin/profile/runs?token={TOKEN}").text():
                 break
         time.sleep(0.2)
     else:
         pytest.fail(f"TensorBoard did not find {traced[1]}")
-    strange = []
+    strange, refused = [], []
+    page.on("response", lambda response: refused.append(response.url) if response.status == 403 else None)
     page.route(
         lambda url: not url.startswith((served, "data:", "blob:")),
         lambda route: (strange.append(route.request.url), route.abort()),
     )
     yield page
     page.close()
-    assert strange == []
+    assert strange == refused == []
 
 
 def opened(shown, served, traced, tool):
@@ -255,6 +260,22 @@ def test_tensorboard_shows_trace_and_table(shown, served, traced):
 
     assert {"overview_page", "trace_viewer", "framework_op_stats"} <= {tool.rstrip("@") for tool in json.loads(tools)}
     assert "train" in events
+
+
+@pytest.mark.usefixtures("shown")
+def test_tensorboard_wants_the_token(browser, served):
+    """Of a browser without it; one that has it opens a link from elsewhere, such as a report, by one more click."""
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    assert page.goto(f"{served}/data/plugin/profile/runs").status == 403
+    assert page.get_by_text("open the address that its command printed").is_visible()
+    assert page.goto(f"{served}/data/plugin/profile/runs?token={TOKEN}").status == 200
+    page.goto(f"data:text/html,<a href='{served}/data/environment'>the trace</a>")
+    page.get_by_text("the trace").click()
+    page.get_by_text("go on").click()
+    page.get_by_text("data_location").wait_for()
+    assert page.evaluate("document.cookie") == ""
+    page.close()
 
 
 def test_tensorboard_listens_here_alone(tmp_path):

@@ -33,7 +33,7 @@ def test_bfloat16_is_no_advice_where_it_is_used():
     cell = Cell(model="squeezenet", batch_size=8, precision="mixed_bfloat16")
 
     assert trace_advice.sentence(trace(), cell).endswith(
-        "batch 16 first: `python -m bench measure --model squeezenet --batch-size 16`"
+        "batch 16 first: `python -m bench measure --model squeezenet --batch-size 16 --precision mixed_bfloat16`"
     )
 
 
@@ -53,7 +53,7 @@ def test_waiting_for_input_comes_first():
     assert said.startswith(
         "input-bound: 30% of the step waits for input, and 80% of its operations' time in ParallelMap"
     )
-    assert "`python -m bench stall --model squeezenet --pipeline records_parallel`" in said
+    assert "`python -m bench stall --model squeezenet --batch-size 8 --pipeline records_parallel`" in said
     assert trace_advice.sentence(waiting, CELL).startswith("compute-bound")
 
 
