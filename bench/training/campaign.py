@@ -33,7 +33,7 @@ def plan(
         epochs: None for the codelab's.
         weights: Path of weights by model; a model that is not named begins with random ones.
     """
-    campaign = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    campaign = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     return [
         Job(
             model=model,
@@ -66,13 +66,16 @@ def load(results: Path, campaign: str) -> list[TrainingRun]:
 def load_latest(results: Path, *, by_recency: Callable[[TrainingRun], tuple] | None = None) -> list[TrainingRun]:
     """Trainings of the machine that trained last: of each group those of its latest code in one setting, one a seed.
 
+    Those that asv measures are of no campaign: they stop at their target, and belong to the history.
+
     Args:
         results: The store.
         by_recency: How current a training is, for asv trains old commits after new ones; today's code is before all
             others, unless given.
     """
     key = by_recency or _by_code()
-    trainings = sorted(store.load(TrainingRun, results).results, key=key)
+    stored = store.load(TrainingRun, results).results
+    trainings = sorted((training for training in stored if training.campaign), key=key)
     here = [training for training in trainings if training.machine.get("id") == trainings[-1].machine.get("id")]
     last = {outcome.group(training): training for training in here}
     alike = [training for training in here if _is_alike(training, last[outcome.group(training)])]

@@ -1,7 +1,9 @@
 """One training in a fresh process, from its first epoch to its last: accuracy, and the time that it takes."""
 
+import hashlib
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,7 +170,7 @@ def _request(job: Job) -> dict:
         "weights": job.weights or None,
         "image_size": job.source.manifest().image_size,
     }
-    return {"settings": settings, "data": job.source.describe("records")}
+    return {"settings": settings, "data": _data(job)}
 
 
 def _result(job: Job, answer: dict, output: Path) -> dict:
@@ -176,4 +178,12 @@ def _result(job: Job, answer: dict, output: Path) -> dict:
     settings = json.loads((output / "training.json").read_text(encoding="utf-8"))
     rows = answer["history"]
     images = round(rows[-1]["images_per_second"] * rows[-1]["seconds"])
-    return {"history": tuple(rows), "settings": settings, "images": images, "data": job.source.describe("records")}
+    return {"history": tuple(rows), "settings": settings, "images": images, "data": _data(job)}
+
+
+def _data(job: Job) -> dict:
+    """What it read: the records, and the content of the weights that it began with, whose name says nothing of it."""
+    described = job.source.describe("records")
+    with suppress(OSError), Path(job.weights).open("rb") as file:  # none, those of ImageNet, or gone
+        described["weights"] = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return described

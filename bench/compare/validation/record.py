@@ -80,7 +80,7 @@ def _run(
     The results of a pair have different injections, so the results of one injection are all of different pairs.
     """
     start, draw = perf_counter(), random.Random()
-    comparison = datetime.now(UTC).strftime("validation-%Y%m%dT%H%M%SZ")
+    comparison = datetime.now(UTC).strftime("validation-%Y%m%dT%H%M%S%fZ")
     name = f"{load_share:g} core" if load_share else ""
     code, classes = facts.code(), source.classes(CELLS)
     with background_load(load_share):

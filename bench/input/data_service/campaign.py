@@ -69,7 +69,7 @@ def run(plan: Plan, results: Path) -> Iterator[DataServiceResult]:
         InputError: If the dispatcher that was given does not answer.
         RunFailed: If a server does not start.
     """
-    campaign, expected = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), {}
+    campaign, expected = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"), {}
     if plan.dispatcher:
         data_service.reach(plan.dispatcher)
     for round_number, workers in plan.schedule:

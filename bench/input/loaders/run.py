@@ -193,7 +193,7 @@ def run(
     if any(loader.scaled for loader in loaders):
         about["photos"]["scaled"] = scaled.decibels(source.load_photos().paths, image_size=written.image_size)
     common = {
-        "comparison": started.strftime("%Y%m%dT%H%M%SZ"),
+        "comparison": started.strftime("%Y%m%dT%H%M%S%fZ"),
         "started": started.isoformat(timespec="seconds"),
         "machine": facts.fingerprint(),
         "code": facts.code(),

@@ -49,7 +49,7 @@ class Plan:
 
 def run(plan: Plan, results: Path) -> Iterator[ObjectStoreResult]:
     """Measures the disk and each store, in reverse order every other round; gives each result when it is stored."""
-    campaign, effort = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), Effort(seconds=plan.seconds)
+    campaign, effort = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"), Effort(seconds=plan.seconds)
     with measure.open_store(plan.source, plan.stores[0]) as opened:
         for number in range(plan.rounds):
             places = [None, *plan.stores] if number % 2 == 0 else [*reversed(plan.stores), None]

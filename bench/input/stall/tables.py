@@ -1,6 +1,6 @@
 """Everything that stored results say of stalls on one machine: verdicts, plans, what-ifs, emulated accelerators."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bench.input.stall.three_runs import ThreeRuns
 from bench.results import identity, result, store, summary
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.result import Result
 from bench.results.summary import Summary
 from bench.results.table import Table, markdown_code, markdown_text
 from flowers_core.models import MODELS
@@ -68,7 +69,8 @@ def report(
     """Puts together what the measurements of one machine say.
 
     Args:
-        measurements: Of one machine and one code; those of other settings than that of the last are left out.
+        measurements: Of one machine and one code; those of other settings than that of the last are left out, and so
+            are those of other data than what was read last.
         results: The store, for the costs of stages.
         stalls: Those to show.
         models: Those to plan for.
@@ -78,9 +80,13 @@ def report(
     measurements = list(measurements)
     machine = measurements[-1].machine if measurements else {}
     alike = [entry for entry in measurements if identity.agree(entry.machine, machine, [entry.cell])]
-    summaries = _latest(summary.by_cell(alike))
+    read = _read_last(alike)
+    summaries = [
+        known for known in _latest(summary.by_cell(alike)) if _is_read(known.measurement, known.cell.reads, read)
+    ]
     supplies = planner.supplies(summaries)
-    costs = [stages for stages in store.load(Stages, results).results if _is_of(machine, stages)]
+    stored = store.load(Stages, results).results
+    costs = [stages for stages in stored if _is_of(machine, stages) and _is_read(stages, stages.kind, read)]
     stages = result.latest(costs, lambda stages: stages.kind)
     demands = planner.demands((known for known in summaries if known.cell.model in models), workloads)
     memory = machine.get("memory_bytes") or 0
@@ -97,6 +103,23 @@ def report(
 def _is_of(machine: dict, measured: Stages | Emulation) -> bool:
     """Whether a result of a pipeline is of a machine in its setting."""
     return measured.machine.get("id") == machine.get("id") and identity.agree(measured.machine, machine, [FED])
+
+
+def _read_last(measurements: Iterable[Measurement]) -> dict[str, dict]:
+    """What was read last, by kind: the photos or records, and of the other kind what is of photos of the same name."""
+    read: dict[str, dict] = {}
+    for measured in sorted(measurements, key=lambda measured: measured.started, reverse=True):
+        content = identity.content(measured.data)
+        others = [other.get("photos") for other in read.values()]
+        if content and (not others or content.get("photos") in others):
+            read.setdefault(measured.cell.reads, content)
+    return read
+
+
+def _is_read(measured: Result, kind: str, read: Mapping[str, dict]) -> bool:
+    """Whether a result is of the data that was read last; one that read nothing, or says nothing of it, is of any."""
+    content = identity.content(measured.data)
+    return not (kind and content and read) or content == read.get(kind)
 
 
 def _latest(summaries: Iterable[Summary]) -> list[Summary]:

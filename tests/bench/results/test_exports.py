@@ -1,6 +1,7 @@
 """Figures in the formats of Bencher and github-action-benchmark."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,3 +41,14 @@ def test_github_action_benchmark_gives_an_entry_a_cell(summaries):
     assert entry["value"] == pytest.approx(1e3 * summaries[0].batch_seconds)
     assert entry["range"].startswith("± ")
     assert "Test CPU" in entry["extra"]
+
+
+@pytest.mark.parametrize("shape", exports.FORMATS)
+def test_settings_of_a_cell_have_names_of_their_own(measured, shape):
+    """One beside a quota of half a core is another benchmark; what was measured last keeps the cell's name."""
+    quota = replace(measured(seconds=(0.5,) * 3, machine={"usable_cores": 0.5}), started="2026-11-22T12:00:00+00:00")
+    given = json.loads(exports.FORMATS[shape](summary.by_cell([measured(machine={"usable_cores": 2}), quota])))
+    names = list(given) if isinstance(given, dict) else [entry["name"] for entry in given]
+    cell = Cell(model="dense").id
+
+    assert names == [f"{cell} (usable_cores 0.5)", cell]

@@ -75,6 +75,28 @@ def test_load_latest_takes_the_latest_code_of_each_model(trained, tmp_path):
     assert [(training.model, training.code) for training in latest] == [("convnet", newer), ("squeezenet", older)]
 
 
+def test_load_latest_leaves_out_what_asv_trained(trained, tmp_path):
+    """It stops at its target, after fewer epochs: no seed of an experiment that trains to the end."""
+    store.append(trained(seed=1), tmp_path)
+    store.append(trained(seed=2, campaign="", accuracies=(0.9,), started="2026-11-26T12:00:00+00:00"), tmp_path)
+
+    assert [training.seed for training in campaign.load_latest(tmp_path)] == [1]
+
+
+def test_load_latest_takes_seeds_that_began_with_the_same_weights(trained, tmp_path):
+    """A file of weights that was replaced is another experiment, though its name is the same."""
+    for seed, digest in ((1, "a"), (2, "b"), (3, "b")):
+        started, data = f"2026-11-2{seed}T12:00:00+00:00", {"photos": "synthetic", "images": 300, "weights": digest}
+        store.append(trained(seed=seed, data=data, started=started, settings={"weights": "w.h5"}), tmp_path)
+
+    assert [training.seed for training in campaign.load_latest(tmp_path)] == [2, 3]
+
+
+def test_campaigns_of_one_second_are_two():
+    """Trainings of two shells in one store are not taken for seeds of one."""
+    assert plan()[0].campaign != plan()[0].campaign
+
+
 def test_load_latest_prefers_todays_code(trained, tmp_path):
     """Asv trains old commits after new ones: the last training is not the one to show."""
     for day, digest in ((24, facts.code_digest()), (25, "old")):

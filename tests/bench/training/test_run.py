@@ -1,6 +1,7 @@
 """One training in a fresh process: what it gave, or how it ended."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -60,6 +61,18 @@ def test_failed_training_keeps_its_reason(synthetic_records, monkeypatch, status
     assert (training.history, training.settings["epochs"], training.settings["weights"]) == ((), 2, "w.h5")
     assert training.data["images"] == 20
     assert limits == [9.0]
+
+
+def test_training_says_with_which_weights_it_began(synthetic_records, monkeypatch, tmp_path):
+    """By what the file holds: another one under its name is another experiment."""
+    monkeypatch.setattr(run.process, "printed_by", Mock(side_effect=process.Died("The training", "crash", "gone")))
+    digests = []
+    for content in (b"1", b"1", b"2"):
+        (weights := tmp_path / "w.h5").write_bytes(content)
+        digests.append(run.train(job(synthetic_records, weights=str(weights)), timeout=9.0).data["weights"])
+
+    assert digests[0] == digests[1] != digests[2]
+    assert "weights" not in run.train(job(synthetic_records), timeout=9.0).data
 
 
 def test_unknown_variant_is_refused():
