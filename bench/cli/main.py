@@ -15,6 +15,7 @@ from bench.cli import (
     stall,
     trace,
     training,
+    tune,
 )
 from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
@@ -174,7 +175,7 @@ def publish(results: Path) -> None:
     entry.say(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
-for module in (trace, accelerator, compare, machine, stall, training, loaders, data_service, object_store):
+for module in (trace, accelerator, compare, machine, stall, training, tune, loaders, data_service, object_store):
     for command in module.COMMANDS:
         cli.add_command(command)
 

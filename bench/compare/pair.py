@@ -5,7 +5,7 @@ threads fall) is drawn anew with each pair. So pairs are independent, which step
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,16 @@ ANSWER_SECONDS = 300.0
 class PairWorker:
     """The parent's end of one process of a pair."""
 
-    def __init__(self, variant: Variant, *, injectable: bool, folder: Path, padding: Mapping[str, str]):
+    def __init__(
+        self,
+        variant: Variant,
+        *,
+        injectable: bool,
+        folder: Path,
+        padding: Mapping[str, str],
+        left: Callable[[], float] = lambda: ANSWER_SECONDS,
+    ):
+        self._left = left
         env = {**process.environment(variant.cell, path=variant.path), **variant.environment, **padding}
         command = [variant.python, "-P", "-m", "bench.compare.pair_worker"]
         self.process = process.ChildProcess(command, folder, name=variant.name, env=env)
@@ -42,7 +51,7 @@ class PairWorker:
         Raises:
             Died: If it ends, says that it cannot, or is silent for too long.
         """
-        answer = self.process.answer(timeout=ANSWER_SECONDS)
+        answer = self.process.answer(timeout=min(ANSWER_SECONDS, max(0.0, self._left())))
         if "error" in answer:
             raise process.Died(self.process.name, "error", answer["error"])
         self.process.hold()
@@ -63,6 +72,7 @@ def record(
     injections: Sequence[Injection] = (),
     load: str = "",
     draw: random.Random | None = None,
+    left: Callable[[], float] = lambda: ANSWER_SECONDS,
 ) -> list[PairResult]:
     """Runs one pair of fresh processes and gives its results.
 
@@ -74,6 +84,7 @@ def record(
             nothing is prepared for it, and there is one result.
         load: Name of a load that runs beside on purpose.
         draw: Chooses orders at random.
+        left: Gives the seconds that are left; when there are none, it ends.
 
     Returns:
         The results; a single one with status `error` if a process died.
@@ -86,7 +97,7 @@ def record(
         "data": process.described(Job(cell=base.cell, source=base.source, classes=base.classes)),
     }
     with process.scratch() as folder:
-        workers = _start(base, candidate, injectable=bool(injections), folder=folder, draw=draw)
+        workers = _start(base, candidate, injectable=bool(injections), folder=folder, draw=draw, left=left)
         try:
             for worker in workers:
                 worker.answer()
@@ -107,15 +118,13 @@ def record(
                 worker.process.end()
 
 
-def _start(
-    base: Variant, candidate: Variant, *, injectable: bool, folder: Path, draw: random.Random
-) -> list[PairWorker]:
+def _start(base: Variant, candidate: Variant, *, folder: Path, draw: random.Random, **how: Any) -> list[PairWorker]:
     """Starts both, in random order; gives base and candidate."""
     workers = {}
     for name in draw.sample(("base", "candidate"), 2):
         (folder / name).mkdir()
         variant = base if name == "base" else candidate
-        workers[name] = PairWorker(variant, injectable=injectable, folder=folder / name, padding=process.padding(draw))
+        workers[name] = PairWorker(variant, folder=folder / name, padding=process.padding(draw), **how)
     return [workers["base"], workers["candidate"]]
 
 

@@ -19,6 +19,7 @@ from flowers_core.cli import entry, source_options
 from flowers_core.data import photos as photo_kinds
 from flowers_core.data import storage
 from flowers_core.errors import InputError
+from flowers_core.train import tuned
 from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import AUGMENTATIONS, OPTIMIZERS, Choices, Settings
 
@@ -57,6 +58,7 @@ class Request:
     target: float | None
     keep_memory: bool
     dispatcher: str
+    variant: str
     image_feature: str
     label_feature: str
     classes: tuple[str, ...]
@@ -83,6 +85,13 @@ REQUEST = entry.group(
         "--keep-memory/--no-keep-memory", default=True, show_default=True, help="Reuse memory without the kernel."
     ),
     click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]"),
+    click.option(
+        "--variant",
+        type=click.Choice(tuned.VARIANTS),
+        default=tuned.VARIANTS[0],
+        show_default=True,
+        help="`default`: the fastest way that `python -m bench tune` found here; `plain`: the recipe's.",
+    ),
 )
 
 CHOICES = entry.group(
@@ -141,11 +150,11 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     if request.dispatcher:
         records = _records_for_workers(records, request.dispatcher, choices)
     run = Run(request.output or Path(TRAININGS) / _shown(model).replace(":", "."))
-    if request.resume:
-        choices = choices.completed_by(run.settings())
+    written = request.manifest(records)
+    choices = _complete(model, choices, request, run, image_size=written.image_size)
     device = _find_device(choices.device)
     place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
-    resolved = settings.resolve(model, request.manifest(records), choices, records=records, **place)
+    resolved = settings.resolve(model, written, choices, records=records, **place)
     with run.exclusive():
         if request.resume:
             run.check_same(resolved)
@@ -157,6 +166,29 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
+
+
+def _complete(model: str, choices: Choices, request: Request, run: Run, *, image_size: int) -> Choices:
+    """The choices with those of the beginning, or with what `bench tune` found here unless a part of it is chosen."""
+    if request.resume:
+        begun = run.settings()
+        _use_backend(begun.backend)
+        return choices.completed_by(begun)
+    chosen = [name for name in ("precision", "xla", "torch_compile", "deterministic") if name in choices.given()]
+    if chosen or request.variant == "plain" or os.environ.get("KERAS_BACKEND"):
+        return choices
+    found = tuned.find(model, image_size=image_size, device=choices.device, path=tuned.default_path(), tell=entry.tell)
+    if found is None or not backends.is_installed(found.way.backend):
+        return choices
+    _use_backend(found.way.backend)
+    entry.tell(f"tuned: {found} (`--variant plain` goes without)")
+    return tuned.applied(found, choices)
+
+
+def _use_backend(name: str) -> None:
+    """Has Keras run on a backend that no option and no variable names."""
+    if not os.environ.get("KERAS_BACKEND") and name != backends.choose():
+        os.environ["KERAS_BACKEND"] = name
 
 
 def _shown(model: str) -> str:

@@ -148,7 +148,7 @@ def resolve(
         InputError: If a name is unknown, a number too small, or two choices exclude each other.
     """
     models.check_image_size(model, written.image_size)
-    recipe, given, spec = models.spec(model).recipe, choices.given(), BACKENDS[backend]
+    recipe, given = models.spec(model).recipe, choices.given()
     defaults: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.global_batch(replicas),
@@ -156,8 +156,7 @@ def resolve(
         "shuffle_buffer": recipe.shuffle_buffer,
         "validation": recipe.validation,
         "optimizer": recipe.optimizer,
-        "precision": recipe.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
-        "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA"),
+        **usual_way(recipe, device=device, backend=backend),
         "cached_features": recipe.frozen and given.get("augmentation", recipe.augmentation) != "codelab",
     }
     facts: dict[str, Any] = {
@@ -172,6 +171,15 @@ def resolve(
     settings = Settings(**defaults | given | facts, model=model, records=records)
     _check(settings, recipe)
     return settings
+
+
+def usual_way(recipe: models.Recipe, *, device: str, backend: str) -> dict[str, Any]:
+    """Precision and compiler that a model is trained by where nothing was chosen or found."""
+    spec = BACKENDS[backend]
+    return {
+        "precision": recipe.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
+        "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA"),
+    }
 
 
 def _check(settings: Settings, recipe: models.Recipe) -> None:

@@ -101,8 +101,11 @@ def load_litdata(task: Task) -> Iterator[int]:
     writer.merge()
 
     data = StreamingDataset(str(folder), shuffle=True, transform=lambda sample: (decode(sample[0]), sample[1]))
+    loader = StreamingDataLoader(
+        data, batch_size=task.batch_size, num_workers=task.cores, persistent_workers=True
+    )  # an epoch's end would cost a start of its workers
     while True:
-        for images, _ in StreamingDataLoader(data, batch_size=task.batch_size, num_workers=task.cores):
+        for images, _ in loader:
             yield len(images)
 
 

@@ -52,9 +52,10 @@ class FakeWorker:
 
     dies = ""
 
-    def __init__(self, variant, *, injectable, folder, padding):
+    def __init__(self, variant, *, injectable, folder, padding, left):
         assert folder.is_dir()
         assert isinstance(padding, dict)  # variables of random length
+        assert left() > 0
         self.process = SimpleNamespace(pid=os.getpid(), end=lambda: None)
         self.name, self.injectable, self.share = variant.name, injectable, 0.0
 

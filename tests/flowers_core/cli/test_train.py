@@ -11,7 +11,10 @@ import time
 import pytest
 from PIL import Image
 
+from flowers_core.cli import train
+from flowers_core.train import tuned
 from flowers_core.train.run_dir import Run
+from flowers_core.train.settings import Choices
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = [
@@ -169,3 +172,38 @@ def test_export_overwrites_nothing(trained, tmp_path, command_line):
 
     assert (first.code, second.code) == (0, 2)
     assert (tmp_path / "x.keras").stat().st_size > 1000
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """What `tune` found for dense_single, in the file that a training reads, and nothing that chooses a backend."""
+    plain = tuned.Way(backend="tensorflow", precision="float32", xla=True)
+    way = tuned.Way(backend="tensorflow", precision="mixed_bfloat16")
+    kept = tuned.Tuned(
+        model="dense_single", image_size=192, device="cpu", way=way, plain=plain, ratio=0.5, pairs=4,
+        images_per_second=90.0, measured_batch=16, tried=3, candidates=3, when="", key=tuned.key(("tensorflow",)),
+    )  # fmt: skip
+    tuned.keep(kept, tmp_path / "tuned.json")
+    monkeypatch.setenv(tuned.VARIABLE, str(tmp_path / "tuned.json"))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    return kept
+
+
+def request_of(**changes):
+    """A request as the command line makes it."""
+    fields = {"records": "", "output": None, "resume": False, "target": None, "keep_memory": False, "dispatcher": ""}
+    names = {"image_feature": "", "label_feature": "", "classes": (), "variant": "default"}
+    return train.Request(**fields | names | changes)
+
+
+@pytest.mark.usefixtures("found")
+def test_train_uses_what_was_tuned_and_says_so(tmp_path, capsys):
+    """In one line; a part that the user chooses, or `--variant plain`, goes without all of it."""
+    run = Run(tmp_path / "run")
+    chosen = train._complete("dense_single", Choices(epochs=2), request_of(), run, image_size=192)
+    assert (chosen.precision, chosen.xla, chosen.device, chosen.epochs) == ("mixed_bfloat16", False, "cpu", 2)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("tuned: tensorflow, mixed_bfloat16: 2.00 times the recipe's tensorflow, float32, XLA")
+    for choices, request in ((Choices(xla=True), request_of()), (Choices(), request_of(variant="plain"))):
+        assert train._complete("dense_single", choices, request, run, image_size=192) == choices
+    assert capsys.readouterr().err == ""
