@@ -1,6 +1,7 @@
 """A comparison as a reviewer would paste it: verdict, table, picture, machine, how sure, how to repeat it."""
 
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -215,9 +216,9 @@ def _least(noise: Noise, pairs: int, rule: Rule) -> float | None:
 
 def again(compared: Comparison) -> str:
     """What repeats it, with commits in place of names, for a branch is at another commit tomorrow."""
-    words = compared.command.split()
+    words = shlex.split(compared.command)
     for facts in (compared.base, compared.candidate):
         name, commit = facts.get("name", ""), facts.get("commit", "")
         if commit and not facts.get("dirty"):
             words = [commit[:12] if word == name else word for word in words]
-    return " ".join(words)
+    return shlex.join(words)

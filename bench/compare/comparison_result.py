@@ -127,6 +127,10 @@ class Comparison(Result):
     command: str = ""
     shared: tuple[str, ...] = ()
 
+    def _commit(self) -> str:
+        """Nothing: it is of two, and both are named."""
+        return ""
+
     @property
     def described(self) -> str:
         """What was compared; of two revisions commits and titles as well, for HEAD is another tomorrow."""

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
+from bench.report import cache
 from bench.results import identity, peak, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
@@ -172,14 +174,24 @@ def _stall(
 
 
 def costs(models: set[str]) -> dict[tuple[str, int], dict]:
-    """Parameters and arithmetic of models at the image sizes that they were designed for."""
-    counted = sorted(models & MODELS.keys())  # of a user's own no rule counts every layer, nor is its file at hand
+    """Parameters and arithmetic of models at the image sizes that they were designed for.
+
+    Of all models at once, and kept for as long as their code and Keras are the same: only Keras can build them, and it
+    takes seconds to load.
+    """
+    counted = models & MODELS.keys()  # of a user's own no rule counts every layer, nor is its file at hand
     if not counted or not find_spec("keras"):
         return {}
-    entry.load("keras")
-    from flowers_core.train import flops
 
-    return {(row["name"], row["image_size"]): row for row in flops.table(counted)}
+    def count() -> str:
+        entry.load("keras")
+        from flowers_core.train import flops
+
+        return json.dumps(flops.table())
+
+    name = f"costs-{facts.code_digest()}-keras-{metadata.version('keras')}.json"
+    rows = json.loads(cache.text(name, count))
+    return {(row["name"], row["image_size"]): row for row in rows if row["name"] in counted}
 
 
 def _history(results: Path, damaged: list[str]) -> dict | None:

@@ -5,13 +5,12 @@ as SVG and in the browser as something to hover over; its expressions run interp
 """
 
 import hashlib
-import os
 import re
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
+
+from bench.report import cache as cache_folder
 
 # What the page's own colours will stand for; in the browser the page's script puts them in.
 INK, LINE = "#123456", "#654321"
@@ -59,17 +58,8 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, safe inside a <script> element; bundled once a version, in 5 s."""
     import vl_convert
 
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flowers-bench"
-    kept = folder / f"vega-{metadata.version('vl-convert-python')}.js"
-    with suppress(OSError, UnicodeDecodeError):
-        script, _, length = kept.read_text("utf-8").rpartition("\n//")
-        if length == str(len(script)):  # whole
-            return script
-    # pyrefly: ignore[missing-argument] - it has a default that its stub lacks
-    script = vl_convert.javascript_bundle().replace("</script", "<\\/script")
-    with suppress(OSError):  # no home that can be written to: then it is bundled each time
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(f"{script}\n//{len(script)}", "utf-8")
-        unfinished.replace(kept)
-    return script
+    def bundle() -> str:
+        # pyrefly: ignore[missing-argument] - it has a default that its stub lacks
+        return vl_convert.javascript_bundle().replace("</script", "<\\/script")
+
+    return cache_folder.text(f"vega-{metadata.version('vl-convert-python')}.js", bundle)

@@ -126,7 +126,7 @@ class Result:
             self._commit(),
             self.started[:10],
         ]
-        return "; ".join(parts)
+        return "; ".join(filter(None, parts))
 
     @property
     def frameworks(self) -> Sequence[str]:

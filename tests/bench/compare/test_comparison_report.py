@@ -41,7 +41,7 @@ def comparison():
         foreign_cpu_share=0.02,
         started="2026-11-27T00:00:00.000+00:00",
         machine={"cpu": "lab", "usable_cores": 2},
-        command="python -m bench compare HEAD~1 HEAD --model mobilenetv2",
+        command="python -m bench compare 'HEAD~1' HEAD --model mobilenetv2",
     )
 
 
@@ -77,6 +77,7 @@ def test_markdown_holds_all_that_a_reviewer_asks(comparison):
     assert re.search(row, text)
     assert re.search(r"a slowdown of [\d.]+ % to [\d.]+ % is found in 9 of 10 cases", text)
     assert "- Machine: lab, 2 cores" in text
+    assert "commit unknown" not in text
     assert f"- Repeat: `python -m bench compare {'a' * 12} {'b' * 12} --model mobilenetv2`" in text
     assert "<img" not in text
     assert "](http" not in text
