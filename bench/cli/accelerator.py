@@ -1,7 +1,9 @@
-"""Commands on what a device can do at most: peak, batch."""
+"""Commands on what a device can do at most: peak, batch, accelerator-check."""
 
 import json as json_text
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,8 +24,9 @@ NOTHING_MEASURED = 3
 
 @click.command()
 @options.PLACES
+@click.option("--seconds", type=options.TIME, default="5", show_default=True, help="For each limit, at most.")
 @options.OUTPUT
-def peak(places: Places, output: Output) -> None:
+def peak(places: Places, seconds: float, output: Output) -> None:
     """Measure the peak rates of this machine: matmul, memory.
 
     Matrix products in each number format, and copies within the device's memory. Tables and page hold the arithmetic of
@@ -44,7 +47,7 @@ def peak(places: Places, output: Output) -> None:
         backends.check_installed(place.backend)
     measured = []
     for place in progress.track(chosen, "backends", len(chosen)):
-        measured.append(peaks.measure(**place.fields()))
+        measured.append(peaks.measure(**place.fields(), seconds=seconds))
         store.append(measured[-1], output.results)
     if output.json:
         for result in measured:
@@ -140,4 +143,25 @@ def _search(
     return 0, tried, found
 
 
-COMMANDS = (peak, batch)
+@click.command("accelerator-check")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--records", default="data/synthetic-192", show_default=True, help="Records of 192 pixels.")
+@click.option("--python", "versions", default=f"{sys.version_info.major}.{sys.version_info.minor}", show_default=True,
+              metavar="VERSION[,VERSION]", help="Versions of Python that the machine may have.")  # fmt: skip
+def accelerator_check(folder: Path, records: str, versions: str) -> None:
+    """Prepare a folder that checks an accelerator offline.
+
+    It holds a script, wheels of this package and of what it needs beside torch and JAX, and records: 60 MiB at most.
+    On a machine with Python, torch or JAX and no network the script measures, in 8 minutes: peak rates, training steps
+    of six models, the stall of real loaders, a trace, the largest batch, a training, other libraries' models. It leaves
+    tables, and store and logs as an archive.
+
+    Example: python -m bench accelerator-check data/check --records data/synthetic-192 --python 3.12
+    """
+    from bench.run import accelerator_folder
+
+    held = accelerator_folder.prepare(folder, records, versions.split(","))
+    entry.say(f"{folder}: {held / 2**20:.0f} MiB. There: python3 {folder}/accelerator_check.py --output results")
+
+
+COMMANDS = (peak, batch, accelerator_check)

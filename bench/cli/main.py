@@ -42,7 +42,7 @@ def cli() -> None:
     show_default=True,
     metavar="NAME",
     help="`quick`: every pipeline and model once, a few minutes. `full`: batch sizes, precisions, XLA, inference, and "
-    "models fed by pipelines.",
+    "models fed by pipelines. `accelerator`: six models in two batches, bfloat16 and float32.",
 )
 @options.SWEPT
 @options.FILTERS

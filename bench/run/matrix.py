@@ -10,6 +10,8 @@ from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, one_of
 from flowers_core.input.registry import PIPELINES
 
+ACCELERATED = ("squeezenet", "xception", "mobilenetv2", "resnet50", "convnet_gap", "dense")
+
 
 def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
     """A training step of each model on a resident batch, at the image size it was designed for."""
@@ -92,7 +94,22 @@ def select(named: list[str], piped: list[str], *, batch_size: int | None = None,
     return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]
 
 
-PROFILES = {"quick": quick, "full": full}
+def accelerator(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
+    """Training steps alone of six kinds of models in two batches that fill an accelerator, bfloat16 and float32.
+
+    The larger batches come first: of a budget that ends early they say more.
+    """
+    chosen = named or ([] if piped else ACCELERATED)
+    sizes = ({"batch_size": 256, "heavy_batch_size": 64}, {"batch_size": 32, "heavy_batch_size": 8})
+    return _alone(piped) + [
+        cell
+        for size in sizes
+        for precision in ("mixed_bfloat16", "float32")
+        for cell in _steps(chosen, precision=precision, **size, **place)
+    ]
+
+
+PROFILES = {"quick": quick, "full": full, "accelerator": accelerator}
 
 
 def profile(

@@ -20,17 +20,19 @@ from bench.run.product import Unsuitable
 
 SIZES = {"cpu": 4096}  # of the matrices: 64 MB each in float32, larger than caches
 ACCELERATOR_SIZE = 8192  # whose product takes an accelerator milliseconds, far more than to start it
-FIRST_SIZE, LONGEST_SECONDS = 512, 3.0  # smaller ones where a product of large ones would take longer
+FIRST_SIZE = 512  # of the smallest, where products of larger ones would take too long
 COPIED_BYTES = 512 * 2**20
-ROUNDS, LEAST_ROUNDS, ENOUGH_SECONDS = 9, 3, 5.0  # of a limit: fewer where they take long
+ROUNDS, LEAST_ROUNDS = 9, 3  # of a limit: fewer where they take long
+SECONDS = 5.0  # of a limit
 
 
-def measure(backend: str, device: str, *, timeout: float = 300.0) -> Peak:
+def measure(backend: str, device: str, *, seconds: float = SECONDS, timeout: float = 300.0) -> Peak:
     """Measures all limits of a device in a fresh process.
 
     Args:
         backend: What computes.
         device: Where: `cpu`, `gpu` or `tpu`.
+        seconds: How long each limit is measured at most; matrices are smaller where products would take longer.
         timeout: Seconds after which the process is ended.
 
     Raises:
@@ -39,7 +41,8 @@ def measure(backend: str, device: str, *, timeout: float = 300.0) -> Peak:
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
     spec = product.backends()[backend]
     cell = Cell(model="dense_single", backend=backend, device=device, xla=spec.always_compiled)  # any model: its place
-    answer = process.ask("bench.run.peak", {"backend": backend, "device": device}, timeout=timeout, cell=cell)
+    job = {"backend": backend, "device": device, "seconds": seconds}
+    answer = process.ask("bench.run.peak", job, timeout=timeout, cell=cell)
     return Peak(
         **answer,
         backend=backend,
@@ -50,12 +53,15 @@ def measure(backend: str, device: str, *, timeout: float = 300.0) -> Peak:
     )
 
 
-def measure_here(backend: str, device: str, *, size: int = 0, copied: int = COPIED_BYTES) -> dict[str, Limit]:
+def measure_here(
+    backend: str, device: str, *, seconds: float = SECONDS, size: int = 0, copied: int = COPIED_BYTES
+) -> dict[str, Limit]:
     """Measures all limits in this process.
 
     Args:
         backend: What computes.
         device: Where.
+        seconds: How long each limit is measured at most.
         size: Rows and columns of the matrices; large ones, unless given.
         copied: Bytes of what is copied.
 
@@ -75,26 +81,26 @@ def measure_here(backend: str, device: str, *, size: int = 0, copied: int = COPI
     with place.scope():
         for name in product.FORMATS:
             if not product.why_unsuitable(name, device):
-                rows = _affordable(partial(multiply, name=name), largest)
-                limits[name] = limit(multiply(rows, name), 2 * rows**3 / 1e9, "GFLOP/s")
-        limits[COPY] = limit(engine.addition(copied // 4, device), 2 * copied / 1e9, "GB/s")
+                rows = _affordable(partial(multiply, name=name), largest, seconds)
+                limits[name] = limit(multiply(rows, name), 2 * rows**3 / 1e9, "GFLOP/s", seconds)
+        limits[COPY] = limit(engine.addition(copied // 4, device), 2 * copied / 1e9, "GB/s", seconds)
     return limits
 
 
-def _affordable(multiply: Callable[[int], Callable[[], object]], largest: int) -> int:
+def _affordable(multiply: Callable[[int], Callable[[], object]], largest: int, seconds: float) -> int:
     """Rows of the largest matrices whose product does not take too long: some formats are slow on some devices."""
     rows = min(FIRST_SIZE, largest)
-    while 2 * rows <= largest and 8 * timing.median_seconds(multiply(rows), rounds=1) < LONGEST_SECONDS:
+    while 2 * rows <= largest and 8 * timing.median_seconds(multiply(rows), rounds=1) < seconds / LEAST_ROUNDS:
         rows *= 2
     return rows
 
 
-def limit(work: Callable[[], object], amount: float, unit: str) -> Limit:
+def limit(work: Callable[[], object], amount: float, unit: str, seconds: float = SECONDS) -> Limit:
     """How much of an amount some work does in a second."""
     work()
     work()
     rates, begun = [], perf_counter()
-    while len(rates) < ROUNDS and (len(rates) < LEAST_ROUNDS or perf_counter() - begun < ENOUGH_SECONDS):
+    while len(rates) < ROUNDS and (len(rates) < LEAST_ROUNDS or perf_counter() - begun < seconds):
         start = perf_counter()
         work()
         rates.append(amount / (perf_counter() - start))

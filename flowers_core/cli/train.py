@@ -162,7 +162,8 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
             run.begin(resolved)
         rows = _train(resolved, run, device, request)
         title = f"{_shown(model)}, {resolved.precision}, batch {resolved.batch_size}"
-        plots.draw_history(run.curves, rows, title=title, goal=goal)
+        if plots.is_possible(tell=entry.tell):
+            plots.draw_history(run.curves, rows, title=title, goal=goal)
     _print_history(resolved, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
@@ -273,7 +274,8 @@ def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]
         ],
         title=f"{_shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
     )  # fmt: skip
-    entry.say(f"weights {run.model}, history {run.folder / 'history.csv'}, curves {run.curves}")
+    curves = f", curves {run.curves}" if run.curves.exists() else ""
+    entry.say(f"weights {run.model}, history {run.folder / 'history.csv'}{curves}")
 
 
 def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:

@@ -9,11 +9,10 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import gcd
 from typing import Any
 
-import cv2
 import numpy as np
 import simplejpeg
 
@@ -22,6 +21,9 @@ from flowers_core.data import decoding as decodings
 from flowers_core.data import tfrecord_reader
 from flowers_core.data.decoding import Decoding
 from flowers_core.data.shards import CODELAB, Features
+from flowers_core.lazy import Lazy
+
+cv2: Any = Lazy("cv2")  # images of records are never scaled, and need none
 
 _FAST_DCT = True  # as TensorFlow decodes, too
 _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or each larger photo would ask again
@@ -30,13 +32,13 @@ _HEADROOM = 2  # memory for a photo is asked for twice as large as needed, or ea
 # What turns a photo upright, by the orientation in its EXIF data; None where it is.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray] | None] = {
     1: None,
-    2: partial(cv2.flip, flipCode=1),
-    3: partial(cv2.rotate, rotateCode=cv2.ROTATE_180),
-    4: partial(cv2.flip, flipCode=0),
-    5: cv2.transpose,
-    6: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_CLOCKWISE),
+    2: lambda photo: cv2.flip(photo, flipCode=1),
+    3: lambda photo: cv2.rotate(photo, rotateCode=cv2.ROTATE_180),
+    4: lambda photo: cv2.flip(photo, flipCode=0),
+    5: lambda photo: cv2.transpose(photo),
+    6: lambda photo: cv2.rotate(photo, rotateCode=cv2.ROTATE_90_CLOCKWISE),
     7: lambda photo: cv2.rotate(cv2.transpose(photo), cv2.ROTATE_180),
-    8: partial(cv2.rotate, rotateCode=cv2.ROTATE_90_COUNTERCLOCKWISE),
+    8: lambda photo: cv2.rotate(photo, rotateCode=cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
 
@@ -52,7 +54,6 @@ class BatchDecoder:
         self._size, self._decoding = image_size, decoding
         self._memory = BatchMemory()
         self._scratch = threading.local()  # of each thread: the photo before it is scaled
-        cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would only be in the way
 
     def decode_records(self, jpegs: Iterable[bytes], batch: np.ndarray | None = None) -> np.ndarray:
         """Decodes images of the right size, those of records; the pixels are those of `images.decode`.
@@ -145,6 +146,9 @@ class BatchDecoder:
     def fill_and_crop(self, place: np.ndarray, photo: np.ndarray) -> None:
         """Scales the middle of a decoded photo into its place, uint8 `(image_size, image_size, 3)`."""
         size, scratch = self._size, self._scratch
+        if not hasattr(scratch, "single"):
+            cv2.setNumThreads(1)  # each thread that fills works on a batch of its own: OpenCV's would be in the way
+            scratch.single = True
         photo = decodings.middle(photo)
         rows, columns, height, width, top, left = crop_region(*photo.shape[:2], size)
         photo = photo[rows, columns]

@@ -1,6 +1,7 @@
 """Pictures of a training: its history as curves, and the images that it mistakes on a contact sheet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ SHEET_MOST = 200
 """Most images on a sheet: nobody looks at more."""
 SIDE, MARGIN, LINE = 128, 8, 14
 INK, PAPER = (30, 30, 30), (255, 255, 255)
+
+
+def is_possible(*, tell: Callable[[str], object]) -> bool:
+    """Whether curves can be drawn; says so where matplotlib is missing, as on a machine that only measures."""
+    if find_spec("matplotlib") is None:
+        tell("no curves are drawn: matplotlib is not installed")
+        return False
+    return True
 
 
 def draw_history(
