@@ -57,7 +57,7 @@ def starved() -> tf.data.Dataset:
 
 
 def contended() -> tf.data.Dataset:
-    """The same with work in a parallel map, which takes cores from the step."""
+    """The same with work in a parallel map, which alone keeps up with the step, but takes its cores."""
 
     def work(images: tf.Tensor, labels: tf.Tensor) -> tuple:
         larger = tf.image.resize(images, (6 * SIZE, 6 * SIZE), method="bicubic")
@@ -96,4 +96,4 @@ if __name__ == "__main__":
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     show("starved", 8, starved, repeats)
     show("compute-bound", 24, batches, repeats)
-    show("contended", 16, contended, repeats)
+    show("contended", 24, contended, repeats)

@@ -1,5 +1,6 @@
 """The three runs of `stall` on a user's own model and dataset in this very process: alone, resident and fed."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import repeat
@@ -101,7 +102,7 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
         alone = _clock_alone(source, effort)
         _draw_ready(source, alone[0])
         timed = input_wait.TimedDraws(source)
-        fed = clock(timed)
+        fed, others = _beside_others(lambda: clock(timed))
         # Several where the user compiled the model with `steps_per_execution`.
         calls = max(1, round(len(timed.seconds) / (fed.warmup_steps + len(fed.step_seconds))))
         waits = input_wait.last_waits(timed, len(fed.step_seconds) * calls)
@@ -123,6 +124,7 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
             both_cpu_seconds=median(fed.step_cpu_seconds) / calls,
             cores=max(1, round(resources.usable_cores())),
             shares_cores=_computes_on_cpu(model),
+            foreign_cpu_share=others,
         ),
         first_step_seconds=before.first_step_seconds,
         batch_size=int(first.shape[0]),
@@ -132,6 +134,13 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
         foreign_cpu_share=load.share(),
         seconds=perf_counter() - begun,
     )
+
+
+def _beside_others(run: Callable[[], Timing]) -> tuple[Timing, float]:
+    """Times of a run, and the share of the cores that others used meanwhile; 0 where some are not ours to use."""
+    load = ForeignLoad()
+    times = run()
+    return times, load.share() if resources.usable_cores() >= (os.cpu_count() or 1) else 0.0
 
 
 def _check_model(model: Any) -> None:

@@ -25,12 +25,15 @@ def facts(*, pipeline, step, both, wait, cpu=0.0, cores=2):
         (dict(pipeline=0.05, step=0.10, both=0.15, wait=0.00, cpu=0.30), "host-contended"),
         (dict(pipeline=0.05, step=0.10, both=0.15, wait=0.04, cpu=0.29), "host-contended"),  # waits for busy cores
         (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.02, cpu=0.40), "host-contended"),
-        (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.09, cpu=0.40), "input-bound"),
+        (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.09, cpu=0.40), "host-contended"),  # 20 ms are its own
+        (dict(pipeline=0.12, step=0.10, both=0.20, wait=0.09, cpu=0.20), "input-bound"),  # and cores lie idle
+        (dict(pipeline=0.19, step=0.10, both=0.29, wait=0.19, cpu=0.58), "host-contended"),  # just below twice the step
+        (dict(pipeline=0.21, step=0.10, both=0.31, wait=0.21, cpu=0.62), "input-bound"),  # just above
         (dict(pipeline=0.30, step=0.10, both=0.30, wait=None), "input-bound"),
         (
             dict(pipeline=0.60, step=0.50, both=1.00, wait=0.25, cpu=2.00),
-            "input-bound",
-        ),  # half of the loss is most of it
+            "host-contended",
+        ),  # of 0.5 s it would wait 0.1 for a pipeline with cores of its own
         (dict(pipeline=0.50, step=0.50, both=1.00, wait=0.30, cpu=1.80), "host-contended"),  # 90 % busy is full
         (dict(pipeline=0.40, step=0.50, both=0.50, wait=0.00), "compute-bound"),  # keeps up with a quarter to spare
         # Just beyond each limit: a stall of 11 %, a pipeline at 85 %, 47 % of the loss, and cores that are 85 % busy.
@@ -114,6 +117,10 @@ def test_the_reason_names_the_cause():
             "it waits, but alone the pipeline keeps up: all cores are 100% busy",
         ),
         (
+            dict(pipeline=0.12, step=0.10, both=0.20, wait=0.09, cpu=0.40),
+            "80% of what input costs it would go if each had cores of its own: all cores are 100% busy",
+        ),
+        (
             dict(pipeline=0.05, step=0.10, both=0.20, wait=0.02, cpu=0.40),
             "80% of what input costs it is slower computing: input takes cores from it",
         ),
@@ -140,3 +147,20 @@ def test_facts_without_timed_waits():
     assert measured.waiting is None
     assert measured.explained == 0.0
     assert replace(measured, wait_seconds=0.01).explained == 0.0
+
+
+def test_cores_that_others_take_are_not_idle():
+    """A pipeline that keeps up alone and waits while others burn the cores is contended, not late by itself."""
+    measured = facts(pipeline=0.05, step=0.10, both=0.15, wait=0.05, cpu=0.15)
+
+    assert classify(measured)[0] == "input-bound"
+    assert classify(replace(measured, foreign_cpu_share=0.5))[0] == "host-contended"
+
+
+@pytest.mark.parametrize("noise", [0.8, 0.9, 1.0, 1.1, 1.25])
+def test_a_contended_fit_stays_contended_on_a_busy_machine(noise):
+    """Where step and input take turns on full cores, the verdict holds whichever of the runs a neighbour slowed."""
+    for pipeline, step in ((0.07 * noise, 0.10), (0.07, 0.10 * noise)):
+        measured = facts(pipeline=pipeline, step=step, both=0.17, wait=0.07, cpu=0.17 * 2 * 0.93)
+
+        assert classify(measured)[0] == "host-contended"
