@@ -1,8 +1,10 @@
 """Three fits that are slow for known reasons: what `diagnose` says of each, and what removing the reason saves.
 
-`python docs/why_slow.py [ROUNDS]` prints a line a fit. A fit with the reason and one without take turns.
+`python docs/why_slow.py [ROUNDS]` prints a line a fit. A fit with the reason and one without take turns. Then fits with
+the callback's clocks and without take turns, which shows what these cost.
 """
 
+import math
 import os
 import sys
 import time
@@ -15,11 +17,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench import diagnose
+from bench import Diagnose, diagnose
+from bench.compare import sequential_test
 from bench.machine.cpu_time import ForeignLoad
+from bench.results import format
 
 BATCH, SIZE, STEPS = 32, 64, 20
 SLEEP = 0.15  # a batch
+SHORT_STEPS = 500  # of a fit that shows what a callback costs
 IMAGES = np.random.default_rng(0).random((8 * BATCH, SIZE, SIZE, 3), dtype=np.float32)
 LABELS = np.arange(len(IMAGES)) % 5
 
@@ -92,8 +97,41 @@ def show(name: str, filters: int, slow: Callable[[], tf.data.Dataset], rounds: i
     )
 
 
+def clock_callback(pairs: int) -> None:
+    """Fits of short steps with the callback's clocks and without, in turns: what they cost."""
+
+    class Clocks(Diagnose):  # without the three runs at the end, which are no part of a step
+        def on_train_end(self, logs: dict | None = None) -> None:
+            """Says nothing."""
+
+    inputs = keras.Input((SIZE,))
+    trained = keras.Sequential([inputs, keras.layers.Dense(5, activation="softmax")])
+    trained.compile("adam", "sparse_categorical_crossentropy")
+    data = tf.data.Dataset.from_tensors((IMAGES[:BATCH, 0, :, 0], LABELS[:BATCH])).repeat()
+
+    def fit(*callbacks: keras.callbacks.Callback) -> tuple[float, float]:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        trained.fit(data, steps_per_epoch=SHORT_STEPS, verbose=0, shuffle=False, callbacks=list(callbacks))
+        return time.perf_counter() - start, time.process_time() - cpu_start
+
+    fit()
+    values = {"wall": [], "CPU": []}
+    for number in range(pairs):
+        turns = [fit(), fit(Clocks())] if number % 2 else [fit(Clocks()), fit()]
+        without, watched = turns if number % 2 else reversed(turns)
+        for clock, ratio in zip(values, (math.log(b / a) for a, b in zip(without, watched, strict=True)), strict=True):
+            values[clock].append(ratio)
+    found = {clock: sequential_test.estimate(ratios) for clock, ratios in values.items()}
+    ratios = ", ".join(f"{clock} {said.ratio:.4f} [{said.low:.4f}, {said.high:.4f}]" for clock, said in found.items())
+    step = format.duration(without[0] / SHORT_STEPS)
+    print(
+        f"Diagnose() over no callback: {ratios}; n = {pairs} pairs of fits of {SHORT_STEPS} steps of {step}", flush=True
+    )
+
+
 if __name__ == "__main__":
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     show("starved", 8, starved, repeats)
     show("compute-bound", 24, batches, repeats)
     show("contended", 24, contended, repeats)
+    clock_callback(8 * repeats)
