@@ -212,6 +212,7 @@ class ChildProcess:
         """
         os.killpg(self.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        self._note_shared()
 
     def release(self) -> None:
         """Lets them go on."""

@@ -4,12 +4,16 @@
 run in an interpreter that has the loader and click, but nothing else of ours.
 """
 
+import errno
+import shutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from time import perf_counter
 
 from bench.input.loaders.task import Task
 from bench.run import child
+
+SHARED = "/dev/shm"
 
 
 def measure_block(batches: Iterator[int], seconds: float, *, now: Callable[[], float] = perf_counter) -> dict:
@@ -31,11 +35,18 @@ def serve(orders: Iterator[dict], answer: Callable[[dict], None]) -> None:
         answer({"absent": f"{error}"})
         return
     except Exception as error:  # whatever stops a loader is its reason
-        answer({"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]})
+        answer({"error": " ".join(f"{type(error).__name__}: {error}{_place(error)}".split())[:300]})
         return
     answer({"ready": True})
     for order in orders:
         answer(measure_block(batches, order["seconds"]))
+
+
+def _place(error: Exception) -> str:
+    """Where there is no room, of an error that does not say it: semaphores and batches of processes lie there."""
+    if not isinstance(error, OSError) or error.errno != errno.ENOSPC or error.filename:
+        return ""
+    return f" (shared memory, {SHARED}, has {shutil.disk_usage(SHARED).free:,} bytes free: make room, or enlarge it)"
 
 
 def main() -> None:

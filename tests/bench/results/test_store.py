@@ -5,6 +5,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import re
 import resource
 import signal
 from pathlib import Path
@@ -69,6 +70,14 @@ def test_append_writes_a_line_a_result(tmp_path, measured):
     with pytest.raises(ValueError, match="Out of range"):
         store.append(measured(seconds=(float("nan"),) * 3), tmp_path)
     assert len(path.read_text().splitlines()) == 3
+
+
+def test_read_passes_over_empty_lines(tmp_path, measured):
+    """Whoever merges two files by hand leaves some; they are no damage."""
+    line = json.dumps(measured().to_json())
+    (tmp_path / "lab.jsonl").write_text(f"\n{line}\n \n\n{line}\n")
+
+    assert store.read(Measurement, [tmp_path / "lab.jsonl"]) == store.Loaded(results=(measured(),) * 2, damaged=())
 
 
 def test_read_refuses_nan(tmp_path, measured):
@@ -292,15 +301,17 @@ def test_check_writable_finds_a_full_disk_before_anything_is_measured(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_writable_finds_a_file_of_this_machine_that_is_read_only(tmp_path, monkeypatch):
-    """The file to which results would be added is tried as well, also where root could write to all."""
+@pytest.mark.parametrize("place", ["measurements", "measurements/{file}"])
+def test_check_writable_finds_what_is_read_only(tmp_path, monkeypatch, place):
+    """Folders and the file to which results would be added are tried as well, also where root could write to all."""
+    refused = tmp_path / place.format(file=store._file_name(facts.hardware()["host"]))
     path = tmp_path / "measurements" / store._file_name(facts.hardware()["host"])
     path.parent.mkdir()
     path.touch()
     store.check_writable(tmp_path)
-    monkeypatch.setattr(os, "access", lambda name, mode: name != path or mode != os.W_OK)
+    monkeypatch.setattr(os, "access", lambda name, mode: name != refused or mode != os.W_OK)
 
-    with pytest.raises(InputError, match="Permission denied"):
+    with pytest.raises(InputError, match=re.escape(f"Received: {tmp_path}: Permission denied ({refused})")):
         store.check_writable(tmp_path)
 
 
@@ -329,8 +340,8 @@ def test_load_plan_gives_the_plan_saved_last(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "^There is no sweep to resume in .*: run `python -m bench sweep --results .*` first$"),
-        ("{", r"^.*sweep\.json is damaged \(Expecting.*\): start the sweep anew, without `--resume`$"),
+        (None, r"^There is no sweep to resume in [^ :]+: run `python -m bench sweep --results [^ ]+` first$"),
+        ("{", r"^[^ ]+sweep\.json is damaged \(Expecting [^`]*\): start the sweep anew, without `--resume`$"),
     ],
 )
 def test_load_plan_says_why_there_is_none(tmp_path, text, reason):
@@ -349,6 +360,7 @@ def test_trace_folder_is_new_each_time(tmp_path):
 
     assert len(set(folders)) == 3
     assert {folder.parent for folder in folders} == {tmp_path.resolve() / "traces" / "cell"}
+    assert all(re.fullmatch(r"\d{8}T\d{12}Z", folder.name) for folder in folders)
 
 
 def test_trace_folder_makes_room(tmp_path, monkeypatch):
@@ -378,6 +390,8 @@ def test_prune_traces_goes_by_size_alone(tmp_path):
     store.prune_traces(tmp_path, most_bytes=250)
 
     assert [folder.name[:8] for folder in store.traces(tmp_path)] == ["29990102", "29990103"]
+    (tmp_path / "traces" / "a cell" / "30000101T000000000000Z").mkdir(parents=True)
+    assert store.traces(tmp_path)[-1].parent.name == "a cell"
 
 
 def test_append_syncs_a_file_with_its_name(tmp_path, measured, synced):

@@ -1,7 +1,10 @@
 """What each loader is given."""
 
 import dataclasses
+import errno
+import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -83,3 +86,27 @@ def test_every_ceiling_does_its_work(loader, task, tmp_path):
     task = dataclasses.replace(task, job=loader.job, variant=loader.variant, files=str(files))
     paths = [path for path, _ in task.labelled()]
     next(decode_ceiling.work(task, paths))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), r"\(shared memory, /dev/shm, has [\d,]+ bytes free: make"),
+        (OSError(errno.ENOSPC, "No space left on device", "/photos/x"), "device: '/photos/x'$"),
+        (ValueError("odd"), "^ValueError: odd$"),
+    ],
+)
+def test_worker_says_which_room_is_missing(monkeypatch, error, said):
+    """Semaphores and batches of processes lie in shared memory, which containers limit; its errors name no file."""
+    monkeypatch.setattr(decode_ceiling, "load", Mock(side_effect=error))
+    answers, job = (
+        [],
+        {
+            "module": "decode_ceiling",
+            "function": "load",
+            "task": {**TASK, "job": "photos", "variant": "decode", "files": ""},
+        },
+    )
+    worker.serve(iter([job]), answers.append)
+
+    assert re.search(said, answers[0]["error"])
