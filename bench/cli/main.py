@@ -12,6 +12,7 @@ from bench.cli import (
     machine,
     object_store,
     options,
+    scaling,
     stall,
     trace,
     training,
@@ -175,7 +176,19 @@ def publish(results: Path) -> None:
     entry.say(f"asv's page: {asv_page.publish(results).resolve().as_uri()}")
 
 
-for module in (trace, accelerator, compare, machine, stall, training, tune, loaders, data_service, object_store):
+for module in (
+    trace,
+    accelerator,
+    compare,
+    machine,
+    stall,
+    training,
+    tune,
+    loaders,
+    data_service,
+    object_store,
+    scaling,
+):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -28,11 +28,14 @@ PLACES = {
     "CLASSES": ("data.photos:CLASSES", "photos:CLASSES"),
     "DEVICES": ("backends.devices:DEVICES", "devices:DEVICES"),
     "FORMATS": ("backends.precision:FORMATS",),  # that a device multiplies in
+    "DeviceAbsent": ("backends.devices:DeviceAbsent", "devices:DeviceAbsent"),
+    "Group": ("backends.replicas:Group",),  # of processes that train one model
     "INSTALL": ("cli.entry:INSTALL", "door:INSTALL"),  # what to do about a package that is not installed
     "MANIFEST": ("data.manifest:NAME", "manifest:NAME"),
     "MODELS": ("models:MODELS", "models:NAMES"),
     "PRECISIONS": ("backends.precision:PRECISIONS", "precision:PRECISIONS"),
     "checksums": ("data.storage:checksums",),  # of the objects in a bucket
+    "check_batch": ("backends.replicas:check_batch",),
     "compile_model": ("train.fit:compile_model", "training:compile_model"),
     "configure_client": ("data.storage:configure_client", "data.storage:settle_client", "folders:settle_client"),
     "explain_record_error": ("data.tfrecords:explain", "records:explain"),
@@ -299,7 +302,7 @@ def find_device(backend: str, kind: str) -> Any:
     """
     try:
         return get_backend(backend).find(kind)
-    except find("backends.devices:DeviceAbsent", "devices:DeviceAbsent") as error:
+    except find(*PLACES["DeviceAbsent"]) as error:
         raise Unsuitable(f"{error}. {nvml.explain()}" if kind == "gpu" else str(error)) from error
 
 

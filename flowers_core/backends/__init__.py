@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowers_core.backends import devices
 from flowers_core.backends.devices import Device, DeviceAbsent
+from flowers_core.backends.replicas import Group
 from flowers_core.errors import InputError, one_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class BackendSpec:
         always_compiled: Whether XLA compiles every step, so that there is none without it.
         compiles_replicas: Whether XLA can compile a step that several replicas share.
         tf_data: Whether its steps draw from a `tf.data.Dataset` in their graph; others draw arrays in Python.
+        process_per_replica: Whether each replica is a process of its own, also on one host.
+        normalizes_globally: Whether batch normalisation takes its statistics over the global batch; else each replica
+            takes those of its share.
         draws_ahead: Whether batches go to the device ahead of the step that trains on them, so that nobody can time
             how long one waits.
     """
@@ -41,6 +45,8 @@ class BackendSpec:
     always_compiled: bool = False
     compiles_replicas: bool = True
     tf_data: bool = False
+    process_per_replica: bool = False
+    normalizes_globally: bool = False
     draws_ahead: bool = False
 
 
@@ -53,9 +59,20 @@ BACKENDS: dict[str, BackendSpec] = {
         tf_data=True,
     ),
     "jax": BackendSpec(
-        implementation="jax:Jax", framework="jax", extras=("jax",), always_compiled=True, draws_ahead=True
+        implementation="jax:Jax",
+        framework="jax",
+        extras=("jax",),
+        always_compiled=True,
+        normalizes_globally=True,
+        draws_ahead=True,
     ),
-    "torch": BackendSpec(implementation="torch:Torch", framework="torch", extras=("torch",), compiler="torch.compile"),
+    "torch": BackendSpec(
+        implementation="torch:Torch",
+        framework="torch",
+        extras=("torch",),
+        compiler="torch.compile",
+        process_per_replica=True,
+    ),
 }
 """To add a backend: a module here with a subclass of `Backend`, and its row."""
 
@@ -160,6 +177,43 @@ class Backend(ABC):
     @abstractmethod
     def float32_format(self, kind: str) -> str:
         """One of `precision.FORMATS`: what the device multiplies in where a model is float32, unless told otherwise."""
+
+    @abstractmethod
+    def join(self, group: Group, kind: str) -> Device:
+        """Meets the other processes of a group, and finds the devices of this one; before anything is computed.
+
+        On a CPU the replicas of a process are stand-ins that share its cores, and take the same path as accelerators.
+
+        Args:
+            group: Who trains together.
+            kind: One of `devices.DEVICES`.
+
+        Returns:
+            A device whose `replicas` are those of all processes, and in whose scope the model is built.
+
+        Raises:
+            DeviceAbsent: If there are fewer devices than replicas, or the framework cannot do it.
+        """
+
+    @abstractmethod
+    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
+        """A function that trains all replicas on one batch that they share, again and again.
+
+        The share of each replica stays on its device; gradients are averaged over all of them. Every process of the
+        group must call it equally often.
+
+        Args:
+            model: Compiled, built in the scope of the device that `join` gave.
+            images: This process' share of the batch, shape `(share, size, size, 3)`.
+            labels: Theirs, shape `(share,)`.
+
+        Returns:
+            A function that returns the running loss and metrics, as `train_step` gives them; `shared_loss` reads them.
+        """
+
+    @abstractmethod
+    def shared_loss(self, logs: dict) -> float:
+        """The running loss over the global batch; every process of the group must ask."""
 
 
 @cache

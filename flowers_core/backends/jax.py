@@ -6,6 +6,7 @@ own variables are spent.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,6 +14,7 @@ import jax
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
+from flowers_core.backends.replicas import Group
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +42,10 @@ class Jax(Backend):
 
     def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
         """A training step; see `Backend.train_step`."""
-        iterator = epoch_iterator(batches)
+        return self._step(model, epoch_iterator(batches))
+
+    def _step(self, model: "keras.Model", iterator: Iterator) -> Callable[[], dict]:
+        """A training step that draws batches which are placed already."""
         # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
         model._symbolic_build(data_batch=next(iterator))
         model.make_train_function()
@@ -120,6 +125,51 @@ class Jax(Backend):
         if getattr(jax.config, "jax_default_matmul_precision", None) in ("highest", "float32"):
             return "float32"
         return {"gpu": "tf32", "tpu": "mixed_bfloat16"}.get(kind, "float32")
+
+    def join(self, group: Group, kind: str) -> Device:
+        """`keras.distribution.DataParallel` over the devices of all processes; see `Backend.join`."""
+        if kind == "cpu":
+            jax.config.update("jax_num_cpu_devices", group.replicas)
+        if group.processes > 1:
+            jax.distributed.initialize(
+                group.addresses[0],
+                group.processes,
+                group.rank,
+                initialization_timeout=int(group.meet_seconds),
+                heartbeat_timeout_seconds=int(group.meet_seconds),  # whoever started us notices sooner
+            )
+        if group.total == 1:
+            return self.connect(kind)
+        try:
+            devices = jax.devices(kind)
+        except RuntimeError as error:
+            raise DeviceAbsent(f"JAX sees no {kind.upper()} here: {str(error).splitlines()[0]}") from error
+        hosts: dict[int, list] = {}
+        for device in devices:
+            hosts.setdefault(device.process_index, []).append(device)
+        import keras
+
+        chosen = [device for host in hosts.values() for device in group.local(host, "JAX")]
+        distribution = keras.distribution.DataParallel(devices=chosen)
+        return Device(kind=kind, name=chosen[0].device_kind, replicas=len(chosen), scope=distribution.scope)
+
+    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
+        """A step on arrays that span all devices; see `Backend.shared_step`."""
+        import keras
+
+        distribution = keras.distribution.distribution()
+        if distribution is None:
+            batch = jax.device_put(images), jax.device_put(labels)
+        else:
+            batch = tuple(
+                jax.make_array_from_process_local_data(distribution.get_data_layout(array.shape).backend_layout, array)
+                for array in (images, labels)
+            )
+        return self._step(model, repeat(batch))
+
+    def shared_loss(self, logs: dict) -> float:
+        """The step has computed it over the global batch."""
+        return float(logs["loss"])
 
 
 def epoch_iterator(batches: Iterable) -> Iterator:

@@ -1,5 +1,7 @@
 """Keras on TensorFlow."""
 
+import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import tensorflow as tf
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
+from flowers_core.backends.replicas import Group
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +22,7 @@ class TensorFlow(Backend):
     """Keras' TensorFlow backend; several GPUs or TPU cores share a batch by a `tf.distribute` strategy."""
 
     name = "tensorflow"
+    _task = ""  # this process' part in the names of devices, where several train one model
 
     def connect(self, kind: str) -> Device:
         """Finds a device; see `Backend.connect`."""
@@ -60,7 +64,12 @@ class TensorFlow(Backend):
 
     def synchronise(self, outputs: Any) -> Any:
         """Waits for the device; reading the loss alone would not wait for the update of the weights behind it."""
-        tf.test.experimental.sync_devices()
+        if not self._task:
+            tf.test.experimental.sync_devices()
+        for device in tf.config.list_logical_devices() if self._task else ():
+            if self._task in device.name:  # those of other processes cannot be asked
+                with tf.device(device.name):
+                    tf.raw_ops.SyncDevice()
         return outputs
 
     def make_deterministic(self) -> None:
@@ -120,6 +129,70 @@ class TensorFlow(Backend):
         """On a GPU TF32 where TensorFlow is allowed to, as it is unless told otherwise; on a TPU bfloat16."""
         allowed = kind == "gpu" and tf.config.experimental.tensor_float_32_execution_enabled()
         return "mixed_bfloat16" if kind == "tpu" else "tf32" if allowed else "float32"
+
+    def join(self, group: Group, kind: str) -> Device:
+        """`MirroredStrategy` in one process, `MultiWorkerMirroredStrategy` over several; see `Backend.join`."""
+        if group.total == 1:
+            return self.connect(kind)
+        physical = tf.config.list_physical_devices(kind.upper())
+        if kind == "cpu":
+            self.leave_gpus()
+            if group.processes > 1 and group.replicas > 1:
+                raise DeviceAbsent("MultiWorkerMirroredStrategy takes a CPU for one replica; give `--replicas 1`")
+            logical = [tf.config.LogicalDeviceConfiguration()] * group.replicas
+            tf.config.set_logical_device_configuration(physical[0], logical)
+        else:
+            tf.config.set_visible_devices(group.local(physical, "TensorFlow"), kind.upper())
+        strategy: Any = _strategy(group, kind)
+        if group.processes > 1:
+            self._task = f"/task:{group.rank}/"
+        replicas = strategy.num_replicas_in_sync
+        if replicas != group.total:
+            raise DeviceAbsent(f"tf.distribute found {replicas} replicas, not {group.total}")
+        return Device(kind=kind, name=kind.upper(), replicas=replicas, scope=strategy.scope)
+
+    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
+        """A step by `strategy.run`: Keras' own loop cannot reduce what several processes return."""
+        strategy: Any = model.distribute_strategy
+        local = strategy.extended._num_replicas_in_sync // _processes(strategy)
+        images_each = len(images) // local
+
+        def place(array: "np.ndarray") -> Any:
+            def value(context: Any) -> Any:
+                replica = context.replica_id_in_sync_group % local
+                return tf.constant(array[replica * images_each : (replica + 1) * images_each])
+
+            return strategy.experimental_distribute_values_from_function(value)
+
+        batch = place(images), place(labels)
+        with strategy.scope():  # all variables before the step is traced: strategies make none within
+            model._symbolic_build(data_batch=(images[:images_each], labels[:images_each]))
+            model.optimizer.build(model.trainable_variables)
+
+        @tf.function
+        def step() -> dict:
+            logs = strategy.run(model.train_step, args=(batch,))
+            return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+
+        return step
+
+    def shared_loss(self, logs: dict) -> float:
+        """The step has averaged it."""
+        return float(logs["loss"])
+
+
+def _strategy(group: Group, kind: str) -> tf.distribute.Strategy:
+    if group.processes == 1:
+        return tf.distribute.MirroredStrategy([f"{kind.upper()}:{number}" for number in range(group.replicas)])
+    task = {"type": "worker", "index": group.rank}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": group.addresses}, "task": task})
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _processes(strategy: Any) -> int:
+    """How many processes a strategy spans."""
+    resolver = strategy.cluster_resolver
+    return max(1, len(resolver.cluster_spec().as_dict().get("worker", ()))) if resolver else 1
 
 
 def _distributed(model: "keras.Model", batches: Iterable) -> Any:

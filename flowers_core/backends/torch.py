@@ -6,6 +6,8 @@ copy: there is no second layout to choose. Steps run eagerly unless `torch.compi
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from flowers_core import resources
 from flowers_core.backends import Backend
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
+from flowers_core.backends.replicas import Group
 
 if TYPE_CHECKING:
     import keras
@@ -112,6 +115,63 @@ class Torch(Backend):
         if kind != "gpu" or torch.cuda.get_device_capability() < (8, 0) or not torch.backends.cudnn.allow_tf32:
             return "float32"
         return "tf32"
+
+    def join(self, group: Group, kind: str) -> Device:
+        """`torch.distributed`, by NCCL between GPUs and gloo between CPUs; see `Backend.join`."""
+        if group.replicas > 1:
+            raise DeviceAbsent("torch has a process for each replica")
+        device = self.connect(kind)
+        if kind == "gpu":
+            numbers = list(range(torch.cuda.device_count()))
+            number = group.local(numbers, "torch")[0]
+            torch.cuda.set_device(number)
+            name = torch.cuda.get_device_name(number)
+            device = replace(device, name=name, scope=lambda: _keras_device(f"cuda:{number}"))
+        if group.processes == 1:
+            return device
+        torch.distributed.init_process_group(
+            "nccl" if kind == "gpu" else "gloo",
+            init_method=f"tcp://{group.addresses[0]}",
+            rank=group.rank,
+            world_size=group.processes,
+            timeout=timedelta(seconds=group.meet_seconds),
+        )
+        return replace(device, replicas=group.total)
+
+    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
+        """Keras' own step with the forward pass through `DistributedDataParallel`, which averages the gradients."""
+        batch = next(tensors([(images, labels)]))
+        module: Any = model
+        module._symbolic_build(data_batch=batch)
+        module.train()
+        parallel = torch.nn.parallel.DistributedDataParallel(module) if torch.distributed.is_initialized() else module
+
+        def step() -> dict:
+            predicted = parallel(batch[0], training=True)
+            module.zero_grad()
+            loss = module._compute_loss(x=batch[0], y=batch[1], y_pred=predicted, sample_weight=None, training=True)
+            module._loss_tracker.update_state(loss, sample_weight=len(images))
+            module.optimizer.scale_loss(loss).backward()
+            weights = module.trainable_weights[:]
+            with torch.no_grad():
+                module.optimizer.apply([weight.value.grad for weight in weights], weights)
+            return module.compute_metrics(*batch, predicted, None)
+
+        return step
+
+    def shared_loss(self, logs: dict) -> float:
+        """The mean over all processes, which saw equally many images."""
+        loss = torch.as_tensor(logs["loss"]).detach().clone()
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(loss)
+            loss /= torch.distributed.get_world_size()
+        return float(loss)
+
+
+def _keras_device(name: str) -> Any:
+    import keras
+
+    return keras.device(name)
 
 
 def tensors(batches: Iterable) -> Iterator[tuple[torch.Tensor, ...]]:

@@ -1,0 +1,207 @@
+"""Scaling over replicas and hosts: scaling."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli import options
+from bench.cli.options import Output, Places
+from bench.run.scaling.result import SCALING, WEAK
+from flowers_core import backends
+from flowers_core.backends import replicas as groups
+from flowers_core.backends.precision import PRECISIONS
+from flowers_core.cli import entry
+from flowers_core.errors import InputError
+from flowers_core.models import MODELS
+
+if TYPE_CHECKING:
+    from bench.run.scaling.campaign import Plan
+    from bench.run.scaling.processes import Host
+    from bench.run.scaling.result import ScalingResult
+
+COUNTS = options.Several(click.IntRange(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """What is trained, over how many replicas and workers, and how it is measured."""
+
+    model: tuple[str, ...]
+    replicas: tuple[int, ...]
+    workers: tuple[int, ...]
+    scaling: str
+    batch_size: int
+    image_size: int
+    precision: str
+    rounds: int
+    seconds: float
+    check: bool
+    timeout: float
+    lost_after: float
+
+    def plan(self, places: Places) -> "Plan":
+        """The groups of processes to start."""
+        from bench.results.cell import Cell
+        from bench.run.scaling.campaign import Limits, Plan
+        from bench.run.timing import Effort
+
+        shape = {"batch_size": self.batch_size, "image_size": self.image_size, "precision": self.precision}
+        cells = tuple(
+            Cell(model=model, **place.step_fields(), **shape)
+            for model in options.split(self.model)
+            for place in places.each()
+        )
+        for name in {cell.backend for cell in cells}:
+            backends.check_installed(name)
+        return Plan(
+            cells=cells,
+            replicas=tuple(sorted(set(self.replicas))),
+            workers=tuple(sorted(set(self.workers))),
+            scaling=self.scaling,
+            rounds=self.rounds,
+            effort=Effort(seconds=self.seconds),
+            check=self.check,
+            limits=Limits(timeout_seconds=self.timeout, lost_seconds=self.lost_after),
+        )
+
+
+SCALED = options.group(
+    "scaled",
+    Scaled,
+    click.option("--model", multiple=True, default=["squeezenet"], show_default=True, metavar="NAME[,NAME]",
+                 type=options.Named("model", list(MODELS), several=True)),
+    click.option("--replicas", type=COUNTS, default="1,2", show_default=True, metavar="N[,N]",
+                 help="Numbers of replicas on each worker."),
+    click.option("--workers", type=COUNTS, default="1", show_default=True, metavar="N[,N]",
+                 help="Numbers of training workers, each of which is a host, or a process that stands for one."),
+    click.option("--scaling", type=click.Choice(list(SCALING)), default=WEAK, show_default=True,
+                 help="; ".join(f"`{name}`: {meaning}" for name, meaning in SCALING.items()) + "."),
+    click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1),
+                 help="Of a replica where scaling is weak, of all together where it is strong."),
+    click.option("--image-size", default=192, show_default=True, type=click.IntRange(1)),
+    click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
+    options.ROUNDS,
+    options.SECONDS,
+    click.option("--check/--no-check", default=True, show_default=True,
+                 help="Whether losses after three steps are held against those of one replica."),
+    options.TIMEOUT,
+    click.option("--lost-after", type=options.TIME, default="30s", show_default=True,
+                 help="A worker without a sign of life for so long is lost, which ends the run."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """Where training workers of several hosts meet, and which of them this is."""
+
+    coordinator: str
+    rank: int | None
+    meet: float
+
+    def place(self, plan: "Plan") -> tuple[tuple[str, int], int] | None:
+        """The coordinator's address and the rank of this worker, by options or TF_CONFIG; None on one host.
+
+        Raises:
+            InputError: If they are malformed, or name another number of workers than the plan.
+        """
+        config, most = os.environ.get("TF_CONFIG", ""), max(plan.workers)
+        if not self.coordinator and config:
+            addresses, rank = groups.parse_tf_config(config)
+            if len(addresses) != most:
+                raise InputError(
+                    f"`--workers` must end at the number of workers in TF_CONFIG, {len(addresses)}. Received: {most}"
+                )
+            return groups.parse_address(addresses[0], "TF_CONFIG"), rank
+        if not self.coordinator:
+            if self.rank is not None:
+                raise InputError(f"`--rank` needs `--coordinator`, where all workers meet. Received: {self.rank} alone")
+            return None
+        if self.rank is None or self.rank >= most:
+            raise InputError(
+                f"`--rank` must be from 0 to {most - 1}, for `--workers` names {most} at most. Received: {self.rank}"
+            )
+        return groups.parse_address(self.coordinator, "--coordinator"), self.rank
+
+
+MEETING = options.group(
+    "meeting",
+    Meeting,
+    click.option("--coordinator", default="", metavar="HOST:PORT",
+                 help="Of the first worker, where those of several hosts meet. [TF_CONFIG; none: all on this host]"),
+    click.option("--rank", type=click.IntRange(0), help="Which worker this is, from 0, the coordinator. [TF_CONFIG]"),
+    click.option("--meet", type=options.TIME, default="60s", show_default=True, help="How long they wait to meet."),
+)  # fmt: skip
+
+
+@click.command()
+@SCALED
+@MEETING
+@options.PLACES
+@click.option("--resume", is_flag=True, help="Go on with the last campaign: what it has measured is kept.")
+@options.OUTPUT
+def scaling(scaled: Scaled, meeting: Meeting, places: Places, resume: bool, output: Output) -> None:
+    """Measure how training scales over replicas and hosts.
+
+    Images/s of all replicas together, efficiency, and whether losses stay those of one replica. Replicas are GPUs or
+    TPU cores where there are any; on a CPU stand-ins take the same path and share its cores.
+
+    Several hosts run the same command, each with its `--rank`: docs/scale.md has recipes for Kubernetes and Slurm.
+
+    Exit code: 0 done, 1 a worker was lost or losses differ, 2 wrong use, 130 interrupted: what ended is kept.
+
+    Example: python -m bench scaling --model squeezenet --replicas 1,2 --backend tensorflow,jax,torch
+
+    Example: python -m bench scaling --replicas 1 --workers 1,2,4 --backend jax
+
+    Example: python -m bench scaling --workers 1,2 --coordinator 10.0.0.2:5070 --rank 0
+    """
+    from bench.run.scaling import campaign, hosts
+
+    plan = scaled.plan(places)
+    place = meeting.place(plan)
+    if place and place[1]:
+        hosts.serve(hosts.Line(hosts.connect(place[0], seconds=meeting.meet)), place[1], scaled.lost_after)
+        return
+    output.check_writable()
+    earlier = campaign.unfinished(plan, output.results) if resume else ()
+    if not place:
+        code, _ = _run(plan, output, earlier, ())
+        options.leave(code)
+    workers = max(plan.workers)
+    with hosts.listen(place[0], "--coordinator") as server:
+        entry.tell(f"waiting for {workers - 1} workers at {place[0][0]}:{place[0][1]}")
+        others = hosts.gather(server, workers, plan.limits, tell=entry.tell, seconds=meeting.meet)
+    reason = "The coordinator was interrupted"
+    try:
+        code, reason = _run(plan, output, earlier, (hosts.first(place[0][0]), *others))
+    finally:
+        hosts.dismiss(others, reason)
+    options.leave(code)
+
+
+def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts: "Sequence[Host]") -> tuple[int, str]:
+    """Measures what is left of a plan, and shows it with what was there.
+
+    Returns:
+        The exit code, and who was lost; empty where nobody was.
+    """
+    from bench.results import store
+    from bench.run.scaling import campaign, table
+
+    running = campaign.run(plan, output.results, hosts=hosts, earlier=earlier)
+    ended, code = options.collect(running, "groups", len(plan.pending(earlier)))
+    shown = table.last([*earlier, *ended])
+    if not shown:
+        return code, ""
+    store.save_table("scaling.md", table.markdown(shown, options.typed()), output.results)
+    output.show((result.to_json() for result in ended), table.tables(shown))
+    lost = next((result.reason for result in ended if result.status == "crash"), "")
+    if lost:
+        entry.tell(f"error: {lost}. What ended before is kept; the same command with `--resume` goes on")
+    return code or table.exit_code(shown), lost
+
+
+COMMANDS = (scaling,)

@@ -1,0 +1,157 @@
+"""One process of a group that trains a model together: it times its steps, or takes three to compare their losses.
+
+`python -m bench.run.scaling.member` is a child of `processes.LocalHost`, see `bench.run.child`. The process of rank 0
+decides how many steps there are; the others go on until they are ended, for nobody can take a step alone.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from bench.results.cell import Cell
+from bench.run import child, product, timing
+from bench.run.data_source import CLASSES
+from bench.run.product import ReportedError, Unsuitable
+
+BEAT_SECONDS = 1.0
+CHECKED_STEPS = 3
+SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process does.
+
+    Attributes:
+        cell: What is trained; its batch is the global one.
+        addresses: `host:port` of each process of the group, by rank.
+        rank: Of this process.
+        replicas: In this process.
+        first_device: Which of the host's accelerators is its first.
+        meet_seconds: How long it waits for the others.
+        effort: How long its steps are timed.
+        check: Whether it takes three steps for their losses, and times none.
+    """
+
+    cell: Cell
+    addresses: tuple[str, ...]
+    rank: int
+    replicas: int
+    first_device: int
+    meet_seconds: float
+    effort: timing.Effort = field(default_factory=timing.Effort)
+    check: bool = False
+
+    def to_json(self) -> dict:
+        """Plain values."""
+        return asdict(self)
+
+    def group(self) -> Any:
+        """The group as the package knows it."""
+        names = ("rank", "replicas", "first_device", "meet_seconds")
+        return product.Group(addresses=tuple(self.addresses), **{name: getattr(self, name) for name in names})
+
+
+def job_from_json(values: dict) -> Job:
+    """Reads what `Job.to_json` gave."""
+    parts: dict[str, Any] = {"cell": Cell(**values["cell"]), "effort": timing.Effort(**values["effort"])}
+    return Job(**{**values, **parts})
+
+
+def run(job: Job, tell: Callable[[dict], None]) -> dict:
+    """Trains, and gives what was found; of a rank other than 0 it never returns where steps are timed.
+
+    Args:
+        job: What to do.
+        tell: Is told `joined` when the group has met, and `timing` when timed steps begin.
+
+    Raises:
+        Unsuitable: If the devices are unavailable.
+    """
+    import keras
+
+    backend = product.get_backend(job.cell.backend)
+    product.check_precision(job.cell.precision, job.cell.device)
+    try:
+        device = backend.join(job.group(), job.cell.device)
+    except product.DeviceAbsent as absent:
+        raise Unsuitable(str(absent)) from absent
+    tell({"event": "joined"})
+    keras.utils.set_random_seed(SEED)  # the same weights in every process
+    with device.scope():
+        step = _step(job, backend)
+
+        def synchronised() -> dict:
+            return backend.synchronise(step())
+
+        if job.check:
+            return {"losses": [backend.shared_loss(synchronised()) for _ in range(CHECKED_STEPS)]}
+        while job.rank:
+            synchronised()
+        times = timing.clock_steps(synchronised, job.effort, at_start=partial(tell, {"event": "timing"}))
+    return {"device": device.name, **asdict(times)}
+
+
+def _step(job: Job, backend: Any) -> Callable[[], dict]:
+    """A training step on this process' share of one batch of noise, the same batch whatever the group."""
+    import numpy as np
+
+    cell, noise = job.cell, np.random.default_rng(SEED)
+    images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
+    labels = noise.integers(0, CLASSES, cell.batch_size)
+    with product.use_precision(cell.precision):
+        model = product.build_model(cell.model, image_size=cell.image_size, classes=CLASSES, from_uint8=False)
+        if job.check:
+            make_comparable(model)
+        product.compile_model(model, xla=cell.compiled)
+        share = job.group().share(cell.batch_size)
+        return backend.shared_step(model, images[share], labels[share])
+
+
+def make_comparable(model: Any) -> None:
+    """Leaves out of training what differs by how a batch is split, whoever is right.
+
+    Each replica draws its own dropout, and on TensorFlow and torch takes its own statistics for batch normalisation:
+    here nothing is dropped, and normalisation uses the moving statistics, as after training.
+    """
+    import keras
+
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def main() -> None:
+    """Does what the parent orders, and shows every second that it is alive."""
+    orders, answer = child.connect()
+    job, lock = job_from_json(next(orders)), threading.Lock()
+
+    def tell(values: dict) -> None:
+        with lock:
+            answer(values)
+
+    def beat() -> None:
+        while True:
+            tell({"event": "beat"})
+            pause.wait(BEAT_SECONDS)
+
+    pause = threading.Event()
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        tell({"event": "ended", **run(job, tell)})
+    except Unsuitable as unsuitable:
+        tell({"event": "failed", "status": "n/a", "reason": str(unsuitable)})
+    except ReportedError as error:
+        tell({"event": "failed", "status": "error", "reason": str(error)})
+    except Exception as error:  # whatever a framework throws, above all when another process is lost
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        tell({"event": "failed", "status": "error", "reason": reason[:500]})
+    next(orders, None)  # to leave would end the others' connections: the parent ends all at once
+
+
+if __name__ == "__main__":
+    main()

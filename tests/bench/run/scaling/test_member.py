@@ -1,0 +1,49 @@
+"""On every backend replicas and workers train as one replica does: the same losses from the same weights and batch."""
+
+import os
+
+import pytest
+
+from bench.results.cell import Cell
+from bench.run.scaling import campaign
+from bench.run.scaling.processes import Limits, LocalHost
+from bench.run.scaling.result import LOSS_TOLERANCE, ScalingResult, loss_difference
+from flowers_core import backends
+
+LIMITS = Limits(timeout_seconds=550, lost_seconds=300)  # on a busy machine, too
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.skipif(not backends.is_installed(name), reason="not installed"))
+    for name in ("tensorflow", "jax", "torch")
+]
+# With all that differs between replicas, but for the check: dropout and batch normalisation.
+CELL = {"model": "squeezenet", "image_size": 32, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def losses():
+    """Losses of a group: `losses("jax", workers=2)`; each group is trained once."""
+    known = {}
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of torch that spin would take the others' cores
+
+    def train(backend, *, workers=1, replicas=1):
+        key = backend, workers, replicas
+        if key not in known:
+            cell = Cell(**CELL, backend=backend, xla=backend == "jax")
+            result = ScalingResult(campaign="c", cell=cell, workers=workers, replicas=replicas)
+            hosts = [LocalHost(sharing=workers) for _ in range(workers)]
+            planned = campaign.Plan(cells=(cell,), replicas=(1,), limits=LIMITS)
+            trained = campaign.train(result, hosts, planned, check=True)
+            assert trained.status == "ok", trained.reason
+            known[key] = trained.losses
+        return known[key]
+
+    return train
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [{"replicas": 2}, {"workers": 2}], ids=["replicas", "workers"])
+def test_losses_are_those_of_one_replica(backend, shape, losses):
+    """Whether two replicas share a process or each has a host of its own."""
+    if backend == "torch" and "replicas" in shape:
+        pytest.skip("torch has a process for each replica: these are two workers")
+    assert loss_difference(losses(backend, **shape), losses(backend)) <= LOSS_TOLERANCE
