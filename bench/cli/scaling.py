@@ -196,7 +196,7 @@ def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts
     shown = table.last([*earlier, *ended])
     if not shown:
         return code, ""
-    store.save_table("scaling.md", table.markdown(shown, options.typed()), output.results)
+    store.save_table("scaling.md", table.markdown(shown, store.option(output.results)), output.results)
     output.show((result.to_json() for result in ended), table.tables(shown))
     lost = next((result.reason for result in ended if result.status == "crash"), "")
     if lost:

@@ -27,6 +27,8 @@ from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
 from bench.results.result import Kind, Result
 from bench.results.summary import Summary
+from bench.run.scaling import table as scaling_table
+from bench.run.scaling.result import ScalingResult
 from bench.training import campaign, outcome
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
@@ -82,6 +84,7 @@ class Gathered:
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
         loaders: The latest comparison of loaders.
         object_store: What the latest measurements over an object store came to, the disk beside it.
+        scaling: The latest campaign over replicas and hosts.
         history: Series, points and changes over commits, see `bench.compare.history.table.plain`; None if there is
             none.
         damaged: Lines and files that could not be read.
@@ -103,6 +106,7 @@ class Gathered:
     stall: StallReport | None
     loaders: tuple[loaders_table.Row, ...]
     object_store: tuple[object_store_table.Row, ...]
+    scaling: tuple[ScalingResult, ...]
     history: dict | None
     damaged: tuple[str, ...]
 
@@ -140,6 +144,7 @@ def gather(results: Path) -> Gathered:
         stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
+        scaling=tuple(scaling_table.last(load(ScalingResult))),
         history=_history(Path(results), damaged),
         damaged=tuple(damaged),
     )

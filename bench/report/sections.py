@@ -15,6 +15,8 @@ from bench.results.result import folders
 from bench.results.summary import Summary
 from bench.results.table import Column, Table
 from bench.run import trace_table
+from bench.run.scaling import table as scaling_table
+from bench.run.scaling.result import ScalingResult
 from bench.training import table as accuracy_table
 
 COMMANDS = {
@@ -22,6 +24,7 @@ COMMANDS = {
     "loaders": "python -m bench loaders",
     "object_store": "python -m bench object-store --latency 30ms",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
+    "scaling": "python -m bench scaling",
     "stall": "python -m bench stall",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
     "verdicts": "python -m bench compare BASE CANDIDATE",
@@ -75,6 +78,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _loaders(gathered.loaders),
         _object_store(gathered.object_store),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered, drawings),
+        _scaling(gathered.scaling),
         _stall(gathered, drawings),
         _traces(gathered),
         _verdicts(gathered),
@@ -95,6 +99,8 @@ def _command(name: str, gathered: Gathered) -> str:
         read = [row.result.data for row in gathered.loaders]
     if name == "training":
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
+    if name == "scaling":
+        return scaling_table.command(gathered.scaling) + store.option(gathered.results)
     return COMMANDS[name] + (folders(*read) if name != "traces" else "") + store.option(gathered.results)
 
 
@@ -156,6 +162,18 @@ def _object_store(far: Sequence[object_store_table.Row]) -> Section:
         sentence="The same pipelines from an object store with latency, and from the disk.",
         tables=[object_store_table.table(far)] if results else (),
         origins=[result.origin for result in results[:1]],
+    )
+
+
+def _scaling(results: Sequence[ScalingResult]) -> Section:
+    """What further replicas and hosts bring."""
+    tables = scaling_table.tables(results)
+    return Section(
+        name="scaling",
+        title="Scaling",
+        sentence="What a second replica or host brings a training step, and whether losses stay the same.",
+        tables=tables,
+        origins=[results[0].origin] * len(tables) if results else (),
     )
 
 

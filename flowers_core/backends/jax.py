@@ -6,6 +6,7 @@ own variables are spent.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -131,10 +132,12 @@ class Jax(Backend):
         if kind == "cpu":
             jax.config.update("jax_num_cpu_devices", group.replicas)
         if group.processes > 1:
+            own = range(group.first_device, group.first_device + group.replicas)
             jax.distributed.initialize(
                 group.addresses[0],
                 group.processes,
                 group.rank,
+                local_device_ids=None if kind == "cpu" else list(own),
                 initialization_timeout=int(group.meet_seconds),
                 heartbeat_timeout_seconds=int(group.meet_seconds),  # whoever started us notices sooner
             )
@@ -149,7 +152,8 @@ class Jax(Backend):
             hosts.setdefault(device.process_index, []).append(device)
         import keras
 
-        chosen = [device for host in hosts.values() for device in group.local(host, "JAX")]
+        seen = replace(group, first_device=0) if group.processes > 1 else group  # each process sees its own alone
+        chosen = [device for host in hosts.values() for device in seen.local(host, "JAX")]
         distribution = keras.distribution.DataParallel(devices=chosen)
         return Device(kind=kind, name=chosen[0].device_kind, replicas=len(chosen), scope=distribution.scope)
 

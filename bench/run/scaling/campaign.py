@@ -190,7 +190,7 @@ def make_jobs(result: ScalingResult, hosts: Sequence[Host], plan: Plan, *, check
     """The jobs of each host's processes: one for all replicas of a worker, or one for each."""
     each = result.replicas if product.backends()[result.cell.backend].process_per_replica else 1
     addresses = tuple(f"{host.address}:{port}" for host in hosts for port in host.free_ports(each))
-    first = count_before(hosts, result.replicas)
+    first = count_before(hosts, result.replicas) if result.cell.device != "cpu" else [0] * len(hosts)
     return [
         [
             Job(

@@ -8,7 +8,7 @@ from bench.machine.facts import BUSY_SHARE
 from bench.results.result import latest
 from bench.results.table import Column, Interval, Table, Value, page
 from bench.run import product
-from bench.run.scaling.result import LOSS_TOLERANCE, SCALING, ScalingResult, loss_difference
+from bench.run.scaling.result import LOSS_TOLERANCE, SCALING, STRONG, WEAK, ScalingResult, loss_difference
 
 COLUMNS = (
     *(Column("backend"), Column("workers", "count"), Column("replicas", "count", key="replicas_each")),
@@ -156,9 +156,30 @@ def _loss_notes(results: Sequence[ScalingResult]) -> list[str]:
     return said
 
 
-def markdown(results: Sequence[ScalingResult], command: str) -> str:
-    """Tables, notes, origin, and the command that measures it again."""
-    return page("Scaling over replicas and hosts", tables(results), results[0].origin, command=command)
+def markdown(results: Sequence[ScalingResult], into: str = "") -> str:
+    """Tables, notes, origin, and the command that measures it again, with the option of another store `into`."""
+    return page("Scaling over replicas and hosts", tables(results), results[0].origin, command=command(results) + into)
+
+
+def command(results: Sequence[ScalingResult]) -> str:
+    """What measures a campaign again."""
+    first = results[0]
+    cell = first.cell
+    chosen = {
+        "model": [result.cell.model for result in results],
+        "backend": [result.cell.backend for result in results],
+        "replicas": sorted({result.replicas for result in results}),
+        "workers": sorted({result.workers for result in results}),
+        "scaling": [first.scaling],
+        "batch-size": [cell.batch_size // (1 if first.scaling == STRONG else first.total)],
+        "image-size": [cell.image_size],
+        "precision": [cell.precision],
+        "device": [cell.device],
+    }
+    usual = {"workers": "1", "scaling": WEAK, "precision": "float32"}
+    given = {name: ",".join(dict.fromkeys(map(str, values))) for name, values in chosen.items()}
+    words = [f"--{name} {value}" for name, value in given.items() if usual.get(name) != value]
+    return " ".join(["python -m bench scaling", *words])
 
 
 def exit_code(results: Sequence[ScalingResult]) -> int:

@@ -30,6 +30,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             stall=None,
             loaders=(),
             object_store=(),
+            scaling=(),
             history=None,
             damaged=(),
         )

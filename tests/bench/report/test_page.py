@@ -14,7 +14,9 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine import facts
 from bench.report import page
 from bench.results import store
+from bench.results.cell import Cell
 from bench.results.peak import Peak
+from bench.run.scaling.result import ScalingResult
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
@@ -91,6 +93,17 @@ def filled(tmp_path_factory, measured, paired, compared):
             ObjectStoreResult(measurement=alone, campaign="c", latency_seconds=latency, server_cpu_seconds=0.1, **SENT)
             for latency in (None, 0.03)
         ),
+        *(
+            ScalingResult(
+                campaign="c",
+                cell=Cell(model="dense", batch_size=8 * replicas),
+                replicas=replicas,
+                step_seconds=(0.1,),
+                device=HOSTILE,
+                **({"status": "error", "reason": HOSTILE} if replicas > 2 else {}),
+            )
+            for replicas in (1, 2, 4)
+        ),
         TrainingRun(model="dense", variant="ours", seed=1, campaign="c", started="2026-11-24", images=10, **training),
     ):
         store.append(stored, results)
@@ -124,7 +137,7 @@ def pull_request(filled):
 def test_page_has_every_section(written):
     """What the store holds is shown, in the order in which data flows."""
     assert re.findall(r'<section id="(\w+)">', written) == [
-        *("findings", "input", "loaders", "object_store", "steps", "stall", "traces", "verdicts", "history"),
+        *("findings", "input", "loaders", "object_store", "steps", "scaling", "stall", "traces", "verdicts", "history"),
         *("training", "explorer", "data"),
     ]
 

@@ -73,3 +73,13 @@ def test_last_campaign_is_shown(scaled):
     again = scaled(2, started="2026-11-27T05:00:00+00:00")
 
     assert table.last([again, old, lost]) == [again]
+
+
+def test_command_measures_the_campaign_again(scaled):
+    """It names what differs from the usual, with the batch as it was asked for."""
+    results = [scaled(), scaled(2), scaled(2, backend="jax", workers=2)]
+
+    assert table.command(results) == (
+        "python -m bench scaling --model dense --backend tensorflow,jax --replicas 1,2 --workers 1,2 --batch-size 10 "
+        "--image-size 192 --device cpu"
+    )
