@@ -250,7 +250,18 @@ def test_page_of_many_measurements_stays_small(tmp_path, measured):
 def test_pull_request_has_findings_and_tables(pull_request):
     """As Markdown: each section with its tables, and the command that measures them again."""
     assert pull_request.startswith("- Parallel TFRecords deliver")
-    titles = ("Input", "Loaders", "Object store", "Steps", "Stall", "Traces", "Verdicts", "History", "Training")
+    titles = (
+        "Input",
+        "Loaders",
+        "Object store",
+        "Steps",
+        "Scaling",
+        "Stall",
+        "Traces",
+        "Verdicts",
+        "History",
+        "Training",
+    )
     assert re.findall("^## (.*)", pull_request, re.MULTILINE) == list(titles)
     assert all(said in pull_request for said in ("| dense |", "python -m bench loaders", "30 ms"))
 
