@@ -8,8 +8,6 @@ from bench.compare.comparison_result import BudgetVerdict
 from bench.compare.variant import Variant
 from bench.results import summary
 from bench.results.measurement import Measurement
-from bench.run import process
-from bench.run.measure import Job
 from bench.run.timing import Effort
 
 PROCESSES = 6  # the least of which the median has a 95 % interval: from the lowest to the highest
@@ -35,7 +33,7 @@ class Check:
     def run(self) -> Iterator[None]:
         """Measures in fresh processes, one after another; a process that fails ends it."""
         while len(self.measurements) < PROCESSES and not self.reason:
-            measurement = measure(self.variant)
+            measurement = self.variant.measure(EFFORT)
             if measurement.status == "ok":
                 self.measurements.append(measurement)
             else:
@@ -48,13 +46,6 @@ class Check:
             judge(budget, [figure(budget.what, measurement) for measurement in self.measurements], self.reason)
             for budget in self.budgets
         )
-
-
-def measure(variant: Variant) -> Measurement:
-    """Measures a variant in a fresh process of its own environment."""
-    job = Job(cell=variant.cell, effort=EFFORT, source=variant.source, classes=variant.classes)
-    command = (variant.python, "-P", "-m", "bench.run.measure")
-    return process.spawn(job, command=command, variables={"PYTHONPATH": variant.path, **variant.environment})
 
 
 def figure(what: str, measurement: Measurement) -> float:

@@ -19,7 +19,6 @@ from bench.results.measurement import Measurement
 from bench.results.result import Result
 from bench.results.table import Column, Table, Value
 from bench.run import process, timing, xprof
-from bench.run.measure import Job
 
 ORDER = ("base", "candidate", "candidate", "base")  # a drift of the machine hits both alike
 EFFORT = timing.Effort(seconds=1.0)
@@ -216,14 +215,7 @@ def _traced(variant: Variant, folder: Path, spawn: Callable, read: Callable) -> 
     Raises:
         Unreadable: If there is none.
     """
-    job = Job(
-        cell=variant.cell, effort=EFFORT, source=variant.source, classes=variant.classes, trace=str(folder.absolute())
-    )
-    measured = spawn(
-        job,
-        command=(variant.python, "-P", "-m", "bench.run.measure"),
-        variables={"PYTHONPATH": variant.path, **variant.environment},
-    )
+    measured = variant.measure(EFFORT, trace=str(folder.absolute()), spawn=spawn)
     if measured.status != "ok":
         raise xprof.Unreadable(f"{measured.status}: {measured.reason}")
     seconds = defaultdict[Key, float](float)

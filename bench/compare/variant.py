@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,11 @@ from bench.machine import facts as machine
 from bench.machine import instructions, variables
 from bench.results import labels
 from bench.results.cell import RESIDENT, Cell
+from bench.results.measurement import Measurement
+from bench.run import process
 from bench.run.data_source import CLASSES, Source
+from bench.run.measure import Job
+from bench.run.timing import Effort
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,20 @@ class Variant:
         data = {"classes": self.classes} if unusual else {}
         environment = {name: variables.printable(name, value) for name, value in self.environment.items()}
         return {"name": self.name, "cell": self.cell.to_json(), "environment": environment, **data, **self.code}
+
+    def measure(
+        self, effort: Effort, *, trace: str = "", spawn: Callable[..., Measurement] = process.spawn
+    ) -> Measurement:
+        """Measures it alone, in a fresh process of its own environment.
+
+        Args:
+            effort: For how long.
+            trace: Log directory for a profiler trace of further steps; empty for none.
+            spawn: Measures a job in a fresh process.
+        """
+        job = Job(cell=self.cell, effort=effort, source=self.source, classes=self.classes, trace=trace)
+        command = (self.python, "-P", "-m", "bench.run.measure")
+        return spawn(job, command=command, variables={"PYTHONPATH": self.path, **self.environment})
 
     @property
     def clocks(self) -> tuple[str, ...]:

@@ -39,16 +39,11 @@ def test_verdict_reads_as_a_sentence():
 
 
 @pytest.fixture
-def spawned(monkeypatch):
-    """Gives made-up measurements in place of processes; keeps how these would have been started."""
-    calls, answers = [], []
-
-    def spawn(job, **how):
-        calls.append((job, how))
-        return answers.pop(0)
-
-    monkeypatch.setattr(budgets.process, "spawn", spawn)
-    return calls, answers
+def answers(monkeypatch):
+    """Made-up measurements in place of those of processes, to be filled."""
+    made_up = []
+    monkeypatch.setattr(Variant, "measure", lambda *_: made_up.pop(0))
+    return made_up
 
 
 def measurement(**fields):
@@ -56,29 +51,37 @@ def measurement(**fields):
     return Measurement(**{"cell": CELL, "first_step_seconds": 0.05, **figures, **fields})
 
 
-def test_check_measures_the_candidate_in_its_environment(spawned):
-    """Six fresh processes of the variant's interpreter, path and variables."""
-    calls, answers = spawned
-    answers.extend([measurement()] * budgets.PROCESSES)
-    check = budgets.Check(Variant(name="HEAD", cell=CELL, python="venv/python", path="harness"), [FIRST, MEMORY])
+def test_check_measures_the_candidate_in_six_processes(answers):
+    """As many as an interval of 95 % needs, for all budgets together."""
+    answers.extend([measurement()] * (budgets.PROCESSES + 1))
+    check = budgets.Check(Variant(name="HEAD", cell=CELL), [FIRST, MEMORY])
     for _ in check.run():
         pass
 
     assert [verdict.word for verdict in check.verdicts()] == ["within", "within"]
-    assert len(calls) == budgets.PROCESSES
-    assert calls[0][1]["command"][0] == "venv/python"
-    assert calls[0][1]["variables"]["PYTHONPATH"] == "harness"
+    assert len(answers) == 1
 
 
-def test_check_ends_at_a_process_that_fails(spawned):
+def test_variant_is_measured_in_its_own_environment():
+    """The interpreter of its commit, the folder of the harness, and the variables that only it has."""
+    calls = []
+    variant = Variant(name="HEAD", cell=CELL, python="venv/python", path="harness", environment={"A": "1"})
+    variant.measure(budgets.EFFORT, spawn=lambda job, **how: calls.append((job, how)))
+    ((job, how),) = calls
+
+    assert job.cell == CELL
+    assert how["command"] == ("venv/python", "-P", "-m", "bench.run.measure")
+    assert how["variables"] == {"PYTHONPATH": "harness", "A": "1"}
+
+
+def test_check_ends_at_a_process_that_fails(answers):
     """What cannot be measured is unproven, with the reason."""
-    calls, answers = spawned
     answers.extend([measurement(), measurement(status="oom", reason="killed", step_seconds=())])
     check = budgets.Check(Variant(name="HEAD", cell=CELL), [MEMORY])
     for _ in check.run():
         pass
 
-    assert len(calls) == 2
+    assert answers == []
     assert check.verdicts()[0].word == "unproven"
     assert "oom: killed" in check.verdicts()[0].reason
 

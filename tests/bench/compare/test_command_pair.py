@@ -92,6 +92,12 @@ def test_recorder_refuses_a_command_that_cannot_be_compared(command, message):
         Recorder(NOTHING, command)
 
 
+def test_recorder_refuses_a_base_that_fails_where_the_candidate_does_not():
+    """Exit codes that differ are no comparison: the side that failed is named."""
+    with pytest.raises(InputError, match=r"SystemExit\(2\).*exit code 2.*Both commands must end with exit code 0"):
+        Recorder(Command(line=f"{PYTHON} 'raise SystemExit(2)'"), NOTHING)
+
+
 def test_record_keeps_a_run_that_failed_later(tmp_path):
     """A command that fails in the midst of a comparison costs that pair alone."""
     flag = tmp_path / "ran"

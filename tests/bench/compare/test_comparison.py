@@ -230,7 +230,7 @@ def test_run_marks_what_is_acknowledged(tmp_path, recorder):
 def test_run_checks_budgets_of_the_candidate(tmp_path, recorder, monkeypatch):
     """A process that fails leaves a budget unproven, and that is stored; cells without budgets are not measured."""
     failed = Measurement(cell=Cell(model="dense"), status="oom", reason="killed")
-    monkeypatch.setattr(comparison.budgets, "measure", lambda _: failed)
+    monkeypatch.setattr(Variant, "measure", lambda *_: failed)
     limits = Acknowledged(budgets=(Budget(what="memory", cells=("dense-*",), limit=1e9),))
     pairs = [variant_pair("dense"), variant_pair("squeezenet")]
     run(pairs, tmp_path, recorder(), runs={"acknowledged": limits})
