@@ -50,6 +50,7 @@ IMAGE_SIZE = 192  # of models that were designed for no other
 
 DIGITS = 8
 APPLICATION = re.compile(r"keras\.applications:([A-Za-z]\w*)")
+PEER = re.compile(r"timm:([A-Za-z][\w.]*)")
 _OPTION = re.compile(r"(?P<path>.+\.py):(?P<function>[A-Za-z_]\w*)")
 _NAME = re.compile(rf"(?P<stem>[\w.-]+):(?P<function>[A-Za-z_]\w*)@(?P<digest>[0-9a-f]{{{DIGITS}}})")
 
@@ -92,6 +93,12 @@ def is_name(name: str) -> bool:
 def is_application(name: str) -> bool:
     """Whether a name is that of a model which comes with Keras."""
     return APPLICATION.fullmatch(name) is not None
+
+
+def peer(name: str) -> str:
+    """The name within timm of one of its models, `timm:NAME`, which are measured beside ours; empty for all others."""
+    match = PEER.fullmatch(name)
+    return match[1] if match else ""
 
 
 def readable(name: str) -> str:

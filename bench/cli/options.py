@@ -89,8 +89,9 @@ class Named(click.ParamType):
             return locate(text, self.kind)
         own = "path/to/file.py:function"
         if self.kind == "model":
-            own += " or keras.applications:NAME"
-        if text not in self.allowed and not (self.kind == "model" and user_code.is_application(text)):
+            own += ", keras.applications:NAME or timm:NAME"
+        other = self.kind == "model" and (user_code.is_application(text) or user_code.peer(text))
+        if text not in self.allowed and not other:
             self.fail(f"expected one of {', '.join(self.allowed)}, {own}. Received: {text!r}", param, ctx)
         return text
 

@@ -12,6 +12,7 @@ from bench.compare import inject
 from bench.compare.pair_result import Sample
 from bench.machine import instructions
 from bench.machine.cpu_time import cpu_seconds, worker_ids
+from bench.machine.own import user_code
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_users
 from bench.run import child, product, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
@@ -114,7 +115,11 @@ def serve(
     try:
         names = {name: job["cell"][name] for name in ("model", "pipeline", "backend")}
         product.require(
-            **{kind: name for kind, name in names.items() if name not in (NO_MODEL, RESIDENT) and not is_users(name)}
+            **{
+                kind: name
+                for kind, name in names.items()
+                if not (name in (NO_MODEL, RESIDENT) or is_users(name) or user_code.peer(name))
+            }
         )
         cell = Cell(**job["cell"])
         step = prepare(cell, Source(**job["source"]), injectable=job["injectable"], classes=job["classes"])

@@ -91,7 +91,8 @@ def _point(entry: Summary, time: Interval, gathered: Gathered, shown: dict[str, 
     cell, size, machine = entry.cell, entry.cell.batch_size, entry.measurement.machine
     cost = gathered.costs.get((cell.model, cell.image_size), {})
     peak = gathered.peaks.get((machine.get("id", ""), cell.device, peaks.number_format(entry)))
-    work = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
+    counted = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
+    work = counted or entry.measurement.cost.get("gflops")  # that of others' models was counted as they ran
     return {
         "million parameters": _rounded(cost.get("parameters", 0) / 1e6 or None),
         WORK: _rounded(work),

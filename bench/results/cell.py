@@ -11,6 +11,7 @@ NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 GIVEN = "given"  # what a user's loader reads: whichever of photos and records there is
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
 MODES = ("train", "predict")
+PEERS_BACKEND = "torch"  # of timm's models
 COMPILERS = {"xla": "XLA", "torch_compile": "torch.compile"}  # fields of a cell, and `BackendSpec.compiler` of each
 
 
@@ -30,7 +31,7 @@ class Cell:
 
     Attributes:
         model: An architecture of `flowers_core.models.MODELS`, a user's own (`stem:function@digest`),
-            `keras.applications:NAME`, or `none` for the pipeline alone.
+            `keras.applications:NAME`, `timm:NAME` of another library, or `none` for the pipeline alone.
         pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, a user's own likewise, or `resident`
             for the step alone.
         batch_size: Images a step over all replicas (the global batch).
@@ -55,7 +56,9 @@ class Cell:
     torch_compile: bool = False
 
     def __post_init__(self):
-        if not is_users(self.model):
+        if user_code.peer(self.model):
+            self._is_peer()
+        elif not is_users(self.model):
             one_of("model", self.model, (*product.MODELS, NO_MODEL))
         if not user_code.is_name(self.pipeline):
             one_of("pipeline", self.pipeline, (*product.pipelines(), RESIDENT))
@@ -74,6 +77,13 @@ class Cell:
         if self.model == NO_MODEL:
             self._has_no_model()
         self._has_compiler()
+
+    def _is_peer(self) -> None:
+        """Checks that a model of timm is to run where it can."""
+        if self.backend != PEERS_BACKEND:
+            raise InputError(
+                f"timm's models run on torch: give `--backend {PEERS_BACKEND}`. Received: backend={self.backend!r}"
+            )
 
     def _has_compiler(self) -> None:
         """Checks that the backend has the compiler that is asked for."""
@@ -149,7 +159,11 @@ class Cell:
     @property
     def frameworks(self) -> list[str]:
         """Packages that it runs on: TensorFlow where a pipeline feeds it, Keras, and its backend."""
-        used = {"keras", self.backend, *["tensorflow"] * (self.pipeline != RESIDENT)}
+        used = {
+            "timm" if user_code.peer(self.model) else "keras",
+            self.backend,
+            *["tensorflow"] * (self.pipeline != RESIDENT),
+        }
         return sorted(used, key=lambda name: (name != "tensorflow", name != "keras"))
 
     @property

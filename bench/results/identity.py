@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bench.machine.facts import settings_of_accelerators
+from bench.machine.own import user_code
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 
@@ -41,6 +42,8 @@ def loads(cell: Cell, package: str) -> bool:
     if cell.model == NO_MODEL:
         return False
     accelerated = cell.device != "cpu" and package.startswith(ACCELERATED) and package not in OBSERVING
+    if package == "timm":
+        return bool(user_code.peer(cell.model))
     return package == "keras" or package in FRAMEWORKS.get(cell.backend, ()) or accelerated
 
 

@@ -80,7 +80,7 @@ class Sizes:
     seconds: float = 1.0
     epochs: int = 35
     peers: tuple[str, ...] = ("timm:resnet50", "timm:mobilenetv2_100", "timm:xception")
-    peer_size: tuple[str, ...] = ()
+    peer_options: tuple[str, ...] = ("--torch-compile", "on", "--image-size", "192")
 
 
 FULL = Sizes()
@@ -93,7 +93,7 @@ SMALL = Sizes(
     seconds=0.2,
     epochs=1,
     peers=("timm:test_resnet",),
-    peer_size=("--image-size", "64"),
+    peer_options=("--image-size", "64"),
 )
 
 
@@ -157,8 +157,8 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
             Part(
                 name=f"peer {peer}",
                 words=(
-                    *("-m", "bench", "measure", "--model", peer, "--batch-size", str(sizes.batch), *sizes.peer_size),
-                    *("--precision", "mixed_bfloat16", "--torch-compile", "on", *places, "--backend", "torch"),
+                    *("-m", "bench", "measure", "--model", peer, "--batch-size", str(sizes.batch), *sizes.peer_options),
+                    *("--precision", "mixed_bfloat16", *places, "--backend", "torch"),
                     *(*timed, *kept),
                 ),
                 seconds=25,

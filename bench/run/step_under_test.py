@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from bench.machine.own import user_code
 from bench.results.cell import GIVEN, NO_MODEL, RESIDENT, Cell
-from bench.run import product, timing, user_pipeline
+from bench.run import product, timing, torch_peers, user_pipeline
 from bench.run.data_source import Source
 from bench.run.product import ReportedError, Unsuitable
 
@@ -74,6 +75,8 @@ def build_step(
 
 def build_model(cell: Cell, batches: Iterable, device: Any, *, classes: int, source: Source = NO_SOURCE) -> Any:
     """A cell's model, compiled; see `build_step`."""
+    if user_code.peer(cell.model):
+        return torch_peers.build_model(cell, device, classes=classes)
     with product.use_precision(cell.precision), device.scope():
         model = product.build_model(
             cell.model,
@@ -90,7 +93,10 @@ def step_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> Callable[
     """One step of a model of `build_model`; see `build_step`."""
     backend = product.get_backend(cell.backend)
     with product.use_precision(cell.precision), device.scope():
-        run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
+        if user_code.peer(cell.model):
+            run = torch_peers.step(model, cell, batches)
+        else:
+            run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
 
     def run_synchronised() -> object:
         with device.scope():
@@ -106,7 +112,10 @@ def cost(model: Any, cell: Cell) -> dict:
     """
     chosen = {"mode": cell.mode, "batch_size": cell.batch_size, "precision": cell.precision}
     try:
-        counted = asdict(product.find("train.flops:step_cost")(model, **chosen))
+        if user_code.peer(cell.model):
+            counted = asdict(torch_peers.cost(model, cell))
+        else:
+            counted = asdict(product.find("train.flops:step_cost")(model, **chosen))
     except (Unsuitable, ReportedError, AttributeError, TypeError, ValueError):
         return {}
     return counted | {"float32_format": product.get_backend(cell.backend).float32_format(cell.device)}

@@ -154,7 +154,7 @@ def spec(name: str) -> ModelSpec:
     Raises:
         InputError: If there is no such model.
     """
-    if is_users(name):
+    if is_users(name) or user_code.peer(name):
         return ModelSpec(builder="", image_size=user_code.IMAGE_SIZE, smallest=1)
     if name not in MODELS:
         raise InputError(

@@ -142,9 +142,14 @@ def step_cost(model: "keras.Model", *, mode: str, batch_size: int, precision: st
     Raises:
         InputError: If the model has a kind of layer for which there is no rule.
     """
-    costs = layers(model)
+    numbers = prod(model.input_shape[1:])
+    return cost_of_layers(layers(model), numbers, mode=mode, batch_size=batch_size, precision=precision)
+
+
+def cost_of_layers(costs: list[LayerCost], numbers: int, *, mode: str, batch_size: int, precision: str) -> StepCost:
+    """The same of layers in the order of computation, whichever library's, and of so many numbers in an image."""
     width = 4 if precision == "float32" else 2
-    moved = prod(model.input_shape[1:]) * 4.0
+    moved = numbers * 4.0
     for cost, (learns, learnt_before) in zip(costs, _learning(costs), strict=True):
         back = mode == "train" and (learns or learnt_before)
         moved += cost.activation_bytes / 4 * width * (5 if back else 2)
