@@ -92,21 +92,18 @@ class PairResult(Result):
         samples = self.base_samples if name == "base" else self.candidate_samples
         return [sample.step_seconds(clock) for sample in samples]
 
-    @classmethod
-    def from_json(cls, values: object) -> Self:
-        """Reads what `to_json` gave.
+    def check(self) -> None:
+        """Checks that the blocks are neighbours and took time.
 
         Raises:
-            InputError: As of any result, or if its blocks are no neighbours or took no time.
+            InputError: If not.
         """
-        read = super().from_json(values)
-        blocks = (*read.base_samples, *read.candidate_samples)
+        blocks = (*self.base_samples, *self.candidate_samples)
         timed = all(block.steps > 0 and min(block.wall_seconds, block.cpu_seconds) > 0 for block in blocks)
-        if read.status == "ok" and not (timed and len(read.base_samples) == len(read.candidate_samples)):
-            raise InputError(f"not a {cls.__name__}: as many blocks of candidate as of base, each with its times")
-        if "kind" not in read.injection:
-            raise InputError(f"not a {cls.__name__}: `{cls.KEYS['injection']}` without its kind")
-        return read
+        if self.status == "ok" and not (timed and len(self.base_samples) == len(self.candidate_samples)):
+            raise InputError(f"not a {type(self).__name__}: as many blocks of candidate as of base, each with its times")
+        if "kind" not in self.injection:
+            raise InputError(f"not a {type(self).__name__}: `{self.KEYS['injection']}` without its kind")
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values, times to six digits; `from_json` is the way back."""

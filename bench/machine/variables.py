@@ -73,6 +73,8 @@ def printable(name: str, value: str) -> str:
 
 def without_home(text: str) -> str:
     """The text with `~` for everybody's home folder."""
+    if "/" not in text:  # most texts of a store
+        return text
     home = str(Path.home())
     return HOME.sub("~", text.replace(home, "~") if len(home) > len("/root") else text)
 

@@ -52,7 +52,7 @@ class Run:
 
 def write(entries: Sequence[Summary], folder: Path) -> None:
     """Writes a folder of events for each summary; the first says which columns the table has."""
-    from tensorboard.plugins.hparams import api
+    from tensorboard.plugins.hparams import summary_v2 as api  # `hparams.api` would import TensorFlow
 
     found = runs(entries)
     configuration = [_configuration(found)]  # in a run of the table: alone it would be listed as a run
@@ -198,7 +198,7 @@ def _seconds(entry: Summary) -> float:
 
 def _configuration(found: Sequence[Run]) -> "Record":
     """Which columns the table has, with their values; those that tell runs apart come first, and are ticked."""
-    from tensorboard.plugins.hparams import api
+    from tensorboard.plugins.hparams import summary_v2 as api
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     first = list(TOLD_APART_BY)
@@ -223,7 +223,7 @@ def _values(found: Sequence[Run], column: str) -> list:
 
 def _domain(values: list):
     """What the table may be filtered by: single values, or an interval of figures."""
-    from tensorboard.plugins.hparams import api
+    from tensorboard.plugins.hparams import summary_v2 as api  # `hparams.api` would import TensorFlow
 
     if isinstance(values[0], float):
         return api.RealInterval(values[0], values[-1])

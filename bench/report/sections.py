@@ -119,10 +119,11 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
         days.setdefault((entry.measurement.machine.get("id"), entry.measurement.started[:10]), []).append(entry)
     largest = {machine: entries for (machine, _), entries in sorted(days.items(), key=lambda item: len(item[1]))}
     shown = [entry for entries in largest.values() for entry in entries]
+    beside = summary_table.by_setting(shown)
     tables = [
         (origin, table)
         for origin, group in summary_table.by_origin(shown).items()
-        for table in summary_table.tables(group, beside=shown, known=gathered.peaks)
+        for table in summary_table.tables(group, beside=beside, known=gathered.peaks)
     ]
     open_rows = set(map(id, shown))
     rest = summary_table.by_origin(entry for entry in [*current, *older] if id(entry) not in open_rows)
@@ -136,7 +137,7 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
         folded=[
             (origin, table)
             for origin, group in rest.items()
-            for table in summary_table.tables(group, beside=shown, known=gathered.peaks)
+            for table in summary_table.tables(group, beside=beside, known=gathered.peaks)
         ],
     )
 

@@ -1,6 +1,6 @@
 """One point of the benchmark matrix and its id."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.machine.own import user_code
@@ -175,7 +175,7 @@ class Cell:
 
     def to_json(self) -> dict[str, str | int | bool]:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def _in_path(name: str) -> str:

@@ -4,8 +4,10 @@ What a result does not say is unknown, and equal only to what is unknown elsewhe
 are grouped as they were.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bench.machine.facts import settings_of_accelerators
 from bench.machine.own import user_code
@@ -55,12 +57,56 @@ def versions(machine: Mapping, cells: Iterable[Cell]) -> dict[str, str]:
     return {name: version for name, version in installed.items() if any(loads(cell, name) for cell in cells)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Surroundings:
+    """What of a machine and its software decides figures.
+
+    Attributes:
+        groups: Facts by name, in groups.
+        digest: Of all of them.
+        machine: What was described; kept, so that no other machine's parts get the places in memory of its own.
+    """
+
+    groups: dict[str, dict[str, str]]
+    digest: str
+    machine: Mapping
+
+
+_SCALARS = ("id", "usable_cores", "physical_cores", "python")
+_PARTS = ("packages", "distributions", "libraries", "environment", "start_code", "kernel_settings", "keras")
+_MOST_KNOWN = 10_000
+_known: dict[tuple, _Surroundings] = {}
+
+
 def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[str, str]]:
     """What of a machine and its software decides the figures of some cells: facts by name, in groups.
 
     A group is there only where the machine's description has it: `environment` without a variable says that it was not
     set, and no `environment` says nothing.
     """
+    return _describe(machine, cells).groups
+
+
+def _describe(machine: Mapping, cells: Collection[Cell]) -> _Surroundings:
+    """The surroundings of cells, found once for all lines of a store that share the parts of a machine."""
+    kinds = frozenset((cell.pipeline == RESIDENT, cell.model == NO_MODEL, cell.device, cell.backend) for cell in cells)
+    values = tuple(machine.get(name) for name in _SCALARS)
+    key = values, tuple(id(machine.get(name)) for name in _PARTS), kinds
+    if key not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        groups = _surroundings(machine, cells)
+        text = json.dumps(_flat(groups), sort_keys=True)
+        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        _known[key] = _Surroundings(groups=groups, digest=digest, machine=machine)
+    return _known[key]
+
+
+def _flat(groups: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {name: value for known in groups.values() for name, value in known.items()}
+
+
+def _surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[str, str]]:
     alone = {
         "machine": machine.get("id"),
         "usable_cores": machine.get("usable_cores"),
@@ -106,28 +152,42 @@ def _groups(measurement: Measurement) -> dict[str, dict[str, str]]:
 
 def facts(measurement: Measurement) -> dict[str, str]:
     """What decides the figure of a measurement, by name, but for the cell itself."""
-    return {name: value for group in _groups(measurement).values() for name, value in group.items()}
+    return _flat(_groups(measurement))
 
 
 def setting(measurement: Measurement) -> str:
-    """What decides the figure of a measurement, as one text."""
-    return json.dumps(facts(measurement), sort_keys=True)
+    """What decides the figure of a measurement, as one text: equal where `facts` are."""
+    return f"{setting_of_any_code(measurement)} {measurement.code.get('digest')} {measurement.harness_version}"
 
 
 def setting_of_any_code(measurement: Measurement) -> str:
     """The same without the code and the harness: equal for what is measured again when they have changed."""
-    known = facts(measurement)
-    return json.dumps({name: known[name] for name in known if name not in OF_CODE}, sort_keys=True)
+    return f"{_describe(measurement.machine, [measurement.cell]).digest} {_data_text(measurement.data)}"
+
+
+_data_texts: dict[int, tuple[Mapping, str]] = {}
+
+
+def _data_text(data: Mapping) -> str:
+    """What of the data decides figures as a text, made once for all lines of a store that share it."""
+    if id(data) not in _data_texts:
+        if len(_data_texts) >= _MOST_KNOWN:
+            _data_texts.clear()
+        read = {name: str(value) for name, value in content(data).items() if value is not None}
+        _data_texts[id(data)] = data, json.dumps(read, sort_keys=True)
+    return _data_texts[id(data)][1]
 
 
 def agree(base: Mapping, other: Mapping, cells: Collection[Cell]) -> bool:
     """Whether two descriptions are of one machine in one setting: no fact that decides figures is known to differ."""
-    mine, theirs = surroundings(base, cells), surroundings(other, cells)
+    mine, theirs = _describe(base, cells), _describe(other, cells)
+    return mine.digest == theirs.digest or _agree(mine.groups, theirs.groups)
+
+
+def _agree(mine: Mapping[str, Mapping[str, str]], theirs: Mapping[str, Mapping[str, str]]) -> bool:
     if any(mine[group] != theirs[group] for group in mine.keys() & theirs.keys()):
         return False
-    here, there = (
-        {name: value for group in groups.values() for name, value in group.items()} for groups in (mine, theirs)
-    )
+    here, there = _flat(mine), _flat(theirs)
     return all(here[name] == there[name] for name in here.keys() & there.keys())
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Self
+from typing import Any
 
 from bench.machine.variables import HIDDEN
 from bench.results.cell import NO_MODEL, Cell
@@ -90,20 +90,17 @@ class Measurement(Result):
         """Keras, the backend of a step, and TensorFlow where a pipeline feeds it."""
         return self.cell.frameworks
 
-    @classmethod
-    def from_json(cls, values: object) -> Self:
-        """Reads what `to_json` gave.
+    def check(self) -> None:
+        """Checks that what is said to have gone well has figures.
 
         Raises:
-            InputError: As of any result, or if it is said to have gone well and has no figures.
+            InputError: If not.
         """
-        read = super().from_json(values)
-        times = read.first_step_seconds is not None and read.step_seconds and read.step_cpu_seconds
-        if read.status == "ok" and not (times and read.batches_per_step):
-            raise InputError(f"not a {cls.__name__}: `ok` without times of steps")
-        if read.status == "ok" and min(read.step_seconds) < SHORTEST:
-            raise InputError(f"not a {cls.__name__}: steps take time. Received: {min(read.step_seconds)} s")
-        return read
+        times = self.first_step_seconds is not None and self.step_seconds and self.step_cpu_seconds
+        if self.status == "ok" and not (times and self.batches_per_step):
+            raise InputError(f"not a {type(self).__name__}: `ok` without times of steps")
+        if self.status == "ok" and min(self.step_seconds) < SHORTEST:
+            raise InputError(f"not a {type(self).__name__}: steps take time. Received: {min(self.step_seconds)} s")
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store, the cell's id among them for whoever searches it."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, Self, TypedDict, TypeVar, get_type_hints
 
 from bench.machine import facts, variables
 from bench.machine.variables import without_home
@@ -159,21 +159,52 @@ class Result:
         keys = {entry.name: cls.KEYS.get(entry.name, entry.name) for entry in fields(cls)}
         known = {name: values[key] for name, key in keys.items() if key in values}
         try:
-            msgspec.convert(known, _Origin)
             if cls.CHECKED:
                 msgspec.convert(known, cls.CHECKED)
-            if "images" in known.get("data", {}) and "photos" not in known["data"]:
-                raise ValueError("its `data` does not name the photos")
-            if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
-                known["data"] = {**data, "photos": RENAMED_PHOTOS[data["photos"]]}
-            if isinstance(machine := known.get("machine"), dict):
-                known["machine"] = _as_today(machine)
-            return msgspec.convert(known, cls)
+            read = msgspec.convert(_as_today(known), cls)
         except (msgspec.ValidationError, ValueError, TypeError) as error:
             raise InputError(f"not a {cls.__name__}: {error}") from error
+        read.check()
+        return read
+
+    @classmethod
+    def read_field(cls, name: str, value: object) -> Any:
+        """Reads one field of what `to_json` gave, as `from_json` does.
+
+        Raises:
+            ValueError: If it is of another type.
+        """
+        import msgspec
+
+        return msgspec.convert(_as_today({name: value})[name], get_type_hints(cls)[name])
+
+    def check(self) -> None:
+        """Checks what the types of the fields do not say.
+
+        Raises:
+            InputError: If what was read is no such result.
+        """
 
 
-def _as_today(machine: dict) -> dict:
+def _as_today(known: dict[str, Any]) -> dict[str, Any]:
+    """Fields as they were read, checked, with today's names in place of those of older programs.
+
+    Raises:
+        ValueError: If a dictionary among them holds something that no command could read.
+    """
+    import msgspec
+
+    msgspec.convert(known, _Origin)
+    if "images" in known.get("data", {}) and "photos" not in known["data"]:
+        raise ValueError("its `data` does not name the photos")
+    if isinstance(data := known.get("data"), dict) and data.get("photos") in RENAMED_PHOTOS:
+        known = {**known, "data": {**data, "photos": RENAMED_PHOTOS[data["photos"]]}}
+    if isinstance(machine := known.get("machine"), dict):
+        known = {**known, "machine": _machine_as_today(machine)}
+    return known
+
+
+def _machine_as_today(machine: dict) -> dict:
     """What older programs stored of a machine: its id without the host's name, and no variable that they should not."""
     if isinstance(machine.get("environment"), dict):
         machine = {**machine, "environment": variables.relevant(machine["environment"])}

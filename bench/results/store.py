@@ -8,12 +8,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Generic, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
@@ -22,6 +23,9 @@ from bench.results import table
 from bench.results.result import Kind, Result, portable, quoted
 from flowers_core import errors
 from flowers_core.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.results.line import Reader
 
 RunFailed = getattr(errors, "RunFailed", InputError)  # a commit under test may know the `InputError` alone
 
@@ -137,20 +141,36 @@ def load(kind: type[Kind], results: Path = RESULTS) -> Loaded[Kind]:
 
 def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
     """Reads the results of one kind that the lines of the files hold; warns of a file with damaged lines, once."""
+    from bench.results.line import Reader  # here, for measured processes only write
+
     loaded, damaged = [], []
+    reader = None if kind.CHECKED or "from_json" in vars(kind) else Reader(kind, _parse)
     for path in files:
         before = len(damaged)
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line, parse_constant=_refuse, parse_float=_finite, parse_int=_whole_number)
-                loaded.append(kind.from_json(variables.publishable(values)))
-            except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
-                damaged.append(f"{path.name}:{number}: {error}")
+        with path.open("rb") as file:
+            for number, ended in enumerate(file, 1):
+                line = ended.rstrip(b"\r\n")
+                if not line.strip():
+                    continue
+                try:
+                    loaded.append(_read_line(kind, line, reader))
+                except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
+                    damaged.append(f"{path.name}:{number}: {error}")
         if len(damaged) > before:
             _warn(f"{path}: left out {len(damaged) - before} damaged lines, the first: {damaged[before]}")
     return Loaded(results=tuple(loaded), damaged=tuple(damaged))
+
+
+def _read_line(kind: type[Kind], line: bytes, reader: "Reader[Kind] | None") -> Kind:
+    """Reads a line by the reader; what that one refuses as everything was read once."""
+    if reader:
+        with suppress(ValueError, RecursionError):
+            return reader.read(line)
+    return kind.from_json(variables.publishable(_parse(line)))
+
+
+def _parse(text: bytes) -> Any:
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole_number)
 
 
 def _whole_number(digits: str) -> int:

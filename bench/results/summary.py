@@ -170,9 +170,11 @@ def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     return [summarise(group) for group in groups.values()]
 
 
-def is_current(measurement: Measurement) -> bool:
-    """Whether it was taken on this machine with the code as it is now."""
-    return (measurement.machine.get("id"), measurement.code.get("digest")) == (
-        facts.hardware_id(),
-        facts.code_digest(),
-    )
+def current(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Those that were taken on this machine with the code as it is now."""
+    here = facts.hardware_id(), facts.code_digest()
+    return [
+        measurement
+        for measurement in measurements
+        if (measurement.machine.get("id"), measurement.code.get("digest")) == here
+    ]

@@ -1,7 +1,7 @@
 """Summaries as tables: pipelines alone, steps alone and steps fed by a pipeline; and every fact of each, tidy."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
 MOST_APART = 3  # settings of other tables that notes name
+MOST_SETTINGS = 12  # of a cell in other tables that a row is compared with
 APART = ("mode", "device", "precision", "backend", "xla", "torch_compile")  # fields that make tables of their own
 
 # What a cell measures, and the title of its tables.
@@ -37,8 +38,20 @@ def kind(cell: Cell) -> str:
     return "steps" if cell.pipeline == RESIDENT else "fed"
 
 
+Settings = Mapping[Cell, Mapping[str, Sequence[Summary]]]
+
+
+def by_setting(summaries: Iterable[Summary]) -> Settings:
+    """Summaries by cell and, within it, by setting: all that decides a figure but the code."""
+    cells: dict[Cell, dict[str, list[Summary]]] = {}
+    for entry in summaries:
+        settings = cells.setdefault(entry.cell, {})
+        settings.setdefault(identity.setting_of_any_code(entry.measurement), []).append(entry)
+    return cells
+
+
 def tables(
-    summaries: Iterable[Summary], *, beside: Iterable[Summary] = (), known: Ceilings = NONE_KNOWN
+    summaries: Iterable[Summary], *, beside: Settings = MappingProxyType({}), known: Ceilings = NONE_KNOWN
 ) -> list[Table]:
     """The tables that a person wants to see.
 
@@ -46,24 +59,23 @@ def tables(
 
     Args:
         summaries: Of one machine, code and day.
-        beside: Rows of other tables: notes say what sets those of the same cells apart.
+        beside: Rows of other tables, which may hold these as well: notes say what sets those of the same cells apart.
         known: What their machines could do at most.
     """
-    summaries, others = list(summaries), dict[Cell, list[Summary]]()
-    for entry in {id(entry): entry for entry in [*summaries, *beside]}.values():
-        others.setdefault(entry.cell, []).append(entry)
+    summaries = list(summaries)
+    here = by_setting(summaries)
     groups: dict[tuple, list[Summary]] = {}
     for entry in summaries:
         key = (kind(entry.cell), *(getattr(entry.cell, field) for field in APART), _data(entry))
         groups.setdefault(key, []).append(entry)
-    return [_table(group, others, known) for group in groups.values()]
+    return [_table(group, (here, beside), known) for group in groups.values()]
 
 
 def _data(entry: Summary) -> tuple:
     return tuple(entry.measurement.data.get(name) for name in ("photos", "images", "classes"))
 
 
-def _table(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]], known: Ceilings) -> Table:
+def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings) -> Table:
     """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
     cell = summaries[0].cell
     varied = {
@@ -146,11 +158,20 @@ def _rows_apart(summaries: list[Summary]) -> list[str]:
     ]
 
 
-def _apart_from_others(summaries: list[Summary], others: Mapping[Cell, Sequence[Summary]]) -> list[str]:
-    """What sets rows apart from those of their cells in other tables, but for the code, which origins name."""
+def _apart_from_others(summaries: list[Summary], others: Sequence[Settings]) -> list[str]:
+    """What sets rows apart from those of their cells in other tables, but for the code, which origins name.
+
+    Of each setting one row stands for all, and of many settings the first: each with each would take hours.
+    """
     texts, ours = dict[str, list[str]](), set(map(id, summaries))
     for entry in summaries:
-        for other in (other for other in others[entry.cell] if id(other) not in ours):
+        mine, settings = identity.setting_of_any_code(entry.measurement), dict[str, Summary]()
+        for known in others:
+            for setting, entries in islice(known.get(entry.cell, {}).items(), MOST_SETTINGS):
+                other = next((other for other in entries if id(other) not in ours), None)
+                if setting != mine and other:
+                    settings.setdefault(setting, other)
+        for other in settings.values():
             if text := identity.apart([entry.measurement, other.measurement], but=identity.OF_CODE):
                 names = texts.setdefault(text, [])
                 names += [_name(entry.cell)] * (_name(entry.cell) not in names)
@@ -177,12 +198,9 @@ def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known:
         results: Their store, into which the command of a row measures again.
         known: What their machines could do at most.
     """
+    into = store.option(results)
     rows = [
-        {
-            **_facts(entry),
-            **device_columns.facts(entry, known),
-            "command": entry.measurement.command + store.option(results),
-        }
+        {**_facts(entry), **device_columns.facts(entry, known), "command": entry.measurement.command + into}
         for entry in summaries
     ]
     columns = tuple(map(Column, rows[0])) if rows else ()
@@ -195,7 +213,7 @@ def _facts(entry: Summary) -> dict[str, Value]:
     figures = {name: value for name, value in vars(entry).items() if name not in ("cell", "measurement", "warnings")}
     return {
         "cell_id": entry.cell.id,
-        **asdict(entry.cell),
+        **entry.cell.to_json(),
         **figures,
         "warnings": "; ".join(entry.warnings),
         "machine_id": last.machine.get("id"),
@@ -220,19 +238,20 @@ def by_origin(summaries: Iterable[Summary]) -> dict[str, list[Summary]]:
 
 def draw(summaries: Sequence[Summary], console: "Console", *, known: Ceilings = NONE_KNOWN) -> None:
     """Draws tables on a rich console, each machine's name below its own."""
+    beside = by_setting(summaries)
     for origin, group in by_origin(summaries).items():
-        for table in tables(group, beside=summaries, known=known):
+        for table in tables(group, beside=beside, known=known):
             table.draw(console)
         say(console, origin, style="dim")
 
 
 def markdown(summaries: Sequence[Summary], *, known: Ceilings = NONE_KNOWN) -> str:
     """Tables for a pull request or a README, under a line that names the machine."""
-    parts = []
+    parts, beside = [], by_setting(summaries)
     for origin, group in by_origin(summaries).items():
         parts += [
             f"{markdown_text(origin)}\n",
-            *(table.markdown() for table in tables(group, beside=summaries, known=known)),
+            *(table.markdown() for table in tables(group, beside=beside, known=known)),
         ]
     return "\n".join(parts)
 
@@ -249,7 +268,7 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
         InputError: If there is nothing to show.
     """
     measurements = store.load(Measurement, results).results
-    chosen = [measurement for measurement in measurements if everything or summary.is_current(measurement)]
+    chosen = measurements if everything else summary.current(measurements)
     if not chosen:
         hint = "; `--all` shows other machines and code" if measurements else ""
         raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")

@@ -93,19 +93,32 @@ def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[i
     return [process for process in sweep.processes() if process not in done]
 
 
-def expected_seconds(cell: Cell, measurements: tuple[Measurement, ...]) -> float:
-    """What a process for this cell should take here, from earlier ones: of the cell, else of its model or pipeline."""
-    here = facts.hardware_id()
-    lives = [(other.cell, other.process_seconds) for other in measurements if other.machine.get("id") == here]
-    for is_alike in (
-        lambda other: other == cell,
-        lambda other: (other.model, other.batch_size) == (cell.model, cell.batch_size),
-        lambda other: (other.model, other.pipeline) == (cell.model, cell.pipeline),
-    ):
-        seconds = [seconds for other, seconds in lives if seconds and is_alike(other)]
-        if seconds:
-            return median(seconds[-5:])
-    return UNKNOWN_SECONDS
+class Durations:
+    """How long processes took on this machine, to say how long others should take."""
+
+    def __init__(self, measurements: Iterable[Measurement] = ()):
+        """Remembers some measurements, in their order."""
+        self._here = facts.hardware_id()
+        self._lasted: dict[object, list[float]] = {}
+        for measurement in measurements:
+            self.add(measurement)
+
+    def add(self, measurement: Measurement) -> None:
+        """Remembers a measurement."""
+        if measurement.machine.get("id") == self._here and measurement.process_seconds:
+            for key in self._alike(measurement.cell):
+                self._lasted.setdefault(key, []).append(measurement.process_seconds)
+
+    def expected_seconds(self, cell: Cell) -> float:
+        """What a process for a cell should take, from earlier ones: of the cell, else of its model or pipeline."""
+        for key in self._alike(cell):
+            if key in self._lasted:
+                return median(self._lasted[key][-5:])
+        return UNKNOWN_SECONDS
+
+    @staticmethod
+    def _alike(cell: Cell) -> tuple[object, ...]:
+        return cell, (cell.model, cell.batch_size), (cell.model, cell.pipeline)
 
 
 def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:
@@ -115,9 +128,10 @@ def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:
         The reason, or None if there is no such measurement.
     """
     for earlier in measurements:
+        if earlier.status != "oom" or cell.model == NO_MODEL:
+            continue
         smaller = earlier.cell.batch_size
-        alike = replace(earlier.cell, batch_size=cell.batch_size) == cell
-        if earlier.status == "oom" and alike and smaller < cell.batch_size and cell.model != NO_MODEL:
+        if replace(earlier.cell, batch_size=cell.batch_size) == cell and smaller < cell.batch_size:
             return f"a batch of {smaller} of it ran out of memory"
     return None
 
@@ -160,10 +174,11 @@ def run(
     begun = now()
     classes = sweep.source.classes(sweep.cells)
     earlier = store.load(Measurement, results).results
+    durations = Durations(earlier)
     mine = [measurement for measurement in earlier if sweep.id and measurement.sweep == sweep.id]
     for number, cell in pending(sweep, earlier):
         left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
-        if left is not None and expected_seconds(cell, (*earlier, *mine)) > left:
+        if left is not None and durations.expected_seconds(cell) > left:
             yield cell, None
             continue
         reason = too_large(cell, mine)
@@ -182,6 +197,7 @@ def run(
         done = replace(done, sweep=sweep.id, round=number)
         store.append(done, results)
         mine.append(done)
+        durations.add(done)
         yield cell, done
 
 

@@ -48,20 +48,21 @@ def run(
     if not pending:
         say(err, "Every cell of this sweep is measured already; without `--resume` a new one starts.")
     mine = [measurement for measurement in earlier if planned.id and measurement.sweep == planned.id]
-    left_out = 0
+    left_out, durations = 0, sweep.Durations(earlier)
     with _bar(err) as bar:
         task = bar.add_task("", total=len(pending), ends=0.0)
-        _update_estimate(bar, task, pending, (*earlier, *mine))
+        _update_estimate(bar, task, pending, durations)
         for number, (cell, done) in enumerate(sweep.run(planned, results, limits=limits), 1):
             say(bar.console, f"{number:3}/{len(pending)} {line(cell, done)}")
             if done is None:
                 left_out += 1
             else:
                 mine.append(done)
+                durations.add(done)
                 if as_json:
                     out.file.write(json.dumps(done.to_json()) + "\n")
             bar.advance(task)
-            _update_estimate(bar, task, pending[number:], (*earlier, *mine))
+            _update_estimate(bar, task, pending[number:], durations)
     if not as_json:
         (show or partial(_show, results=results))(mine, out)
     if left_out:
@@ -101,10 +102,10 @@ def _update_estimate(
     bar: "progress.Progress",
     task: "progress.TaskID",
     pending: list[tuple[int, Cell]],
-    measurements: tuple[Measurement, ...],
+    durations: sweep.Durations,
 ) -> None:
     """Names the next cell, and estimates the end anew from what has been measured since."""
-    seconds = sum(sweep.expected_seconds(cell, measurements) for _, cell in pending)
+    seconds = sum(durations.expected_seconds(cell) for _, cell in pending)
     bar.update(task, description=printable(pending[0][1].id) if pending else "done", ends=monotonic() + seconds)
 
 
@@ -133,7 +134,8 @@ def print_plan(planned: sweep.Sweep, results: Path) -> None:
     earlier = store.load(Measurement, results).results
     pending = sweep.pending(planned, earlier)
     out = console.Console(soft_wrap=True, highlight=False)
-    costs = [sweep.expected_seconds(cell, earlier) for _, cell in pending]
+    durations = sweep.Durations(earlier)
+    costs = [durations.expected_seconds(cell) for _, cell in pending]
     for (_, cell), seconds in zip(pending, costs, strict=True):
         say(out, f"{cell.id}  {format.duration(seconds)}")
     say(out, f"{len(pending)} processes, about {format.duration(sum(costs))}")

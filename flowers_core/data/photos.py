@@ -95,10 +95,11 @@ def find(folder: str | Path, *, accept: Collection[str] = (), decoding: Decoding
             f"`folder` must hold folders and photos whose names are UTF-8. Received: {foreign[0]!r}. Rename it"
         )
     _check_distinct(classes)
+    places = {name: place for place, name in enumerate(classes)}
     return Photos(
         folder=folder,
         paths=paths,
-        labels=tuple(classes.index(name) for name, _ in photos),
+        labels=tuple(places[name] for name, _ in photos),
         classes=classes,
         decoding=decoding,
         passed_over=dict(passed_over),

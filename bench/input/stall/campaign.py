@@ -160,7 +160,7 @@ def _emulate(campaign: Campaign, results: Path, tell: Callable[[str], object]) -
 def _ours(results: Path) -> list[Measurement]:
     """Stored measurements of this machine and the current code."""
     stored = store.load(Measurement, results).results
-    return [measurement for measurement in stored if summary.is_current(measurement)]
+    return summary.current(stored)
 
 
 def load_last(results: Path) -> StallReport:

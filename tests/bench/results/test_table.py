@@ -153,3 +153,21 @@ def test_column_below_another_saves_width():
 
     assert [line.split() for line in drawn(table, 80) if line.strip()][-2:] == [["a", "1.000"], ["b"]]
     assert "| cell | step | ratio |" in table.markdown()
+
+
+@pytest.mark.parametrize("columns", [200, 60])
+def test_draw_is_what_rich_draws(columns, monkeypatch):
+    """Tables that fit are drawn without rich's layout, by the character and the colour as it would draw them."""
+
+    def draw():
+        console = Console(width=columns, file=io.StringIO(), force_terminal=True)
+        TABLE.draw(console)
+        return console.file.getvalue()
+
+    ours = draw()
+    monkeypatch.setattr(Table, "_draw_simple", lambda *_: False)
+    theirs = draw()
+
+    assert re.sub(r"\x1b\[[\d;]*m", "", ours) == re.sub(r"\x1b\[[\d;]*m", "", theirs)
+    styled = re.compile(r"\x1b\[([1-9][\d;]*)m *([^\x1b\s]+)")
+    assert styled.findall(ours) == styled.findall(theirs)

@@ -141,14 +141,14 @@ def test_expected_seconds_come_from_earlier_durations(tmp_path, planned, measure
     run(planned, tmp_path, lab)
     stored = store.load(Measurement, tmp_path).results
 
-    assert sweep.expected_seconds(CELLS[0], stored) == 42.0
-    assert sweep.expected_seconds(Cell(model="dense", precision="mixed_bfloat16"), stored) == 42.0
-    assert sweep.expected_seconds(Cell(model="xception"), stored) == sweep.UNKNOWN_SECONDS
+    assert sweep.Durations(stored).expected_seconds(CELLS[0]) == 42.0
+    assert sweep.Durations(stored).expected_seconds(Cell(model="dense", precision="mixed_bfloat16")) == 42.0
+    assert sweep.Durations(stored).expected_seconds(Cell(model="xception")) == sweep.UNKNOWN_SECONDS
 
 
 def test_expected_seconds_ignore_other_machines(measured):
     """What a cell took elsewhere says nothing here."""
-    assert sweep.expected_seconds(Cell(model="dense"), (measured(),)) == sweep.UNKNOWN_SECONDS
+    assert sweep.Durations((measured(),)).expected_seconds(Cell(model="dense")) == sweep.UNKNOWN_SECONDS
 
 
 def test_run_leaves_what_the_budget_ended_for_later(tmp_path, planned, measured):
