@@ -135,7 +135,9 @@ def grow_lines(folder: Path, sizes: Iterable[int]) -> Iterable[Run]:
         for side, half in enumerate(halves):  # of one commit each: cells that two sets share are compared
             half.write_bytes(b"".join(line for number, line in enumerate(lines) if number // 48 % 2 == side))
         place = ["--results", str(results)]
-        written = f"import pathlib; from bench.report import tensorboard; tensorboard.write(pathlib.Path({str(results)!r}))"
+        written = (
+            f"import pathlib; from bench.report import tensorboard; tensorboard.write(pathlib.Path({str(results)!r}))"
+        )
         commands = {
             "table": [*BENCH, "table", *place],
             "table --all": [*BENCH, "table", "--all", *place],
@@ -247,7 +249,16 @@ def grow_photos(folder: Path, sizes: Iterable[int]) -> Iterable[Run]:
     """Commands that list and identify photos, over how many there are; records of 32 px are written of a tenth."""
     for size in sizes:
         photos = write_photos(folder, size)
-        plan = ["sweep", "--dry-run", "--filter", "model=none", "--photos", str(photos), "--results", str(folder / "no")]
+        plan = [
+            "sweep",
+            "--dry-run",
+            "--filter",
+            "model=none",
+            "--photos",
+            str(photos),
+            "--results",
+            str(folder / "no"),
+        ]
         yield measure("photos", "sweep --dry-run", size, [*BENCH, *plan])
         described = f"from bench.run.data_source import Source; Source(photos={str(photos)!r}).describe('photos')"
         yield measure("photos", "identify (in each measured process)", size, [sys.executable, "-c", described])

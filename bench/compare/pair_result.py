@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from bench.results.result import Result
 from flowers_core.errors import InputError
@@ -101,7 +101,9 @@ class PairResult(Result):
         blocks = (*self.base_samples, *self.candidate_samples)
         timed = all(block.steps > 0 and min(block.wall_seconds, block.cpu_seconds) > 0 for block in blocks)
         if self.status == "ok" and not (timed and len(self.base_samples) == len(self.candidate_samples)):
-            raise InputError(f"not a {type(self).__name__}: as many blocks of candidate as of base, each with its times")
+            raise InputError(
+                f"not a {type(self).__name__}: as many blocks of candidate as of base, each with its times"
+            )
         if "kind" not in self.injection:
             raise InputError(f"not a {type(self).__name__}: `{self.KEYS['injection']}` without its kind")
 

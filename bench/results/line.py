@@ -4,7 +4,9 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import fields
+from functools import reduce
 from math import isfinite
+from operator import or_
 from typing import Annotated, Any, Generic, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -100,7 +102,7 @@ def _is_plain(hint: Any) -> bool:
     if get_origin(hint) in (types.UnionType, Union):
         return all(map(_is_plain, inner))
     if get_origin(hint) is tuple:
-        return all(part is ... or part is not str and _is_plain(part) for part in inner)
+        return all(part is ... or (part is not str and _is_plain(part)) for part in inner)
     named = getattr(hint, "_fields", None)  # of a named tuple
     return bool(named) and all(kind in (int, float) for kind in get_type_hints(hint).values())
 
@@ -110,5 +112,5 @@ def _bounded(hint: Any) -> Any:
     if hint is int:
         return Annotated[int, msgspec.Meta(ge=LOWEST, le=HIGHEST)]
     if get_origin(hint) is types.UnionType and int in get_args(hint):
-        return Union[tuple(map(_bounded, get_args(hint)))]  # noqa: UP007 - of types that are known now
+        return reduce(or_, map(_bounded, get_args(hint)))
     return hint
