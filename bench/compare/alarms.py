@@ -66,7 +66,11 @@ def _in_order(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 def _compared(comparison: Comparison) -> tuple:
     sides = (comparison.base, comparison.candidate)
-    return comparison.machine.get("id"), *(side.get("digest") or side.get("name") for side in sides), comparison.title
+    return (
+        comparison.machine.get("id"),
+        *(side.get("digest") or side.get("commit") or side.get("name") for side in sides),
+        comparison.title,
+    )
 
 
 def sentences(comparisons: Iterable[Comparison]) -> list[str]:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from bench.compare import revision
+from bench.compare import alarms, revision
 from bench.compare.comparison import CONTROL
 from bench.compare.comparison_result import Comparison
 from bench.compare.explain import Explained
@@ -77,6 +77,7 @@ class Gathered:
         costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
         peaks: What each machine could do at most, see `bench.results.peak`.
         comparisons: The latest, with the verdicts that they gave, the last first.
+        lopsided: What is said where all stored comparisons lean to one side, see `bench.compare.alarms`.
         pairs: Pair results of these comparisons by the mark that they bear, controls among them.
         explanations: Where the time went, of cells of these comparisons, by the comparison's mark.
         undecided: The latest of which no verdict was stored, likewise.
@@ -99,6 +100,7 @@ class Gathered:
     costs: dict[tuple[str, int], dict]
     peaks: peak.Ceilings
     comparisons: tuple[Comparison, ...]
+    lopsided: tuple[str, ...]
     pairs: dict[str, list[PairResult]]
     explanations: dict[str, list[Explained]]
     undecided: tuple[Undecided, ...]
@@ -137,6 +139,7 @@ def gather(results: Path) -> Gathered:
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
         peaks=peak.ceilings(shown, load(peak.Peak)),
         comparisons=latest_comparisons,
+        lopsided=tuple(alarms.sentences(comparisons)),
         pairs=_by_mark(pairs, latest_comparisons),
         explanations=_by_mark(load(Explained), latest_comparisons),
         undecided=tuple(undecided(pairs, comparisons))[:MOST_COMPARISONS],

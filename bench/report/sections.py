@@ -204,10 +204,11 @@ def _traces(gathered: Gathered) -> Section:
 def _verdicts(gathered: Gathered) -> Section:
     """The latest comparisons with the verdicts that they gave, a part each; folded those that stored none."""
     undecided = [_undecided(gathered.undecided)] if gathered.undecided else []
+    said = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in gathered.lopsided]
     return Section(
         name="verdicts",
         title="Verdicts",
-        sentence="Was this slower than that? Decided over pairs of fresh processes, on two clocks.",
+        sentence=" ".join(["Was this slower than that? Decided over pairs of fresh processes.", *said]),
         parts=[comparison_part.of(comparison, gathered) for comparison in gathered.comparisons],
         folded=[("", table) for table in undecided],
     )
@@ -236,6 +237,10 @@ def _day(mark: str) -> str:
 
 def _history(history: dict | None) -> Section:
     """Steps over commits."""
+
+    def accepted(change: dict) -> str:
+        return f"acknowledged: {change['acknowledged']}" if change.get("acknowledged") else ""
+
     changes = history["changes"] if history else []
     rows = tuple(
         (
@@ -244,7 +249,7 @@ def _history(history: dict | None) -> Section:
             (change["commit"] or "")[:8],
             change["subject"] or "",
             f"{change['before'][:8]}..{change['after'][:8]}",
-            change["reason"] or "",
+            "; ".join(filter(None, (accepted(change), change["reason"]))),
         )
         for change in changes
     )

@@ -183,6 +183,16 @@ def test_comparison_without_a_verdict_is_not_decided_again(paired, compared):
     assert (undecided.comparison, undecided.cells, undecided.pairs) == ("20261123T100000Z", 1, 2)
 
 
+def test_verdicts_that_only_ever_say_slower_are_told(tmp_path, compared):
+    """Eight comparisons of eight changes, all slower: the section says so, with the test that it rests on."""
+    for number in range(8):
+        told = replace(compared(dense="slower"), base={"digest": f"{number}"}, started=f"2026-11-{10 + number}")
+        store.append(told, tmp_path)
+    sentence = sections._verdicts(gather.gather(tmp_path)).sentence
+
+    assert "Verdicts are lopsided: of 8 stored comparisons that found a change, 8 said slower" in sentence
+
+
 def test_empty_store_is_gathered(tmp_path):
     """There is nothing, and nothing is wrong."""
     gathered = gather.gather(tmp_path)

@@ -23,6 +23,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             costs={},
             peaks={},
             comparisons=comparisons,
+            lopsided=(),
             pairs={},
             explanations={},
             undecided=(),
