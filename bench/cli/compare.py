@@ -185,10 +185,12 @@ def _run(
     compared: Compared, cells: Sequence[Cell], certainty: Certainty, data: Data, output: Output
 ) -> tuple[list["Trial"], "Rule"]:
     """Runs a comparison in live pairs."""
-    from bench.compare import acknowledged, variants
+    from bench.compare import acknowledged, revision, variants
     from bench.compare.comparison import PairRuns
     from bench.run import sweep
 
+    for name in (compared.base, compared.candidate) if not compared.axis else ():
+        revision.resolve(name or "")  # a misspelt one is said before anything else
     source, accepted = data.source(), acknowledged.load()
     sweep.check(cells, source, tell=options.tell)
     output.check_writable()
@@ -414,7 +416,7 @@ def gate(  # noqa: PLR0913 - its options
 @click.option("--confirm", is_flag=True, help="Confirm each by paired runs, and bisect to the commit.")
 @click.option("--budget", type=options.TIME, help="For each paired run, e.g. 5m.")
 @click.option(
-    "--format", "shape", type=click.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True
+    "--format", "shape", type=options.Choice(["terminal", "markdown", "json"]), default="terminal", show_default=True
 )
 @options.DATA
 @options.RESULTS

@@ -43,11 +43,11 @@ class Compared:
         from bench.results import store
 
         python, source = self.interpreter(), data.source()
-        source.load_photos()
-        source.manifest()
         loaders = registry.select(
             self.job, self.only, scaled=source.decode == "scaled", workers=bool(self.decode_workers)
         )
+        source.load_photos()
+        source.manifest()
         effort = run.Effort(
             rounds=self.rounds,
             seconds=self.seconds,
@@ -69,7 +69,7 @@ class Compared:
 COMPARED = options.group(
     "compared",
     Compared,
-    click.option("--job", multiple=True, type=click.Choice(["photos", "records"]), help="One of the two alone."),
+    click.option("--job", multiple=True, type=options.Choice(["photos", "records"]), help="One of the two alone."),
     click.option("--only", multiple=True, metavar="TEXT",
                  help="Only loaders with this in their name, beside the ceilings; repeatable."),
     click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Blocks of each loader."),

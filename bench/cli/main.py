@@ -104,7 +104,7 @@ def sweep(  # noqa: PLR0913 - its options
 @click.option(
     "--format",
     "shape",
-    type=click.Choice(summary_table.SHAPES),
+    type=options.Choice(summary_table.SHAPES),
     default="terminal",
     show_default=True,
     help="`bencher` and `github-action-benchmark` are what those services read.",

@@ -16,7 +16,8 @@ from bench.results.result import Result
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
-from flowers_core.cli.entry import group, tell
+from flowers_core.cli.entry import Choice, group, tell
+from flowers_core.errors import near
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
 
@@ -92,7 +93,8 @@ class Named(click.ParamType):
             own += ", keras.applications:NAME or timm:NAME"
         other = self.kind == "model" and (user_code.is_application(text) or user_code.peer(text))
         if text not in self.allowed and not other:
-            self.fail(f"expected one of {', '.join(self.allowed)}, {own}. Received: {text!r}", param, ctx)
+            meant = near(text, self.allowed)
+            self.fail(f"expected one of {', '.join(self.allowed)}, {own}. Received: {text!r}{meant}", param, ctx)
         return text
 
 
@@ -190,13 +192,13 @@ class Place:
         return devices.best(backend=self.backend, tell=tell) if self.device == "auto" else self.device
 
 
-DEVICE = click.option("--device", type=click.Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
+DEVICE = click.option("--device", type=Choice([*devices.DEVICES, "auto"]), default="auto", show_default=True,
                       help="`auto`: TPU, then GPU, then CPU.")  # fmt: skip
 PLACE = group(
     "place",
     Place,
     DEVICE,
-    click.option("--backend", type=click.Choice(BACKENDS), callback=lambda _, __, asked: backends.choose(asked),
+    click.option("--backend", type=Choice(BACKENDS), callback=lambda _, __, asked: backends.choose(asked),
                  help="[KERAS_BACKEND, or the first of them that is installed]"),
 )  # fmt: skip
 
@@ -222,7 +224,7 @@ PLACES = group(
     "places",
     Places,
     DEVICE,
-    click.option("--backend", type=Several(click.Choice(BACKENDS)), callback=_choose_backends, metavar="NAME[,NAME]",
+    click.option("--backend", type=Several(Choice(BACKENDS)), callback=_choose_backends, metavar="NAME[,NAME]",
                  help=f"{', '.join(BACKENDS)}. [KERAS_BACKEND, or the first of them that is installed]"),
 )  # fmt: skip
 

@@ -74,7 +74,7 @@ FED = options.group(
     click.option("--pipeline", multiple=True, type=options.Named("pipeline", list(PIPELINES), several=True),
                  metavar="NAME[,NAME]", help=f"{', '.join(PIPELINES)}, or your own."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]"),
-    click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
+    click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--step-times", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
                  metavar="FILE", help="Measurements of another machine, whose steps are emulated; repeatable."),
     click.option("--emulated", is_flag=True, help="Only emulate accelerators: no model is measured here."),
@@ -120,7 +120,7 @@ def stall(fed: Fed, show_last: bool, data: Data, place: Place, output: Output) -
 
 
 @click.command()
-@click.option("--of", "kind", type=click.Choice([*STAGES, "both"]), default="both", show_default=True)
+@click.option("--of", "kind", type=options.Choice([*STAGES, "both"]), default="both", show_default=True)
 @options.TIMEOUT
 @options.DATA
 @options.OUTPUT

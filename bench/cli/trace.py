@@ -66,10 +66,10 @@ CELL = options.group(
                  "noise kept on the device."),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Over all replicas."),
     click.option("--image-size", type=click.IntRange(1), help="Side in pixels. [what the model was designed for]"),
-    click.option("--mode", type=click.Choice(MODES), default="train", show_default=True),
-    click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True),
-    click.option("--xla", type=click.Choice(["on", "off"]), help="[off; on JAX always on]"),
-    click.option("--torch-compile", type=click.Choice(["on", "off"]), help="On torch, which has no XLA. [off]"),
+    click.option("--mode", type=options.Choice(MODES), default="train", show_default=True),
+    click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
+    click.option("--xla", type=options.Choice(["on", "off"]), help="[off; on JAX always on]"),
+    click.option("--torch-compile", type=options.Choice(["on", "off"]), help="On torch, which has no XLA. [off]"),
 )  # fmt: skip
 
 

@@ -45,11 +45,11 @@ class Trainings:
         """The trainings, checked before the first begins."""
         from bench.training import campaign
 
-        source = data.source()
-        image_size = source.manifest().image_size
         for name in self.model:
             one_of("model", name, models.MODELS)
-            models.check_image_size(name, image_size)
+        source = data.source()
+        for name in self.model:
+            models.check_image_size(name, source.manifest().image_size)
         return campaign.plan(
             self.model or models.representatives(),
             self.variant or ("ours", "plain"),
@@ -64,7 +64,7 @@ TRAININGS = options.group(
     "trainings",
     Trainings,
     click.option("--model", multiple=True, metavar="NAME", help=f"Repeatable. [{', '.join(models.representatives())}]"),
-    click.option("--variant", multiple=True, type=click.Choice(list(VARIANTS)), help="Repeatable. [ours, plain]"),
+    click.option("--variant", multiple=True, type=options.Choice(list(VARIANTS)), help="Repeatable. [ours, plain]"),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
     click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),
     click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; repeatable."),

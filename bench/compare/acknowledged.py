@@ -1,6 +1,5 @@
 """Slowdowns that the project accepts, each with its reason, and absolute budgets: `bench/acknowledged.toml`."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,7 @@ from bench.compare import revision
 from bench.machine.facts import WORK_DIR
 from bench.results.cell import NO_MODEL, Cell, is_users
 from flowers_core import models
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 
 PATH = WORK_DIR / "bench" / "acknowledged.toml"
@@ -205,11 +204,10 @@ def _check_cells(path: Path, patterns: Iterable[str]) -> None:
         name = pattern.partition("-")[0]
         if is_users(name) or set(":@.") & set(name) or any(fnmatchcase(known, name) for known in names):
             continue
-        close = difflib.get_close_matches(name, names, n=1)
         _refuse(
             path,
             "`cells` must begin with a model or pipeline, such as squeezenet-* or records_parallel-192-b32",
-            f"{pattern!r}" + (f"; did you mean {close[0]}?" if close else ""),
+            f"{pattern!r}{near(name, names)}",
         )
 
 

@@ -22,6 +22,7 @@ from bench.machine import own
 from bench.machine.facts import GIT, PROJECT_ROOT, WORK_DIR, git_environment
 from bench.run.process import scratch
 from bench.run.product import InputError, ReportedError, RunFailed
+from flowers_core.errors import near
 
 WORKTREE = "WORKTREE"  # stands for the working tree, committed or not
 CACHE = WORK_DIR / ".asv"
@@ -221,8 +222,14 @@ def _commit(name: str, repo: Path) -> str:
     except InputError as error:
         raise InputError(
             f"`revision` must be {WORKTREE}, or a branch, a tag or enough digits of a commit of {repo}. "
-            f"Received: {name!r}. `git log --oneline` lists commits. {_where_it_may_be(name, repo)}"
+            f"Received: {name!r}{near(name, _names(repo))}. `git log --oneline` lists commits. "
+            f"{_where_it_may_be(name, repo)}"
         ) from error
+
+
+def _names(repo: Path) -> list[str]:
+    """What a revision may be called."""
+    return ["HEAD", WORKTREE, *git_or_empty(repo, "for-each-ref", "--format=%(refname:short)").split()]
 
 
 def _where_it_may_be(name: str, repo: Path) -> str:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.backends import BACKENDS
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, near, one_of
 from flowers_core.input.registry import PIPELINES
 
 ACCELERATED = ("squeezenet", "xception", "mobilenetv2", "resnet50", "convnet_gap", "dense")
@@ -161,5 +161,8 @@ def filter_cells(cells: list[Cell], filters: list[str]) -> list[Cell]:
         present = sorted({str(getattr(cell, field)).lower() for cell in cells})
         cells = [cell for cell in cells if str(getattr(cell, field)).lower() in wanted]
         if not cells:
-            raise InputError(f"No cell is left by the filter {text!r}; {field} here is one of {', '.join(present)}")
+            meant = next(filter(None, (near(value, present) for value in wanted)), "")
+            raise InputError(
+                f"No cell is left by the filter {text!r}; {field} here is one of {', '.join(present)}{meant}"
+            )
     return cells

@@ -22,7 +22,7 @@ import click
 
 from flowers_core import backends
 from flowers_core.data import storage
-from flowers_core.errors import InputError, RunFailed
+from flowers_core.errors import InputError, RunFailed, near
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -155,6 +155,14 @@ class QuietImport(MetaPathFinder):
 
         loader.exec_module = execute_quietly
         return spec
+
+
+class Choice(click.Choice):
+    """One of some names; of another one it says which was probably meant."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        """As click says it, with the nearest name."""
+        return super().get_invalid_choice_message(value, ctx).removesuffix(".") + (near(value, self.choices) or ".")
 
 
 def group(name: str, kind: type, *options: Decorator) -> Decorator:

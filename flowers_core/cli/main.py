@@ -69,7 +69,7 @@ def download(folder: str) -> None:
 @click.option("--strict", is_flag=True, help="Stop at a photo that does not decode cleanly instead of skipping it.")
 @click.option(
     "--runner",
-    type=click.Choice(["direct", "dataflow", "flink", "spark"]),
+    type=entry.Choice(["direct", "dataflow", "flink", "spark"]),
     metavar="NAME",
     help="Work by a pipeline of Apache Beam: direct (here), dataflow, flink or spark; their flags stand behind `--`.",
 )

@@ -2,6 +2,7 @@
 
 import click
 
+from flowers_core.cli.entry import Choice
 from flowers_core.data import decoding as decodings
 from flowers_core.data.decoding import CODELAB, Decoding
 from flowers_core.data.shards import Features, parse_classes
@@ -54,13 +55,13 @@ RECORDS_OF_OTHERS = (IMAGE_FEATURE, LABEL_FEATURE, CLASSES)
 
 EXIF = click.option(
     "--exif",
-    type=click.Choice(decodings.EXIF),
+    type=Choice(decodings.EXIF),
     envvar="FLOWERS_EXIF",
     help="`apply` turns photos as the orientation in their EXIF data says. [ignore, as the codelab]",
 )
 DECODE = click.option(
     "--decode",
-    type=click.Choice(decodings.SIZES),
+    type=Choice(decodings.SIZES),
     envvar="FLOWERS_DECODE",
     help="`scaled` decodes photos of 4 times the size wanted and more at 1/2 to 1/8: faster, other pixels. [full]",
 )

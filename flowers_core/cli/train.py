@@ -39,7 +39,7 @@ def _choose_backend(_: click.Context, __: click.Parameter, asked: str | None) ->
 
 BACKEND = click.option(
     "--backend",
-    type=click.Choice(backends.BACKENDS),
+    type=entry.Choice(backends.BACKENDS),
     callback=_choose_backend,
     expose_value=False,
     help="Keras' backend. [KERAS_BACKEND, or the first that is installed]",
@@ -87,7 +87,7 @@ REQUEST = entry.group(
     click.option("--dispatcher", default="", metavar="ADDRESS", help="A tf.data service to read and decode. [here]"),
     click.option(
         "--variant",
-        type=click.Choice(tuned.VARIANTS),
+        type=entry.Choice(tuned.VARIANTS),
         default=tuned.VARIANTS[0],
         show_default=True,
         help="`default`: the fastest way that `python -m bench tune` found here; `plain`: the recipe's.",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, near, one_of
 from flowers_core.input.registry import PIPELINES
 
 JOBS = {"photos": "native photos", "records": "records"}
@@ -158,5 +158,6 @@ def select(
     ]
     if all(loader.kind == "ceiling" for loader in selected):
         known = ", ".join(dict.fromkeys(loader.name for loader in LOADERS.values() if loader.kind != "ceiling"))
-        raise InputError(f"`--only` must be part of a name, one of {known}. Received: {', '.join(names)}")
+        meant = near(names[-1], (word for loader in LOADERS.values() for word in loader.name.split()))
+        raise InputError(f"`--only` must be part of a name, one of {known}. Received: {', '.join(names)}{meant}")
     return selected

@@ -118,6 +118,38 @@ def test_usage_error_is_one_sentence(arguments, message, command_line, monkeypat
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("bench mesure", "measure"),
+        ("bench measure --batch-sise 8", "--batch-size"),
+        ("bench measure --model squeznet", "squeezenet"),
+        ("bench sweep --model dense,squeznet", "squeezenet"),
+        ("bench measure --pipeline recrods_parallel", "records_parallel"),
+        ("bench measure --model dense --precision mixed_bfloat", "mixed_bfloat16"),
+        ("bench measure --model dense --device gpuu", "gpu"),
+        ("bench sweep --backend jax,torhc", "torch"),
+        ("bench sweep --profile quik", "quick"),
+        ("bench sweep --filter modle=dense", "model"),
+        ("bench sweep --filter model=dens", "dense"),
+        ("bench table --format cvs", "csv"),
+        ("bench compare HEAD~1 HAED", "HEAD"),
+        ("bench compare --axis precison=float32,mixed_bfloat16 --model dense", "precision"),
+        ("bench loaders --only torhc", "torch"),
+        ("bench accuracy --model squeznet", "squeezenet"),
+        ("flowers_core trian", "train"),
+        ("flowers_core train dense --records r --backend torhc", "torch"),
+    ],
+)
+def test_misspelt_name_is_answered_by_the_one_that_was_meant(arguments, meant, command_line):
+    """Every name that a user types, before anything is read or measured."""
+    package, *words = arguments.split()
+    ended = command_line(package, *words)
+
+    assert ended.code == 2
+    assert re.search(rf"[Dd]id you mean (one of: )?'?({meant}\b|.*'{meant}')", ended.err)
+
+
 @pytest.mark.parametrize("name", ["compare", "gate", "noise"])
 @pytest.mark.parametrize("given", [["dense,convnet"], ["dense", "convnet"], ["dense,convnet", "dense"]], ids=str)
 def test_repeated_names_are_joined(name, given, monkeypatch):
