@@ -165,6 +165,7 @@ def test_estimate_is_the_textbooks():
 
     assert estimate.p == pytest.approx(reference.pvalue)
     assert (estimate.ratio, estimate.low, estimate.high) == pytest.approx(np.exp((np.mean(values), low, high)))
+    assert estimate.inner == pytest.approx(np.exp(reference.confidence_interval(0.90)))
     assert estimate.deviation == pytest.approx(np.std(values, ddof=1))
 
 
@@ -226,6 +227,8 @@ def test_follow_looks_when_it_says(request):
     assert [Rule.for_effect(effect).margin for effect in (0.02, 0.05, 0.1)] == pytest.approx([0.01, 0.03, 0.06])
     assert "±3 % (±1 % with `--min-effect 2%`; ±5 % on the wall" in text
     assert (RULE.margin, RULE.wall_margin, RULE.cells) == (0.03, 0.05, 1)
+    assert (sequential_test.MIN_PROCESSES, sequential_test.TRIM) == (3, 0.25)
+    assert sequential_test.WORDS == ("slower", "same", "faster", "inconclusive", "unproven")
 
 
 @pytest.mark.parametrize(("count", "pairs"), [(3, None), (4, 4), (5, 4), (24, 4)])
@@ -277,6 +280,44 @@ def test_decide_gives_the_wall_clock_room_beside_cpu_seconds():
     assert sequential_test.decide({"wall": estimated(1.01), "cpu": wall}, RULE) is None
     wide = Rule(margin=0.06)
     assert sequential_test.decide({"wall": estimated(1.055), "cpu": cpu}, wide) == ("same", "cpu+wall")
+
+
+def test_decide_gives_cpu_seconds_room_beside_instructions():
+    """Where instructions are counted they see half a percent; CPU seconds need not, up to the usual margin."""
+    rule = Rule.for_effect(0.005, clocks=(*CLOCKS, INSTRUCTIONS))
+
+    def decide(cpu, instructions):
+        estimates = {"wall": estimated(1.01), "cpu": estimated(cpu), INSTRUCTIONS: estimated(instructions)}
+        return sequential_test.decide(estimates, rule)
+
+    assert decide(1.02, 1.001) == ("same", "cpu+instructions+wall")
+    assert decide(1.035, 1.001) is None
+    assert decide(1.02, 1.005) is None
+    assert sequential_test.decide({"wall": estimated(1.01), "cpu": estimated(1.02)}, Rule.for_effect(0.005)) is None
+
+
+@pytest.mark.parametrize(
+    ("wall", "cpu", "clocks", "word", "clock"),
+    [
+        (0.5, 0.5, CLOCKS, "same", "cpu+wall"),
+        (0.0022, 0.5, CLOCKS, "unproven", "wall"),
+        (0.5, 0.0022, CLOCKS, "unproven", "cpu"),
+        (0.0023, 0.0023, CLOCKS, "same", "cpu+wall"),  # two clocks share the level of the single look
+        (0.0044, 0.0, ("wall",), "unproven", "wall"),
+        (0.0046, 0.0, ("wall",), "same", "wall"),
+    ],
+)
+def test_control_says_which_clock_moved(monkeypatch, wall, cpu, clocks, word, clock):
+    """The base against itself leans to a side, by either clock, or is the same however noisy it was."""
+    monkeypatch.setattr(sequential_test, "estimate", lambda values: values[0])
+    values = {"wall": [estimated(1.2, p=wall)] * 4, "cpu": [estimated(0.8, p=cpu)] * 4}
+    verdict = sequential_test.control(values, Rule(clocks=clocks))
+
+    assert (verdict.word, verdict.clock, verdict.pairs) == (word, clock, 4)
+    assert verdict.estimates == {name: values[name][0] for name in clocks}
+    figures = {"wall": "wall 1.200 [1.199,1.201]", "cpu": "cpu 0.800 [0.799,0.801]"}.get(clock)
+    reason = f"the base against itself came out {figures}: something favours a side"
+    assert verdict.reason == (reason if word == "unproven" else "")
 
 
 def test_verdict_shows_the_clock_that_decided():
@@ -369,8 +410,13 @@ def test_contention_needs_both_to_have_waited_more(paired):
 def test_value_takes_wall_time_as_it_was(paired):
     """Waiting is what the wall clock is there to see: nothing is taken off it."""
     result = contended(paired(1.1), [0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8])
+    waited = tuple(
+        sample._replace(wall_seconds=sample.wall_seconds + sample.delay_seconds) for sample in result.candidate_samples
+    )
+    result = dataclasses.replace(result, candidate_samples=waited)
+    logs = sorted(math.log(1.1 * (1 + share)) for share in (0.0, 0.9, 0.8, 0.0, 0.7, 0.9, 0.05, 0.8))
 
-    assert sequential_test.value(result, "wall") == pytest.approx(math.log(1.1))
+    assert sequential_test.value(result, "wall") == pytest.approx(sum(logs[2:-2]) / 4)
 
 
 def test_holm_keeps_many_cells_from_alarming():
