@@ -3,12 +3,14 @@
 It also chooses their environment: backend, visible devices, what the frameworks print.
 """
 
+import errno
 import json
 import os
 import random
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -436,7 +438,10 @@ def run_to_end(command: Sequence[str], *, env: Mapping[str, str], timeout: float
                 preexec_fn=partial(child.die_with_parent, parent),
             )
         except OSError as error:
-            raise Died(name, "crash", f"it cannot be started: {error.strerror}") from error
+            # A folder of PATH that may not be read, or is none, would be the reason of a program that is nowhere.
+            is_absent = "/" not in command[0] and not shutil.which(command[0], path=env.get("PATH"))
+            reason = os.strerror(errno.ENOENT) if is_absent else error.strerror
+            raise Died(name, "crash", f"it cannot be started: {reason}") from error
         try:
             ended = os.pidfd_open(process.pid)
             try:

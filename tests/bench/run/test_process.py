@@ -253,6 +253,16 @@ def test_printed_by_gives_what_a_command_printed(tmp_path):
         process.printed_by(["false"], tmp_path, name="false", timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("program", "reason"), [("no-such-program", "No such file or directory"), ("/etc/passwd", "Permission denied")]
+)
+def test_run_to_end_says_that_a_program_is_nowhere(tmp_path, program, reason):
+    """Whatever else the folders of PATH are: one of them may be closed to this user, or a file."""
+    (file := tmp_path / "file").touch()
+    with pytest.raises(RunFailed, match=f"{program}: it cannot be started: {reason}"):
+        process.run_to_end([program], env={"PATH": f"{file}:{tmp_path}"}, timeout=60)
+
+
 @pytest.mark.parametrize(("padding", "inside"), [("", True), ("a-path-to-which-no-socket-can-be-added-" * 3, False)])
 def test_what_a_process_leaves_among_temporary_files_goes_with_its_folder(padding, inside):
     """TensorFlow writes code there, which nobody removes when it is killed; unless sockets would find no room."""
