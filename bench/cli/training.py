@@ -9,6 +9,7 @@ import click
 
 from bench.cli import options
 from bench.cli.options import Data, Output
+from bench.training.price import EXAMPLE, Price
 from bench.training.run import VARIANTS
 from flowers_core import models
 from flowers_core.errors import InputError, one_of
@@ -31,6 +32,19 @@ class Weights(click.ParamType):
         return model, path if path == "imagenet" else str(Path(path).resolve())
 
 
+class PriceAnHour(click.ParamType):
+    """`1.20USD/h`."""
+
+    name = "price"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Price:
+        """Reads amount and currency."""
+        try:
+            return Price.parse(str(value))
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trainings:
     """What is trained."""
@@ -41,7 +55,7 @@ class Trainings:
     epochs: int | None
     weights: tuple[tuple[str, str], ...]
 
-    def plan(self, data: Data) -> "list[Job]":
+    def plan(self, data: Data, target: float | None, price: Price | None) -> "list[Job]":
         """The trainings, checked before the first begins."""
         from bench.training import campaign
 
@@ -57,6 +71,8 @@ class Trainings:
             source=source,
             epochs=self.epochs,
             weights=dict(self.weights),
+            target=target,
+            price=price,
         )
 
 
@@ -74,12 +90,21 @@ TRAININGS = options.group(
 @click.command()
 @TRAININGS
 @click.option("--target", type=click.FloatRange(0, 1), help="Accuracy to reach. [the codelab's lowest]")
+@click.option(
+    "--price", type=PriceAnHour(), metavar="PRICE", help=f"What an hour of this machine costs, e.g. {EXAMPLE}."
+)
 @click.option("--timeout", type=options.TIME, default="1h", show_default=True, help="Limit for one training.")
 @click.option("--show-last", is_flag=True, help="Train nothing: show what this code has trained.")
 @options.DATA
 @options.OUTPUT
 def accuracy(
-    trainings: Trainings, target: float | None, timeout: float, show_last: bool, data: Data, output: Output
+    trainings: Trainings,
+    target: float | None,
+    price: Price | None,
+    timeout: float,
+    show_last: bool,
+    data: Data,
+    output: Output,
 ) -> None:
     """Train models over seeds: accuracy, and the time to reach it.
 
@@ -88,27 +113,32 @@ def accuracy(
 
     Exit code: 0 done, 1 a training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
 
+    Time to a target is the median over seeds, in which one that never reaches it counts as infinite; state the target
+    before (`--target`), and give 5 seeds to models that train in minutes.
+
     Example: python -m bench accuracy --model convnet_gap --variant float32 --variant mixed_bfloat16 --seeds 5
+
+    Example: python -m bench accuracy --model squeezenet_small --seeds 5 --target 0.5 --price 1.20USD/h
     """
     from bench.training import campaign
 
     if show_last:
-        options.leave(_show(campaign.load_latest(output.results), target, output))
-    jobs = trainings.plan(data)
+        options.leave(_show(campaign.load_latest(output.results), target, price, output))
+    jobs = trainings.plan(data, target, price)
     output.check_writable()
     ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), "trainings", len(jobs))
-    shown = _show(ended, target, output) if ended else 0
+    shown = _show(ended, target, price, output) if ended else 0
     options.leave(code or shown)
 
 
-def _show(trainings: "Sequence[TrainingRun]", target: float | None, output: Output) -> int:
+def _show(trainings: "Sequence[TrainingRun]", target: float | None, price: Price | None, output: Output) -> int:
     """Prints and keeps what trainings came to; gives the exit code."""
     from bench.results import store
     from bench.training import outcome, table
 
     if not trainings:
         raise InputError(f"There is no training in {output.results}. Leave out --show-last to run some")
-    outcomes = outcome.summarize(trainings, target=target)
+    outcomes = outcome.summarize(trainings, target=target, price=price)
     store.save_table("training.md", table.markdown(outcomes, store.option(output.results)), output.results)
     output.show(table.plain(outcomes), table.tables(outcomes))
     return int(any(group.failed for group in outcomes))

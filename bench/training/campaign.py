@@ -9,10 +9,11 @@ from bench.results import identity, store
 from bench.results.cell import Cell
 from bench.run.data_source import Source
 from bench.training import outcome, run
+from bench.training.price import Price
 from bench.training.run import Job, TrainingRun
 
 
-def plan(
+def plan(  # noqa: PLR0913 - what a campaign is
     models: Sequence[str],
     variants: Sequence[str],
     seeds: int,
@@ -20,6 +21,8 @@ def plan(
     source: Source,
     epochs: int | None,
     weights: Mapping[str, str],
+    target: float | None = None,
+    price: Price | None = None,
 ) -> list[Job]:
     """What to train, seed after seed: all variants of each model one after another, in an order that alternates.
 
@@ -32,6 +35,8 @@ def plan(
         source: Where the records lie, as every process finds them.
         epochs: None for the codelab's.
         weights: Path of weights by model; a model that is not named begins with random ones.
+        target: Validation accuracy to be reached; None for the codelab's.
+        price: What an hour costs.
     """
     campaign = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     return [
@@ -43,6 +48,8 @@ def plan(
             epochs=epochs,
             weights=weights.get(model, ""),
             campaign=campaign,
+            stated_target=target,
+            price=price.to_json() if price else {},
         )
         for seed in range(1, seeds + 1)
         for model in models

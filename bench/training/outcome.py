@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import fsum
+from math import fsum, inf, isinf
 from statistics import median
 
 from bench.run import product
+from bench.training.price import Price
 from bench.training.run import TrainingRun
 
 SYNTHETIC = "synthetic"  # folder of the drawn photos
@@ -45,12 +46,17 @@ class Outcome:
         seconds: From the start of a training to the end of its last epoch.
         target: Accuracy to be reached; None if there is none.
         reached: How many reached it.
-        target_seconds: From the start of the training, of those that did: building, compilation, validation and
-            saving included.
-        target_images: Images trained on until then.
+        stated: Whether the target was known before the trainings began.
+        target_seconds: From the start of the training, building, compilation, validation and saving included. One that
+            never reached it, or died, counts as infinite in the median; None where that is the median.
+        target_images: Images trained on until then, likewise.
         first_epoch_seconds: The first epoch with all that comes before it.
         epoch_seconds: A later one, validation included; of each training the median.
         images_per_second: Of the steps of later epochs.
+        price: What an hour of the machine costs, by that of the last training; None where nobody said.
+        cost: Of a training, its process from start to end, in the currency of the price.
+        target_cost: Until the target was reached.
+        joules: What the processor took during a training; None where the kernel does not say.
     """
 
     model: str
@@ -64,24 +70,37 @@ class Outcome:
     seconds: MedianRange | None
     target: float | None
     reached: int
+    stated: bool
     target_seconds: MedianRange | None
     target_images: MedianRange | None
     first_epoch_seconds: MedianRange | None
     epoch_seconds: MedianRange | None
     images_per_second: MedianRange | None
+    price: Price | None
+    cost: MedianRange | None
+    target_cost: MedianRange | None
+    joules: MedianRange | None
+
+    @property
+    def started(self) -> int:
+        """How many trainings there were, failed ones among them."""
+        return len(self.trainings) + len(self.failed)
 
 
-def summarize(trainings: Iterable[TrainingRun], *, target: float | None = None) -> list[Outcome]:
+def summarize(
+    trainings: Iterable[TrainingRun], *, target: float | None = None, price: Price | None = None
+) -> list[Outcome]:
     """One outcome for each group of trainings, in the order in which the groups first came: see `group`.
 
     Args:
         trainings: Of one machine and one state of the code.
         target: Validation accuracy to be reached; see `target_of`, unless given.
+        price: What an hour of the machine costs; that which was stored with the trainings, unless given.
     """
     groups: dict[tuple, list[TrainingRun]] = {}
     for training in trainings:
         groups.setdefault(group(training), []).append(training)
-    return [_outcome(seeds, target) for seeds in groups.values()]
+    return [_outcome(seeds, target, price) for seeds in groups.values()]
 
 
 def group(training: TrainingRun) -> tuple:
@@ -92,12 +111,17 @@ def group(training: TrainingRun) -> tuple:
     return training.model, training.variant, epochs, *given
 
 
-def _outcome(trainings: Sequence[TrainingRun], target: float | None) -> Outcome:
+def _outcome(trainings: Sequence[TrainingRun], target: float | None, price: Price | None) -> Outcome:
     model, variant, epochs, weights, *_ = group(trainings[0])
     good = tuple(training for training in trainings if training.status == "ok" and training.history)
     longer = [training for training in good if len(training.history) > 1]
-    target = target if target is not None else target_of(trainings[0])
+    usual, given = target_of(trainings[0]), trainings[-1].stated_target
+    target = target if target is not None else given if given is not None else usual
+    price = price or Price.from_json(trainings[-1].price)
     reached = [(row, training.images) for training in good if (row := first_reaching(training, target))]
+    misses = len(trainings) - len(reached)
+    seconds = _with_misses([row["elapsed_seconds"] for row, _ in reached], misses)
+    joules = [training.energy["joules"] for training in good if "joules" in training.energy]
     return Outcome(
         model=model,
         variant=variant,
@@ -110,14 +134,31 @@ def _outcome(trainings: Sequence[TrainingRun], target: float | None) -> Outcome:
         seconds=MedianRange.of(training.history[-1]["elapsed_seconds"] for training in good),
         target=target,
         reached=len(reached),
-        target_seconds=MedianRange.of(row["elapsed_seconds"] for row, _ in reached),
-        target_images=MedianRange.of(row["epoch"] * images for row, images in reached),
+        stated=all(target in (training.stated_target, usual) for training in trainings),
+        target_seconds=seconds,
+        target_images=_with_misses([row["epoch"] * images for row, images in reached], misses),
         first_epoch_seconds=MedianRange.of(training.history[0]["elapsed_seconds"] for training in good),
         epoch_seconds=MedianRange.of(map(later_epoch_seconds, longer)),
         images_per_second=MedianRange.of(
             median(row["images_per_second"] for row in training.history[1:]) for training in longer
         ),
+        price=price,
+        cost=MedianRange.of(price.of(training.process_seconds) for training in good) if price else None,
+        target_cost=_cost(seconds, price),
+        joules=MedianRange.of(joules),
     )
+
+
+def _with_misses(values: list[float], misses: int) -> MedianRange | None:
+    """The median in which what never came counts as infinite, with the range of the others; None if it is infinite."""
+    middle = median([*values, *[inf] * misses]) if values else inf
+    return None if isinf(middle) else MedianRange(value=middle, low=min(values), high=max(values))
+
+
+def _cost(seconds: MedianRange | None, price: Price | None) -> MedianRange | None:
+    if seconds is None or price is None:
+        return None
+    return MedianRange(value=price.of(seconds.value), low=price.of(seconds.low), high=price.of(seconds.high))
 
 
 def target_of(training: TrainingRun) -> float | None:

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
+from bench.machine.energy import PackageEnergy
 from bench.results.result import Result
 from bench.run import process, product
 from bench.run.data_source import Source
@@ -51,6 +52,8 @@ class Job:
         weights: Of the base; empty for random ones.
         campaign: Marks trainings that belong together.
         target: Validation accuracy at which it stops; None for all epochs.
+        stated_target: Validation accuracy that it should reach, stated before; it goes on to its last epoch.
+        price: What an hour of the machine costs, see `Price.to_json`; empty where nobody said.
     """
 
     model: str
@@ -61,6 +64,8 @@ class Job:
     weights: str = ""
     campaign: str = ""
     target: float | None = None
+    stated_target: float | None = None
+    price: dict = field(default_factory=dict)
 
     def __post_init__(self):
         one_of("variant", self.variant, VARIANTS)
@@ -91,11 +96,23 @@ class _Settings(TypedDict, total=False):
     precision: str
 
 
+class _Price(TypedDict, total=False):
+    amount: float
+    currency: str
+
+
+class _Energy(TypedDict, total=False):
+    joules: float
+    reason: str
+
+
 class _Checked(TypedDict, total=False):
     """What is read of a training's dictionaries."""
 
     settings: _Settings
     history: list[_Epoch]
+    price: _Price
+    energy: _Energy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +130,9 @@ class TrainingRun(Result):
         data: What the records were made of, see `data_source.Source.describe`.
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
+        stated_target: Validation accuracy that it should reach, stated before it began; None where none was.
+        price: What an hour of the machine costs, see `Price.to_json`; empty where nobody said.
+        energy: What the processor took meanwhile, see `PackageEnergy.used`; empty in older results.
     """
 
     KIND = "trainings"
@@ -130,11 +150,14 @@ class TrainingRun(Result):
     images: int = 0
     process_seconds: float = 0.0
     foreign_cpu_share: float | None = None
+    stated_target: float | None = None
+    price: dict = field(default_factory=dict)
+    energy: dict = field(default_factory=dict)
 
 
 def train(job: Job, *, timeout: float) -> TrainingRun:
     """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
-    started, start, load = datetime.now(UTC), perf_counter(), ForeignLoad()
+    started, start, load, energy = datetime.now(UTC), perf_counter(), ForeignLoad(), PackageEnergy()
     with process.scratch() as folder:
         output, status, reason = folder / "training", "ok", ""
         try:
@@ -158,6 +181,9 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
         started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         foreign_cpu_share=load.share(),
+        stated_target=job.stated_target,
+        price=job.price,
+        energy=energy.used(),
         machine=facts.fingerprint(),
         code=facts.code(),
     )

@@ -18,6 +18,8 @@ ACCURACY = (
     Column("codelab", "ratio"),
     Column("target reached", "time"),
 )
+LEAST_SEEDS = 5  # for a time to a target of a model that trains quickly
+QUICK_SECONDS = 600.0
 EPOCHS = (*NAMES, Column("first epoch", "time"), Column("a later epoch", "time"), Column("images/s", "rate"))
 
 
@@ -37,8 +39,9 @@ def _target(outcome: Outcome) -> str | None:
     if outcome.target is None or outcome.best is None:
         return None
     if outcome.target_images is None:
-        return f"{outcome.target:g}: n/a, best {outcome.best:.3f}"
-    seeds = len(outcome.trainings)
+        few = f", reached by {outcome.reached} of {outcome.started}" if outcome.reached else ""
+        return f"{outcome.target:g}: n/a{few}, best {outcome.best:.3f}"
+    seeds = outcome.started
     share = "" if outcome.reached == seeds else f" ({outcome.reached} of {seeds})"
     seconds = ACCURACY[-1].text(_value(outcome.target_seconds))
     return f"{outcome.target:g}: {seconds}, {outcome.target_images.value:,.0f} images{share}"
@@ -49,8 +52,8 @@ def _names(outcome: Outcome) -> tuple[Value, ...]:
     return outcome.model, variant, outcome.epochs, len(outcome.trainings)
 
 
-def tables(outcomes: Sequence[Outcome]) -> tuple[Table, Table]:
-    """Accuracy, and epochs with the notes on both."""
+def tables(outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
+    """Accuracy, what it cost where a price or the energy is known, and epochs with the notes on all."""
     accuracy = [
         (*_names(row), _value(row.accuracy), _value(row.seconds), _codelab(row.model), _target(row)) for row in outcomes
     ]
@@ -65,8 +68,39 @@ def tables(outcomes: Sequence[Outcome]) -> tuple[Table, Table]:
     ]
     return (
         Table(title="Accuracy", columns=ACCURACY, rows=tuple(accuracy)),
+        *_costs(outcomes),
         Table(title="Epochs", columns=EPOCHS, rows=tuple(epochs), notes=tuple(notes(outcomes))),
     )
+
+
+def _costs(outcomes: Sequence[Outcome]) -> list[Table]:
+    """What a training cost, and what its target did; none where neither a price nor the energy is known."""
+    known = [outcome for outcome in outcomes if outcome.price or outcome.joules]
+    if not known:
+        return []
+    rows = [
+        (
+            *_names(outcome),
+            str(outcome.price) if outcome.price else None,
+            _value(outcome.cost),
+            _value(outcome.target_cost) if outcome.reached else None,
+            outcome.joules.value / 1000 if outcome.joules else None,
+        )
+        for outcome in known
+    ]
+    columns = (Column("price"), Column("a training", "ratio"), Column("to the target", "ratio"), Column("kJ", "rate"))
+    reasons = {
+        str(training.energy["reason"])
+        for outcome in known
+        for training in outcome.trainings
+        if not outcome.joules and "reason" in training.energy
+    }
+    told = (
+        "a training: its process from start to end; to the target: until it was reached; both in the price's currency",
+        "kJ: what all processor packages took meanwhile, whoever used them",
+        *(f"kJ n/a: {reason}" for reason in sorted(reasons)),
+    )
+    return [Table(title="Cost", columns=(*NAMES, *columns), rows=tuple(rows), notes=told)]
 
 
 def notes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -75,7 +109,9 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
         "median [lowest, highest] over n trainings of different seeds, each in a fresh process; accuracy: on the "
         "validation shards, after the last epoch; codelab: what its notebooks print, after training on 2,980 photos; "
         "weights: pretrained base, not random",
-        "target reached: seconds and images from the start of a training, compilation and validation included",
+        "target reached: seconds and images from the start of a training, compilation and validation included; median, "
+        "in which a training that never reached it or died counts as infinite, and the range of those that did",
+        *_protocol_lines(outcomes),
         "a later epoch: from end to end, validation included; the first includes building and compilation",
         *_mean_line(outcomes),
         *_speedup_line(outcomes),
@@ -87,6 +123,21 @@ def notes(outcomes: Sequence[Outcome]) -> list[str]:
     busy = sum(share > BUSY_SHARE for share in shares)
     lines += [f"during {busy} trainings others used more than {BUSY_SHARE:.0%} of the CPU"] * bool(busy)
     return lines + _origin_lines(outcomes)
+
+
+def _protocol_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """What keeps times to targets from being a protocol: too few seeds, a target chosen afterwards."""
+    aimed = [outcome for outcome in outcomes if outcome.target is not None and outcome.seconds]
+    few = [
+        f"{outcome.model} {outcome.variant}"
+        for outcome in aimed
+        if outcome.started < LEAST_SEEDS and outcome.seconds and outcome.seconds.value < QUICK_SECONDS
+    ]
+    late = [f"{outcome.model} {outcome.variant}" for outcome in aimed if not outcome.stated]
+    lines = (
+        [f"fewer than {LEAST_SEEDS} seeds of a quick model: {', '.join(few)}; `--seeds {LEAST_SEEDS}`"] if few else []
+    )
+    return lines + ([f"target chosen after the trainings: {', '.join(late)}"] if late else [])
 
 
 def _mean_line(outcomes: Sequence[Outcome]) -> list[str]:

@@ -3,6 +3,8 @@
 import pytest
 
 from bench.training.outcome import SYNTHETIC_TARGETS, MedianRange, parities, speedups, summarize, target_of
+from bench.training.price import Price
+from flowers_core.errors import InputError
 
 
 def test_median_range():
@@ -20,13 +22,48 @@ def test_accuracy_is_that_of_the_last_epoch(trained):
 
 
 def test_target_time_ends_with_the_first_epoch_that_reaches_it(trained):
-    """Seconds from the start, images of all epochs until then; a training that never reaches it does not count."""
+    """Seconds from the start, images of all epochs until then; one that never reaches it is infinite in the median."""
     never = trained(seed=3, accuracies=(0.1, 0.2))
     (outcome,) = summarize([trained(seed=1), trained(seed=2, accuracies=(0.8,)), never], target=0.7)
 
     assert outcome.reached == 2
     assert (outcome.target_seconds.low, outcome.target_seconds.high) == (5.0, 7.0)
     assert (outcome.target_images.low, outcome.target_images.high) == (100, 200)
+    assert outcome.target_seconds.value == 7.0  # of 5, 7 and infinite
+
+
+def test_target_that_most_miss_has_no_time(trained):
+    """The median is infinite then; a training that died misses as well."""
+    died = trained(seed=3, status="timeout", reason="ended", history=())
+    (outcome,) = summarize([trained(seed=1), trained(seed=2, accuracies=(0.1,)), died], target=0.7)
+
+    assert (outcome.reached, outcome.target_seconds, outcome.target_images) == (1, None, None)
+
+
+def test_target_chosen_afterwards_is_told_apart(trained):
+    """One that was stated before the trainings, or is the codelab's, is not chosen by what they reached."""
+    stated = [trained(seed=seed, stated_target=0.7) for seed in (1, 2)]
+
+    assert [summarize(stated, target=target)[0].stated for target in (None, 0.7, 0.75)] == [True, True, False]
+    assert summarize(stated)[0].target == 0.7
+
+
+def test_cost_is_by_the_hour(trained):
+    """Of the whole process, and until the target; by the price that was stored, or by another."""
+    runs = [trained(price={"amount": 3.6, "currency": "USD"}, process_seconds=20.0)]
+    (outcome,) = summarize(runs, target=0.7)
+    (dearer,) = summarize(runs, target=0.7, price=Price.parse("7.2EUR/h"))
+
+    assert (outcome.cost.value, outcome.target_cost.value) == (pytest.approx(0.02), pytest.approx(0.007))
+    assert (dearer.cost.value, str(dearer.price)) == (pytest.approx(0.04), "7.2 EUR/h")
+    assert summarize([trained()])[0].cost is None
+
+
+@pytest.mark.parametrize("text", ["1.20", "1.20USD", "USD/h", "0USD/h", "1,20USD/h", "1.20usd/h"])
+def test_price_without_its_parts_is_refused(text):
+    """In a sentence with an example."""
+    with pytest.raises(InputError, match=r"such as 1.20USD/h. Received: "):
+        Price.parse(text)
 
 
 def test_target_is_the_codelabs_unless_given(trained):

@@ -77,3 +77,23 @@ def test_plain_leaves_out_trainings(outcomes):
 
     assert rows[0]["accuracy"] == {"value": 0.8, "low": 0.8, "high": 0.8}
     assert "trainings" not in rows[0]
+
+
+def test_cost_is_a_table_where_it_is_known(trained, outcomes, terminal):
+    """In the price's currency, with why the energy is unknown; without a price or energy there is no such table."""
+    price = {"amount": 3.6, "currency": "USD"}
+    runs = [
+        trained("squeezenet", seed=1, price=price, process_seconds=20.0, energy={"reason": "no counters"}),
+        trained("squeezenet", "plain", price=price, process_seconds=30.0, energy={"joules": 2500.0}),
+    ]
+    _, cost, _ = found = table.tables(summarize(runs))
+
+    assert [row[4:] for row in cost.texts()] == [
+        ["3.6 USD/h", "0.020", "0.009", "n/a"], ["3.6 USD/h", "0.030", "0.009", "2.50"]
+    ]  # fmt: skip
+    assert "kJ n/a: no counters" in cost.notes
+    assert "fewer than 5 seeds of a quick model: squeezenet ours, squeezenet plain; `--seeds 5`" in table.notes(
+        summarize(runs)
+    )
+    assert "Cost" in terminal(*found)
+    assert len(table.tables(outcomes)) == 2
