@@ -63,6 +63,18 @@ def test_measure_and_stall_give_figures(data, backend):
     assert "records_turbo" in stall
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_replicas_train_as_one(backend, tmp_path):
+    """Two replicas on this CPU, timed, with the losses of one."""
+    small = ("--model", "dense_single", "--image-size", "32", "--batch-size", "4", "--replicas", "1,2", "--rounds", "1")
+    how = ("--seconds", "0.2", "--lost-after", "5m", "--results", tmp_path, "--json")
+    lines = run("bench", "scaling", *small, "--backend", backend, *how).splitlines()
+    alone, both = map(json.loads, lines)
+
+    assert (alone["status"], both["status"], both["shares_cores"]) == ("ok", "ok", True)
+    assert both["losses"] == pytest.approx(alone["losses"], rel=1e-3)
+
+
 def test_pipelines_alone(data):
     """The fast ones are measured; one of tf.data says what it lacks and what there is."""
     fast, plain = (

@@ -28,6 +28,7 @@ HELLO_SECONDS = 10.0
 """How long whoever has connected may take to say who it is: it may be no worker at all."""
 
 RETRY_SECONDS = 0.5
+EVERYWHERE = ""  # all addresses of a host: on which of them its processes listen is for their frameworks to say
 COMPARED = ("python", "keras", "numpy", "tensorflow", "jax", "torch", "harness", "flowers_core")
 
 Address = tuple[str, int]
@@ -54,10 +55,10 @@ class Line:
             threading.Thread(target=work, daemon=True).start()
 
     def _read(self) -> None:
-        with suppress(OSError, ValueError), self._connection.makefile("rb") as lines:
+        with suppress(OSError, ValueError, TypeError), self._connection.makefile("rb") as lines:
             for line in lines:
                 self.heard = monotonic()
-                message = json.loads(line)
+                message = dict(json.loads(line))
                 if "beat" not in message:
                     self.received.put(message)
         self.is_open = False
@@ -198,7 +199,7 @@ def gather(
             raise RunFailed(f"{reason}. Start the same command there, each with its `--rank`") from None
         line = Line(connection)
         hello = line.next_message(HELLO_SECONDS)
-        if not hello or "rank" not in hello:
+        if not hello or not {"rank", "name"} <= hello.keys():
             line.close()  # a scanner, or a browser
             continue
         host = RemoteHost(line, {**hello, "address": address}, limits)
@@ -264,7 +265,7 @@ def serve(line: Line, rank: int, lost_seconds: float) -> None:
         RunFailed: If the run failed, this worker is refused, or the coordinator is lost.
     """
     line.send({"rank": rank, "name": platform.node(), "versions": versions()})
-    host, order = LocalHost(), 0
+    host, order = LocalHost(EVERYWHERE), 0
     members: list[tuple[int, Member]] = []
     try:
         for message in _messages(line, lost_seconds):

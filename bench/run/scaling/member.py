@@ -4,6 +4,7 @@
 decides how many steps there are; the others go on until they are ended, for nobody can take a step alone.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 from bench.results.cell import Cell
 from bench.run import child, product, timing
 from bench.run.data_source import CLASSES
-from bench.run.product import ReportedError, Unsuitable
+from bench.run.product import ReportedError, RunFailed, Unsuitable
 
 BEAT_SECONDS = 1.0
 CHECKED_STEPS = 3
@@ -69,6 +70,7 @@ def run(job: Job, tell: Callable[[dict], None]) -> dict:
 
     Raises:
         Unsuitable: If the devices are unavailable.
+        RunFailed: If a loss is not finite.
     """
     import keras
 
@@ -87,7 +89,10 @@ def run(job: Job, tell: Callable[[dict], None]) -> dict:
             return backend.synchronise(step())
 
         if job.check:
-            return {"losses": [backend.shared_loss(synchronised()) for _ in range(CHECKED_STEPS)]}
+            losses = [backend.shared_loss(synchronised()) for _ in range(CHECKED_STEPS)]
+            if not all(map(math.isfinite, losses)):
+                raise RunFailed(f"losses must be finite to be compared. Received: {', '.join(map(str, losses))}")
+            return {"losses": losses}
         while job.rank:
             synchronised()
         times = timing.clock_steps(synchronised, job.effort, at_start=partial(tell, {"event": "timing"}))

@@ -6,6 +6,7 @@ from statistics import median
 
 from bench.results.cell import Cell
 from bench.results.result import Result
+from flowers_core.errors import InputError, one_of
 
 WEAK, STRONG = "weak", "strong"
 SCALING = {
@@ -63,6 +64,12 @@ class ScalingResult(Result):
     checked_batch: int = 0
     losses: tuple[float, ...] = ()
 
+    def __post_init__(self):
+        super().__post_init__()
+        one_of("scaling", self.scaling, SCALING)
+        if min(self.workers, self.replicas) < 1 or not all(seconds > 0 for seconds in self.step_seconds):
+            raise InputError("A group has at least one worker, one replica, and steps that take time")
+
     @property
     def total(self) -> int:
         """How many replicas share the global batch."""
@@ -81,4 +88,5 @@ class ScalingResult(Result):
 
 def loss_difference(losses: Sequence[float], reference: Sequence[float]) -> float:
     """The largest relative difference of losses, step by step."""
-    return max(abs(loss - other) / abs(other) for loss, other in zip(losses, reference, strict=True))
+    pairs = zip(losses, reference, strict=False)  # a loss of 0 has nothing to be relative to
+    return max((abs(loss - other) / (abs(other) or 1.0) for loss, other in pairs), default=0.0)

@@ -17,8 +17,10 @@ from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.stages import Stages
 from bench.results import result, store
+from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.peak import Peak
+from bench.run.scaling.result import ScalingResult
 from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
@@ -53,6 +55,7 @@ def examples(measured, paired):
         Emulation: Emulation(workload=WORKLOAD, pipeline="records_parallel", wait_seconds=(0.1,)),
         Stages: Stages(kind="photos", cpu_seconds={"read": {"median": 1.0}}),
         Peak: Peak(limits={"float32": {"value": 120.0}}),
+        ScalingResult: ScalingResult(campaign="c", cell=Cell(model="dense"), step_seconds=(0.1,), losses=(1.5, 1.0)),
         TrainingRun: TrainingRun(model="dense", variant="ours", seed=1, campaign="", history=(EPOCH,)),
     }
 
@@ -70,6 +73,7 @@ KINDS = pytest.mark.parametrize(
             Emulation,
             Stages,
             Peak,
+            ScalingResult,
         ),
         TrainingRun,
     ],

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from bench.results.cell import Cell
-from bench.run.scaling import campaign
+from bench.run import product
+from bench.run.scaling import campaign, member
 from bench.run.scaling.processes import Limits, LocalHost
 from bench.run.scaling.result import LOSS_TOLERANCE, ScalingResult, loss_difference
 from flowers_core import backends
@@ -15,8 +16,7 @@ BACKENDS = [
     pytest.param(name, marks=pytest.mark.skipif(not backends.is_installed(name), reason="not installed"))
     for name in ("tensorflow", "jax", "torch")
 ]
-# With all that differs between replicas, but for the check: dropout and batch normalisation.
-CELL = {"model": "squeezenet", "image_size": 32, "batch_size": 4}
+CELL = {"model": "dense", "image_size": 16, "batch_size": 4}
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +47,15 @@ def test_losses_are_those_of_one_replica(backend, shape, losses):
     if backend == "torch" and "replicas" in shape:
         pytest.skip("torch has a process for each replica: these are two workers")
     assert loss_difference(losses(backend, **shape), losses(backend)) <= LOSS_TOLERANCE
+
+
+def test_what_differs_by_replica_is_left_out():
+    """For the check nothing is dropped and batch normalisation takes its moving statistics: whoever splits a batch."""
+    import numpy as np
+
+    model = product.build_model("squeezenet", image_size=32, classes=5, from_uint8=False)
+    images = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
+    member.make_comparable(model)
+    whole, halves = (np.concatenate([model(part, training=True) for part in np.split(images, n)]) for n in (1, 2))
+
+    np.testing.assert_allclose(whole, halves, rtol=1e-4)

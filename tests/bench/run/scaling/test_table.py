@@ -4,7 +4,8 @@ import pytest
 
 from bench.results.cell import Cell
 from bench.run.scaling import table
-from bench.run.scaling.result import ScalingResult
+from bench.run.scaling.result import ScalingResult, loss_difference
+from flowers_core.errors import InputError
 
 LOSSES = (1.5, 1.25, 1.0)
 
@@ -47,6 +48,19 @@ def test_losses_are_held_against_one_replica(scaled):
     assert ([row["loss"] for row in rows(close)], table.exit_code(close)) == (["", "equal"], 0)
     assert ([row["loss"] for row in rows(apart)], table.exit_code(apart)) == (["", "differs"], 1)
     assert rows([scaled(), scaled(2, checked_batch=16)])[1]["loss"] == ""
+
+
+def test_losses_of_nothing_are_compared():
+    """Neither a loss of zero nor losses that a damaged line lacks end the table."""
+    assert loss_difference((0.5,), (0.0,)) == 0.5
+    assert loss_difference((), (1.0,)) == 0.0
+
+
+@pytest.mark.parametrize("damaged", [{"workers": 0}, {"replicas": -1}, {"step_seconds": (0.0,)}, {"scaling": "wide"}])
+def test_damaged_results_are_refused(damaged):
+    """What no group can have given is no result."""
+    with pytest.raises(InputError):
+        ScalingResult(campaign="c", cell=Cell(model="dense"), **damaged)
 
 
 def test_failures_and_stand_ins_are_said(scaled, terminal):
