@@ -228,7 +228,9 @@ def _first_cause(members: Sequence[Member], lost: Member, died: Died) -> str:
             except Died as also:
                 causes.append((other, also))
     member, cause = min(causes, key=lambda entry: entry[1].status != "oom")
-    return f"{member.name} was lost: {cause.reason}"
+    # Who was killed had no last words: what it said last was of something else.
+    reason = cause.reason.split("; it said")[0] if cause.status == "oom" else cause.reason
+    return f"{member.name} was lost: {reason}"
 
 
 def is_shared(hosts: Sequence[Host], *, device: str, replicas: int) -> bool:

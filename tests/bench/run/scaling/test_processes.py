@@ -60,8 +60,8 @@ def test_lost_member_is_named(answers, message):
 def test_cause_is_told_from_its_effects():
     """Where one is killed and the others fail for want of it, the one that was killed is named."""
     failed = says("failed", status="error", reason="connection closed by peer")
-    killed = Died("worker 2", "oom", "killed by SIGKILL")
-    with pytest.raises(Lost, match="worker 2 was lost: killed by SIGKILL"):
+    killed = Died("worker 2", "oom", "killed by SIGKILL; it said: no GPU here")
+    with pytest.raises(Lost, match=r"worker 2 was lost: killed by SIGKILL$"):
         watch(Scripted("worker 0", failed), Scripted("worker 1"), Scripted("worker 2", killed))
 
 
