@@ -77,19 +77,17 @@ class Explanation:
             layers[layer] += change
         total = sum(layers.values())
         layer, most = max(layers.items(), key=lambda change: change[1] * (1 if total > 0 else -1), default=("", 0.0))
-        word = "more" if total > 0 else "less"
+        difference = f"{format.duration(abs(total))} {'more' if total > 0 else 'less'} a step"
         if not total or most / total < SHARE_WORTH_A_NAME:
             spread = ", ".join(sorted(layers, key=lambda name: -layers[name])[:3]) if total > 0 else ""
-            return (
-                f"{self.cell}: {_seconds(total)} {word} a step, spread over many operations{spread and f': {spread}'}"
-            )
+            return f"{self.cell}: {difference}, spread over many operations{spread and f': {spread}'}"
         stages = [
             f"{stage} {_seconds(change)}"
             for (stage, name), change in self.added()
             if name == layer and abs(change) > 0.1 * abs(most)
         ]
         share = min(1.0, most / total)
-        return f"{self.cell}: {share:.0%} of the {_seconds(total)} {word} a step lie in {layer} ({', '.join(stages)})"
+        return f"{self.cell}: {share:.0%} of the {difference} lie in {layer} ({', '.join(stages)})"
 
     def table(self) -> Table:
         """Stages, then what changed most."""
