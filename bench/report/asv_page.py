@@ -57,24 +57,39 @@ def publish(results: Path) -> Path:
 
     Raises:
         RunFailed: If asv or npm fails, or a package is not what the page expects.
-        InputError: If npm is not installed.
+        InputError: If asv has measured nothing for this store, or npm is not installed.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "asv", "publish"],
-        cwd=WORK_DIR,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    results = Path(results).absolute()
+    if not any((results / "asv").glob("*/*-*.json")):
+        raise InputError(f"The store must hold what `asv run` stores. Received: {results / 'asv'}, with nothing of it")
+    with durable.scratch_folder() as folder:
+        (folder / "asv.conf.json").write_text(json.dumps(configuration(results)), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "asv", "--config", folder / "asv.conf.json", "publish"],
+            cwd=WORK_DIR,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
     if done.returncode:
         raise RunFailed(f"asv publish failed: {(done.stdout + done.stderr).strip()[-500:]}")
-    page = Path(results) / "html" / "asv" / "index.html"
+    page = results / "html" / "asv" / "index.html"
     link_commits(page.parent / "index.json", remote=_remote())
     html = offline(page.read_text("utf-8"), page.parent / VENDOR)
     with durable.whole(page) as unfinished:
         unfinished.write_text(openable(html, page.parent), "utf-8")
     return page
+
+
+def configuration(results: Path) -> dict:
+    """asv.conf.json for another store than its own: the same, with absolute folders; asv itself has no such option."""
+    from asv import util
+
+    own = util.load_json(str(WORK_DIR / "asv.conf.json"), js_comments=True)
+    folders = {"repo": WORK_DIR, "benchmark_dir": WORK_DIR / own["benchmark_dir"], "env_dir": WORK_DIR / own["env_dir"]}
+    stores = {"results_dir": results / "asv", "html_dir": results / "html" / "asv"}
+    return {**own, "plugins": [], **{name: str(folder) for name, folder in {**folders, **stores}.items()}}
 
 
 def openable(html: str, folder: Path) -> str:

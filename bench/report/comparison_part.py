@@ -23,6 +23,7 @@ class Part:
     """A comparison of the page's verdicts.
 
     Attributes:
+        anchor: By which a link leads to it, as long as the page holds it.
         title: What was compared, and when.
         sentence: The verdict.
         picture: SVG; empty where nothing could be compared.
@@ -33,6 +34,7 @@ class Part:
         command: What repeats it; empty where that is not known.
     """
 
+    anchor: str
     title: str
     sentence: str
     picture: str
@@ -50,6 +52,7 @@ def of(compared: Comparison, gathered: Gathered) -> Part:
     short = {cell.cell: cell.short for cell in compared.cells}
     explained = [kept.explanation for kept in gathered.explanations.get(mark, [])]
     return Part(
+        anchor=f"comparison-{mark}",
         title=f"{compared.described}, {compared.started[:16].replace('T', ' ')} UTC",
         sentence=comparison_report.sentence(compared),
         picture=comparison_chart.svg(compared, pairs, control, rule),

@@ -87,6 +87,17 @@ def test_link_commits_leaves_what_the_configuration_says(tmp_path):
         assert json.loads(index.read_text()) == {"show_commit_url": kept, "project": "p"}
 
 
+def test_publish_reads_the_store_that_is_named(tmp_path):
+    """Asv has no option for it: it gets a configuration of its own, in which all folders are absolute."""
+    conf = asv_page.configuration(tmp_path)
+
+    assert conf["results_dir"] == str(tmp_path / "asv")
+    assert conf["html_dir"] == str(tmp_path / "html" / "asv")
+    assert all(Path(conf[name]).is_absolute() for name in ("repo", "benchmark_dir", "env_dir"))
+    with pytest.raises(InputError, match=f"Received: {tmp_path}"):
+        asv_page.publish(tmp_path)
+
+
 # jQuery, as far as asv's page needs it to load its files.
 JQUERY = """
 window.$ = {ajax: function () { throw "asked a server"; }, Deferred: function () {
