@@ -265,12 +265,12 @@ class ChildProcess:
 
     def _note_shared(self) -> None:
         """Notes what it holds in /dev/shm for whoever prunes its folder, should all processes of this run be killed."""
-        names = set(_shared_names())
-        if names != self._shared_names:  # by others, too, but who holds which takes milliseconds to find out
-            self._shared_names = names
-            held = {path.name: path.stat().st_ino for path in _shared_files(self.pid)}
-            note = self._words.with_name(f"{durable.SHARED_NOTE}{self.pid}")
-            note.write_text(json.dumps(held), encoding="utf-8")
+        if (names := _shared_names()) == self._shared_names:  # who holds which takes milliseconds to find out
+            return
+        self._shared_names = names
+        held = {path.name: inode for path, inode in _shared_files(self.pid).items()}
+        with suppress(OSError):  # a disk that is full must not end a measurement
+            self._words.with_name(f"{durable.SHARED_NOTE}{self.pid}").write_text(json.dumps(held), encoding="utf-8")
 
     def _how_it_died(self, code: int) -> tuple[str, str]:
         """Status and reason of a process that ended with an exit code other than 0."""
@@ -287,24 +287,27 @@ class ChildProcess:
         return _last_line(self._words.read_bytes())
 
 
-def _shared_names() -> list[str]:
-    return [path.name for path in durable.SHARED.glob("*") if path.name.startswith(SHARED_NAMES)]
+def _shared_names() -> set[str]:
+    return {path.name for path in durable.SHARED.glob("*") if path.name.startswith(SHARED_NAMES)}
 
 
-def _shared_files(group: int) -> list[Path]:
+def _shared_files(group: int) -> dict[Path, int]:
     """Files in /dev/shm, of Python's multiprocessing or of torch, that a process group holds and nobody else.
 
     The process that would remove them at its end, multiprocessing's resource tracker, is of that group: other
-    libraries' loaders keep batches of megabytes there.
+    libraries' loaders keep batches of megabytes there. Gives their inodes by path.
     """
-    files = [durable.SHARED / name for name in _shared_names()]
+    files = dict[Path, int]()
+    for name in _shared_names():
+        with suppress(OSError):  # removed just now
+            files[durable.SHARED / name] = (durable.SHARED / name).stat().st_ino
     held, others = set[str](), set[str]()
     for folder in Path("/proc").glob("[0-9]*") if files else ():
         with suppress(OSError):  # it has just ended, or is another user's
             # By number (inode): a semaphore is mapped under the name that it had while it was made.
             numbers = SHARED_MAPPING.findall((folder / "maps").read_text(encoding="utf-8", errors="replace"))
             (held if os.getpgid(int(folder.name)) == group else others).update(numbers)
-    return [path for path in files if path.exists() and str(path.stat().st_ino) in held - others]
+    return {path: inode for path, inode in files.items() if str(inode) in held - others}
 
 
 def answers(module: str, job: dict, *, timeout: float) -> Iterator[dict]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,6 +296,19 @@ def test_end_removes_what_is_left_in_shared_memory(tmp_path):
     assert Path(f"/dev/shm/{others.name}").exists()
     others.close()
     others.unlink()
+
+
+def test_files_of_shared_memory_that_go_meanwhile_end_nothing(tmp_path, monkeypatch):
+    """Others make and remove theirs at any time, and the disk that keeps the note may be full."""
+    monkeypatch.setattr(process, "_shared_names", lambda: {"sem.mp-gone"})
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with following("answer({})\ntime.sleep(60)", folder) as running:
+        running.tell({})
+        running.answer(timeout=60)
+        shutil.rmtree(folder)
+        running.hold()
+    assert not running.is_alive
 
 
 @pytest.mark.parametrize("is_held", [True, False])
