@@ -47,7 +47,7 @@ class Compared:
             self.job, self.only, scaled=source.decode == "scaled", workers=bool(self.decode_workers)
         )
         source.load_photos()
-        source.manifest()
+        source.check_jpegs("a comparison of loaders, each of which decodes the same bytes")
         effort = run.Effort(
             rounds=self.rounds,
             seconds=self.seconds,

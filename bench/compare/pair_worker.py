@@ -98,6 +98,7 @@ def _sample_jpegs(cell: Cell, source: Source, count: int = 32) -> list[bytes]:
     if cell.reads == "photos":
         paths = source.load_photos().paths
         return [Path(path).read_bytes() for path in paths[:: max(1, len(paths) // count)][:count]]
+    source.check_jpegs("an injected slowdown, which decodes some of them again")
     import tensorflow as tf
 
     paths = product.record_paths(source.records, source.manifest())

@@ -154,6 +154,19 @@ class Source:
         except InputError:
             return None  # said where records are read
 
+    def check_jpegs(self, what: str) -> None:
+        """Checks that the records hold JPEGs.
+
+        Raises:
+            InputError: If they hold planes or pixels; `what` cannot be done with those.
+        """
+        encoding = getattr(getattr(self.manifest(), "features", None), "encoding", "jpeg444")
+        if not encoding.startswith("jpeg"):
+            raise InputError(
+                f"`records` must hold JPEGs for {what}. Received: {self.records}, which holds {encoding}. "
+                f"Write records with `--format jpeg444`"
+            )
+
     def describe(self, reads: str) -> dict:
         """What a cell reads: name of the photos' folder, number of images and of classes, digest of the content.
 

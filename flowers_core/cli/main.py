@@ -9,7 +9,7 @@ import click
 
 from flowers_core import resources
 from flowers_core.cli import entry, source_options, train
-from flowers_core.data import storage
+from flowers_core.data import encodings, storage
 from flowers_core.errors import one_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -68,6 +68,14 @@ def download(folder: str) -> None:
 @source_options.MAX_MEGAPIXELS
 @click.option("--strict", is_flag=True, help="Stop at a photo that does not decode cleanly instead of skipping it.")
 @click.option(
+    "--format",
+    "encoding",
+    type=click.Choice(encodings.ENCODINGS),
+    default=encodings.JPEG,
+    show_default=True,
+    help="JPEG with whole or halved colours, planes as video has, or pixels: `python -m bench formats` compares them.",
+)
+@click.option(
     "--runner",
     type=entry.Choice(["direct", "dataflow", "flink", "spark"]),
     metavar="NAME",
@@ -89,6 +97,7 @@ def records(  # noqa: PLR0913 - its options
     decode: str | None,
     max_megapixels: int | None,
     strict: bool,
+    encoding: str,
     json: bool,
 ) -> None:
     """Write a folder or bucket of photos as TFRecord shards.
@@ -125,6 +134,7 @@ def records(  # noqa: PLR0913 - its options
         seed=seed,
         accept=accept,
         strict=strict,
+        encoding=encoding,
         engine=engine,
     )
     if json:

@@ -124,14 +124,16 @@ def _neighbours(pixels: int, scaled: int, size: int) -> tuple[np.ndarray, np.nda
     return before, np.minimum(np.ceil(centres).astype(np.int64), pixels - 1), centres - low
 
 
-def encode(image: np.ndarray) -> bytes:
+def encode(image: np.ndarray, *, halve_colours: bool = False) -> bytes:
     """Compresses an image as the codelab's records hold it; see `images.encode`.
 
     Args:
         image: uint8, shape `(height, width, 3)`.
+        halve_colours: As of `images.encode`.
     """
     from PIL import Image
 
+    sampling = 2 if halve_colours else 0
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=0, optimize=True, dpi=DENSITY)
+    Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=sampling, optimize=True, dpi=DENSITY)
     return file.getvalue()

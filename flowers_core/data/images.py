@@ -157,16 +157,17 @@ def fill_and_crop(image: Tensor, size: int) -> tf.Tensor:
     return tf.cast(image, tf.uint8)
 
 
-def encode(image: Tensor) -> tf.Tensor:
+def encode(image: Tensor, *, halve_colours: bool = False) -> tf.Tensor:
     """Compresses an image as the codelab's records hold it: quality 95, colours at full resolution (4:4:4).
 
     Args:
         image: uint8, shape `(height, width, 3)`.
+        halve_colours: Whether colours have half the resolution each way instead (4:2:0).
 
     Returns:
         Scalar string, a JPEG.
     """
-    return tf.io.encode_jpeg(image, quality=95, optimize_size=True, chroma_downsampling=False)
+    return tf.io.encode_jpeg(image, quality=95, optimize_size=True, chroma_downsampling=halve_colours)
 
 
 def scale(image: Tensor) -> tf.Tensor:

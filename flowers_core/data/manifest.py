@@ -11,7 +11,7 @@ from typing import Literal
 
 from flowers_core import errors
 from flowers_core.data import decoding as decodings
-from flowers_core.data import jpeg_check, photos, storage, tfrecord_reader
+from flowers_core.data import encodings, jpeg_check, photos, storage, tfrecord_reader
 from flowers_core.data import shards as shard_paths
 from flowers_core.data.decoding import Decoding
 from flowers_core.data.shards import CODELAB, Features, Shards
@@ -79,7 +79,8 @@ class Manifest:
         source_digest: SHA-256 of the paths and sizes of the photos; None if not known.
         passed_over: How many paths held no photo that was asked for, by the reason why, see `photos.describe`.
         decoding: How the photos became pixels.
-        features: Names of the records' features: the codelab's where a program of ours wrote them.
+        features: How the records hold images and labels: but for the encoding as the codelab's where a program of ours
+            wrote them.
     """
 
     source: str
@@ -106,7 +107,9 @@ class Manifest:
     def to_json(self) -> str:
         """The text of manifest.json."""
         values = asdict(self)
-        del values["features"]  # written here, always the codelab's
+        del values["features"]  # written here, with the codelab's names
+        if self.features.encoding != CODELAB.encoding:
+            values["encoding"] = self.features.encoding
         for name in ("passed_over", "decoding"):
             if not getattr(self, name) or getattr(self, name) == decodings.CODELAB:
                 del values[name]  # commits before these fields read such manifests, too
@@ -183,7 +186,7 @@ def _read(path: str) -> Manifest:
 
 def _check_agrees(folder: str | Path, found: Manifest, features: Features, classes: Sequence[str]) -> None:
     """Refuses names that contradict a manifest: what was written is known."""
-    if features != found.features:
+    if (features.image, features.label) != (found.features.image, found.features.label):
         raise errors.InputError(
             f"`features` must be those that {storage.join(folder, NAME)} stands for, {found.features.image} and "
             f"{found.features.label}. Received: {features.image} and {features.label}. Leave out --image-feature and "
@@ -253,7 +256,9 @@ def _tuples(fields: dict) -> dict:
     """The fields of a manifest as its dataclasses want them, where JSON knows only lists and objects."""
     if not isinstance(fields["image_size"], int):
         raise TypeError("image_size is no integer")
-    shards = []
+    encoding, shards = fields.pop("encoding", CODELAB.encoding), []
+    if encoding not in encodings.ENCODINGS:
+        raise ValueError(f"encoding {encoding!r}")
     for shard in fields["shards"]:
         counts = shard["class_counts"]
         shards.append(Shard(**shard | {"class_counts": None if counts is None else tuple(counts)}))
@@ -264,6 +269,7 @@ def _tuples(fields: dict) -> dict:
         "shards": tuple(shards),
         "skipped": tuple(Skipped(**photo) for photo in fields["skipped"]),
         "decoding": Decoding(**fields.get("decoding", {})),
+        "features": Features(encoding=encoding),
     }
 
 

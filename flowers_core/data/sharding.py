@@ -84,6 +84,8 @@ def existing(folder: str | Path, wanted: manifest.Manifest, *, shards: int) -> m
     for name in ("image_size", "seed", "classes"):
         if getattr(there, name) != getattr(wanted, name):
             raise _other(folder, f"records of {name}={getattr(there, name)!r}, not {getattr(wanted, name)!r}")
+    if there.features.encoding != wanted.features.encoding:
+        raise _other(folder, f"records of format {there.features.encoding}, not {wanted.features.encoding}")
     if there.decoding != wanted.decoding:
         said = ", ".join(f"{name}={value}" for name, value in there.decoding.unusual.items())
         raise _other(folder, f"records of photos decoded by {said or 'the codelab'}, not as asked for")

@@ -9,15 +9,17 @@ from flowers_core import errors
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Names of the features of a record; those of others differ from the codelab's.
+    """How a record holds image and label: the features' names, which others choose for themselves, and the encoding.
 
     Attributes:
-        image: That of the JPEG.
+        image: Name of the feature of the image.
         label: That of the label, one integer.
+        encoding: How the image is encoded, see `encodings.ENCODINGS`; those of others are JPEGs.
     """
 
     image: str = "image"
     label: str = "class"
+    encoding: str = "jpeg444"
 
     def __post_init__(self):
         if not self.image or not self.label or self.image == self.label:
@@ -29,7 +31,8 @@ class Features:
     @property
     def unusual(self) -> dict[str, str]:
         """Names that differ from the codelab's, as options are called: `image_feature`, `label_feature`."""
-        return {f"{name}_feature": value for name, value in asdict(self).items() if value != getattr(Features, name)}
+        names = {name: value for name, value in asdict(self).items() if name != "encoding"}
+        return {f"{name}_feature": value for name, value in names.items() if value != getattr(Features, name)}
 
 
 CODELAB = Features()

@@ -114,6 +114,11 @@ def check(records: Iterable[bytes], path: str, *, classes: int, image_size: int,
                 f"{classes}. Name all classes, or say how many there are, by --classes"
             )
         size = image_shape(jpeg)
+        if not size and not jpeg.startswith(b"\xff\xd8"):
+            raise errors.InputError(
+                f"{path} must hold JPEGs alone. Received: {place}: its image is none. Records of two formats cannot be "
+                f"mixed, and only a manifest tells another format: write the records again"
+            )
         if size and size != (image_size, image_size):
             raise errors.InputError(
                 f"{path} must hold images of one size. Received: {place}: its image is {size[0]} x {size[1]}, not "

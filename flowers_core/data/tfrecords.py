@@ -16,6 +16,7 @@ from uuid import uuid4
 from flowers_core import durable, errors, progress, resources
 from flowers_core.data import (
     array_images,
+    encodings,
     example_proto,
     images,
     manifest,
@@ -81,7 +82,8 @@ def parse(record: Tensor, *, image_size: int, features: Features = CODELAB) -> t
         tf.errors.InvalidArgumentError: If a feature is missing or the image damaged or of another size.
     """
     parsed = tf.io.parse_single_example(record, _image_and_label(features))
-    image = tf.ensure_shape(images.decode(parsed[features.image]), (image_size, image_size, 3))
+    image = encodings.decode(parsed[features.image], features.encoding, image_size)
+    image = tf.ensure_shape(image, (image_size, image_size, 3))
     return image, parsed[features.label]
 
 
@@ -102,11 +104,11 @@ def parse_batch(records: Tensor, features: Features = CODELAB) -> tuple[tf.Tenso
     return parsed[features.image], parsed[features.label]
 
 
-def example(jpeg: bytes, *, label: int, classes: Sequence[str], image_size: int) -> bytes:
+def example(image: bytes, *, label: int, classes: Sequence[str], image_size: int) -> bytes:
     """Serializes one record in the codelab's schema (section 3), the same bytes for the same input.
 
     Args:
-        jpeg: The compressed image, `image_size` pixels square.
+        image: The encoded image, `image_size` pixels square.
         label: Position of its class in `classes`.
         classes: Names of all classes.
         image_size: Side of the image in pixels.
@@ -114,7 +116,7 @@ def example(jpeg: bytes, *, label: int, classes: Sequence[str], image_size: int)
     one_hot = [float(position == label) for position in range(len(classes))]
     record = example_proto.message()()
     feature = record.features.feature
-    feature["image"].bytes_list.value.append(jpeg)
+    feature["image"].bytes_list.value.append(image)
     feature["class"].int64_list.value.append(label)
     feature["label"].bytes_list.value.append(classes[label].encode())
     feature["size"].int64_list.value.extend([image_size, image_size])
@@ -131,6 +133,7 @@ def write(  # noqa: PLR0913 - its options
     seed: int = SEED,
     strict: bool = False,
     accept: Collection[str] = (),
+    encoding: str = encodings.JPEG,
     threads: int | None = None,
     engine: Engine | None = None,
 ) -> manifest.Manifest:
@@ -148,6 +151,7 @@ def write(  # noqa: PLR0913 - its options
         strict: Whether a photo that cannot be decoded, or that libjpeg warns of, ends it all, instead of being skipped
             and listed.
         accept: Kinds beside JPEG that are taken, see `photos.ACCEPTABLE`.
+        encoding: How records hold their images, of `encodings.ENCODINGS`.
         threads: Photos worked on at once; two for each core that may be used if not given.
         engine: What does it; threads of this process if not given. Then `strict` is asked when all is done.
 
@@ -164,13 +168,14 @@ def write(  # noqa: PLR0913 - its options
             f"`image_size` must be at least 1 and `shards` from 1 to the number of photos, {len(photos.paths)}. "
             f"Received: image_size={image_size}, shards={shards}. Ask for fewer shards, or give more photos"
         )
+    encodings.check_size(encoding, image_size)
     digest = sharding.source_digest(photos)
     photos.decoding.check_memory(threads)
     folder = storage.normalize(folder)
     source = storage.relative_to(folder, photos.folder)
     wanted = manifest.Manifest(source, seed, image_size, tuple(photos.classes), (), (), digest)
     wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
-    wanted = replace(wanted, decoding=photos.decoding)
+    wanted = replace(wanted, decoding=photos.decoding, features=Features(encoding=encoding))
     existing = sharding.existing(folder, wanted, shards=shards)
     if existing:
         if strict and existing.skipped:
@@ -180,7 +185,8 @@ def write(  # noqa: PLR0913 - its options
         with sharding.exclusive(folder):
             dealt = sharding.deal(photos, shards=shards, seed=seed)
             of_all = replace(photos, paths=(), labels=(), passed_over={})  # what every record needs of them
-            work = partial(_record, photos=of_all, image_size=image_size, accept=accept, strict=strict)
+            how = {"image_size": image_size, "encoding": encoding, "accept": accept, "strict": strict}
+            work = partial(_record, photos=of_all, **how)
             engine = engine or partial(_write_here, strict=strict, threads=threads)
             shards_and_skipped = engine(dealt, folder, work=work, classes=len(photos.classes))
             written = _whole(wanted, shards_and_skipped, strict=strict)
@@ -313,17 +319,17 @@ def _whole(wanted: manifest.Manifest, written: list[Written], *, strict: bool) -
 
 
 def _record(
-    pair: tuple[str, int], *, photos: Photos, image_size: int, accept: Collection[str], strict: bool
+    pair: tuple[str, int], *, photos: Photos, image_size: int, encoding: str, **checks: Any
 ) -> bytes | manifest.Skipped:
     """The record of one photo, which is read and decoded once, or why there is none."""
     path, label = pair
     skipped = partial(manifest.Skipped, sharding.relative(path, photos))
     try:
-        make = _jpeg_by_tensorflow if has_tensorflow() else _jpeg
-        jpeg = make(path, image_size, photos.decoding, accept=accept, strict=strict)
+        make = _image_by_tensorflow if has_tensorflow() else _image
+        image = make(path, image_size, photos.decoding, encoding, **checks)
     except errors.InputError as error:
         return skipped(str(error))
-    return example(jpeg, label=label, classes=photos.classes, image_size=image_size)
+    return example(image, label=label, classes=photos.classes, image_size=image_size)
 
 
 def has_tensorflow() -> bool:
@@ -336,28 +342,35 @@ def _open(path: Path) -> Any:
     return tf.io.TFRecordWriter(str(path)) if has_tensorflow() else record_file.RecordFile(path)
 
 
-def _jpeg(path: str, image_size: int, decoding: Decoding, **checks: Any) -> bytes:
+def _image(path: str, image_size: int, decoding: Decoding, encoding: str, **checks: Any) -> bytes:
     """The image of a record, made of a photo."""
     photo = array_images.decode_photo(array_images.read(path, decoding=decoding, **checks), image_size, decoding)
-    return array_images.encode(array_images.fill_and_crop(photo, image_size))
+    image = array_images.fill_and_crop(photo, image_size)
+    if encoding in encodings.JPEGS:
+        return array_images.encode(image, halve_colours=encoding != encodings.JPEG)
+    return encodings.encode(image, encoding)
 
 
-def _jpeg_by_tensorflow(path: str, image_size: int, decoding: Decoding, **checks: Any) -> bytes:
+def _image_by_tensorflow(path: str, image_size: int, decoding: Decoding, encoding: str, **checks: Any) -> bytes:
     """The same, from a bucket as well."""
     photo = images.read(path, decoding=decoding, **checks)
     try:
-        return _fill_and_encode()(tf.constant(photo), image_size, decoding).numpy()
+        made = _fill_and_encode()(tf.constant(photo), image_size, decoding, encoding).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise errors.InputError("truncated or damaged JPEG data") from error
+    return made if encoding in encodings.JPEGS else encodings.encode(made, encoding)
 
 
 @cache
-def _fill_and_encode() -> Callable[[Tensor, int, Decoding], tf.Tensor]:
+def _fill_and_encode() -> Callable[[Tensor, int, Decoding, str], tf.Tensor]:
     """A graph: run eagerly, the ops' Python holds the GIL, half as fast, and one core only."""
 
-    def fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding) -> tf.Tensor:
+    def fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding, encoding: str) -> tf.Tensor:
         with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
-            return images.encode(images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size))
+            image = images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size)
+            if encoding not in encodings.JPEGS:
+                return image
+            return images.encode(image, halve_colours=encoding != encodings.JPEG)
 
     return tf.function(fill_and_encode, autograph=False)
 
@@ -390,8 +403,9 @@ def _check(record: Tensor, classes: int | None, image_size: int | None, features
     """Raises ValueError or an error of TensorFlow if a record is not one of ours or its image is damaged."""
     optional = {"size": tf.io.VarLenFeature(tf.int64), "one_hot_class": tf.io.VarLenFeature(tf.float32)}
     parsed = tf.io.parse_single_example(record, {**optional, **_image_and_label(features)})
-    shape = images.decode(parsed[features.image]).shape[:2]
     size = parsed["size"].values.numpy()
+    side = image_size or (int(size[0]) if len(size) else 0)
+    shape = encodings.decode(parsed[features.image], features.encoding, side).shape[:2]
     if len(size) and tuple(shape) != tuple(size):
         raise ValueError(f"its image is {shape}, its feature `size` says {size}")
     if image_size is not None and tuple(shape) != (image_size, image_size):

@@ -24,7 +24,7 @@ class Images:
     def __init__(self, shards: Sequence[str], *, image_size: int, cache: Cache):
         self._records = list(tfrecord_reader.locate(shards))
         self._features = shard_paths.of(shards).features
-        self._decoder = fast_decode.BatchDecoder(image_size)
+        self._decoder = fast_decode.BatchDecoder(image_size, encoding=self._features.encoding)
         self._shape = (len(self._records), image_size, image_size, 3)
         self._pixels: np.ndarray | None = None
         self._labels = np.empty(len(self._records), np.int64)

@@ -47,7 +47,8 @@ def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
     lines = iter(lines)
     job = json.loads(next(lines))
     memory = decode_pool.SharedMemory(job["batch_size"], job["image_size"], file=job["memory"])
-    decoder = fast_decode.BatchDecoder(job["image_size"], Decoding(**job["decoding"]))
+    encoding = Features(**job["features"]).encoding
+    decoder = fast_decode.BatchDecoder(job["image_size"], Decoding(**job["decoding"]), encoding=encoding)
     read, decode = KINDS[job["kind"]]
     for line in lines:
         order = json.loads(line)

@@ -18,7 +18,7 @@ import simplejpeg
 
 from flowers_core import errors
 from flowers_core.data import decoding as decodings
-from flowers_core.data import tfrecord_reader
+from flowers_core.data import encodings, tfrecord_reader
 from flowers_core.data.decoding import Decoding
 from flowers_core.data.shards import CODELAB, Features
 from flowers_core.lazy import Lazy
@@ -48,10 +48,12 @@ class BatchDecoder:
     Args:
         image_size: Side of the images in pixels.
         decoding: How photos become pixels; images of records are as they are.
+        encoding: How records hold their images, of `encodings.ENCODINGS`.
     """
 
-    def __init__(self, image_size: int, decoding: Decoding = decodings.CODELAB):
+    def __init__(self, image_size: int, decoding: Decoding = decodings.CODELAB, *, encoding: str = encodings.JPEG):
         self._size, self._decoding = image_size, decoding
+        self._encoding = "" if encoding in encodings.JPEGS else encoding
         self._memory = BatchMemory()
         self._scratch = threading.local()  # of each thread: the photo before it is scaled
 
@@ -59,18 +61,21 @@ class BatchDecoder:
         """Decodes images of the right size, those of records; the pixels are those of `images.decode`.
 
         Args:
-            jpegs: As many as the batch holds; may be read while they are decoded.
+            jpegs: As many as the batch holds, or images of the other encoding; may be read while they are decoded.
             batch: Where to; memory of the decoder if None.
 
         Returns:
             uint8, shape `(images, image_size, image_size, 3)`.
 
         Raises:
-            InputError: If an image is of another size.
+            InputError: If an image is of another size or encoding.
             tf.errors.InvalidArgumentError: If an image is truncated or damaged.
         """
         jpegs, batch = self._with_memory(jpegs, batch)
         for place, jpeg in zip(batch, jpegs, strict=True):
+            if self._encoding:
+                encodings.decode_into(place, jpeg, self._encoding)
+                continue
             try:
                 pixels = simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=place)
             except ValueError:
@@ -167,7 +172,8 @@ def map_of_records(image_size: int, features: Features = CODELAB) -> Callable:
     """A map, for `tf.data`, from a batch of records to uint8 images and labels."""
     from flowers_core.data import tfrecords
 
-    decode = _map_of_batches(BatchDecoder(image_size).decode_records, image_size)
+    decoder = BatchDecoder(image_size, encoding=features.encoding)
+    decode = _map_of_batches(decoder.decode_records, image_size)
 
     def parse_and_decode(records: Any) -> tuple:
         jpegs, labels = tfrecords.parse_batch(records, features)

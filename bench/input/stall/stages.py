@@ -105,6 +105,8 @@ def measure(kind: str, source: Source, *, seconds: float) -> Stages:
     """
     load, started = ForeignLoad(), datetime.now(UTC).isoformat(timespec="seconds")
     try:
+        if kind == "records":
+            source.check_jpegs("the costs of stages, of which decoding JPEGs is one")
         data = source.describe(kind)
         size = source.manifest().image_size if kind == "records" else IMAGE_SIZE
         paths = _paths(kind, source)

@@ -11,6 +11,7 @@ from bench.results import identity, result, summary
 from bench.run import data_source
 from bench.run.data_source import Source
 from flowers_core.data import photos, storage, tfrecords
+from flowers_core.errors import InputError
 from flowers_core.synthetic import dataset
 
 
@@ -157,3 +158,13 @@ def test_load_photos_leaves_out_what_became_no_record_in_any_working_directory(
     assert written.source == "../photos"
     assert len(found.load_photos()) == 20
     assert found.describe("records")["photos"] == "photos"
+
+
+def test_check_jpegs_refuses_records_of_pixels(synthetic_photos, tmp_path):
+    """Names what they hold, and what to write; JPEGs with halved colours are JPEGs."""
+    for encoding in ("raw", "jpeg420"):
+        folder = tmp_path / encoding
+        tfrecords.write(photos.find(synthetic_photos), folder, image_size=16, shards=1, encoding=encoding)
+    Source(records=str(tmp_path / "jpeg420")).check_jpegs("anything")
+    with pytest.raises(InputError, match=r"must hold JPEGs for anything\. Received: .*which holds raw"):
+        Source(records=str(tmp_path / "raw")).check_jpegs("anything")
