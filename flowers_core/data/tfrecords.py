@@ -355,17 +355,17 @@ def _image_by_tensorflow(path: str, image_size: int, decoding: Decoding, encodin
     """The same, from a bucket as well."""
     photo = images.read(path, decoding=decoding, **checks)
     try:
-        made = _fill_and_encode()(tf.constant(photo), image_size, decoding, encoding).numpy()
+        made = _fill_and_encode(encoding)(tf.constant(photo), image_size, decoding).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise errors.InputError("truncated or damaged JPEG data") from error
     return made if encoding in encodings.JPEGS else encodings.encode(made, encoding)
 
 
 @cache
-def _fill_and_encode() -> Callable[[Tensor, int, Decoding, str], tf.Tensor]:
+def _fill_and_encode(encoding: str) -> Callable[[Tensor, int, Decoding], tf.Tensor]:
     """A graph: run eagerly, the ops' Python holds the GIL, half as fast, and one core only."""
 
-    def fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding, encoding: str) -> tf.Tensor:
+    def fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding) -> tf.Tensor:
         with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
             image = images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size)
             if encoding not in encodings.JPEGS:

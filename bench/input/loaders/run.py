@@ -55,7 +55,7 @@ class LoaderResult(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lane:
+class Contender:
     """A loader with a number of threads or processes that decode; 0 for one a core."""
 
     loader: Loader
@@ -71,7 +71,7 @@ class Effort:
         seconds: Of each block.
         batch_size: Images per batch.
         processes: Of each loader, one after another; the rounds are shared out among them.
-        workers: Numbers of threads or processes that decode, each in a lane of its own; empty for one a core.
+        workers: Numbers of threads or processes that decode, each by itself; empty for one a core.
     """
 
     rounds: int = 9
@@ -80,9 +80,9 @@ class Effort:
     processes: int = 3
     workers: tuple[int, ...] = ()
 
-    def lanes(self, loaders: Sequence[Loader]) -> list[Lane]:
+    def contenders(self, loaders: Sequence[Loader]) -> list[Contender]:
         """What takes turns: each loader, with each number of workers that was asked for."""
-        return [Lane(loader=loader, workers=workers) for loader in loaders for workers in self.workers or (0,)]
+        return [Contender(loader=loader, workers=workers) for loader in loaders for workers in self.workers or (0,)]
 
     @property
     def rounds_by_process(self) -> list[int]:
@@ -98,13 +98,13 @@ class Effort:
 class Runner:
     """The parent's end of the process of a loader."""
 
-    def __init__(self, lane: Lane, task: Task, *, python: str):
-        loader = lane.loader
-        self.lane, self.rates, self.cpu_seconds = lane, [], []
+    def __init__(self, contender: Contender, task: Task, *, python: str):
+        loader = contender.loader
+        self.contender, self.rates, self.cpu_seconds = contender, [], []
         self.status, self.reason = "ok", ""
         command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment()
-        if lane.workers:
-            env[decode_pool.WORKERS] = str(lane.workers)
+        if contender.workers:
+            env[decode_pool.WORKERS] = str(contender.workers)
         self._process = process.ChildProcess(command, Path(task.scratch), name=loader.id, env=env)
         try:
             order = {"task": asdict(task), "module": loader.module, "function": loader.function}
@@ -198,19 +198,23 @@ def run(
         "machine": facts.fingerprint(),
         "code": facts.code(),
     }
-    lanes = effort.lanes(loaders)
+    contenders = effort.contenders(loaders)
     results = {
-        lane: LoaderResult(
-            loader=lane.loader.id, workers=lane.workers, data=about[lane.loader.job], processes=0, **common
+        contender: LoaderResult(
+            loader=contender.loader.id,
+            workers=contender.workers,
+            data=about[contender.loader.job],
+            processes=0,
+            **common,
         )
-        for lane in lanes
+        for contender in contenders
     }
     with process.scratch() as scratch:
         files = {"photos": source.photos, "records": str(_unpack(source, scratch / "files"))}
 
-        def start(lane: Lane, folder: Path) -> Runner:
+        def start(contender: Contender, folder: Path) -> Runner:
             folder.mkdir(parents=True)
-            loader = lane.loader
+            loader = contender.loader
             task = Task(
                 job=loader.job,
                 variant=loader.variant,
@@ -218,17 +222,18 @@ def run(
                 files=files[loader.job],
                 source=asdict(source),
                 scratch=str(folder),
-                **data | ({"cores": lane.workers} if lane.workers else {}),
+                **data | ({"cores": contender.workers} if contender.workers else {}),
             )
-            return Runner(lane, task, python=python if loader.kind == "peer" and python else sys.executable)
+            return Runner(contender, task, python=python if loader.kind == "peer" and python else sys.executable)
 
         order = random.Random(0)
         try:
             for process_number, rounds in enumerate(effort.rounds_by_process):
-                able = [lane for lane in lanes if results[lane].status == "ok"]
-                advance((len(lanes) - len(able)) * (rounds + 2))
+                able = [contender for contender in contenders if results[contender].status == "ok"]
+                advance((len(contenders) - len(able)) * (rounds + 2))
                 starts = [
-                    partial(start, lane, scratch / f"{process_number}-{number}") for number, lane in enumerate(able)
+                    partial(start, contender, scratch / f"{process_number}-{number}")
+                    for number, contender in enumerate(able)
                 ]
                 _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
         finally:
@@ -240,7 +245,7 @@ def run(
 
 def _run_rounds(
     starts: Sequence[Callable[[], Runner]],
-    results: dict[Lane, LoaderResult],
+    results: dict[Contender, LoaderResult],
     *,
     rounds: int,
     seconds: float,
@@ -264,7 +269,7 @@ def _run_rounds(
                     advance(1)
         finally:
             for runner in runners:
-                results[runner.lane] = runner.add_to(results[runner.lane])
+                results[runner.contender] = runner.add_to(results[runner.contender])
 
 
 def _unpack(source: Source, folder: Path) -> Path:

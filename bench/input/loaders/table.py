@@ -108,10 +108,12 @@ def notes(of_job: Sequence[Row]) -> list[str]:
         if row.loader.name not in same:
             same.append(row.loader.name)
     said += [f"{'; '.join(same)}: {description}" for description, same in names.items()]
-    return said + [f"{_lane(row)}: {row.result.status}: {row.result.reason}" for row in of_job if row not in measured]
+    return said + [
+        f"{_name_of(row)}: {row.result.status}: {row.result.reason}" for row in of_job if row not in measured
+    ]
 
 
-def _lane(row: Row) -> str:
+def _name_of(row: Row) -> str:
     """The name of a loader, with its workers where their number was asked for."""
     return f"{row.loader.name} ({row.result.workers} decode workers)" if row.result.workers else row.loader.name
 

@@ -71,10 +71,13 @@ def test_records_are_unpacked_byte_for_byte(source, tmp_path):
     assert sorted(files) == sorted(tfrecords.parse_batch(theirs)[0].numpy())
 
 
-def test_each_number_of_workers_is_a_lane():
+def test_each_number_of_workers_is_a_contender():
     """Loaders take turns with each; without a number they have one a core."""
     decode = registry.LOADERS["records/decode"]
     effort = run.Effort(rounds=2, processes=1, workers=(1, 4))
-    assert [(lane.loader, lane.workers) for lane in effort.lanes([decode])] == [(decode, 1), (decode, 4)]
-    assert [lane.workers for lane in EFFORT.lanes([decode])] == [0]
+    assert [(contender.loader, contender.workers) for contender in effort.contenders([decode])] == [
+        (decode, 1),
+        (decode, 4),
+    ]
+    assert [contender.workers for contender in EFFORT.contenders([decode])] == [0]
     assert effort.steps(1) == 2 * (2 + 2)
