@@ -39,7 +39,7 @@ MEASURE = (sys.executable, "-m", "bench.run.measure")
 scratch = durable.scratch_folder  # in which a process runs
 
 SHARED_NAMES = ("sem.mp-", "psm_", "torch_")
-SHARED_MAPPING = re.compile(r" (\d+) +/dev/shm/")
+SHARED_MAPPING = re.compile(r" (\d+) +/dev/shm/")  # by inode: a semaphore keeps the name that it had while it was made
 
 FAMILY_SECONDS = 1.0  # how often it looks for what a process has started, which takes milliseconds of a core
 LOOK_SECONDS = 0.2  # how often the parent looks; it sleeps in between, for a busy wait would take a core
@@ -116,7 +116,8 @@ class ChildProcess:
         """
         self.name, self.peak_bytes = name, 0
         self._words, self._unread, self._limit = folder / "stderr", b"", 1
-        self._family, self._family_seen, self._shared_names = [], 0.0, set[str]()
+        self._family, self._family_seen, self._noted = [], 0.0, set[str]()
+        self._before = _shared_names()  # nothing of its own
         if len(str(folder)) <= MOST_TEMPORARY:
             env = {**env, "TMPDIR": str(folder)}  # TensorFlow leaves generated code there, more so when it is killed
         answers_end, write = os.pipe()
@@ -265,10 +266,10 @@ class ChildProcess:
 
     def _note_shared(self) -> None:
         """Notes what it holds in /dev/shm for whoever prunes its folder, should all processes of this run be killed."""
-        if (names := _shared_names()) == self._shared_names:  # who holds which takes milliseconds to find out
+        if (names := _shared_names() - self._before) == self._noted:
             return
-        self._shared_names = names
-        held = {path.name: inode for path, inode in _shared_files(self.pid).items()}
+        held = {path.name: inode for path, inode in _shared_files(self.pid, names).items()} if names else {}
+        self._noted = names
         with suppress(OSError):  # a disk that is full must not end a measurement
             self._words.with_name(f"{durable.SHARED_NOTE}{self.pid}").write_text(json.dumps(held), encoding="utf-8")
 
@@ -291,22 +292,23 @@ def _shared_names() -> set[str]:
     return {path.name for path in durable.SHARED.glob("*") if path.name.startswith(SHARED_NAMES)}
 
 
-def _shared_files(group: int) -> dict[Path, int]:
-    """Files in /dev/shm, of Python's multiprocessing or of torch, that a process group holds and nobody else.
+def _shared_files(group: int, young: Collection[str] = ()) -> dict[Path, int]:
+    """Inodes of files in /dev/shm, of Python's multiprocessing or of torch, that a process group alone holds.
 
-    The process that would remove them at its end, multiprocessing's resource tracker, is of that group: other
-    libraries' loaders keep batches of megabytes there. Gives their inodes by path.
+    The process that would remove them at its end, multiprocessing's resource tracker, is of that group: loaders keep
+    batches of megabytes there. Of files younger than the group, if given, nobody else is asked: that is fast.
     """
     files = dict[Path, int]()
-    for name in _shared_names():
+    for name in young or _shared_names():
         with suppress(OSError):  # removed just now
             files[durable.SHARED / name] = (durable.SHARED / name).stat().st_ino
     held, others = set[str](), set[str]()
     for folder in Path("/proc").glob("[0-9]*") if files else ():
         with suppress(OSError):  # it has just ended, or is another user's
-            # By number (inode): a semaphore is mapped under the name that it had while it was made.
-            numbers = SHARED_MAPPING.findall((folder / "maps").read_text(encoding="utf-8", errors="replace"))
-            (held if os.getpgid(int(folder.name)) == group else others).update(numbers)
+            is_member = os.getpgid(int(folder.name)) == group
+            if is_member or not young:
+                maps = (folder / "maps").read_text(encoding="utf-8", errors="replace")
+                (held if is_member else others).update(SHARED_MAPPING.findall(maps))
     return {path: inode for path, inode in files.items() if str(inode) in held - others}
 
 
