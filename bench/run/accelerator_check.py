@@ -17,7 +17,7 @@ import tempfile
 import venv
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,8 +79,12 @@ class Sizes:
     most_batch: int = 65536
     seconds: float = 1.0
     epochs: int = 35
-    peers: tuple[str, ...] = ("timm:resnet50", "timm:mobilenetv2_100", "timm:xception")
-    peer_options: tuple[str, ...] = ("--torch-compile", "on", "--image-size", "192")
+    peers: tuple[tuple[str, int, int], ...] = (  # with batch and image size of our own in the profile
+        ("timm:resnet50", 256, 192),
+        ("timm:xception", 64, 331),
+        ("timm:mobilenetv2_100", 256, 192),
+    )
+    peer_options: tuple[str, ...] = ("--torch-compile", "on")
 
 
 FULL = Sizes()
@@ -92,8 +96,8 @@ SMALL = Sizes(
     most_batch=16,
     seconds=0.2,
     epochs=1,
-    peers=("timm:test_resnet",),
-    peer_options=("--image-size", "64"),
+    peers=(("timm:test_resnet", 8, 64),),
+    peer_options=(),
 )
 
 
@@ -121,7 +125,7 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
             words=("-m", "bench", "peak", *places, "--backend", ",".join(backends), *sizes.peak, *kept),
             seconds=45,
         ),
-        Part(name="steps", words=(*sweep, *sizes.cells, *kept, "--budget", "BUDGET"), seconds=140, most=140),
+        Part(name="steps", words=(*sweep, *sizes.cells, *kept, "--budget", "BUDGET"), seconds=110, most=110),
         Part(
             name="stall",
             words=("-m", "bench", "stall", *model, "--pipeline", "records_turbo", *preferred, *timed, *read),
@@ -157,13 +161,23 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
             Part(
                 name=f"peer {peer}",
                 words=(
-                    *("-m", "bench", "measure", "--model", peer, "--batch-size", str(sizes.batch), *sizes.peer_options),
-                    *("--precision", "mixed_bfloat16", *places, "--backend", "torch"),
+                    *(
+                        "-m",
+                        "bench",
+                        "measure",
+                        "--model",
+                        peer,
+                        "--batch-size",
+                        str(size),
+                        "--image-size",
+                        str(pixels),
+                    ),
+                    *("--precision", "mixed_bfloat16", *sizes.peer_options, *places, "--backend", "torch"),
                     *(*timed, *kept),
                 ),
-                seconds=25,
+                seconds=35,  # most of which compiles
             )
-            for peer in (sizes.peers if "torch" in backends else ())
+            for peer, size, pixels in (sizes.peers if "torch" in backends else ())
         ),
         Part(
             name="more steps",
@@ -259,7 +273,7 @@ def run(
 
 def _run_part(part: Part, python: Path, *, folder: Path, environment: Mapping[str, str], seconds: float) -> Outcome:
     """Runs one part until it ends or its time is over: then it hears Ctrl-C first, and keeps what it has."""
-    budget = f"{max(1.0, seconds - GRACE_SECONDS):.0f}s"
+    budget = f"{max(1.0, 0.9 * seconds - 2 * GRACE_SECONDS):.0f}s"  # to start, to draw its tables, to end by itself
     words = [budget if word == "BUDGET" else word for word in part.words]
     log = folder / f"{part.name.replace(' ', '-').replace(':', '-')}.log"
     start = perf_counter()
@@ -313,6 +327,8 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=("gpu", "cpu", "tpu"), default="gpu")
     parser.add_argument("--minutes", type=float, default=8.0, help="For the whole. [8]")
     parser.add_argument("--small", action="store_true", help="Shrunken sizes, to try this on a CPU.")
+    parser.add_argument("--filter", action="append", default=[], metavar="FIELD=VALUE",
+                        help="Only such cells of the steps, e.g. backend=jax; repeatable.")  # fmt: skip
     parser.add_argument("--only", default="", help="Parts whose names begin so, by commas.")
     return parser.parse_args(words)
 
@@ -336,6 +352,7 @@ def main(words: Sequence[str]) -> int:
             environment["ASV_COMMIT"] = (HERE / COMMIT).read_text().strip()  # a package does not say of which it is
         environment |= {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1", "COLUMNS": "140"}
         sizes = SMALL if chosen.small else FULL
+        sizes = replace(sizes, cells=(*sizes.cells, *(f"--filter={text}" for text in chosen.filter)))
         parts = plan(chosen.device, there, sizes, records=HERE / RECORDS, store=store)
         names = tuple(filter(None, chosen.only.split(",")))
         parts = [part for part in parts if not names or part.name.startswith(names)]

@@ -20,7 +20,8 @@ from bench.run.product import Unsuitable
 
 SIZES = {"cpu": 4096}  # of the matrices: 64 MB each in float32, larger than caches
 ACCELERATOR_SIZE = 8192  # whose product takes an accelerator milliseconds, far more than to start it
-FIRST_SIZE = 512  # of the smallest, where products of larger ones would take too long
+ACCELERATOR_FIRST = 4096
+FIRST_SIZES = {"cpu": 512}  # of the smallest, where products of larger ones would take too long
 COPIED_BYTES = 512 * 2**20
 ROUNDS, LEAST_ROUNDS = 9, 3  # of a limit: fewer where they take long
 SECONDS = 5.0  # of a limit
@@ -81,15 +82,15 @@ def measure_here(
     with place.scope():
         for name in product.FORMATS:
             if not product.why_unsuitable(name, device):
-                rows = _affordable(partial(multiply, name=name), largest, seconds)
+                first = min(FIRST_SIZES.get(device, ACCELERATOR_FIRST), largest)
+                rows = _affordable(partial(multiply, name=name), first, largest, seconds)
                 limits[name] = limit(multiply(rows, name), 2 * rows**3 / 1e9, "GFLOP/s", seconds)
         limits[COPY] = limit(engine.addition(copied // 4, device), 2 * copied / 1e9, "GB/s", seconds)
     return limits
 
 
-def _affordable(multiply: Callable[[int], Callable[[], object]], largest: int, seconds: float) -> int:
+def _affordable(multiply: Callable[[int], Callable[[], object]], rows: int, largest: int, seconds: float) -> int:
     """Rows of the largest matrices whose product does not take too long: some formats are slow on some devices."""
-    rows = min(FIRST_SIZE, largest)
     while 2 * rows <= largest and 8 * timing.median_seconds(multiply(rows), rounds=1) < seconds / LEAST_ROUNDS:
         rows *= 2
     return rows

@@ -32,7 +32,7 @@ def build_model(cell: Cell, device: Any, *, classes: int) -> Any:
     except (ImportError, RuntimeError) as error:  # torchvision raises the latter where it does not fit torch
         raise Unsuitable(f"{user_code.readable(cell.model)} needs timm: {error}. To measure it, {EXTRA}") from error
     name = user_code.peer(cell.model)
-    if name not in timm.list_models():
+    if not timm.is_model(name):  # it knows older names, too
         raise InputError(f"`model` must be one of timm's (`timm.list_models()`). Received: {cell.model}")
     with device.scope():
         model = timm.create_model(name, pretrained=False, num_classes=classes)

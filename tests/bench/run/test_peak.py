@@ -40,5 +40,5 @@ def test_matrices_are_as_large_as_time_allows(monkeypatch):
     """A format in which the device is slow is measured by smaller ones, not for minutes."""
     monkeypatch.setattr(peak.timing, "median_seconds", lambda rows, **_: (rows / 512) ** 3 * 0.2)
 
-    assert peak._affordable(lambda rows: rows, 4096, 5.0) == 1024
-    assert peak._affordable(lambda rows: rows, 256, 5.0) == 256
+    assert peak._affordable(lambda rows: rows, 512, 4096, 5.0) == 1024
+    assert peak._affordable(lambda rows: rows, 256, 256, 5.0) == 256

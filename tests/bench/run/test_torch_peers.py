@@ -46,7 +46,9 @@ def small_of_keras(classes):
 @pytest.fixture
 def timm(monkeypatch):
     """Puts the stand-in in the place of timm."""
-    made = SimpleNamespace(list_models=lambda: ["small"], create_model=lambda _, num_classes, **__: small(num_classes))
+    made = SimpleNamespace(
+        is_model=lambda name: name == "small", create_model=lambda _, num_classes, **__: small(num_classes)
+    )
     monkeypatch.setitem(sys.modules, "timm", made)
 
 
