@@ -25,6 +25,7 @@ EFFORT = timing.Effort(seconds=1.0)
 MOST_ROWS = 8
 SHARE_WORTH_A_NAME = 0.5  # of what was added: then the sentence names a single layer
 CALL = re.compile(r"^(?:StatefulPartitionedCall|PartitionedCall|while|body|cond|then|else)(?:_\d+)?/")
+INDEX = re.compile(r"\[\d+\]")  # of an iterator among several of a kind
 UNIQUE = re.compile(r"_\d+$")  # what TensorFlow adds to a name that it has used, once for each layer
 # By the operation's type, of a pipeline.
 PIPELINE_STAGES = (
@@ -33,6 +34,9 @@ PIPELINE_STAGES = (
     ("resize, crop", ("Resize", "Crop", "Slice")),
     ("batch", ("Batch", "Pack")),
 )
+
+# tf.data's iterators: the own time of most is waiting for threads that do the work, which are operations of their own.
+ITERATOR, READERS, WAITING = "Dataset", ("TFRecord", "FixedLengthRecord", "TextLine"), "waiting"
 
 Key = tuple[str, str]
 """A stage, and a layer or the type of an operation."""
@@ -69,12 +73,13 @@ class Explanation:
         return {stage: (before[stage], after[stage]) for stage in {**before, **after}}
 
     def sentence(self) -> str:
-        """What got slower, in one sentence."""
+        """What got slower, in one sentence: what works longer, not what waits for it."""
         if self.problem:
             return f"{self.cell}: not explained: {self.problem}"
         layers = defaultdict[str, float](float)
-        for (_, layer), change in self.added():
-            layers[layer] += change
+        for (stage, layer), change in self.added():
+            if stage != WAITING:
+                layers[layer] += change
         total = sum(layers.values())
         layer, most = max(layers.items(), key=lambda change: change[1] * (1 if total > 0 else -1), default=("", 0.0))
         difference = f"{format.duration(abs(total))} {'more' if total > 0 else 'less'} a step"
@@ -231,6 +236,9 @@ def place(cell: Cell, kind: str, name: str) -> Key:
         name: Its path, e.g. `StatefulPartitionedCall/gradient_tape/squeezenet_1/fire3_1/convolution/…`.
     """
     kind = kind.removeprefix("_Mkl").removeprefix("Native")
+    if kind == ITERATOR:
+        iterator = INDEX.sub("", name.rpartition("::")[2])
+        return ("read" if iterator in READERS else WAITING), iterator
     for stage, types in PIPELINE_STAGES:
         if any(known in kind for known in types) and (cell.model == NO_MODEL or not xprof.layer(name)):
             return stage, kind

@@ -103,7 +103,8 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
     """Measures and emulates; Ctrl-C ends it with what there is.
 
     Returns:
-        Exit code, as `sweep_progress.run` gives it or 130, and what is known now.
+        Exit code, as `sweep_progress.run` gives it or 130, and what is known now; nothing is known, and a cell counts
+        as failed, where the code changed meanwhile.
     """
     code, place = 0, {"machine": facts.fingerprint(), "code": facts.code()}
     for cell, reason in campaign.absent:
@@ -119,6 +120,9 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
         code = entry.INTERRUPTED
         again = f"python -m bench stall --show-last{store.option(results)}"
         tell(f"interrupted: what has ended is kept and shown; `{again}` shows it again")
+    if campaign.sweep.cells and campaign.sweep.code != facts.code_digest():
+        tell("flowers_core changed while it was measured, and no verdict mixes two codes: measure again")
+        code = max(code, sweep_progress.SOME_FAILED)
     mark, ours = campaign.sweep.id, _ours(results)
     measured = [measurement for measurement in ours if measurement.sweep == mark]
     stalls = three_runs.group(measured)

@@ -72,6 +72,29 @@ def test_place_of_a_pipeline_is_by_type(kind, stage):
     assert explain.place(Cell(model=NO_MODEL, pipeline="photos_parallel"), kind, f"a/b/{kind}") == (stage, kind)
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("Iterator::Root::Prefetch::MapAndBatch", ("waiting", "MapAndBatch")),
+        ("Iterator::Root::Prefetch", ("waiting", "Prefetch")),
+        ("Iterator::Root::Prefetch::ParallelInterleaveV4[71]::TFRecord", ("read", "TFRecord")),
+    ],
+)
+def test_place_tells_waiting_from_work(name, place):
+    """An iterator of tf.data waits for the threads that work; one that reads files reads."""
+    assert explain.place(Cell(model=NO_MODEL, pipeline="records_parallel"), "Dataset", name) == place
+
+
+def test_sentence_names_what_works_not_what_waits():
+    """Where decoding takes longer, all that waits for it takes longer, too, and more of it."""
+    decode, waiting = ("decode", "DecodeJpeg"), ("waiting", "MapAndBatch")
+    slowed = explain.Explanation(
+        cell="records", base={decode: 0.05, waiting: 0.1}, candidate={decode: 0.45, waiting: 1.3}
+    )
+
+    assert slowed.sentence() == "records: 100% of the 400 ms more a step lie in DecodeJpeg (decode +400 ms)"
+
+
 def test_explain_names_the_layer_that_was_widened(explained):
     """What is the same cancels out; one layer's forward and backward growth is named with its stages."""
     same = operation("squeezenet_1/stem_1/Relu", 0.010)

@@ -80,6 +80,19 @@ def test_ctrl_c_keeps_and_shows_what_has_ended(source, tmp_path, three, monkeypa
     assert (kept.cell, kept.sweep, kept.verdict, kept.rounds) == (FED, plan.sweep.id, "compute-bound", 1)
 
 
+def test_run_says_that_the_code_changed_meanwhile(source, tmp_path, monkeypatch):
+    """Whoever edits the package while it is measured gets no verdict, and is told why; the exit code is 1."""
+    plan = planned(source, FED)
+    monkeypatch.setattr(campaign.sweep_progress, "run", lambda *_, **__: 0)
+    monkeypatch.setattr(campaign.facts, "code_digest", lambda: "another")
+    lines = []
+    code, known = campaign.run(plan, tmp_path, tell=lines.append)
+
+    assert code == 1
+    assert "changed while it was measured" in lines[0]
+    assert not known.stalls
+
+
 def test_load_last_of_an_empty_store_says_what_to_do(tmp_path):
     """`--show-last` has nothing to show."""
     with pytest.raises(InputError, match="Leave out --show-last"):
