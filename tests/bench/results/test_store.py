@@ -121,6 +121,14 @@ def test_check_writable_says_what_is_wrong_where_and_what_to_do(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_check_writable_names_what_the_folder_said():
+    """Where no file can be made at all, that is the reason, not that there is none to remove again."""
+    with pytest.raises(
+        InputError, match=r"Received: /sys: (Permission denied|Read-only file system|Operation not permitted) "
+    ):
+        store.check_writable(Path("/sys"))
+
+
 def test_what_is_synced_is_written(tmp_path, measured, monkeypatch):
     """A line, and what is tried beforehand, has left this process when the disk is asked to keep it."""
     sizes = {}
