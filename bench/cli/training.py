@@ -62,8 +62,9 @@ class Trainings:
         for name in self.model:
             one_of("model", name, models.MODELS)
         source = data.source()
+        image_size = source.manifest().image_size
         for name in self.model:
-            models.check_image_size(name, source.manifest().image_size)
+            models.check_image_size(name, image_size)
         return campaign.plan(
             self.model or models.representatives(),
             self.variant or ("ours", "plain"),

@@ -61,7 +61,10 @@ def publish(results: Path) -> Path:
     """
     results = Path(results).absolute()
     if not any((results / "asv").glob("*/*-*.json")):
-        raise InputError(f"The store must hold what `asv run` stores. Received: {results / 'asv'}, with nothing of it")
+        raise InputError(
+            f"The store must hold what `asv run` stores. Received: {results / 'asv'}, with nothing of it. "
+            "Run `asv run HEAD~11..HEAD` first, or give another folder by `--results`"
+        )
     with durable.scratch_folder() as folder:
         (folder / "asv.conf.json").write_text(json.dumps(configuration(results)), "utf-8")
         done = subprocess.run(

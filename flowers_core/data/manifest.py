@@ -286,7 +286,7 @@ def _from_files(folder: str | Path, held: dict[str, int], features: Features, cl
     if not names:
         raise errors.InputError(
             f"`folder` must hold records, files such as flowers00-230.tfrec. Received: {folder}, with none. "
-            f"Write them there first, or give the folder that holds them"
+            "Write some (`python -m flowers_core records PHOTOS FOLDER`), or give the folder that holds them"
         )
     shards = tuple(Shard(name, _count(storage.join(folder, name)), held[name]) for name in names)
     image_size = _image_size([storage.join(folder, name) for name in names], features)

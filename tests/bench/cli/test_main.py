@@ -162,6 +162,15 @@ def test_repeated_names_are_joined(name, given, monkeypatch):
     assert [cell.model for cell in asked] == ["dense", "convnet"]
 
 
+def test_accuracy_checks_its_records_before_it_begins(tmp_path, command_line):
+    """No bar of trainings stands above the sentence."""
+    ended = command_line("bench", "accuracy", "--records", tmp_path, "--results", tmp_path / "results")
+
+    assert ended.code == 2
+    assert "must hold records" in ended.err
+    assert "trainings" not in ended.err
+
+
 def test_measure_stores_and_prints(tmp_path, command_line):
     """`--json` gives a program one object a line and nothing else; the measurement is in the store, and in a table."""
     done = command_line("bench", "measure", *SMALL, "--json", "--results", tmp_path)
