@@ -2,25 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from bench.compare import comparison_report
 from bench.compare.comparison import CONTROL
 from bench.compare.comparison_result import CellVerdict, Comparison
 from bench.compare.pair_result import CLOCKS
 from bench.compare.sequential_test import Rule
-from bench.report import comparison_chart
+from bench.report import bars, comparison_chart, machines, two_sets
 from bench.report.gather import Gathered
+from bench.report.two_sets import TwoSets
 from bench.results.table import Column, Interval, Table
 
 CAPTION = (
     "Each dot is a fresh process, the base above the candidate, the two of a pair joined; below them the ratio with "
     "its 95 % interval. 1 is the base's median; within the grey band two count as the same."
 )
+CAPTION_OF_SETS = "Images a second of what differs most; the dark bar below each is the candidate's"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A comparison of the page's verdicts.
+    """A comparison on the page: a verdict over pairs, or two machines.
 
     Attributes:
         anchor: By which a link leads to it, as long as the page holds it.
@@ -64,6 +67,23 @@ def of(compared: Comparison, gathered: Gathered) -> Part:
         certain=comparison_report.certainty(compared),
         origin=compared.origin,
         command=comparison_report.again(compared),
+    )
+
+
+def of_machines(sets: TwoSets) -> Part:
+    """What the page shows of two machines: the answer, what differs, then both times of each cell."""
+    base, candidate = sets.names
+    origins = zip(("base", "candidate"), sets.origins, strict=True)
+    return Part(
+        anchor=f"machines-{blake2b(' '.join(sets.names).encode(), digest_size=4).hexdigest()}",
+        title=f"{base} (base) beside {candidate} (candidate)",
+        sentence=machines.sentence(sets),
+        picture=bars.svg(sets.picture),
+        caption=CAPTION_OF_SETS,
+        tables=[two_sets.differing_table(sets), *sets.tables],
+        certain=["figures side by side, and no verdict: more than the code differs."],
+        origin="; ".join(f"{side}: {origin}" for side, origin in origins),
+        command="python -m bench report BASE.jsonl CANDIDATE.jsonl",
     )
 
 

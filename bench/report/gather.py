@@ -21,7 +21,8 @@ from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.report import cache
+from bench.report import cache, machines
+from bench.report.two_sets import TwoSets
 from bench.results import identity, peak, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
@@ -71,6 +72,7 @@ class Gathered:
         shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`,
             in its setting of now, see `settings_now`. At most `MOST_SHOWN`, older ones among them.
         charted: Of those one a cell, of one machine.
+        machines: The machine that charts are of beside each other one with the same cells, see `bench.report.machines`.
         older: Of cells and settings that were measured with earlier code alone, that of its last one; and what was
             measured in other settings of the machine than that of now.
         sweeps: What sentences are made from, see `quiet_sweeps`.
@@ -95,6 +97,7 @@ class Gathered:
     summaries: tuple[Summary, ...]
     shown: tuple[Summary, ...]
     charted: tuple[Summary, ...]
+    machines: tuple[TwoSets, ...]
     older: tuple[Summary, ...]
     sweeps: tuple[tuple[Summary, ...], ...]
     costs: dict[tuple[str, int], dict]
@@ -127,13 +130,15 @@ def gather(results: Path) -> Gathered:
     by_recency = recency()
     shown, older = latest(summaries, by_recency)
     sweeps = quiet_sweeps(measurements, by_recency)
+    drawn = charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
     return Gathered(
         results=Path(results),
         summaries=summaries,
         shown=tuple(shown),
-        charted=tuple(charted(shown, sweeps)),
+        charted=tuple(drawn),
+        machines=machines.beside(measurements, shown, drawn),
         older=tuple(older),
         sweeps=tuple(sweeps),
         costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from bench.compare import comparison_report
 from bench.compare.comparison_result import Comparison
-from bench.report import bars, charts, gather, key_findings, sections, svg
+from bench.report import bars, charts, gather, key_findings, sections, svg, two_sets
+from bench.report import machines as machines_beside
 from bench.report.charts import Chart
 from bench.report.gather import Gathered
 from bench.report.sections import Section
+from bench.report.two_sets import TwoSets
 from bench.results import store, summary_table
 from bench.results.summary import Summary
 from bench.results.table import markdown_code, markdown_text
@@ -147,11 +149,17 @@ def markdown(results: Path) -> str:
         again = markdown_code(section.command)
         lines += [f"## {section.title}", "", f"{markdown_text(section.sentence)} Measure again: {again}", ""]
         lines += [table.markdown() for table in section.tables]
-        lines += [_comparison(compared, gathered) for compared in gathered.comparisons if section.parts]
+        lines += [_comparison(compared, gathered) for compared in gathered.comparisons if section.name == "verdicts"]
+        lines += [_machines(sets) for sets in gathered.machines if section.name == "machines"]
         if section.folded:
             folded = [f"{markdown_text(origin)}\n\n{table.markdown()}" for origin, table in section.folded]
             lines += ["<details><summary>more</summary>", "", *folded, "</details>", ""]
     return "\n".join([*lines, *(f"- {markdown_text(machine)}" for machine in machines(gathered.shown))])
+
+
+def _machines(sets: TwoSets) -> str:
+    tables = [table.markdown() for table in (two_sets.differing_table(sets), *sets.tables)]
+    return "\n".join([f"{markdown_text(machines_beside.sentence(sets))}", "", *tables])
 
 
 def _comparison(compared: Comparison, gathered: Gathered) -> str:

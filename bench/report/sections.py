@@ -27,6 +27,7 @@ COMMANDS = {
     "scaling": "python -m bench scaling",
     "stall": "python -m bench stall",
     "traces": "python -m bench trace --model squeezenet --batch-size 8",
+    "machines": "python -m bench report BASE.jsonl CANDIDATE.jsonl",
     "verdicts": "python -m bench compare BASE CANDIDATE",
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
@@ -81,6 +82,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _scaling(gathered.scaling),
         _stall(gathered, drawings),
         _traces(gathered),
+        _machines(gathered),
         _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
@@ -101,7 +103,8 @@ def _command(name: str, gathered: Gathered) -> str:
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
     if name == "scaling":
         return scaling_table.command(gathered.scaling) + store.option(gathered.results)
-    return COMMANDS[name] + (folders(*read) if name != "traces" else "") + store.option(gathered.results)
+    given = "" if name in ("traces", "machines") else folders(*read)
+    return COMMANDS[name] + given + store.option(gathered.results)
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
@@ -198,6 +201,16 @@ def _traces(gathered: Gathered) -> Section:
         sentence="Profiler traces of steps, taken after the timed ones.",
         tables=(trace_table.steps(traces, into=store.option(gathered.results)),) if traces else (),
         links=[(name, address) for name, address in zip(trace_table.names(traces), addresses, strict=True) if address],
+    )
+
+
+def _machines(gathered: Gathered) -> Section:
+    """The machine that charts are of beside each other one, a part each."""
+    return Section(
+        name="machines",
+        title="Machines",
+        sentence="The same cells on other machines: what differs first, then both times with their ratio.",
+        parts=[comparison_part.of_machines(sets) for sets in gathered.machines],
     )
 
 

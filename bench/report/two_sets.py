@@ -36,6 +36,7 @@ class TwoSets:
         packages: Further packages that differ.
         tables: Cell by cell: both times and their ratio; then what mixed precision gains on each side.
         picture: Images a second of both, as bars.
+        ratios: Candidate's seconds over base's, of each cell that has both.
     """
 
     names: tuple[str, str]
@@ -44,6 +45,7 @@ class TwoSets:
     packages: tuple[str, ...]
     tables: tuple[Table, ...]
     picture: tuple[Bar, ...]
+    ratios: tuple[float, ...] = ()
 
 
 def gather(base: Path, candidate: Path) -> TwoSets:
@@ -52,17 +54,26 @@ def gather(base: Path, candidate: Path) -> TwoSets:
     Raises:
         InputError: If one cannot be read, or no cell is in both.
     """
-    sets = stored.load(base), stored.load(candidate)
+    return beside(stored.load(base), stored.load(candidate), names=(str(base), str(candidate)))
+
+
+def beside(base: Sequence[Measurement], candidate: Sequence[Measurement], *, names: tuple[str, str]) -> TwoSets:
+    """Puts two sets of measurements beside each other, as `gather` does.
+
+    Raises:
+        InputError: If no cell is in both.
+    """
+    sets = base, candidate
     rows = stored.compare(*sets, allow_mismatch=True)
-    rates = tuple(map(_rates, sets))
-    gains = _gains(*rates)
+    gains = _gains(*map(_rates, sets))
     return TwoSets(
-        names=(str(base), str(candidate)),
-        origins=(sets[0][-1].origin, sets[1][-1].origin),
+        names=names,
+        origins=(base[-1].origin, candidate[-1].origin),
         differing=tuple(differences.differences(*sets)),
         packages=tuple(differences.other_packages(*sets)),
         tables=(*stored_table.tables(rows), *([gains] if gains.rows else [])),
         picture=tuple(_bars(rows)),
+        ratios=tuple(ratio for row in rows if (ratio := row.ratio())),
     )
 
 
@@ -121,6 +132,12 @@ def markdown(sets: TwoSets) -> str:
 def _differing(sets: TwoSets) -> list[str]:
     packages = [f"other packages: {'; '.join(sets.packages)}"] if sets.packages else []
     return [*sets.differing, *packages] or ["nothing that is known to matter"]
+
+
+def differing_table(sets: TwoSets) -> Table:
+    """What differs, a line each."""
+    rows = tuple((text,) for text in _differing(sets))
+    return Table(title="What differs", columns=(Column("base's value, candidate's"),), rows=rows)
 
 
 def write(sets: TwoSets, results: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -52,10 +53,12 @@ class Loaded(Generic[Kind]):
     Attributes:
         results: In the order in which they were appended, file after file.
         damaged: Lines that could not be read, as `file:line: reason`; a process killed while it wrote leaves one.
+        repeated: Lines that stand there once more, as where stores were merged that had lines in common: left out.
     """
 
     results: tuple[Kind, ...]
     damaged: tuple[str, ...]
+    repeated: int = 0
 
 
 def append(result: Result, results: Path = RESULTS) -> Path:
@@ -140,10 +143,14 @@ def load(kind: type[Kind], results: Path = RESULTS) -> Loaded[Kind]:
 
 
 def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
-    """Reads the results of one kind that the lines of the files hold; warns of a file with damaged lines, once."""
+    """Reads the results of one kind that the lines of the files hold; warns of a file with damaged lines, once.
+
+    A line that stands there several times is one result: no two processes begin at one time and take the same seconds
+    to the last digit.
+    """
     from bench.results.line import Reader  # here, for measured processes only write
 
-    loaded, damaged = [], []
+    loaded, damaged, seen, lines = [], [], set[bytes](), 0
     reader = None if kind.CHECKED or "from_json" in vars(kind) else Reader(kind, _parse)
     for path in files:
         before = len(damaged)
@@ -152,13 +159,17 @@ def read(kind: type[Kind], files: Iterable[Path]) -> Loaded[Kind]:
                 line = ended.rstrip(b"\r\n")
                 if not line.strip():
                     continue
+                lines, mark = lines + 1, hashlib.blake2b(line.strip(), digest_size=16).digest()
+                if mark in seen:
+                    continue
+                seen.add(mark)
                 try:
                     loaded.append(_read_line(kind, line, reader))
                 except (ValueError, RecursionError) as error:  # not JSON, not even text, or nested without end
                     damaged.append(f"{path.name}:{number}: {error}")
         if len(damaged) > before:
             _warn(f"{path}: left out {len(damaged) - before} damaged lines, the first: {damaged[before]}")
-    return Loaded(results=tuple(loaded), damaged=tuple(damaged))
+    return Loaded(results=tuple(loaded), damaged=tuple(damaged), repeated=lines - len(seen))
 
 
 def _read_line(kind: type[Kind], line: bytes, reader: "Reader[Kind] | None") -> Kind:

@@ -281,7 +281,7 @@ def test_page_has_a_fold_for_each_comparison(tmp_path, paired, compared):
         base={("forward", "wide"): 0.01},
         candidate={("forward", "wide"): 0.015, ("backward", "wide"): 0.02},
     )
-    pairs = [paired(1.05, cell="dense") for _ in range(4)]
+    pairs = [paired(1.05 + number / 1000, cell="dense") for number in range(4)]
     older = replace(compared(dense="faster", started="2026-11-20"), comparison="20261120T120000Z")
     for stored in (older, compared(dense="slower"), *pairs, explanation.kept(pairs)):
         store.append(stored, tmp_path)

@@ -60,6 +60,17 @@ def test_former_folders_are_those_of_the_history(kind):
     assert store.FORMER_FOLDERS[kind] == {**former, "peak": "limits"}[kind]
 
 
+def test_merged_stores_count_each_result_once(tmp_path, measured):
+    """Copied beside each other, or one after the other into a file, whatever ends its lines."""
+    here, there = (measured(machine={"host": host, "id": host}) for host in ("a", "b"))
+    paths = [store.append(result, tmp_path / "merged") for result in (here, there)]
+    both = b"".join(path.read_bytes() for path in paths)
+    (paths[0].parent / "copy-of-a.jsonl").write_bytes(both)
+    (paths[0].parent / "z.jsonl").write_bytes(both + paths[1].read_bytes().replace(b"\n", b"\r\n"))
+
+    assert store.load(Measurement, tmp_path / "merged") == store.Loaded(results=(here, there), damaged=(), repeated=5)
+
+
 def test_append_writes_a_line_a_result(tmp_path, measured):
     """A file holds its lines and nothing between them; a machine without a name has one, too; NaN is no JSON."""
     for _ in range(3):
@@ -74,10 +85,11 @@ def test_append_writes_a_line_a_result(tmp_path, measured):
 
 def test_read_passes_over_empty_lines(tmp_path, measured):
     """Whoever merges two files by hand leaves some; they are no damage."""
-    line = json.dumps(measured().to_json())
-    (tmp_path / "lab.jsonl").write_text(f"\n{line}\n \n\n{line}\n")
+    two = measured(round=0), measured(round=1)
+    lines = [json.dumps(result.to_json()) for result in two]
+    (tmp_path / "lab.jsonl").write_text(f"\n{lines[0]}\n \n\n{lines[1]}\n")
 
-    assert store.read(Measurement, [tmp_path / "lab.jsonl"]) == store.Loaded(results=(measured(),) * 2, damaged=())
+    assert store.read(Measurement, [tmp_path / "lab.jsonl"]) == store.Loaded(results=two, damaged=())
 
 
 def test_read_refuses_nan(tmp_path, measured):
@@ -283,7 +295,7 @@ def test_append_keeps_the_lines_of_two_writers_apart(tmp_path, measured):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         pool.map(_append_many, [(long, tmp_path, 40)] * 2)
 
-    assert store.load(Measurement, tmp_path) == store.Loaded(results=(long,) * 80, damaged=())
+    assert store.load(Measurement, tmp_path) == store.Loaded(results=(long,), damaged=(), repeated=79)
 
 
 def _append_beyond(arguments):
