@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.run.scaling.processes import Host
     from bench.run.scaling.result import ScalingResult
 
+INTERRUPTED = "The coordinator was interrupted"
 COUNTS = options.Several(click.IntRange(1))
 
 
@@ -174,7 +175,7 @@ def scaling(scaled: Scaled, meeting: Meeting, places: Places, resume: bool, outp
     with hosts.listen(place[0], "--coordinator") as server:
         entry.tell(f"waiting for {workers - 1} workers at {place[0][0]}:{place[0][1]}")
         others = hosts.gather(server, workers, plan.limits, tell=entry.tell, seconds=meeting.meet)
-    reason = "The coordinator was interrupted"
+    reason = INTERRUPTED
     try:
         code, reason = _run(plan, output, earlier, (hosts.first(place[0][0]), *others))
     finally:
@@ -186,7 +187,7 @@ def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts
     """Measures what is left of a plan, and shows it with what was there.
 
     Returns:
-        The exit code, and who was lost; empty where nobody was.
+        The exit code, and why other hosts have failed with this one; empty where they have not.
     """
     from bench.results import store
     from bench.run.scaling import campaign, table
@@ -194,14 +195,15 @@ def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts
     running = campaign.run(plan, output.results, hosts=hosts, earlier=earlier)
     ended, code = options.collect(running, "groups", len(plan.pending(earlier)))
     shown = table.last([*earlier, *ended])
+    reason = INTERRUPTED if code else ""
     if not shown:
-        return code, ""
+        return code, reason
     store.save_table("scaling.md", table.markdown(shown, store.option(output.results)), output.results)
     output.show((result.to_json() for result in ended), table.tables(shown))
     lost = next((result.reason for result in ended if result.status == "crash"), "")
     if lost:
         entry.tell(f"error: {lost}. What ended before is kept; the same command with `--resume` goes on")
-    return code or table.exit_code(shown), lost
+    return code or table.exit_code(shown), lost or reason
 
 
 COMMANDS = (scaling,)

@@ -125,6 +125,24 @@ def test_hosts_that_do_not_meet_are_said(words, message, tmp_path, command_line,
     assert message in " ".join(done.err.split())
 
 
+def test_interrupted_coordinator_tells_the_others(members, tmp_path, command_line, monkeypatch):
+    """Ctrl-C on the coordinator ends the run everywhere, as a failure."""
+    members()
+    told = []
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hosts, "gather", lambda *_, **__: [])
+    monkeypatch.setattr(hosts, "dismiss", lambda _, reason: told.append(reason))
+    monkeypatch.setattr(processes, "outcome", interrupt)
+    (port,) = processes.free_ports("127.0.0.1", 1)
+    meeting = ("--coordinator", f"127.0.0.1:{port}", "--rank", 0, "--results", tmp_path)
+    done = command_line("bench", *SMALL, *meeting)
+
+    assert (done.code, told) == (130, ["The coordinator was interrupted"])
+
+
 def test_tf_config_says_where_to_meet(members, tmp_path, command_line, monkeypatch):
     """TF_CONFIG of a cluster gives the coordinator's address and this worker's rank."""
     members()
