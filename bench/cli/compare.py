@@ -316,8 +316,9 @@ def compare(  # noqa: PLR0913 - its options
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
     _write_report(markdown, output)
     if explain:
-        _explain([trial for trial in trials if trial.final.word in ("slower", "faster")], output)
-        _write_report(markdown, output)
+        differing = [trial for trial in trials if trial.final.word in ("slower", "faster")]
+        _explain(differing, output)
+        _write_report(markdown if differing else None, output)
     options.leave(progress.exit_code(trials))
 
 

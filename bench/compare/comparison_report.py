@@ -87,7 +87,13 @@ def _part(word: str, cells: Sequence[CellVerdict]) -> str:
         if len(cells) > 1:
             return f"{worst.short} and {len(cells) - 1} more are {word}, {worst.short} most: {said}"
         return f"{worst.short} is {said}"
-    return f"{cells[0].short} is {said}" if len(cells) == 1 else f"{len(cells)} are {said}"
+    if len(cells) > 1:
+        return f"{len(cells)} are {said}"
+    estimate = cells[0].verdict.estimate
+    if word == "inconclusive" and estimate:
+        low, middle, high = (f"{100 * (end - 1):+.1f} %" for end in (estimate.low, estimate.ratio, estimate.high))
+        said += f", so far {middle} [{low}, {high}]"
+    return f"{cells[0].short} is {said}"
 
 
 def _sides(compared: Comparison) -> tuple[tuple[str, dict], tuple[str, dict]]:

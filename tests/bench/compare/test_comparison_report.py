@@ -52,6 +52,15 @@ def test_sentence_says_the_worst_first(comparison):
     assert comparison_report.sentence(comparison) == said
 
 
+def test_sentence_says_how_far_what_is_inconclusive_came(comparison):
+    """A reader wants to know to which side it leans."""
+    cell = comparison.cells[1]
+    unsure = replace(cell, verdict=replace(cell.verdict, word="inconclusive", clock="cpu"))
+    said = comparison_report.sentence(replace(comparison, cells=(unsure,)))
+
+    assert said == "mobilenetv2 b8 is inconclusive, so far +6.0 % [+5.0 %, +7.0 %]."
+
+
 def test_sentence_counts_cells_of_one_verdict(comparison):
     """Of several that are slower the worst is named with its figures; an older store has no short names."""
     same, slower = comparison.cells
