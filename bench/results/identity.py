@@ -89,8 +89,11 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
 
 def _describe(machine: Mapping, cells: Collection[Cell]) -> _Surroundings:
     """The surroundings of cells, found once for all lines of a store that share the parts of a machine."""
-    kinds = frozenset((cell.pipeline == RESIDENT, cell.model == NO_MODEL, cell.device, cell.backend) for cell in cells)
-    values = tuple(machine.get(name) for name in _SCALARS)
+    kinds = frozenset(
+        (cell.pipeline == RESIDENT, cell.model == NO_MODEL, bool(user_code.peer(cell.model)), cell.device, cell.backend)
+        for cell in cells
+    )
+    values = (*(machine.get(name) for name in _SCALARS), str(machine.get("accelerators")))
     key = values, tuple(id(machine.get(name)) for name in _PARTS), kinds
     if key not in _known:
         if len(_known) >= _MOST_KNOWN:
