@@ -18,6 +18,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             summaries=summaries,
             shown=summaries,
             charted=summaries,
+            machines=(),
             older=(),
             sweeps=(summaries,),
             costs={},
