@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bench.compare.acknowledged import Budget
 from bench.compare.comparison_result import BudgetVerdict
 from bench.compare.variant import Variant
+from bench.machine.facts import BUSY_SHARE
 from bench.results import summary
 from bench.results.measurement import Measurement
 from bench.run.timing import Effort
@@ -42,8 +43,14 @@ class Check:
 
     def verdicts(self) -> tuple[BudgetVerdict, ...]:
         """What the processes say of each budget."""
+        busy = max((measurement.foreign_cpu_share or 0.0 for measurement in self.measurements), default=0.0)
         return tuple(
-            judge(budget, [figure(budget.what, measurement) for measurement in self.measurements], self.reason)
+            judge(
+                budget,
+                [figure(budget.what, measurement) for measurement in self.measurements],
+                self.reason,
+                busy=busy if budget.what != "memory" else 0.0,
+            )
             for budget in self.budgets
         )
 
@@ -57,13 +64,16 @@ def figure(what: str, measurement: Measurement) -> float:
     return measurement.first_step_seconds or 0.0
 
 
-def judge(budget: Budget, figures: Sequence[float], reason: str = "") -> BudgetVerdict:
+def judge(budget: Budget, figures: Sequence[float], reason: str = "", *, busy: float = 0.0) -> BudgetVerdict:
     """Decides by the interval of the median: `exceeded` where all of it lies above, `within` where none does.
+
+    What took too long beside other programs is unproven: alone it might not have.
 
     Args:
         budget: What is allowed.
         figures: One a process.
         reason: Why there are no more of them.
+        busy: The most of the CPU that others used during one of them.
     """
     interval = summary.median_interval(list(figures))
     if interval is None:
@@ -71,4 +81,7 @@ def judge(budget: Budget, figures: Sequence[float], reason: str = "") -> BudgetV
         return BudgetVerdict(what=budget.what, limit=budget.limit, word="unproven", reason=said)
     low, high = interval
     word = "exceeded" if low > budget.limit else "within" if high <= budget.limit else "unproven"
-    return BudgetVerdict(what=budget.what, limit=budget.limit, word=word, low=low, high=high, reason=budget.reason)
+    why = budget.reason
+    if word == "exceeded" and busy > BUSY_SHARE:
+        word, why = "unproven", f"others used {busy:.0%} of the CPU meanwhile"
+    return BudgetVerdict(what=budget.what, limit=budget.limit, word=word, low=low, high=high, reason=why)

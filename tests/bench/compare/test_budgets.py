@@ -28,6 +28,14 @@ def test_judge_is_sure_only_by_the_whole_interval(figures, word):
     assert budgets.judge(FIRST, figures).word == word
 
 
+def test_judge_does_not_blame_the_candidate_for_others():
+    """What takes too long while others use the CPU is unproven; what holds even so holds."""
+    late = budgets.judge(FIRST, [0.3] * 6, busy=0.5)
+
+    assert (late.word, late.reason) == ("unproven", "others used 50% of the CPU meanwhile")
+    assert budgets.judge(FIRST, [0.1] * 6, busy=0.5).word == "within"
+
+
 def test_verdict_reads_as_a_sentence():
     """It names budget, figures and reason, in units that a person reads."""
     sure, unsure = budgets.judge(FIRST, [0.3] * 6), budgets.judge(MEMORY, [], "oom: killed")
