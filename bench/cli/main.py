@@ -6,6 +6,7 @@ import click
 
 from bench.cli import (
     accelerator,
+    checkpoint,
     compare,
     data_service,
     formats,
@@ -185,6 +186,7 @@ for module in (
     stall,
     training,
     tune,
+    checkpoint,
     formats,
     loaders,
     data_service,

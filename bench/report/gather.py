@@ -30,7 +30,8 @@ from bench.results.result import Kind, Result
 from bench.results.summary import Summary
 from bench.run.scaling import table as scaling_table
 from bench.run.scaling.result import ScalingResult
-from bench.training import campaign, outcome
+from bench.training import campaign, checkpoint_table, outcome
+from bench.training.checkpoint import CheckpointResult
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
@@ -88,6 +89,7 @@ class Gathered:
         loaders: The latest comparison of loaders.
         object_store: What the latest measurements over an object store came to, the disk beside it.
         scaling: The latest campaign over replicas and hosts.
+        checkpoints: What saving and restoring took in the last command that measured it.
         history: Series, points and changes over commits, see `bench.compare.history.table.plain`; None if there is
             none.
         damaged: Lines and files that could not be read.
@@ -112,6 +114,7 @@ class Gathered:
     loaders: tuple[loaders_table.Row, ...]
     object_store: tuple[object_store_table.Row, ...]
     scaling: tuple[ScalingResult, ...]
+    checkpoints: tuple[CheckpointResult, ...]
     history: dict | None
     damaged: tuple[str, ...]
 
@@ -153,6 +156,7 @@ def gather(results: Path) -> Gathered:
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
         scaling=tuple(scaling_table.last(load(ScalingResult))),
+        checkpoints=tuple(checkpoint_table.last(load(CheckpointResult))),
         history=_history(Path(results), damaged),
         damaged=tuple(damaged),
     )

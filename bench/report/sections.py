@@ -17,7 +17,9 @@ from bench.results.table import Column, Table
 from bench.run import trace_table
 from bench.run.scaling import table as scaling_table
 from bench.run.scaling.result import ScalingResult
+from bench.training import checkpoint_table
 from bench.training import table as accuracy_table
+from bench.training.checkpoint import CheckpointResult
 
 COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
@@ -31,6 +33,7 @@ COMMANDS = {
     "verdicts": "python -m bench compare BASE CANDIDATE",
     "history": "python -m bench regressions --confirm",
     "training": "python -m bench accuracy",
+    "checkpoints": "python -m bench checkpoint",
 }
 
 
@@ -86,6 +89,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _verdicts(gathered),
         _history(gathered.history),
         _training(gathered),
+        _checkpoints(gathered.checkpoints),
     ]
     return [
         replace(section, command=_command(section.name, gathered))
@@ -103,6 +107,8 @@ def _command(name: str, gathered: Gathered) -> str:
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
     if name == "scaling":
         return scaling_table.command(gathered.scaling) + store.option(gathered.results)
+    if name == "checkpoints":
+        return checkpoint_table.command(gathered.checkpoints) + store.option(gathered.results)
     given = "" if name in ("traces", "machines") else folders(*read)
     return COMMANDS[name] + given + store.option(gathered.results)
 
@@ -287,4 +293,16 @@ def _training(gathered: Gathered) -> Section:
         sentence="How good each model becomes, and how long that takes.",
         charts=(chart,) if chart else (),
         tables=accuracy_table.tables(outcomes) if outcomes else (),
+    )
+
+
+def _checkpoints(results: Sequence[CheckpointResult]) -> Section:
+    """What a checkpoint costs."""
+    tables = checkpoint_table.tables(results)
+    return Section(
+        name="checkpoints",
+        title="Checkpoints",
+        sentence="How long it takes to save a model until it is on the disk, and to restore it.",
+        tables=tables,
+        origins=[results[0].origin] * len(tables) if results else (),
     )

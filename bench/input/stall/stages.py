@@ -11,8 +11,8 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
-from bench.input.stall import autotune, page_cache
-from bench.machine import facts
+from bench.input.stall import autotune
+from bench.machine import facts, page_cache
 from bench.machine.cpu_time import ForeignLoad
 from bench.results.result import Result
 from bench.run import child, process, product

@@ -33,6 +33,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             loaders=(),
             object_store=(),
             scaling=(),
+            checkpoints=(),
             history=None,
             damaged=(),
         )

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.input.stall import page_cache
+from bench.machine import page_cache
 
 
 @pytest.fixture
