@@ -8,8 +8,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.input.stall import page_cache
-from bench.machine import facts
+from bench.machine import facts, page_cache
 from bench.machine.own import resources
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
