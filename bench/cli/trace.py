@@ -154,9 +154,9 @@ def trace(
 ) -> None:
     """Measure one cell, then trace further steps.
 
-    Without a model it lists the traces there are, with numbers. XProf reads the trace at once: its step time stands
-    beside ours, with waiting for input and the longest operations; what limits the step and what to try first is said
-    in a sentence.
+    Without a model it lists the traces there are, with numbers. XProf reads the trace at once, or this command itself
+    that of torch's profiler: its step time stands beside ours, with waiting for input and the longest operations; what
+    limits the step and what to try first is said in a sentence.
 
     Example: python -m bench trace --model squeezenet --batch-size 8
 
@@ -206,7 +206,7 @@ def _show_difference(first: str, second: str | None, results: Path) -> None:
     """Prints two traces side by side, given by number, as `latest`, by path or as a folder below `results/traces`.
 
     Raises:
-        InputError: If one is not there, or XProf cannot read it.
+        InputError: If one is not there, or it cannot be read.
     """
     from rich import console
 
@@ -217,7 +217,7 @@ def _show_difference(first: str, second: str | None, results: Path) -> None:
     left, right = (profiler_trace.read(folder) for folder in pair)
     for read in (left, right):
         if read.problem:
-            raise InputError(f"{read.folder} must be a trace that XProf can read. Received: {read.problem}")
+            raise InputError(f"{read.folder} must be a trace that can be read. Received: {read.problem}")
     trace_table.difference(left, right).draw(console.Console())
 
 

@@ -12,7 +12,7 @@ from statistics import median
 from time import perf_counter, time_ns
 
 from bench.machine import cpu_time
-from bench.run import decode_spans, product, xprof
+from bench.run import decode_spans, kineto, product, xprof
 
 LEAST_STEPS, MOST_STEPS, SECONDS = 6, 20, 2.0
 NAME = "train"  # of a step's mark; XProf knows a training step by it, predictions and draws as well
@@ -54,8 +54,14 @@ class Trace:
     suggestions: list[str] = field(default_factory=list)
 
     @property
+    def file(self) -> str:
+        """What of it Perfetto and chrome://tracing open; empty where TensorBoard's Profile tab shows it."""
+        path = Path(self.folder) / kineto.NAME
+        return str(path) if path.is_file() else ""
+
+    @property
     def agrees(self) -> bool:
-        """Whether XProf's step time is ours."""
+        """Whether the profiler's step time is ours."""
         if not (self.step_seconds and self.our_step_seconds):
             return False
         return abs(self.step_seconds / self.our_step_seconds - 1) <= AGREES_WITHIN
@@ -104,7 +110,7 @@ def record(step: Callable[[], object], folder: Path, *, backend: str, count: int
     for path in folder.rglob("*.xplane.pb"):
         decode_spans.add(path, spans, stopped)
     for path in folder.rglob("*"):
-        if path.is_file() and not path.name.endswith(".xplane.pb"):  # made again by whoever looks at it
+        if path.is_file() and not path.name.endswith((".xplane.pb", kineto.NAME)):  # made again by whoever looks at it
             path.unlink()
     return median(seconds[1:-1])
 
@@ -148,15 +154,16 @@ def _jax(folder: Path):
     )
 
 
-TRACERS = {"tensorflow": _tensorflow, "jax": _jax}
+TRACERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": kineto.tracer}
 
 
 def read(folder: Path, *, our_step_seconds: float | None = None) -> Trace:
     """Reads the trace in a log directory as XProf does; a trace with a `problem` where it cannot be read."""
-    paths = sorted(Path(folder).rglob("*.xplane.pb"))
+    of_torch = Path(folder) / kineto.NAME
+    paths = [of_torch] if of_torch.is_file() else sorted(Path(folder).rglob("*.xplane.pb"))
     size = sum(path.stat().st_size for path in paths)
     try:
-        facts = xprof.facts(paths)
+        facts = kineto.facts(of_torch) if of_torch in paths else xprof.facts(paths)
     except xprof.Unreadable as error:
         return Trace(folder=str(folder), problem=str(error), our_step_seconds=our_step_seconds, bytes=size)
     return Trace(folder=str(folder), our_step_seconds=our_step_seconds, bytes=size, **facts)

@@ -66,12 +66,13 @@ def steps(traces: Sequence[Named], *, numbered: bool = False, into: str = "") ->
     short = names(traces)
     shown = [(name, *_figures(trace)) for name, (_, trace, _) in zip(short, traces, strict=True)]
     rows = [(number, *row) for number, row in enumerate(shown, 1)] if numbered else shown
+    seer = "the profiler" if any(trace.file for _, trace, _ in traces) else "XProf"
     return Table(
-        title="Steps as XProf sees them",
+        title=f"Steps as {seer} sees them",
         columns=(
             *((Column("#", "count"),) if numbered else ()),
             Column("cell"),
-            Column("XProf", "time"),
+            Column(seer.removeprefix("the "), "time", key="XProf"),
             Column("ours", "time"),
             Column("waits for input", "percent"),
             Column("MB", "bytes"),
@@ -116,10 +117,16 @@ def _notes(shown: Sequence[str], traces: Sequence[Named], into: str) -> list[str
             notes.append(f"{name}: {trace.problem}")
         elif trace.our_step_seconds and not trace.agrees:
             notes.append(f"{name}: the two step times differ by more than {AGREES_WITHIN:.0%}: was the machine busy?")
+    files = [trace.file for _, trace, _ in traces if trace.file]
+    seer = "profiler" if files else "XProf"
     notes.append(
-        "XProf: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"
+        f"{seer}: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"
     )
-    return [*notes, f"to look inside: `python -m bench tensorboard{into}`"]
+    if len(files) < len(traces):
+        notes.append(f"to look inside: `python -m bench tensorboard{into}`")
+    if files:  # torch gave up its plugin for TensorBoard
+        notes.append(f"to look inside those of torch: open their {Path(files[0]).name} in ui.perfetto.dev")
+    return notes
 
 
 def draw_paths(traces: Sequence[Named], console: "Console") -> None:

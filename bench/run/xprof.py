@@ -97,7 +97,7 @@ def _opened(paths: Sequence[Path]) -> Iterator[list[str]]:
     """
     if not paths:
         raise Unreadable("there is no trace in it: the profiler wrote none; is another profiler running?")
-    with durable.scratch_folder() as folder, _silent():
+    with durable.scratch_folder() as folder, silent():
         yield [_copy(path, folder) for path in paths]
 
 
@@ -106,7 +106,7 @@ def _copy(path: Path, folder: Path) -> str:
 
 
 @contextmanager
-def _silent():
+def silent() -> Iterator[None]:
     """Keeps what XProf prints below Python off the terminal."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -161,7 +161,7 @@ def _ops(tables: Any, steps: int) -> list[dict]:
     seconds: dict[str, float] = {}
     for row in _op_rows(tables):
         seconds[row["type"]] = seconds.get(row["type"], 0.0) + float(row["total_self_time"]) / 1e6
-    return _longest(seconds, steps)
+    return longest(seconds, steps)
 
 
 def _op_rows(tables: Any) -> list[dict]:
@@ -185,8 +185,8 @@ def _work(tables: Any, steps: int) -> list[dict]:
         seconds[name] = seconds.get(name, 0.0) + own
         of_kind = layers.setdefault(name, {})
         of_kind[layer(row["operation"])] = of_kind.get(layer(row["operation"]), 0.0) + own
-    longest = {name: max(of_kind, key=lambda name: of_kind[name]) for name, of_kind in layers.items()}
-    return [{**work, "layer": longest[work["name"]]} for work in _longest(seconds, steps)]
+    slowest = {name: max(of_kind, key=lambda name: of_kind[name]) for name, of_kind in layers.items()}
+    return [{**work, "layer": slowest[work["name"]]} for work in longest(seconds, steps)]
 
 
 def layer(operation: str) -> str:
@@ -201,10 +201,11 @@ def _data_ops(tables: Any, steps: int) -> list[dict]:
     for row in _table(tables, "selfTimeInMs"):
         name = row["opName"].rpartition("::")[2].partition("[")[0]
         seconds[name] = seconds.get(name, 0.0) + float(row["selfTimeInMs"]) / 1000
-    return _longest(seconds, steps)
+    return longest(seconds, steps)
 
 
-def _longest(seconds: dict[str, float], steps: int) -> list[dict]:
+def longest(seconds: dict[str, float], steps: int) -> list[dict]:
+    """What took longest of the seconds of some steps: `name`, `seconds` in a step, and `share` of all."""
     total = sum(seconds.values())
     ordered = sorted(seconds.items(), key=lambda item: -item[1])[:MOST_OPS]
     return [{"name": name, "seconds": value / steps, "share": value / total} for name, value in ordered if total]
