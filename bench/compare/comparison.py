@@ -169,7 +169,7 @@ class PairRuns:
         acknowledged: Slowdowns that the project accepts, and absolute budgets.
     """
 
-    record: Callable[..., list[PairResult]] = pair.record
+    record: Callable[..., list[PairResult]] = field(default_factory=lambda: pair.record)  # as it is then
     control: bool = False
     rebuild: Callable[[VariantPair], VariantPair] | None = None
     command: str = ""
