@@ -81,7 +81,7 @@ def batch(  # noqa: PLR0913 - its options
     memory: float | None,
     output: Output,
 ) -> None:
-    """Find the largest batch that fits, and the smallest that is nearly as fast as any.
+    """Find the largest batch that fits, and a fast small one.
 
     The search begins with --batch-size, doubles until a batch runs out of memory, and bisects to a sixteenth; each
     batch is tried in a fresh process and stored as a measurement. Of the batches tried the smallest within 3 % of the

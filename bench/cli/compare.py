@@ -278,11 +278,11 @@ def compare(  # noqa: PLR0913 - its options
     data: Data,
     output: Output,
 ) -> None:
-    """Decide whether CANDIDATE is slower than BASE, cell by cell.
+    """Decide for each cell whether CANDIDATE is slower.
 
-    Each is a git revision, or WORKTREE for the working tree; or both are files or folders of stored measurements.
-    Revisions, axes and commands run in pairs of fresh processes that take turns, until the verdict is sure: slower,
-    same, faster or inconclusive.
+    BASE and CANDIDATE are git revisions, or WORKTREE for the working tree; or both are files or folders of stored
+    measurements. Revisions, axes and commands run in pairs of fresh processes that take turns, until the verdict is
+    sure: slower, same, faster or inconclusive.
 
     What bench/acknowledged.toml accepts is marked and counts as known; budgets there are checked on the candidate.
 
@@ -390,7 +390,7 @@ def gate(  # noqa: PLR0913 - its options
     data: Data,
     output: Output,
 ) -> None:
-    """Fail if CANDIDATE is slower than BASE: `compare` for CI.
+    """Fail if CANDIDATE is slower: `compare` for CI.
 
     bench/acknowledged.toml names slowdowns that are accepted, and absolute budgets of the candidate.
 
@@ -422,7 +422,7 @@ def gate(  # noqa: PLR0913 - its options
 @options.DATA
 @options.RESULTS
 def regressions(confirm: bool, budget: float | None, shape: str, data: Data, results: Path) -> None:
-    """Find steps in the series of commits that asv has measured.
+    """Find the commits at which the series of asv step.
 
     With --confirm, paired runs confirm each and name the commit.
 

@@ -74,7 +74,7 @@ COMPARED = options.group(
 @options.DATA
 @options.OUTPUT
 def formats(compared: Compared, show_last: bool, data: Data, output: Output) -> None:
-    """Compare formats of records: images/s against bytes and pixels, and which to take.
+    """Compare formats of records: images/s, bytes and PSNR.
 
     JPEGs with whole or halved colours, planes as video has them, and raw pixels, written from the same photos and read
     in turns by fresh processes. The format of the fewest bytes is recommended that feeds nearly the most images/s on so

@@ -20,7 +20,7 @@ NOISE_PAIRS = 8
 @options.DATA
 @options.OUTPUT
 def noise(pairs: int, choice: Choice, place: Place, data: Data, output: Output) -> None:
-    """Measure this machine's noise by comparing code with itself.
+    """Measure this machine's noise: code against itself.
 
     Says what slowdown that lets a comparison detect in 1, 5 and 20 minutes.
 

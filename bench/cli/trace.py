@@ -118,7 +118,7 @@ MEASURING = options.group(
 @MEASURING
 @options.OUTPUT
 def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output) -> None:
-    """Measure one cell in fresh processes, store it and print it.
+    """Measure one cell in fresh processes and store it.
 
     Example: python -m bench measure --model squeezenet --batch-size 32 --precision mixed_bfloat16
     """

@@ -107,7 +107,7 @@ def accuracy(
     data: Data,
     output: Output,
 ) -> None:
-    """Train models over seeds: accuracy, and the time to reach it.
+    """Train models over seeds: accuracy and time to reach it.
 
     The variant `ours` is what `train` does on this machine; `plain` is the same as Keras does it by itself: float32,
     no XLA, no cached features, memory given back.

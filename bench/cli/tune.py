@@ -59,7 +59,7 @@ WANTED = options.group(
 @options.PLACE
 @options.OUTPUT
 def tune(wanted: Wanted, place: Place, output: Output) -> None:
-    """Find the fastest correct way to train a model on this machine.
+    """Find the fastest correct way to train a model here.
 
     Candidates (installed backends, precisions, compilers and, if asked for, batch sizes) run in pairs against what the
     model's recipe says. One whose losses are not those of a plain float32 step, from the same weights, is refused. What
