@@ -46,7 +46,7 @@ HISTORY = Path("tables") / "regressions.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Undecided:
-    """A comparison of which the store has pairs and no verdict: an older program kept none.
+    """A comparison of which the store has pairs and no verdict: it runs, was killed, or an older program kept none.
 
     Attributes:
         comparison: Its mark, the date and time when it began.

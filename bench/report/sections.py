@@ -1,16 +1,19 @@
 """Sections of the page: charts, tables, and the command that makes their figures again."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
+from bench.machine.own import user_code
 from bench.report import charts, comparison_part, tensorboard
 from bench.report.charts import Chart
 from bench.report.comparison_part import Part
 from bench.report.gather import Gathered, Undecided
 from bench.results import store, summary_table
+from bench.results.cell import NO_MODEL, RESIDENT, is_users
 from bench.results.result import folders
 from bench.results.summary import Summary
 from bench.results.table import Column, Table
@@ -110,7 +113,20 @@ def _command(name: str, gathered: Gathered) -> str:
     if name == "checkpoints":
         return checkpoint_table.command(gathered.checkpoints) + store.option(gathered.results)
     given = "" if name in ("traces", "machines") else folders(*read)
-    return COMMANDS[name] + given + store.option(gathered.results)
+    options = given + store.option(gathered.results)
+    return " && ".join(COMMANDS[name] + own + options for own in ["", *_own(name, gathered)])
+
+
+def _own(name: str, gathered: Gathered) -> list[str]:
+    """Options that name the models and pipelines of a user in a section: no profile holds them, so they run apart."""
+    kind = "fed" if name == "stall" else name
+    cells = [entry.cell for entry in gathered.charted if summary_table.kind(entry.cell) == kind]
+    own = [cell for cell in cells if is_users(cell.model) or is_users(cell.pipeline)]
+    options = ""
+    for option in ("model", "pipeline"):
+        names = sorted({user_code.as_option(getattr(cell, option)) for cell in own} - {NO_MODEL, RESIDENT})
+        options += f" --{option} {shlex.quote(','.join(names))}" if names else ""
+    return [options] if options else []
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
@@ -246,7 +262,7 @@ def _undecided(undecided: Sequence[Undecided]) -> Table:
         rows=tuple(
             (_day(entry.comparison), entry.base, entry.candidate, entry.cells, entry.pairs) for entry in undecided
         ),
-        notes=("an older program kept the pairs of these comparisons without their verdicts: compare again",),
+        notes=("pairs without a verdict: the comparison still runs or was killed, or an older program kept none",),
     )
 
 

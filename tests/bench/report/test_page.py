@@ -266,6 +266,24 @@ def test_pull_request_has_findings_and_tables(pull_request):
     assert all(said in pull_request for said in ("| dense |", "python -m bench loaders", "30 ms"))
 
 
+def test_command_of_a_section_names_what_is_a_users_own(tmp_path, measured):
+    """No profile holds a user's model or loader: it is measured again by its name, after the profile's cells."""
+    digest = "@" + "0" * 8
+    store.append(measured(model=f"net:build{digest}"), tmp_path)
+    store.append(measured(model="keras.applications:MobileNetV3Small", pipeline="records_parallel"), tmp_path)
+    store.append(measured(model="dense"), tmp_path)
+
+    text = page.markdown(tmp_path)
+
+    steps = "sweep --profile full --filter pipeline=resident"
+    assert re.search(rf"`python -m bench {steps} [^`]*&& python -m bench {steps} --model net.py:build [^`]*`", text)
+    assert re.search(
+        r"`python -m bench stall [^`]*&& python -m bench stall --model keras.applications:MobileNetV3Small "
+        r"--pipeline records_parallel [^`]*`",
+        text,
+    )
+
+
 def test_pull_request_shows_verdicts_as_they_were_given(pull_request):
     """A comparison with its words, ratios and commits; an older one without a verdict gets none."""
     assert "### dense is 5.1 % slower [5.0 %, 5.3 %]; convnet is the same." in pull_request
