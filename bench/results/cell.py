@@ -164,7 +164,7 @@ class Cell:
             self.backend,
             *["tensorflow"] * (self.pipeline != RESIDENT),
         }
-        return sorted(used, key=lambda name: (name != "tensorflow", name != "keras"))
+        return sorted(used, key=lambda name: (name != "tensorflow", name not in ("keras", "timm"), name))
 
     @property
     def reads(self) -> str:

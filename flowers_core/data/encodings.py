@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowers_core import errors
+from flowers_core.data import images
 from flowers_core.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def decode(content: Any, encoding: str, image_size: int) -> tf.Tensor:
         tf.errors.InvalidArgumentError: If it is damaged or of another size.
     """
     if encoding in JPEGS:
-        return tf.io.decode_jpeg(content, channels=3)
+        return images.decode(content)
     pixels = tf.io.decode_raw(content, tf.uint8)
     if encoding == "raw":
         return tf.reshape(pixels, (image_size, image_size, 3))

@@ -29,7 +29,8 @@ def recorder(paired):
             facts = {"comparison": comparison, "cell": base.cell.id, "machine": machine.fingerprint(), **sides}
             if base.cell.model == deadly:
                 return [paired(status="error", reason="base: no luck", **facts)]
-            return [paired(1 + 0.01 * (next(noise) % 3 - 1), **facts)]
+            number = next(noise)  # no two results are the same, or the second would count as a copy
+            return [paired(1 + 0.01 * (number % 3 - 1) + 1e-6 * number, **facts)]
 
         return record
 

@@ -226,7 +226,7 @@ def test_load_names_damaged_lines(tmp_path, measured, line, reason, caplog):
     assert len(loaded.results) == 1
     assert reason in loaded.damaged[0]
     other = path.with_name("other.jsonl")
-    other.write_bytes(b"[]\n[]\n")
+    other.write_bytes(b"[1]\n[2]\n")  # lines that are the same would count once
     damaged = store.load(Measurement, tmp_path).damaged
 
     assert caplog.messages == [

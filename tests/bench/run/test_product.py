@@ -71,7 +71,7 @@ print(json.dumps({
     "pipeline": product.build_pipeline("photos_parallel", "paths", image_size=32, batch_size=4),
     "step": product.get_backend("tensorflow").train_step("model", "batches"),
     "errors": product.RunFailed is product.ReportedError is product.InputError,
-    "device": reason(product.find_device, "tensorflow", "gpu"),
+    "device": reason(product.find_device, "tensorflow", "gpu").partition(". NVML")[0],
     "no pipeline": reason(product.build_pipeline, "photos_turbo", "", image_size=32, batch_size=4),
     "no module": reason(lambda: product.jpeg_fault(b"", image_size=1)),
 }))
