@@ -58,10 +58,18 @@ def relevant(environment: Mapping[str, str]) -> dict[str, str]:
     """Of an environment the variables that decide figures, by name, sorted; without credentials and home folders."""
     return {
         name: printable(name, value)
-        for name, value in sorted(environment.items())
+        for name, value in sorted(without_opencv(environment).items())
         if (name in NAMES or name.startswith(PREFIXES)) and name not in BESIDE and not _says_no_gpu(name, value)
         if not CREDENTIAL_NAME.search(name)
     }
+
+
+def without_opencv(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment as it was before OpenCV was imported, which adds its own folder to where libraries are found."""
+    folders = environment.get("LD_LIBRARY_PATH", "").split(":")
+    own = [folder for folder in folders if folder and "/site-packages/cv2/" not in folder]
+    rest = {name: value for name, value in environment.items() if name != "LD_LIBRARY_PATH"}
+    return {**rest, "LD_LIBRARY_PATH": ":".join(own)} if own else rest
 
 
 def printable(name: str, value: str) -> str:

@@ -174,8 +174,7 @@ def _command(all_rows: Sequence[Row]) -> str:
     only = f" --job {jobs.pop()}" if len(jobs) == 1 else ""
     counts = sorted({row.result.workers for row in all_rows} - {0})
     workers = f" --decode-workers {','.join(map(str, counts))}" if counts else ""
-    scaled = " --decode scaled" if any(row.loader.scaled for row in all_rows) else ""
-    return f"python -m bench loaders{only} --batch-size {data['batch_size']}{workers}{scaled}{folders(data)}"
+    return f"python -m bench loaders{only} --batch-size {data['batch_size']}{workers}{folders(data)}"
 
 
 def plain(row: Row) -> dict:

@@ -42,6 +42,14 @@ def test_only_variables_of_the_libraries_are_kept():
     assert variables.relevant({"CUDA_VISIBLE_DEVICES": "-1"}) == {}
 
 
+def test_folders_that_opencv_adds_split_no_rows():
+    """A process that has imported OpenCV says of its environment what another says; the user's own folders stay."""
+    added = "/checkout/.venv/lib/python3.11/site-packages/cv2/../../lib64:"
+
+    assert variables.relevant({"LD_LIBRARY_PATH": added}) == {}
+    assert variables.relevant({"LD_LIBRARY_PATH": f"{added}/opt/cuda"}) == {"LD_LIBRARY_PATH": "/opt/cuda"}
+
+
 @pytest.mark.parametrize(
     "value",
     [
