@@ -222,7 +222,8 @@ def _verdicts(gathered: Gathered) -> Finding | None:
     unsure, same, faster = (
         f"{sum(cell.verdict.word == word for cell in last.cells)} {word}" for word in ("inconclusive", "same", "faster")
     )
-    finding = f"slower is {', '.join(slower)}" if slower else "nothing is slower"
+    unproven = not unsure.startswith("0 ")  # then nobody knows that nothing is slower
+    finding = f"slower is {', '.join(slower)}" if slower else "0 slower" if unproven else "nothing is slower"
     parts = [part for part in (unsure, finding, same, faster) if not part.startswith("0 ")]
     ratios = [(cell.short, cell.verdict.ratio, cell.verdict.word) for cell in last.cells if cell.verdict.ratio]
     bars = tuple(Bar(name, ratio, f"{ratio:.3f}", word == "slower") for name, ratio, word in ratios if ratio)

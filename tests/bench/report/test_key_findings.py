@@ -131,3 +131,7 @@ def test_last_comparison_is_told_in_its_words(compared):
         "In the last comparison, main (c0ffee00 Base) v HEAD (deadbeef <b>Candidate</b>): "
         "1 inconclusive; slower is dense (+5.1%); 1 same."
     ]
+    (undecided,) = findings(comparisons=[compared(dense="inconclusive", convnet="same")])
+    assert undecided.endswith(": 1 inconclusive; 1 same.")
+    (passed,) = findings(comparisons=[compared(convnet="same")])
+    assert passed.endswith(": nothing is slower; 1 same.")
