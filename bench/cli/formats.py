@@ -70,7 +70,7 @@ COMPARED = options.group(
 
 @click.command()
 @COMPARED
-@click.option("--show-last", is_flag=True, help="Measure nothing: show the last comparison again.")
+@options.SHOW_LAST
 @options.DATA
 @options.OUTPUT
 def formats(compared: Compared, show_last: bool, data: Data, output: Output) -> None:

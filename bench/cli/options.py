@@ -254,6 +254,7 @@ OUTPUT = group("output", Output, RESULTS, JSON)
 
 ROUNDS = click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
 SECONDS = click.option("--seconds", type=TIME, default="3", show_default=True, help="How long each process is timed.")
+SHOW_LAST = click.option("--show-last", is_flag=True, help="Measure nothing: show the last comparison again.")
 TIMEOUT = click.option("--timeout", type=TIME, default="10m", show_default=True, help="Limit for one process.")
 MEMORY_LIMIT = click.option("--memory", type=MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]")
 FILTERS = click.option(

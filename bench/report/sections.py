@@ -114,19 +114,24 @@ def _command(name: str, gathered: Gathered) -> str:
         return checkpoint_table.command(gathered.checkpoints) + store.option(gathered.results)
     given = "" if name in ("traces", "machines") else folders(*read)
     options = given + store.option(gathered.results)
-    return " && ".join(COMMANDS[name] + own + options for own in ["", *_own(name, gathered)])
+    return " && ".join(COMMANDS[name] + own + options for own in dict.fromkeys(("", _own(name, gathered))))
 
 
-def _own(name: str, gathered: Gathered) -> list[str]:
+def _own(name: str, gathered: Gathered) -> str:
     """Options that name the models and pipelines of a user in a section: no profile holds them, so they run apart."""
-    kind = "fed" if name == "stall" else name
-    cells = [entry.cell for entry in gathered.charted if summary_table.kind(entry.cell) == kind]
+    cells = [entry.cell for entry in _of_section(name, gathered.charted)]
     own = [cell for cell in cells if is_users(cell.model) or is_users(cell.pipeline)]
     options = ""
     for option in ("model", "pipeline"):
         names = sorted({user_code.as_option(getattr(cell, option)) for cell in own} - {NO_MODEL, RESIDENT})
         options += f" --{option} {shlex.quote(','.join(names))}" if names else ""
-    return [options] if options else []
+    return options
+
+
+def _of_section(name: str, entries: Sequence[Summary]) -> list[Summary]:
+    """Of figures those that a section of measurements shows."""
+    kind = "fed" if name == "stall" else name
+    return [entry for entry in entries if summary_table.kind(entry.cell) == kind]
 
 
 def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
@@ -134,11 +139,7 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
 
     What else was measured is folded.
     """
-    kind = "fed" if name == "stall" else name
-    current, older = (
-        [entry for entry in entries if summary_table.kind(entry.cell) == kind]
-        for entries in (gathered.shown, gathered.older)
-    )
+    current, older = (_of_section(name, entries) for entries in (gathered.shown, gathered.older))
     days: dict[tuple, list[Summary]] = {}
     for entry in (entry for entry in current if entry.status != "n/a"):
         days.setdefault((entry.measurement.machine.get("id"), entry.measurement.started[:10]), []).append(entry)
