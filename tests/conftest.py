@@ -9,6 +9,8 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -292,3 +294,16 @@ def countable(monkeypatch):
         pytest.skip(reason)
     yield
     instructions.why_absent.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def load_script():
+    """Imports a script of docs/ by its name."""
+
+    def load(name):
+        spec = spec_from_file_location(name, Path(__file__).parents[1] / "docs" / f"{name}.py")
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

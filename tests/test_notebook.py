@@ -1,7 +1,6 @@
 """The notebook runs from start to end, and what is committed of it can be shown on GitHub."""
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import nbformat
@@ -13,12 +12,9 @@ SECTIONS = range(4, 13)  # of the codelab
 
 
 @pytest.fixture(scope="module")
-def codelab():
+def codelab(load_script):
     """The script that runs the notebook."""
-    spec = spec_from_file_location("codelab", PROJECT_ROOT / "docs" / "codelab.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("codelab")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -146,12 +145,9 @@ def test_names_are_printed_through_one_function():
 
 
 @pytest.fixture(scope="module")
-def commands():
+def commands(load_script):
     """The script that writes docs/commands.md."""
-    spec = spec_from_file_location("commands", PROJECT_ROOT / "docs" / "commands.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("commands")
 
 
 def test_commands_are_documented_as_they_are(commands):
