@@ -156,7 +156,13 @@ def _measure_input(job: Job, base: Measurement) -> Measurement:
     iterator = iter(batches)
     count = timing.batches_per_step(iterator, timing.burst(job.cell))
     return replace(
-        _time(timing.draw_step(iterator, count), job, base, images_per_step=count * job.cell.batch_size),
+        _time(
+            timing.draw_step(iterator, count),
+            job,
+            base,
+            images_per_step=count * job.cell.batch_size,
+            traced=timing.draw_step(iterator, 1),
+        ),
         build_seconds=built - start,
         first_step_seconds=first_batch - built,
     )
@@ -199,8 +205,13 @@ def _time(
     images_per_step: int,
     batches: Iterable | None = None,
     watch: nvml.Watch | None = None,
+    traced: Callable[[], None] | None = None,
 ) -> Measurement:
-    """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile, and how its GPU ran."""
+    """Times a step, fed by `batches` if given, and adds how busy the machine was meanwhile, and how its GPU ran.
+
+    A step of a pipeline alone draws several batches, more the faster it is; `traced` draws one, so that the
+    operations of two traces are those of equally many images.
+    """
     load, watch = cpu_time.ForeignLoad(), watch or nvml.Watch()
 
     def start() -> None:
@@ -219,8 +230,13 @@ def _time(
         times, waits = times.averaged_over(burst), timing.means(waits, burst)
     seen["step_wait_seconds"] = waits
     if job.trace:
-        step_seconds = median(times.step_seconds)
-        seen["trace"] = profiler_trace.take(step, Path(job.trace), backend=job.cell.backend, step_seconds=step_seconds)
+        seen["trace"] = profiler_trace.take(
+            traced or step,
+            Path(job.trace),
+            backend=job.cell.backend,
+            step_seconds=median(times.step_seconds) * job.cell.batch_size / images_per_step,
+            most_steps=profiler_trace.MOST_DRAWS if traced else profiler_trace.MOST_STEPS,
+        )
     return replace(
         base,
         **seen,

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from time import perf_counter, time_ns
 
 from bench.machine import cpu_time
 from bench.run import decode_spans, kineto, product, xprof
 
 LEAST_STEPS, MOST_STEPS, SECONDS = 6, 20, 2.0
+MOST_DRAWS = 500  # of a pipeline alone: a draw is short, and what is prefetched must not be all that is drawn
 NAME = "train"  # of a step's mark; XProf knows a training step by it, predictions and draws as well
 AGREES_WITHIN = 0.05  # XProf's step time and ours, on a quiet machine
 
@@ -28,7 +29,7 @@ class Trace:
         problem: Why it cannot be read, and how to mend that; empty where it can.
         steps: How many steps XProf found.
         step_seconds: Mean of them, as XProf sees it.
-        our_step_seconds: Median of the same steps by our clock.
+        our_step_seconds: Likewise by our clock.
         input_share: Part of the step time spent waiting for input.
         other_share: Part of it that is neither computing nor waiting for input.
         ops: Operations by their own time in a step, longest first: `name`, `seconds`, `share`.
@@ -67,7 +68,9 @@ class Trace:
         return abs(self.step_seconds / self.our_step_seconds - 1) <= AGREES_WITHIN
 
 
-def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds: float) -> dict:
+def take(
+    step: Callable[[], object], folder: Path, *, backend: str, step_seconds: float, most_steps: int = MOST_STEPS
+) -> dict:
     """Traces some steps and reads the trace.
 
     Args:
@@ -75,6 +78,7 @@ def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds
         folder: Log directory of this trace alone: two in one second would overwrite each other.
         backend: Whose profiler, one of `TRACERS`.
         step_seconds: What a step takes, to choose how many.
+        most_steps: At most so many.
 
     Returns:
         `Trace` as plain values; with a `problem` instead of figures where it cannot be taken or read.
@@ -82,7 +86,7 @@ def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds
     if backend not in TRACERS:
         problem = f"XProf reads traces of {' and '.join(TRACERS)}; steps on {backend} have none of that kind"
         return asdict(Trace(folder=str(folder), problem=problem))
-    count = min(MOST_STEPS, max(LEAST_STEPS, round(SECONDS / step_seconds)))
+    count = min(most_steps, max(LEAST_STEPS, round(SECONDS / step_seconds)))
     try:
         ours = record(step, folder, backend=backend, count=count)
     except Exception as error:  # a profiler that is in use or has no rights must not cost the measurement
@@ -91,7 +95,7 @@ def take(step: Callable[[], object], folder: Path, *, backend: str, step_seconds
 
 
 def record(step: Callable[[], object], folder: Path, *, backend: str, count: int) -> float:
-    """Traces `count` marked steps; gives the median seconds of those that XProf looks at by our clock."""
+    """Traces `count` marked steps; gives the mean seconds of those that XProf looks at by our clock."""
     folder.mkdir(parents=True, exist_ok=True)
     start, stop, mark = TRACERS[backend](folder)
     seconds = []
@@ -112,7 +116,7 @@ def record(step: Callable[[], object], folder: Path, *, backend: str, count: int
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.endswith((".xplane.pb", kineto.NAME)):  # made again by whoever looks at it
             path.unlink()
-    return median(seconds[1:-1])
+    return fmean(seconds[1:-1])
 
 
 def _catch_up(step: Callable[[], object], spans: Sequence, stopped: int) -> None:

@@ -120,7 +120,7 @@ def _notes(shown: Sequence[str], traces: Sequence[Named], into: str) -> list[str
     files = [trace.file for _, trace, _ in traces if trace.file]
     seer = "profiler" if files else "XProf"
     notes.append(
-        f"{seer}: mean step as it finds them in the trace; ours: median of the same steps; MB: of its allocators"
+        f"{seer}: mean step as it finds them in the trace; ours: mean of the same steps; MB: of its allocators"
     )
     if len(files) < len(traces):
         notes.append(f"to look inside: `python -m bench tensorboard{into}`")

@@ -1,11 +1,13 @@
 """Cell -> Measurement, in this very process: pipelines alone, and steps fed by them."""
 
 import dataclasses
+import itertools
 import os
 import re
 import shutil
 import sys
 from contextlib import nullcontext
+from statistics import median
 
 import pytest
 
@@ -237,6 +239,21 @@ def test_measure_traces_after_the_timed_steps(pipeline, source, tmp_path):
     assert done.trace["steps"] >= 4
     assert done.trace["folder"] == str(tmp_path / "trace")
     assert done.peak_bytes > 1e8
+
+
+def test_a_traced_step_of_a_pipeline_alone_draws_one_batch(monkeypatch, source):
+    """A timed one draws more the faster the pipeline is: two traces of it would be of different numbers of images."""
+    drawn = itertools.count()
+    monkeypatch.setattr(step_under_test, "build_dataset", lambda *_: drawn)
+    monkeypatch.setattr(lab_measure.profiler_trace, "take", lambda step, *_, **chosen: {"step": step, **chosen})
+    monkeypatch.setattr(timing, "PIPELINE_STEP_SECONDS", 0.001)
+    cell = Cell(model=NO_MODEL, pipeline="records_parallel", batch_size=4)
+    done = measure(Job(cell=cell, effort=SHORT, source=source, trace="folder"))
+    before = next(drawn)
+    done.trace["step"]()
+
+    assert next(drawn) - before == 2
+    assert done.trace["step_seconds"] == pytest.approx(median(done.step_seconds) * 4 / done.images_per_step)
 
 
 def test_peak_bytes_count_decode_workers(monkeypatch):

@@ -32,7 +32,7 @@ def traced(step, tmp_path_factory):
 
 
 def test_read_finds_the_steps_that_were_marked(traced):
-    """All but the first and the last; its step time, a mean, is at least half of ours, a median of the same steps."""
+    """All but the first and the last; its step time is at least half of ours of the same steps."""
     _, found = traced
 
     assert found.problem == ""
