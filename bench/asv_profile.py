@@ -6,17 +6,17 @@ itself would start a process for each of its combinations and would overwrite wh
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 _STEPS = r"\('(dense|convnet_gap|squeezenet|mobilenetv2)', 8, 'float32', '{device}', 'train'\)"
-# Minutes: one training step of each kind of model, the slowest and the usual pipeline, a fed step, and the imports.
+# Minutes: one training step of each kind of model, the slowest and the usual pipeline, and the imports.
 QUICK = (
     rf"^step\.Step\.track_(step_seconds|compile_seconds|host_peak_bytes){_STEPS}",
     rf"^step\.Step\.track_device_peak_bytes(?!.*'cpu'){_STEPS}",
     r"^step_time\.StepTime\..*, 8\)",
-    r"^stall\.Stall\..*\('mobilenetv2', 'photos_one_by_one', '{device}'\)",
-    r"^feed\.Feed\..*\('mobilenetv2', 'photos_one_by_one'\)",
     r"^input_throughput\.InputThroughput\..*\('(photos_one_by_one|records_parallel)'\)",
     r"^import_time\.ImportTime\..*\('flowers_core\.(cli|step)'\)",
 )
@@ -44,7 +44,10 @@ def _by_profile(run: Callable) -> Callable:
     """Gives asv's own function, which `asv run` and `asv continuous` call, a profile in place of no selection."""
 
     def select_and_run(cls: type, *args: Any, bench: Sequence[str] | None = None, **options: Any) -> Any:
-        return run(cls, *args, bench=bench or _announced(), **options)
+        if not bench:
+            bench = _announced()
+            draw_missing()
+        return run(cls, *args, bench=bench, **options)
 
     setattr(select_and_run, "takes_profile", True)  # noqa: B010
     return select_and_run
@@ -60,6 +63,24 @@ def _announced() -> list[str]:
     other = "" if name == "full" else f", {VARIABLE}=full all"
     log.info(f"Profile `{name}`: `-b REGEX` measures others{other}; see docs/asv.md for what each costs")
     return selection(name)
+
+
+def draw_missing() -> None:
+    """Draws photos and writes their records where there are none and no others are named, as `make bench` does.
+
+    Without them half of a profile would be n/a, and asv tells reasons only by `--show-stderr`.
+    """
+    from asv.console import log
+
+    from bench.run import data_source
+
+    if any(os.environ.get(f"FLOWERS_{name.upper()}") for name in data_source.FILLED):
+        return
+    found, (photos, records) = data_source.find(), map(str, data_source.FILLED.values())
+    for name, words in (("photos", ("synthetic", photos)), ("records", ("records", photos, records))):
+        if not getattr(found, name):
+            log.info(f"No {name} to read: makes {words[-1]}; FLOWERS_PHOTOS and FLOWERS_RECORDS name your own")
+            subprocess.run([sys.executable, "-m", "flowers_core", *words], check=False, stdout=subprocess.DEVNULL)
 
 
 def selection(name: str) -> list[str]:

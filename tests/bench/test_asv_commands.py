@@ -67,7 +67,7 @@ def asv(tmp_path_factory):
     }  # fmt: skip
     (folder / "asv.conf.json").write_text(json.dumps(configuration))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "FLOWERS_"))}
-    env = {**kept, "HOME": str(folder), "PYTHONPATH": str(PROJECT_ROOT)}
+    env = {**kept, "HOME": str(folder), "PYTHONPATH": str(PROJECT_ROOT), "FLOWERS_PHOTOS": str(folder)}
 
     def run(*words, program=(sys.executable, "-m", "asv"), accepted=(0,), **variables):
         done = subprocess.run(

@@ -207,7 +207,7 @@ def selected(discovered, profile):
     return [name for name in names if any(re.search(expression, name) for expression in expressions)]
 
 
-def test_quick_profile_is_ten_cells(discovered, monkeypatch):
+def test_quick_profile_is_six_cells_and_the_imports(discovered, monkeypatch):
     """What a plain `asv run` costs: every benchmark of these has been measured by one process a round."""
     monkeypatch.setattr(devices, "hints", lambda: ["cpu"])
     names = selected(discovered, "quick")
@@ -215,9 +215,31 @@ def test_quick_profile_is_ten_cells(discovered, monkeypatch):
 
     assert len(steps) == 4
     assert {name.split(".")[0] for name in names} == {
-        "feed", "import_time", "input_throughput", "stall", "step", "step_time",
+        "import_time", "input_throughput", "step", "step_time",
     }  # fmt: skip
     assert not [name for name in names if "gpu" in name or "device_peak" in name]
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "made"),
+    [((), {}, ["synthetic", "records"]), (("photos",), {}, ["records"]), ((), {"FLOWERS_PHOTOS": "/mine"}, [])],
+)
+def test_a_profile_is_given_something_to_read(there, named, made, tmp_path, monkeypatch):
+    """Where nothing was made before; never beside photos or records of the user's own."""
+    filled = {"photos": tmp_path / "drawn", "records": tmp_path / "drawn-192"}
+    for name in there:
+        filled[name].mkdir()
+    for name in ("FLOWERS_PHOTOS", "FLOWERS_RECORDS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    commands = []
+    monkeypatch.setattr(data_source, "FILLED", filled)
+    monkeypatch.setattr(asv_profile.subprocess, "run", lambda words, **_: commands.append(words[3:]))
+    asv_profile.draw_missing()
+
+    assert [words[0] for words in commands] == made
+    assert all(words[1] == str(filled["photos"]) for words in commands)
 
 
 def test_full_profile_leaves_out_what_is_absent_and_what_trains(discovered, monkeypatch):
