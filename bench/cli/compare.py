@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
-from bench.cli.options import Data, Output, Place
+from bench.cli.options import Data, InputOptions, Output, Place
 from bench.results.cell import Cell
 from flowers_core import models, user_code
 from flowers_core.input.registry import PIPELINES
@@ -24,8 +24,8 @@ MOST_PACKAGES = 8  # that a note on what else differs lists
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which cells are compared."""
+class Choice(InputOptions):
+    """Which cells are compared, and what is chosen of their pipelines."""
 
     model: tuple[str, ...]
     pipeline: tuple[str, ...]
@@ -44,7 +44,7 @@ class Choice:
             cells = matrix.select(models_named, pipelines_named, batch_size=self.batch_size, **place.step_fields())
         else:
             cells = matrix.few(**place.step_fields())
-        return matrix.filter_cells(cells, list(self.filters))
+        return matrix.filter_cells(self.vary(cells), list(self.filters))
 
 
 CHOICE = options.group(
@@ -60,6 +60,7 @@ CHOICE = options.group(
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     options.FILTERS,
+    *options.INPUT,
 )  # fmt: skip
 
 
@@ -255,7 +256,8 @@ def _write_report(path: Path | None, output: Output) -> None:
     click.argument("base", required=False),
     click.argument("candidate", required=False),
     click.option("--axis", metavar="NAME=BASE,CANDIDATE", callback=_locate_axis,
-                 help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, …, env:VARIABLE."),
+                 help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, prefetch (0,4), "
+                 "augment (off,on), …, env:VARIABLE."),
 )  # fmt: skip
 @COMMANDS_COMPARED
 @CHOICE
@@ -292,6 +294,8 @@ def compare(  # noqa: PLR0913 - its options
 
     Example: python -m bench compare --axis precision=float32,mixed_bfloat16 --model convnet_gap --batch-size 8
 
+    Example: python -m bench compare --axis parallel-calls=1,4 --pipeline records_parallel
+
     Example: python -m bench compare laptop.jsonl server.jsonl --allow-mismatch
 
     Example: python -m bench compare --command "python old.py" --command "python new.py" --metric images_per_s
@@ -299,7 +303,8 @@ def compare(  # noqa: PLR0913 - its options
     """
     from bench.compare import progress
 
-    others = [compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, allow_mismatch, explain]
+    others = [compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, choice.chosen]
+    others += [allow_mismatch, explain]
     commands.check(others)
     if compared.stored() and (explain or markdown):
         raise click.UsageError(

@@ -79,6 +79,8 @@ def sweep(  # noqa: PLR0913 - its options
     Example: python -m bench sweep --profile full --backend tensorflow,jax,torch
 
     Example: python -m bench sweep --profile full --model path/to/file.py:build --pipeline records_parallel
+
+    Example: python -m bench sweep --filter model=none --augment off,on --prefetch 0,1,4,auto
     """
     from bench.run import matrix, sweep_progress
     from bench.run import sweep as sweeps
@@ -88,7 +90,7 @@ def sweep(  # noqa: PLR0913 - its options
     else:
         chosen = {"named": swept.models(), "piped": swept.pipelines()}
         cells = matrix.in_turn([matrix.profile(profile, **chosen, **place.fields()) for place in places.each()])
-        cells = matrix.filter_cells(cells, list(filters))
+        cells = matrix.filter_cells(swept.vary(cells, strict=False), list(filters))
         planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:
         sweep_progress.print_plan(planned, output.results)

@@ -1,23 +1,26 @@
 """Options that several commands share, each group as one frozen dataclass, and how quantities are read."""
 
+import itertools
 import json as json_text
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from bench.results import store
+from bench.results.cell import INPUT_OPTIONS, Cell, read_input_option
 from bench.results.result import Result
+from bench.run import product
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
 from flowers_core.cli.entry import Choice, group, tell
-from flowers_core.errors import near
+from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
 
@@ -145,9 +148,79 @@ DATA = group(
 )
 
 
+class InputOption(click.ParamType):
+    """A value of one of `cell.INPUT_OPTIONS`."""
+
+    def __init__(self, option: str):
+        self.name = option
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bool | int | None:
+        """Reads it as an axis of `compare` does."""
+        try:
+            return read_input_option(self.name, str(value))
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Swept:
-    """Models and pipelines in place of a profile's own."""
+class InputOptions:
+    """What is chosen of pipelines: values of `cell.INPUT_OPTIONS`, each with each; None as pipelines are."""
+
+    augment: tuple[bool, ...] | None = None
+    ordered: tuple[bool, ...] | None = None
+    parallel_calls: tuple[int | None, ...] | None = None
+    parallel_reads: tuple[int | None, ...] | None = None
+    prefetch: tuple[int | None, ...] | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What is given, by field of a cell."""
+        return {name: values for name in INPUT_OPTIONS if (values := getattr(self, name))}
+
+    def vary(self, cells: Iterable[Cell], *, strict: bool = True) -> list[Cell]:
+        """The cells with every choice; those without a pipeline of the package as they are.
+
+        Args:
+            cells: What is to be measured.
+            strict: Whether each pipeline must take what is chosen; a sweep says n/a of those that do not.
+
+        Raises:
+            InputError: If no cell has such a pipeline, or one does not take what is chosen.
+        """
+        cells, chosen = list(cells), self.chosen
+        if not chosen:
+            return cells
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in chosen)
+        if not any(cell.pipeline in PIPELINES for cell in cells):
+            raise InputError(f"`{options}` is about an input pipeline: give `--pipeline {', '.join(PIPELINES)}`")
+        varied = []
+        for cell in cells:
+            ways = itertools.product(*chosen.values()) if cell.pipeline in PIPELINES else [()]
+            varied += [replace(cell, **dict(zip(chosen, values, strict=False))) for values in ways]
+        reasons = (product.why_not_input(cell.pipeline, cell.input_options) for cell in varied if strict)
+        if reason := next(filter(None, reasons), ""):
+            raise InputError(f"{reason}. Leave it out, or give another `--pipeline`")
+        return list(dict.fromkeys(varied))
+
+
+def _input_option(name: str, metavar: str, about: str) -> Callable:
+    return click.option(
+        f"--{name.replace('_', '-')}", type=Several(InputOption(name)), metavar=f"{metavar}[,{metavar}]", help=about
+    )
+
+
+INPUT = (
+    _input_option("augment", "on|off", "Flip images and change their saturation at random. [off]"),
+    _input_option("ordered", "on|off", "Images in the order of the files, not as they are ready. [off]"),
+    _input_option("parallel_calls", "N", "Images decoded at once, or decode workers. [auto: AUTOTUNE, one a core]"),
+    _input_option("parallel_reads", "N", "Shards read at once. [auto]"),
+    _input_option("prefetch", "N", "Batches made ahead, 0 for none. [auto]"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept(InputOptions):
+    """Models and pipelines in place of a profile's own, and what is chosen of pipelines."""
 
     model: tuple[str, ...]
     pipeline: tuple[str, ...]
@@ -169,6 +242,7 @@ SWEPT = group(
                  "among them."),
     click.option("--pipeline", multiple=True, type=Named("pipeline", list(PIPELINES), several=True),
                  metavar="NAME[,NAME]", help="In place of the profile's pipelines, your own among them."),
+    *INPUT,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
-from bench.cli.options import Data, Output, Place
+from bench.cli.options import Data, InputOptions, Output, Place
 from bench.input.stall.stages import STAGES
 from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
@@ -22,8 +22,8 @@ AUTOTUNE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fed:
-    """Models and accelerators that pipelines feed, and how each is measured."""
+class Fed(InputOptions):
+    """Models and accelerators that pipelines feed, what is chosen of pipelines, and how each is measured."""
 
     profile: str
     model: tuple[str, ...]
@@ -40,6 +40,8 @@ class Fed:
         """What is to be measured and emulated."""
         from bench.input.stall import accelerators, campaign, cells
 
+        if self.emulated and self.chosen:
+            raise InputError("Emulated accelerators are fed by pipelines as they are: leave out `--emulated`")
         source = data.source()
         size = source.manifest().image_size if source.records else 0
         step = {"precision": self.precision, **place.step_fields()}
@@ -52,7 +54,7 @@ class Fed:
             for name in piped or cells.emulation_pipelines(workload.image_size, size)
         ]
         return campaign.plan(
-            [] if self.emulated else fed,
+            [] if self.emulated else self.vary(fed, strict=False),
             alone,
             emulations,
             source,
@@ -73,6 +75,7 @@ FED = options.group(
                  "[those of the profile]"),
     click.option("--pipeline", multiple=True, type=options.Named("pipeline", list(PIPELINES), several=True),
                  metavar="NAME[,NAME]", help=f"{', '.join(PIPELINES)}, or your own."),
+    *options.INPUT,
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]"),
     click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--step-times", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
-from bench.cli.options import Data, Output, Place
+from bench.cli.options import Data, InputOptions, Output, Place
 from bench.results import store
 from bench.results.cell import COMPILERS, MODES, NO_MODEL, RESIDENT, Cell
 from flowers_core import models
@@ -24,8 +24,8 @@ PIPELINE_SIZE = 192  # pixels of a pipeline that is measured alone
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellOptions:
-    """One cell, but for its place."""
+class CellOptions(InputOptions):
+    """One cell but for its place, or one for each choice of its pipeline."""
 
     model: str | None
     pipeline: str
@@ -37,20 +37,36 @@ class CellOptions:
     torch_compile: str | None
 
     def cell(self, place: Place) -> Cell:
-        """The cell that the options name.
+        """The one cell that the options name.
 
         Raises:
-            InputError: If no model is named, or the fields exclude each other.
+            InputError: As of `cells`, or if they name several.
         """
-        if self.model is None:
-            raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or {NO_MODEL} for a pipeline alone")
-        fields = {"model": self.model, "pipeline": self.pipeline, "batch_size": self.batch_size, "mode": self.mode}
+        cells = self.cells(place)
+        if len(cells) > 1:
+            raise InputError(f"One cell is expected: give each option one value. Received: {len(cells)} cells")
+        return cells[0]
+
+    def cells(self, place: Place) -> list[Cell]:
+        """The cell that the options name, with every choice of its pipeline.
+
+        Raises:
+            InputError: If neither a model nor a pipeline is named, the fields exclude each other, or the pipeline does
+                not take what is chosen.
+        """
+        return self.vary([self._but_for_input(place)])
+
+    def _but_for_input(self, place: Place) -> Cell:
+        model = self.model or (NO_MODEL if self.pipeline != RESIDENT else None)
+        if model is None:
+            raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or a --pipeline to measure it alone")
+        fields = {"model": model, "pipeline": self.pipeline, "batch_size": self.batch_size, "mode": self.mode}
         fields["precision"] = self.precision
-        if self.model == NO_MODEL:
+        if model == NO_MODEL:
             return Cell(image_size=self.image_size or PIPELINE_SIZE, **fields)
         step = place.step_fields()
         step |= {name: getattr(self, name) == "on" for name in COMPILERS if getattr(self, name) is not None}
-        return Cell(image_size=self.image_size or models.image_size(self.model), **fields, **step)
+        return Cell(image_size=self.image_size or models.image_size(model), **fields, **step)
 
 
 CELL = options.group(
@@ -59,7 +75,7 @@ CELL = options.group(
     click.option("--model", type=options.Named("model", [*models.MODELS, NO_MODEL]), metavar="NAME",
                  help=f"{', '.join(models.MODELS)}; keras.applications:NAME; timm:NAME, on torch; your own, "
                  f"path/to/file.py:function; or "
-                 f"`{NO_MODEL}` for the pipeline alone."),
+                 f"`{NO_MODEL}` for the pipeline alone, as without it."),
     click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,
                  help=f"{', '.join(PIPELINES)}; your own, path/to/file.py:function; or `{RESIDENT}`, one batch of "
@@ -70,6 +86,7 @@ CELL = options.group(
     click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
     click.option("--xla", type=options.Choice(["on", "off"]), help="[off; on JAX always on]"),
     click.option("--torch-compile", type=options.Choice(["on", "off"]), help="On torch, which has no XLA. [off]"),
+    *options.INPUT,
 )  # fmt: skip
 
 
@@ -120,11 +137,15 @@ MEASURING = options.group(
 def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output) -> None:
     """Measure one cell in fresh processes and store it.
 
+    Of several values of an option of the pipeline each is a cell.
+
     Example: python -m bench measure --model squeezenet --batch-size 32 --precision mixed_bfloat16
+
+    Example: python -m bench measure --pipeline records_parallel --parallel-calls 1,2,4 --prefetch 0,1,4
     """
     from bench.run import sweep
 
-    planned = measuring.sweep([chosen.cell(place)], data)
+    planned = measuring.sweep(chosen.cells(place), data)
     sweep.check(planned.cells, planned.source, tell=options.tell)
     output.check_writable()
     measuring.run(planned, output)
@@ -154,9 +175,9 @@ def trace(
 ) -> None:
     """Measure one cell, then trace further steps.
 
-    Without a model it lists the traces there are, with numbers. XProf reads the trace at once, or this command itself
-    that of torch's profiler: its step time stands beside ours, with waiting for input and the longest operations; what
-    limits the step and what to try first is said in a sentence.
+    Without a model or pipeline it lists the traces there are, with numbers. XProf reads the trace at once, or this
+    command itself that of torch's profiler: its step time stands beside ours, with waiting for input and the longest
+    operations; what limits the step and what to try first is said in a sentence.
 
     Example: python -m bench trace --model squeezenet --batch-size 8
 
@@ -170,10 +191,10 @@ def trace(
         raise InputError(f"A second trace needs a first: `--diff A B`. Received: {other!r} without `--diff`")
     if diff is not None:
         _show_difference(diff, other, output.results)
-    elif chosen.model is None:
+    elif chosen.model is None and chosen.pipeline == RESIDENT:
         _show_all(output.results)
     else:
-        planned = replace(measuring, trace=True).sweep([chosen.cell(place)], data)
+        planned = replace(measuring, trace=True).sweep(chosen.cells(place), data)
         sweep.check(planned.cells, planned.source, tell=options.tell)
         output.check_writable()
         measuring.run(planned, output)

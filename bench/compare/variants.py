@@ -8,14 +8,14 @@ from typing import Any
 from bench.compare import revision
 from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts, variables
-from bench.results.cell import COMPILERS, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, SWITCH, Cell, read_input_option
+from bench.run import product
 from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, RunFailed, one_of
 
-AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", *COMPILERS)
+AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", *COMPILERS, *INPUT_OPTIONS)
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
-SWITCH = {"off": False, "on": True, "false": False, "true": True}
 
 
 def of_revisions(
@@ -95,6 +95,7 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPai
         InputError: If the axis is no field of a cell and no variable, or its values are not two that differ.
     """
     name, _, listed = axis.partition("=")
+    name = name.replace("-", "_") if name.replace("-", "_") in AXES else name
     values = listed.split(",")
     if len(values) != 2 or values[0] == values[1]:
         raise InputError(f"`--axis` must name two values that differ, NAME=BASE,CANDIDATE. Received: {axis!r}")
@@ -136,7 +137,23 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
         if not value.isdecimal():
             raise InputError(f"`image_size` must be a whole number of pixels. Received: {value!r}")
         return replace(cell, image_size=int(value))
+    if name in INPUT_OPTIONS:
+        return _with_input(cell, name, read_input_option(name, value))
     if name == "backend":
         return cell.on(value)
     changed: dict[str, Any] = {name: value}
     return replace(cell, **changed)
+
+
+def _with_input(cell: Cell, name: str, value: bool | int | None) -> Cell:
+    """A cell whose pipeline is as chosen.
+
+    Raises:
+        InputError: If it has none, or one that does not take the option.
+    """
+    if cell.pipeline not in product.pipelines():
+        raise InputError(f"`{name}` is about an input pipeline: give `--pipeline {', '.join(product.pipelines())}`")
+    if reason := product.why_not_input(cell.pipeline, [name]):
+        raise InputError(f"{reason}. Give another `--pipeline`")
+    chosen: dict[str, Any] = {name: value}
+    return replace(cell, **chosen)

@@ -3,22 +3,22 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.results import identity, labels
-from bench.results.cell import COMPILERS, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary as Record
 
 TOLD_APART_BY = ("model", "pipeline", "precision", "batch_size")  # columns that TensorBoard ticks by itself
-FIELDS = (*TOLD_APART_BY, "device", "mode", "image_size", "backend", *COMPILERS)
+FIELDS = (*TOLD_APART_BY, "device", "mode", "image_size", "backend", *COMPILERS, *INPUT_OPTIONS)
 OF_A_STEP = ("precision", "device", "mode", "backend", *COMPILERS)  # fields that a pipeline alone does not have
 FACTS = ("host", "cores", "photos", "commit", "apart")  # of the measurement; `apart`: from other runs of the cell
 FIGURES = ("first_step_seconds", "peak_mb")  # as columns, too: a curve of them would be a dot
@@ -68,12 +68,13 @@ def runs(entries: Sequence[Summary]) -> list[Run]:
     apart = _apart(entries)
     resident = {_place(entry): entry for entry in entries if entry.cell.pipeline == RESIDENT}
     shown = labels.readable(entry.cell for entry in entries)
+    used = {name for entry in entries for name in entry.cell.input_options}
     return [
         Run(
             name=name,
             entry=entry,
-            columns=_columns(entry, shown, other),
-            curves=_curves(entry, resident.get(_place(entry, fed_by=RESIDENT))),
+            columns=_columns(entry, shown, other, used),
+            curves=_curves(entry, resident.get(_place(entry, alone=True))),
         )
         for name, entry, other in zip(names(entries), entries, apart, strict=True)
     ]
@@ -108,6 +109,8 @@ def _name(cell: Cell, shown: dict[str, str], varying: Sequence[str]) -> str:
         **{name: name if getattr(cell, name) else "" for name in COMPILERS},
         "mode": "" if cell.mode == "train" else cell.mode,
         **{name: getattr(cell, name) for name in ("device", "backend")},
+        **dict.fromkeys(INPUT_OPTIONS, ""),
+        **dict(zip(cell.input_options, (word.replace(" ", "") for word in cell.input_words), strict=True)),
     }
     further = [words[name] for name in varying if cell.model != NO_MODEL or name not in OF_A_STEP]
     if cell.model == NO_MODEL:
@@ -130,17 +133,23 @@ def _apart(entries: Sequence[Summary]) -> list[str]:
     return texts
 
 
-def _place(entry: Summary, *, fed_by: str = "") -> tuple:
+def _place(entry: Summary, *, alone: bool = False) -> tuple:
     """What a step and the same step alone share: cell, machine in its setting, and code."""
-    cell = replace(entry.cell, pipeline=fed_by) if fed_by and entry.cell.model != NO_MODEL else entry.cell
+    cell = entry.cell.step_alone if alone and entry.cell.model != NO_MODEL else entry.cell
     setting = identity.surroundings(entry.measurement.machine, [cell])
     return cell, json.dumps(setting, sort_keys=True), entry.measurement.code.get("digest")
 
 
-def _columns(entry: Summary, shown: dict[str, str], apart: str) -> dict[str, str | float | bool]:
-    """Fields of the cell that it has, facts of its measurement, and figures that are one number."""
+def _columns(entry: Summary, shown: dict[str, str], apart: str, used: Container[str]) -> dict[str, str | float | bool]:
+    """Fields of the cell that it has, facts of its measurement, and figures that are one number.
+
+    Of the options of pipelines there are those that any cell uses.
+    """
     cell, last = entry.cell, entry.measurement
     fields = {name: getattr(cell, name) for name in FIELDS if cell.model != NO_MODEL or name not in OF_A_STEP}
+    fields |= {name: str(labels.input_value(cell, name)) for name in INPUT_OPTIONS}
+    has = used if cell.pipeline != RESIDENT else ()
+    fields = {name: value for name, value in fields.items() if name not in INPUT_OPTIONS or name in has}
     fields |= {name: shown[fields[name]] for name in labels.NAMED}
     fields |= {name: f"{fields[name]:>4}" for name in NUMBERS}
     facts = (

@@ -57,7 +57,11 @@ def _rates(bars: Iterable[tuple[str, float]], *strong: str) -> tuple[Bar, ...]:
 
 
 def _of_one_backend(sweep: Sequence[Summary]) -> list[Summary]:
-    """Pipelines alone, and the steps of the device and backend with most of them: a best over several names neither."""
+    """Pipelines alone, and the steps of the device and backend with most of them: a best over several names neither.
+
+    Without cells of which something is chosen of the pipeline: sentences are about pipelines as they are.
+    """
+    sweep = [entry for entry in sweep if not entry.cell.input_options]
     places = Counter((entry.cell.device, entry.cell.backend) for entry in sweep if entry.cell.model != NO_MODEL)
     most = max(places, key=places.__getitem__, default=None)
     return [entry for entry in sweep if entry.cell.model == NO_MODEL or (entry.cell.device, entry.cell.backend) == most]

@@ -115,6 +115,7 @@ def _bars(rows: Sequence[stored.Row]) -> list[Bar]:
     for row in chosen:
         images = 1 if row.per == "image" else row.cell.batch_size
         name = row.cell.model if row.cell.model != NO_MODEL else row.cell.pipeline
+        name = " ".join((name, *row.cell.input_words))
         for side, seconds in zip(("base", "candidate"), row.seconds["wall"], strict=True):
             label = f"{name} b{row.cell.batch_size}" if side == "base" else "candidate"
             drawn.append(Bar(label, images / seconds, format.about(images / seconds), side == "candidate"))

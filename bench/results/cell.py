@@ -13,6 +13,19 @@ RESIDENT = "resident"  # the step alone: one batch of noise that stays on the de
 MODES = ("train", "predict")
 PEERS_BACKEND = "torch"  # of timm's models
 COMPILERS = {"xla": "XLA", "torch_compile": "torch.compile"}  # fields of a cell, and `BackendSpec.compiler` of each
+SWITCH = {"off": False, "on": True, "false": False, "true": True}
+AUTO = "auto"  # the pipeline's own number of something, mostly AUTOTUNE's
+
+# Fields of a cell that say how its pipeline works, see `flowers_core.input.registry.Options`: the least number of each
+# and what it is called in a name, or None for a switch.
+INPUT_OPTIONS: dict[str, tuple[int, str] | None] = {
+    "augment": None,
+    "ordered": None,
+    "parallel_calls": (1, "calls"),
+    "parallel_reads": (1, "reads"),
+    "prefetch": (0, "prefetch"),
+}
+INPUT_MOST = 1024  # of each number
 
 
 def is_users(name: str) -> bool:
@@ -42,6 +55,11 @@ class Cell:
         backend: Keras backend, one of `flowers_core.backends.BACKENDS`.
         xla: Whether the step is compiled by XLA; always so on JAX, see `BackendSpec.always_compiled`.
         torch_compile: Whether it is compiled by `torch.compile`, on torch alone, which has no XLA.
+        augment: Whether the pipeline flips images and changes their saturation at random (the codelab's section 5).
+        ordered: Whether images come in the order of the files, not as they are ready (its section 3).
+        parallel_calls: Images that the pipeline decodes at once, or decode workers; None as it does by itself.
+        parallel_reads: Shards that it reads at once; likewise.
+        prefetch: Batches that it makes ahead, 0 for none; likewise.
     """
 
     model: str
@@ -54,6 +72,11 @@ class Cell:
     backend: str = "tensorflow"
     xla: bool = False
     torch_compile: bool = False
+    augment: bool = False
+    ordered: bool = False
+    parallel_calls: int | None = None
+    parallel_reads: int | None = None
+    prefetch: int | None = None
 
     def __post_init__(self):
         if user_code.peer(self.model):
@@ -77,6 +100,7 @@ class Cell:
         if self.model == NO_MODEL:
             self._has_no_model()
         self._has_compiler()
+        self._has_input_options()
 
     def _is_peer(self) -> None:
         """Checks that a model of timm is to run where it can."""
@@ -97,11 +121,25 @@ class Cell:
                     f"Received: {name}=True"
                 )
 
+    def _has_input_options(self) -> None:
+        """Checks what is chosen of the pipeline; whether that one takes it is said by `product.why_not_input`."""
+        for name, number in INPUT_OPTIONS.items():
+            value = getattr(self, name)
+            if number is None:
+                one_of(name, value, (False, True))
+            elif value is not None and (type(value) is not int or not number[0] <= value <= INPUT_MOST):
+                allowed = f"from {number[0]} to {INPUT_MOST}"
+                raise InputError(f"`{name}` must be a whole number {allowed}. Received: {name}={value!r}")
+        if self.input_options and self.pipeline not in product.pipelines():
+            what = "the resident batch" if self.pipeline == RESIDENT else "a pipeline of your own"
+            named = ", ".join(f"`{name}`" for name in self.input_options)
+            raise InputError(f"{named} must be left out: {what} has none. Received: pipeline={self.pipeline!r}")
+
     def _has_no_model(self) -> None:
         """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
         for name in ("mode", "device", "precision", "backend", *COMPILERS):
-            value, default = getattr(self, name), self.__dataclass_fields__[name].default
-            if value != default:
+            value = getattr(self, name)
+            if value != _default(name):
                 raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
 
     @property
@@ -132,14 +170,40 @@ class Cell:
         return replace(self, **chosen, backend=backend)
 
     @property
+    def input_options(self) -> dict[str, bool | int]:
+        """What is chosen of its pipeline, by field, where that is not the default."""
+        return {name: value for name in INPUT_OPTIONS if (value := getattr(self, name)) != _default(name)}
+
+    @property
+    def input_words(self) -> tuple[str, ...]:
+        """The same in words: `augment`, `ordered`, `calls 4`, `reads 2`, `prefetch 0`."""
+        numbers = {name: number for name, number in INPUT_OPTIONS.items() if number}
+        return tuple(
+            f"{numbers[name][1]} {value}" if name in numbers else name for name, value in self.input_options.items()
+        )
+
+    @property
+    def input_alone(self) -> "Cell":
+        """Its pipeline alone."""
+        fields = {name: getattr(self, name) for name in ("pipeline", "batch_size", "image_size", *INPUT_OPTIONS)}
+        return Cell(model=NO_MODEL, **fields)
+
+    @property
+    def step_alone(self) -> "Cell":
+        """Its step alone, on a resident batch."""
+        usual: dict[str, Any] = {name: _default(name) for name in INPUT_OPTIONS}
+        return replace(self, pipeline=RESIDENT, **usual)
+
+    @property
     def id(self) -> str:
         """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
+        chosen = "".join(f"-{word.replace(' ', '')}" for word in self.input_words)
         if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
-            return f"{_in_path(self.pipeline)}-{self.image_size}-b{self.batch_size}"
+            return f"{_in_path(self.pipeline)}-{self.image_size}-b{self.batch_size}{chosen}"
         compiled = {"XLA": "-xla", "torch.compile": "-compile"}.get(self.chosen_compiler, "")
         place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
         names = f"{_in_path(self.model)}-{self.mode}-{_in_path(self.pipeline)}"
-        return f"{names}-{self.image_size}-b{self.batch_size}-{place}"
+        return f"{names}-{self.image_size}-b{self.batch_size}-{place}{chosen}"
 
     @property
     def command(self) -> str:
@@ -149,12 +213,14 @@ class Cell:
 
     def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in COMPILERS}
+        further = (*COMPILERS, *INPUT_OPTIONS)
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in further}
         fields |= {name: user_code.as_option(fields[name]) for name in ("model", "pipeline")}
+        chosen = {name: "on" if value is True else value for name, value in self.input_options.items()}
         if self.model == NO_MODEL:
-            return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")}
-        chosen = [name for name, compiler in COMPILERS.items() if compiler == self.chosen_compiler]
-        return fields | dict.fromkeys(chosen, "on")
+            return {name: fields[name] for name in ("model", "pipeline", "batch_size", "image_size")} | chosen
+        compiled = [name for name, compiler in COMPILERS.items() if compiler == self.chosen_compiler]
+        return fields | dict.fromkeys(compiled, "on") | chosen
 
     @property
     def frameworks(self) -> list[str]:
@@ -176,6 +242,28 @@ class Cell:
     def to_json(self) -> dict[str, str | int | bool]:
         """Gives the fields as plain values; `Cell(**fields)` is the way back."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def read_input_option(name: str, text: str) -> bool | int | None:
+    """A value of one of `INPUT_OPTIONS`, as a user writes it: `on`, `off`, a number or `auto`.
+
+    Raises:
+        InputError: If it is none.
+    """
+    number = INPUT_OPTIONS[name]
+    if number is None:
+        one_of(name, text, SWITCH)
+        return SWITCH[text]
+    if text == AUTO:
+        return None
+    if not (text.isascii() and text.isdecimal() and number[0] <= int(text[:6]) and len(text) <= 4):
+        allowed = f"from {number[0]} to {INPUT_MOST}"
+        raise InputError(f"`{name}` must be a whole number {allowed}, or {AUTO}. Received: {text!r}")
+    return int(text)
+
+
+def _default(name: str) -> Any:
+    return Cell.__dataclass_fields__[name].default
 
 
 def _in_path(name: str) -> str:

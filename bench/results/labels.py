@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from typing import Any
 
 from bench.machine.own import user_code
-from bench.results.cell import COMPILERS, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import AUTO, COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
 
 WORDS = {
     "image_size": "{} px",
     "batch_size": "b{}",
     "xla": "XLA {}",
     "torch_compile": "torch.compile {}",
+    **{name: f"{number[1] if number else name} {{}}" for name, number in INPUT_OPTIONS.items()},
 }  # numbers that a name must explain
-INPUT = ("pipeline", "image_size", "batch_size")  # all that a pipeline alone has
+INPUT = ("pipeline", "image_size", "batch_size", *INPUT_OPTIONS)  # all that a pipeline alone has
 
 
 NAMED = ("model", "pipeline")  # fields that may hold a user's own
@@ -33,6 +35,7 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
         A short name for each cell, in their order; and words for what is the same in all.
     """
     unused = [name for name in COMPILERS if not any(getattr(cell, name) for cell in cells)]
+    unused += [name for name in INPUT_OPTIONS if not any(name in cell.input_options for cell in cells)]
     shown = readable(cells)
     described = [_words(cell, shown, unused) for cell in cells]
     values = {entry.name: {words[entry.name] for words in described if entry.name in words} for entry in fields(Cell)}
@@ -50,10 +53,19 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
 
 
 def _words(cell: Cell, shown: dict[str, str], unused: Sequence[str]) -> dict[str, str]:
-    """What describes a cell, by field, but for compilers that no cell uses."""
-    names = INPUT if cell.model == NO_MODEL else [name for name in vars(cell) if name not in unused]
-    words = {name: WORDS.get(name, "{}").format(getattr(cell, name)) for name in names}
+    """What describes a cell, by field, but for compilers and options of pipelines that no cell uses."""
+    names = [name for name in (INPUT if cell.model == NO_MODEL else vars(cell)) if name not in unused]
+    names = [name for name in names if name not in INPUT_OPTIONS or cell.pipeline != RESIDENT]
+    words = {name: WORDS.get(name, "{}").format(input_value(cell, name)) for name in names}
     return {name: shown[word] if name in NAMED else word for name, word in words.items()}
+
+
+def input_value(cell: Cell, field: str) -> Any:
+    """A field's value; of an option of the pipeline as a user writes it: `on`, `off`, a number or `auto`."""
+    value = getattr(cell, field)
+    if field not in INPUT_OPTIONS or type(value) is int:
+        return value
+    return AUTO if value is None else ("off", "on")[value]
 
 
 def _is_named(cell: Cell, field: str, varied: Sequence[str]) -> bool:

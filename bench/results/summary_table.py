@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.machine.own import user_code
 from bench.results import device_columns, exports, identity, labels, peak, store, summary
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.results.cell import INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
 from bench.results.device_columns import NONE_KNOWN
 from bench.results.measurement import Measurement
 from bench.results.peak import Ceilings
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
+HEADINGS = {**SIZES, **{name: number[1] for name, number in INPUT_OPTIONS.items() if number}}
 MOST_APART = 3  # settings of other tables that notes name
 MOST_SETTINGS = 12  # of a cell in other tables that a row is compared with
 APART = ("mode", "device", "precision", "backend", "xla", "torch_compile")  # fields that make tables of their own
@@ -79,15 +80,19 @@ def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings
     """A table of one kind; what is the same in all cells goes into its title, what differs into columns."""
     cell = summaries[0].cell
     varied = {
-        field for field in ("model", "pipeline", *SIZES) if len({getattr(entry.cell, field) for entry in summaries}) > 1
+        field
+        for field in ("model", "pipeline", *SIZES, *INPUT_OPTIONS)
+        if len({getattr(entry.cell, field) for entry in summaries}) > 1
     }
     names = [field for field in ("model", "pipeline") if getattr(cell, field) not in (NO_MODEL, RESIDENT)]
     titled = [field for field in names[1:] if field not in varied]  # one pipeline for all rows: part of the title
-    fields = [*(field for field in names if field not in titled), *(field for field in SIZES if field in varied)]
+    fields = [field for field in names if field not in titled]
+    fields += [field for field in (*SIZES, *INPUT_OPTIONS) if field in varied]
     data, shown = summaries[0].measurement.data, labels.readable(entry.cell for entry in summaries)
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [f"{data['classes']} classes"] if "classes" in data and "images" not in data else []
     same += [shown[getattr(cell, field)] for field in titled]
+    same += [word for name, word in zip(cell.input_options, cell.input_words, strict=True) if name not in varied]
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
@@ -98,7 +103,7 @@ def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings
     return Table(
         title=f"{KINDS[kind(cell)]} ({', '.join(same)})",
         columns=(
-            *(Column(SIZES[field], "count") if field in SIZES else Column(field) for field in fields),
+            *(Column(HEADINGS.get(field, field), "count" if field in SIZES else "text") for field in fields),
             Column(time, "time"),
             Column("images/s", "rate", bars=True),
             Column(first, "time"),
@@ -114,8 +119,8 @@ def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings
 
 
 def _value(cell: Cell, field: str, shown: dict[str, str]) -> Value:
-    value = getattr(cell, field)
-    return value if field in SIZES else shown[value]
+    value = labels.input_value(cell, field)
+    return shown[value] if field in labels.NAMED else str(value) if field in INPUT_OPTIONS else value
 
 
 def _figures(entry: Summary) -> tuple[Value, ...]:
@@ -187,7 +192,7 @@ def _from_to(counts: list[int]) -> str:
 def _name(cell: Cell) -> str:
     """A cell among others of its table."""
     name = user_code.readable(cell.pipeline if cell.model == NO_MODEL else cell.model)
-    return f"{name} {cell.batch_size}"
+    return " ".join((name, str(cell.batch_size), *cell.input_words))
 
 
 def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known: Ceilings = NONE_KNOWN) -> Table:

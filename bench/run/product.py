@@ -9,12 +9,12 @@ its own measurements, and only asv would find out, weeks later.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from bench.machine import nvml
@@ -182,6 +182,15 @@ def image_feature(shards: Sequence[str]) -> str:
     return getattr(getattr(shards, "features", None), "image", "image")
 
 
+def why_not_input(pipeline: str, options: Iterable[str]) -> str:
+    """Why a pipeline cannot be what is chosen of it; empty where it can, or the commit says nothing of it."""
+    known = pipelines().get(pipeline)
+    if not hasattr(known, "why_not"):
+        return ""
+    reasons = {option: known.why_not(option) for option in options}
+    return "; ".join(f"{pipeline} takes no `{option}`: {reason}" for option, reason in reasons.items() if reason)
+
+
 def build_pipeline(
     name: str,
     source: Any,
@@ -190,6 +199,7 @@ def build_pipeline(
     batch_size: int,
     epochs: int | None = None,
     backend: str = "tensorflow",
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """A pipeline as a `tf.data.Dataset`, or as NumPy arrays; endless unless epochs are given.
 
@@ -201,13 +211,20 @@ def build_pipeline(
         epochs: Passes over the source.
         backend: What draws from it: one that draws in Python gets arrays where the pipeline can give them, as does
             whoever has no TensorFlow.
+        options: What is chosen of it, see `flowers_core.input.registry.Options`.
 
     Raises:
-        Unsuitable: If the pipeline needs TensorFlow, which is not installed.
+        Unsuitable: If the pipeline needs TensorFlow, which is not installed, or cannot be what is chosen.
     """
     require(pipeline=name)
+    if reason := why_not_input(name, options):
+        raise Unsuitable(reason)
     batching: dict[str, Any] = {"image_size": image_size, "batch_size": batch_size, "epochs": epochs}
+    if options:
+        batching["options"] = find("input.registry:Options")(**options)
     if gives_arrays(name, backend, getattr(source, "folder", "") or source[0]):
+        if "prefetch" in options:
+            raise Unsuitable(f"{name} hands arrays to {backend}: there is no `prefetch`, decode workers work ahead")
         return find("input.array_batches:build")(name, source, **batching)
     if not has_tensorflow():
         without = ", ".join(known for known, pipeline in pipelines().items() if getattr(pipeline, "arrays", ""))

@@ -42,6 +42,7 @@ def build_dataset(cell: Cell, source: Source) -> Any:
         image_size=cell.image_size,
         batch_size=cell.batch_size,
         backend=cell.backend,
+        options=cell.input_options,
     )
 
 
@@ -127,7 +128,7 @@ def yields_uint8(cell: Cell, batches: Iterable) -> bool:
         return False
     if cell.reads == GIVEN:
         return user_pipeline.dtype(batches) == "uint8"
-    return product.pipelines()[cell.pipeline].dtype == "uint8"
+    return product.pipelines()[cell.pipeline].dtype == "uint8" and not cell.augment
 
 
 def build_batches(cell: Cell, source: Source, *, images: int, classes: int) -> Iterable:

@@ -12,7 +12,7 @@ from bench.machine import facts
 from bench.results import store
 from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.measurement import Measurement
-from bench.run import user_check
+from bench.run import product, user_check
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.process import spawn
@@ -181,7 +181,7 @@ def run(
         if left is not None and durations.expected_seconds(cell) > left:
             yield cell, None
             continue
-        reason = too_large(cell, mine)
+        reason = too_large(cell, mine) or product.why_not_input(cell.pipeline, cell.input_options)
         if reason:
             started = datetime.now(UTC).isoformat(timespec="seconds")
             place = {"machine": facts.fingerprint(), "code": facts.code()}

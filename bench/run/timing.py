@@ -209,7 +209,7 @@ def burst(cell: Cell) -> int:
     if not pipeline or not pipeline.by_processes:
         return 1
     by_one_worker = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
-    return by_one_worker * product.decode_workers()
+    return by_one_worker * (cell.parallel_calls or product.decode_workers())
 
 
 def backlog(cell: Cell) -> int:

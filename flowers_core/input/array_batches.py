@@ -18,7 +18,7 @@ from flowers_core.data import shards as shard_paths
 from flowers_core.data import tfrecord_reader
 from flowers_core.data.photos import Photos
 from flowers_core.input import decode_pool
-from flowers_core.input.registry import PIPELINES
+from flowers_core.input.registry import DEFAULT, PIPELINES, Options
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -34,7 +34,13 @@ class ArrayBatches(Iterable):
 
 
 def build(
-    name: str, source: Photos | Sequence[str], *, image_size: int, batch_size: int, epochs: int | None = 1
+    name: str,
+    source: Photos | Sequence[str],
+    *,
+    image_size: int,
+    batch_size: int,
+    epochs: int | None = 1,
+    options: Options = DEFAULT,
 ) -> ArrayBatches:
     """Builds a pipeline of which `registry.PIPELINES` says that there is one of arrays; as `pipelines.build`.
 
@@ -44,16 +50,25 @@ def build(
         image_size: Side of the images in pixels.
         batch_size: Images a batch.
         epochs: Passes over the source, whose last batch may be smaller; None repeats for ever, in whole batches only.
+        options: What is chosen of the pipeline: here decode workers alone, for no thread makes batches ahead.
 
     Returns:
         Batches `(images, labels)`: uint8 `(batch, image_size, image_size, 3)` and int64 `(batch,)`.
 
     Raises:
-        InputError: If the name is unknown, or the pipeline needs TensorFlow.
+        InputError: If the name is unknown, the pipeline needs TensorFlow, or it does not take what is chosen.
     """
     errors.one_of("name", name, [name for name, pipeline in PIPELINES.items() if pipeline.arrays])
+    PIPELINES[name].check(options)
+    if options.prefetch is not None:
+        raise errors.InputError(
+            f"`prefetch` must be left out where batches are drawn as arrays: each decode worker has its next orders, "
+            f"and nothing else works ahead. Received: prefetch={options.prefetch}"
+        )
     function = resolve_name(PIPELINES[name].arrays)
-    return ArrayBatches(lambda: function(source, image_size=image_size, batch_size=batch_size, epochs=epochs))
+    workers = {"workers": options.parallel_calls} if options.parallel_calls else {}
+    batching = {"image_size": image_size, "batch_size": batch_size, "epochs": epochs, **workers}
+    return ArrayBatches(lambda: function(source, **batching))
 
 
 def photos_turbo(photos: Photos, **batching: Any) -> Iterator[Batch]:
@@ -97,6 +112,7 @@ def _decode(
     image_size: int,
     batch_size: int,
     epochs: int | None,
+    workers: int | None = None,
 ) -> Generator[Batch]:
     """Batches that decode workers make of items, which `items()` yields again for each epoch; `how`: of the pool."""
     several = batch_size * PIPELINES[name].batches_at_once(image_size=image_size, batch_size=batch_size)
@@ -107,7 +123,7 @@ def _decode(
         kind=PIPELINES[name].reads,
         image_size=image_size,
         batch_size=several,
-        count=decode_pool.worker_count(),
+        count=workers or decode_pool.worker_count(),
         **how,
     )
     for images, labels in decoded:

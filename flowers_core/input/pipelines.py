@@ -1,7 +1,7 @@
 """The input pipelines: photos or records -> batches, one short function each.
 
 Every pipeline yields `(images, labels)`: images `(batch, image_size, image_size, 3)`, float32 in [0, 1] or uint8 as
-`registry.PIPELINES` says, and labels int64 `(batch,)`.
+`registry.PIPELINES` says, always float32 if they are augmented, and labels int64 `(batch,)`.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -20,7 +20,7 @@ from flowers_core.data import shards as shard_paths
 from flowers_core.data.photos import Photos
 from flowers_core.data.shards import Shards
 from flowers_core.input import decode_pool, fast_decode, generator_dataset
-from flowers_core.input.registry import PIPELINES
+from flowers_core.input.registry import DEFAULT, PIPELINES, Options
 
 AUTOTUNE = tf.data.AUTOTUNE  # never more than there are cores, for it counts work and not waiting
 
@@ -39,11 +39,13 @@ class Batching:
         image_size: Side of the images in pixels.
         batch_size: Images a batch.
         epochs: Passes over the source; None for ever.
+        options: What is chosen of the pipeline.
     """
 
     image_size: int
     batch_size: int
     epochs: int | None
+    options: Options = DEFAULT
 
     def __post_init__(self):
         if min(self.image_size, self.batch_size, 1 if self.epochs is None else self.epochs) < 1:
@@ -61,9 +63,41 @@ class Batching:
         """Batches images."""
         return data.batch(self.batch_size, drop_remainder=self.endless)
 
+    @property
+    def calls(self) -> int:
+        """Images decoded at once."""
+        return self.options.parallel_calls or AUTOTUNE
+
+    def augmented(self, decode: Callable) -> Callable:
+        """A map to an image and its label with its image, float32, augmented where that is chosen."""
+        if not self.options.augment:
+            return decode
+
+        def decode_and_augment(*element: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            image, label = decode(*element)
+            return images.augment(image), label
+
+        return decode_and_augment
+
+    def finish(self, data: tf.data.Dataset, *, threads: int | None = None) -> tf.data.Dataset:
+        """Makes batches ahead, and says whether they keep their order; `threads` as of `unordered_options`."""
+        ahead, options = self.options.prefetch, unordered_options(threads)
+        if ahead != 0:
+            data = data.prefetch(ahead or AUTOTUNE)
+        else:
+            options.experimental_optimization.inject_prefetch = False  # unasked, it would add one
+        options.deterministic = self.options.ordered
+        return data.with_options(options)
+
 
 def build(
-    name: str, source: Photos | Sequence[str], *, image_size: int, batch_size: int, epochs: int | None = 1
+    name: str,
+    source: Photos | Sequence[str],
+    *,
+    image_size: int,
+    batch_size: int,
+    epochs: int | None = 1,
+    options: Options = DEFAULT,
 ) -> tf.data.Dataset:
     """Builds a pipeline of `registry.PIPELINES`, to be measured.
 
@@ -74,11 +108,14 @@ def build(
         batch_size: Images a batch.
         epochs: Passes over the source, whose last batch may be smaller; None repeats for ever, in whole
             batches only, so that shapes are static.
+        options: What is chosen of the pipeline.
 
     Raises:
-        InputError: If the name is unknown, the source not of the kind it reads or empty, or a number below 1.
+        InputError: If the name is unknown, the source not of the kind it reads or empty, a number below 1, or an
+            option not one that the pipeline takes.
     """
     errors.one_of("name", name, PIPELINES)
+    PIPELINES[name].check(options)
     reads_photos = PIPELINES[name].reads == "photos"
     if isinstance(source, Photos) != reads_photos or isinstance(source, str) or not len(source):
         raise errors.InputError(
@@ -87,13 +124,14 @@ def build(
         )
     function = resolve_name(PIPELINES[name].build)
     source = source if isinstance(source, Photos) else shard_paths.of(source)
-    return function(source, Batching(image_size=image_size, batch_size=batch_size, epochs=epochs))
+    batching = Batching(image_size=image_size, batch_size=batch_size, epochs=epochs, options=options)
+    return function(source, batching)
 
 
 def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos as the codelab first reads them: one file is read, decoded and cropped, and only then the next."""
     data = _paths_and_labels(photos, batching.epochs)
-    data = data.map(_decode_photo(photos, batching.image_size))
+    data = data.map(batching.augmented(_decode_photo(photos, batching.image_size)))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
@@ -101,14 +139,12 @@ def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
 def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos with as many files in flight as the machine can take."""
     data = _paths_and_labels(photos, batching.epochs)
-    in_bucket = storage.is_bucket(photos.folder)
-    data = data.map(
-        _decode_photo(photos, batching.image_size), num_parallel_calls=BUCKET_PHOTOS if in_bucket else AUTOTUNE
-    )
+    # From a bucket a thread for each photo that is waited for: those of the process are as few as the cores.
+    requests = (batching.options.parallel_calls or BUCKET_PHOTOS) if storage.is_bucket(photos.folder) else None
+    decode = batching.augmented(_decode_photo(photos, batching.image_size))
+    data = data.map(decode, num_parallel_calls=requests or batching.calls)
     data = batching.apply(data)
-    data = data.prefetch(AUTOTUNE)
-    # A thread for each photo that is waited for: those of the process are as few as the cores.
-    return data.with_options(unordered_options(threads=BUCKET_PHOTOS) if in_bucket else unordered_options())
+    return batching.finish(data, threads=requests)
 
 
 def photos_turbo(photos: Photos, batching: Batching) -> tf.data.Dataset:
@@ -121,7 +157,7 @@ def photos_turbo(photos: Photos, batching: Batching) -> tf.data.Dataset:
     data = data.map(lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=AUTOTUNE)
     data = batching.apply(data)
     decode = fast_decode.map_of_photos(batching.image_size, photos.decoding)
-    return _decode_in_threads(data, lambda jpegs, labels: (decode(jpegs), labels))
+    return _decode_in_threads(data, lambda jpegs, labels: (decode(jpegs), labels), batching)
 
 
 def records_sequential(shards: Shards, batching: Batching) -> tf.data.Dataset:
@@ -129,7 +165,7 @@ def records_sequential(shards: Shards, batching: Batching) -> tf.data.Dataset:
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(batching.epochs)
     data = tf.data.TFRecordDataset(data)
-    data = data.map(_decode_and_scale_record(shards, batching.image_size))
+    data = data.map(batching.augmented(_decode_and_scale_record(shards, batching.image_size)))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
@@ -141,7 +177,8 @@ def records_parallel(shards: Shards, batching: Batching) -> tf.data.Dataset:
 
 def records_uint8(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """The same with the pixels left as they are: a quarter of the bytes to batch, prefetch and send."""
-    return _records_parallel(shards, batching, decode_record(shards, batching.image_size))
+    decode = _decode_and_scale_record if batching.options.augment else decode_record
+    return _records_parallel(shards, batching, decode(shards, batching.image_size))
 
 
 def records_turbo(shards: Shards, batching: Batching) -> tf.data.Dataset:
@@ -152,18 +189,19 @@ def records_turbo(shards: Shards, batching: Batching) -> tf.data.Dataset:
         )
     data = read_records(shards, batching.epochs)
     data = batching.apply(data)
-    return _decode_in_threads(data, fast_decode.map_of_records(batching.image_size, shards.features))
+    return _decode_in_threads(data, fast_decode.map_of_records(batching.image_size, shards.features), batching)
 
 
 def records_cached(shards: Shards, batching: Batching) -> tf.data.Dataset:
     """Decoded once and kept in memory as uint8: from the second epoch on nothing is read or decoded."""
-    data = read_records(shards, epochs=1)
-    data = data.map(decode_record(shards, batching.image_size), num_parallel_calls=AUTOTUNE)
+    data = read_records(shards, epochs=1, at_once=batching.options.parallel_reads)
+    data = data.map(decode_record(shards, batching.image_size), num_parallel_calls=batching.calls)
     data = data.cache()
     data = data.repeat(batching.epochs)  # after the cache, which one whole pass has to fill
+    if batching.options.augment:  # likewise, or every epoch would show the first one's images
+        data = data.map(batching.augmented(scale), num_parallel_calls=batching.calls)
     data = batching.apply(data)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
+    return batching.finish(data)
 
 
 def records_batches_cached(shards: Shards, batching: Batching) -> tf.data.Dataset:
@@ -201,18 +239,17 @@ def _paths_and_labels(photos: Photos, epochs: int | None) -> tf.data.Dataset:
 
 
 def _records_parallel(shards: Shards, batching: Batching, decode: Callable) -> tf.data.Dataset:
-    data = read_records(shards, batching.epochs)
-    data = data.map(decode, num_parallel_calls=AUTOTUNE)
+    data = read_records(shards, batching.epochs, at_once=batching.options.parallel_reads)
+    data = data.map(batching.augmented(decode), num_parallel_calls=batching.calls)
     data = batching.apply(data)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
+    return batching.finish(data)
 
 
-def _decode_in_threads(data: tf.data.Dataset, decode: Callable) -> tf.data.Dataset:
-    """Decodes batches that come from a bucket, one in each of as many threads as there are cores."""
-    data = data.map(decode, num_parallel_calls=resources.parallelism(), deterministic=True)
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options(threads=2 * resources.parallelism()))
+def _decode_in_threads(data: tf.data.Dataset, decode: Callable, batching: Batching) -> tf.data.Dataset:
+    """Decodes batches that come from a bucket, one in each of as many threads as there are cores, unless told."""
+    threads = batching.options.parallel_calls or resources.parallelism()
+    data = data.map(decode, num_parallel_calls=threads, deterministic=True)
+    return batching.finish(data, threads=2 * threads)
 
 
 def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Batching, **how: Any) -> tf.data.Dataset:
@@ -230,7 +267,7 @@ def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Bat
             kind=PIPELINES[name].reads,
             image_size=image_size,
             batch_size=several,
-            count=decode_pool.worker_count(),
+            count=batching.options.parallel_calls or decode_pool.worker_count(),
             **how,
         )
 
@@ -242,19 +279,20 @@ def _by_processes(name: str, items: Callable[[], Iterable[tuple]], batching: Bat
         ),
     )
     data = data.rebatch(size, drop_remainder=batching.endless)  # without a copy
-    data = data.prefetch(AUTOTUNE)
-    return data.with_options(unordered_options())
+    return batching.finish(data)
 
 
-def read_records(shards: Sequence[str], epochs: int | None) -> tf.data.Dataset:
-    """Serialized records from many shards at once."""
+def read_records(shards: Sequence[str], epochs: int | None, *, at_once: int | None = None) -> tf.data.Dataset:
+    """Serialized records from many shards at once, or from so many."""
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(epochs)  # of the names: the next epoch's first shard is opened beside the last
     if storage.is_bucket(shards[0]):
         return tf.data.TFRecordDataset(
-            data, buffer_size=storage.request_bytes(), num_parallel_reads=min(BUCKET_SHARDS, max(2, len(shards)))
+            data,
+            buffer_size=storage.request_bytes(),
+            num_parallel_reads=at_once or min(BUCKET_SHARDS, max(2, len(shards))),
         )
-    return tf.data.TFRecordDataset(data, num_parallel_reads=AUTOTUNE)
+    return tf.data.TFRecordDataset(data, num_parallel_reads=at_once or AUTOTUNE)
 
 
 def decode_record(shards: Sequence[str], image_size: int) -> Callable:

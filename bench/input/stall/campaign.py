@@ -10,12 +10,12 @@ from bench.input.stall.accelerators import Workload
 from bench.input.stall.emulate import Emulation
 from bench.input.stall.tables import StallReport
 from bench.machine import facts
-from bench.results import identity, store, summary
-from bench.results.cell import Cell
+from bench.results import identity, labels, store, summary
+from bench.results.cell import INPUT_OPTIONS, Cell
 from bench.results.measurement import Measurement
 from bench.results.result import folders, quoted
 from bench.results.table import say
-from bench.run import sweep, sweep_progress
+from bench.run import product, sweep, sweep_progress
 from bench.run.data_source import Source
 from bench.run.product import InputError, ReportedError
 from bench.run.timing import Effort
@@ -91,6 +91,8 @@ def plan(
 
 
 def _why_not(cell: Cell, source: Source) -> str:
+    if reason := product.why_not_input(cell.pipeline, cell.input_options):
+        return reason
     try:
         sweep.check([cell], source.with_image_size(cell.image_size))
     except InputError as error:
@@ -190,6 +192,10 @@ def command(known: StallReport, results: Path) -> str:
         values = {getattr(cell, name) for cell in cells}
         if len(values) == 1 and values != {usual}:
             options += f" --{name.replace('_', '-')} {values.pop()}"
+    for name in INPUT_OPTIONS:
+        texts = sorted({str(labels.input_value(cell, name)) for cell in cells})
+        if any(name in cell.input_options for cell in cells):
+            options += f" --{name.replace('_', '-')} {','.join(texts)}"
     options += " --emulated" * (not cells)
     read = [runs.measurement.data for runs in known.stalls] + [run.data for run in known.emulations]
     return f"python -m bench stall{options}{folders(*read)}{store.option(results)}"

@@ -107,6 +107,8 @@ def supplies(summaries: Iterable[Summary]) -> list[Supply]:
         cell = summary.cell
         if cell.model != NO_MODEL or summary.images_per_second is None or summary.cpu_seconds is None:
             continue
+        if cell.input_options:  # training reads by the pipeline as it is
+            continue
         supply = Supply(
             pipeline=cell.pipeline,
             image_size=cell.image_size,

@@ -9,6 +9,7 @@ from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
 from bench.machine.own import user_code
 from bench.results import format
+from bench.results.cell import INPUT_OPTIONS
 from bench.results.table import Column, Table, Value
 
 COLUMNS = (
@@ -19,7 +20,8 @@ COLUMNS = (
     Column("overlap", "ratio", whole=True),
     Column("verdict", whole=True),
 )
-SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla", "torch_compile")  # makes a table of its own
+# What makes a table of its own.
+SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla", "torch_compile", *INPUT_OPTIONS)
 
 
 def tables(groups: Sequence[ThreeRuns]) -> list[Table]:
@@ -37,7 +39,7 @@ def _table(groups: Sequence[ThreeRuns]) -> Table:
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
     same += [cell.mode, cell.device, cell.precision, cell.backend, *filter(None, [cell.chosen_compiler])]
     return Table(
-        title=f"Fed by {user_code.readable(cell.pipeline)} ({', '.join(same)})",
+        title=f"Fed by {' '.join((user_code.readable(cell.pipeline), *cell.input_words))} ({', '.join(same)})",
         columns=COLUMNS,
         rows=tuple(map(_row, groups)),
         notes=tuple(_notes(groups)),

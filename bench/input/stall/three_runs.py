@@ -60,8 +60,7 @@ class ThreeRuns:
 
 def parts(cell: Cell) -> tuple[Cell, Cell]:
     """What a fed cell is compared with: its pipeline alone, and its step alone."""
-    pipeline = Cell(model=NO_MODEL, pipeline=cell.pipeline, batch_size=cell.batch_size, image_size=cell.image_size)
-    return pipeline, replace(cell, pipeline=RESIDENT)
+    return cell.input_alone, cell.step_alone
 
 
 def is_fed(cell: Cell) -> bool:

@@ -6,11 +6,12 @@ import pytest
 
 from bench.compare import revision, variants
 from bench.machine import facts
-from bench.results.cell import NO_MODEL, Cell
+from bench.results.cell import INPUT_OPTIONS, NO_MODEL, Cell
 from bench.run.data_source import Source
 from flowers_core.errors import InputError
 
 CELLS = [Cell(model="dense", batch_size=8), Cell(model="squeezenet", batch_size=8)]
+FED = [Cell(model=model, pipeline="records_parallel", batch_size=8) for model in ("dense", "none")]
 
 
 @pytest.mark.parametrize(
@@ -22,14 +23,19 @@ CELLS = [Cell(model="dense", batch_size=8), Cell(model="squeezenet", batch_size=
         ("image_size=96,192", "image_size", (96, 192)),
         ("backend=tensorflow,jax", "backend", ("tensorflow", "jax")),
         ("pipeline=records_parallel,records_uint8", "pipeline", ("records_parallel", "records_uint8")),
+        ("parallel-calls=1,4", "parallel_calls", (1, 4)),
+        ("prefetch=0,auto", "prefetch", (0, None)),
+        ("ordered=off,on", "ordered", (False, True)),
+        ("augment=off,on", "augment", (False, True)),
     ],
 )
 def test_of_axis_makes_two_cells_of_one(axis, field, values):
     """Base and candidate differ in the field alone, and are called by its values."""
-    pairs = variants.of_axis(CELLS, axis, Source())
+    cells = FED if field in INPUT_OPTIONS else CELLS
+    pairs = variants.of_axis(cells, axis, Source())
 
     assert len(pairs) == 2
-    for pair, cell in zip(pairs, CELLS, strict=True):
+    for pair, cell in zip(pairs, cells, strict=True):
         assert (getattr(pair.base.cell, field), getattr(pair.candidate.cell, field)) == values
         assert (pair.base.name, pair.candidate.name) == tuple(axis.partition("=")[2].split(","))
         assert pair.base.cell.model == pair.candidate.cell.model == cell.model
@@ -75,6 +81,20 @@ def test_of_axis_explains_what_is_no_axis(axis, message):
     """What was expected is listed."""
     with pytest.raises(InputError, match=message):
         variants.of_axis(CELLS, axis, Source())
+
+
+@pytest.mark.parametrize(
+    ("cell", "axis", "said"),
+    [
+        (CELLS[0], "prefetch=0,4", "give `--pipeline"),
+        (Cell(model="none", pipeline="records_turbo"), "augment=off,on", "takes no `augment`: its decode workers"),
+        (FED[0], "parallel_calls=1,many", "whole number"),
+    ],
+)
+def test_of_axis_says_what_a_pipeline_does_not_take(cell, axis, said):
+    """Before anything runs."""
+    with pytest.raises(InputError, match=said):
+        variants.of_axis([cell], axis, Source())
 
 
 def test_of_axis_refuses_the_resident_batch_alone():

@@ -47,6 +47,22 @@ def test_names_tell_models_apart_by_words(summaries):
     ]
 
 
+def test_names_and_columns_say_what_is_chosen_of_pipelines(summaries):
+    """Where any cell has it chosen; the step alone beside a fed one is still found."""
+    fed = {"pipeline": "records_parallel", "prefetch": 0}
+    entries = summaries({}, {"pipeline": "records_parallel"}, {**fed, "seconds": (0.2,) * 3})
+    resident, _, chosen = hparams.runs(entries)
+
+    assert hparams.names(entries)[1:] == [
+        "dense records_parallel float32 b32",
+        "dense records_parallel float32 b32 prefetch0",
+    ]
+    assert [run.columns["prefetch"] for run in hparams.runs(entries)[1:]] == ["auto", "0"]
+    assert "augment" not in chosen.columns
+    assert "prefetch" not in resident.columns
+    assert chosen.curves["stall_percent"][-1] == pytest.approx(50)
+
+
 def test_names_of_one_cell_have_its_day_and_a_number(summaries):
     """In place of a hash of what sets them apart, which stands in a column."""
     entries = summaries(*({"machine": {"usable_cores": cores}} for cores in (1, 2)))

@@ -55,6 +55,17 @@ def test_input_compares_records_with_photos(measured):
     assert sentence == "Parallel TFRecords deliver 400 images/s, 4.0 times as many as photos one by one (100)."
 
 
+def test_sentences_are_about_pipelines_as_they_are(measured):
+    """Figures of augmented or otherwise tuned pipelines have rows of their own, and no sentence."""
+    figures = [
+        measured(model="none", pipeline="photos_one_by_one", seconds=(0.32,) * 3),
+        measured(model="none", pipeline="records_parallel", seconds=(0.08,) * 3),
+    ]
+    tuned = measured(model="none", pipeline="records_parallel", prefetch=4, seconds=(0.001,) * 3)
+
+    assert findings(*figures, tuned) == findings(*figures)
+
+
 def test_steps_name_the_fastest_and_slowest_models(measured):
     """Each at its best batch."""
     (sentence,) = findings(

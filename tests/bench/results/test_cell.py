@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from bench.results.cell import Cell
+from bench.results import labels
+from bench.results.cell import INPUT_OPTIONS, Cell, read_input_option
 from flowers_core.errors import InputError
 
 
@@ -19,6 +20,64 @@ def test_id_names_every_field_that_differs():
     ids = {dataclasses.replace(base, **other).id for other in others}
 
     assert len(ids | {base.id}) == len(others) + 1
+
+
+def test_id_names_what_is_chosen_of_the_pipeline():
+    """Cells of other options are other cells; what is as it was has the id that it had."""
+    base = Cell(model="dense", pipeline="records_parallel")
+    others = [dict(augment=True), dict(ordered=True), dict(parallel_calls=4), dict(parallel_reads=4), dict(prefetch=0)]
+    ids = {dataclasses.replace(base, **other).id for other in others}
+
+    assert len(ids | {base.id}) == len(others) + 1
+    assert base.id == "dense-train-records_parallel-192-b32-cpu-float32-tensorflow"
+    alone = Cell(model="none", pipeline="records_parallel")
+    assert alone.id == "records_parallel-192-b32"
+    assert dataclasses.replace(alone, augment=True, prefetch=0).id == "records_parallel-192-b32-augment-prefetch0"
+
+
+def test_parts_of_a_fed_cell_keep_what_is_theirs():
+    """The pipeline alone is as it was chosen; the step alone has none."""
+    fed = Cell(model="dense", pipeline="records_parallel", batch_size=8, augment=True, prefetch=0)
+
+    assert fed.input_alone == Cell(model="none", pipeline="records_parallel", batch_size=8, augment=True, prefetch=0)
+    assert fed.step_alone == Cell(model="dense", batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"prefetch": 0}, "the resident batch has none"),
+        ({"pipeline": "net:batches@01234567", "augment": True}, "a pipeline of your own has none"),
+        ({"pipeline": "records_parallel", "prefetch": -1}, "from 0 to 1024"),
+        ({"pipeline": "records_parallel", "parallel_calls": 0}, "from 1 to 1024"),
+        ({"pipeline": "records_parallel", "parallel_reads": 2.0}, "from 1 to 1024"),
+        ({"pipeline": "records_parallel", "ordered": "on"}, "False, True"),
+    ],
+)
+def test_cell_refuses_what_no_pipeline_takes(fields, said):
+    """The option is named, with what is allowed or why there is none."""
+    with pytest.raises(InputError, match=said):
+        Cell(model="dense", **fields)
+
+
+@pytest.mark.parametrize("text", ["on", "off", "auto", "0", "7"])
+def test_read_input_option_reads_what_is_shown(text):
+    """The word that a table shows is the word that a command takes."""
+    kinds = ("augment",) if text in ("on", "off") else ("prefetch",)
+    for name in kinds:
+        cell = Cell(model="none", pipeline="records_parallel", **{name: read_input_option(name, text)})
+        assert str(labels.input_value(cell, name)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [("augment", "maybe", "off, on"), ("prefetch", "-1", "or auto"), ("parallel_calls", "0", "or auto"),
+     ("prefetch", "99999", "1024"), ("prefetch", "many", "whole number")],
+)  # fmt: skip
+def test_read_input_option_says_what_it_takes(name, text, said):
+    """What was expected is listed."""
+    with pytest.raises(InputError, match=said):
+        read_input_option(name, text)
 
 
 def test_id_is_a_file_name():
@@ -143,6 +202,14 @@ def test_cell_survives_json():
     assert Cell(**cell.to_json()) == cell
 
 
+def test_cell_reads_what_older_programs_wrote():
+    """A line without the options of pipelines is of the cell that has none chosen."""
+    cell = Cell(model="none", pipeline="records_uint8")
+    older = {name: value for name, value in cell.to_json().items() if name not in INPUT_OPTIONS}
+
+    assert Cell(**older) == cell
+
+
 @pytest.mark.parametrize(
     "cell",
     [
@@ -150,6 +217,8 @@ def test_cell_survives_json():
         Cell(model="none", pipeline="records_uint8", image_size=224),
         Cell(model="dense", backend="jax", xla=True),
         Cell(model="dense", backend="torch", torch_compile=True),
+        Cell(model="none", pipeline="records_parallel", augment=True, prefetch=0, parallel_calls=4),
+        Cell(model="dense", pipeline="records_cached", ordered=True, parallel_reads=2),
     ],
 )
 def test_command_of_a_cell_measures_that_cell(cell):

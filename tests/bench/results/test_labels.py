@@ -16,3 +16,21 @@ def test_readable_tells_two_versions_of_a_file_apart():
     cells = [Cell(model="net:build@01234567"), Cell(model="net:build@76543210")]
 
     assert labels.apart(cells)[0] == ["net:build@01234567", "net:build@76543210"]
+
+
+def test_apart_names_what_is_chosen_of_pipelines():
+    """Where it differs; a resident batch, of which nothing can be chosen, is not said to have it."""
+    pipeline = {"model": "none", "pipeline": "records_parallel"}
+    cells = [Cell(**pipeline), Cell(**pipeline, prefetch=0), Cell(**pipeline, augment=True)]
+
+    assert labels.apart(cells) == (
+        [
+            "records_parallel augment off prefetch auto",
+            "records_parallel augment off prefetch 0",
+            "records_parallel augment on prefetch auto",
+        ],
+        ["b32", "192 px"],
+    )
+    fed = [Cell(model="dense"), Cell(model="dense", pipeline="records_parallel", prefetch=0)]
+    assert labels.apart(fed)[0] == ["dense", "dense records_parallel"]
+    assert "prefetch" not in " ".join(labels.apart([Cell(**pipeline)])[1])

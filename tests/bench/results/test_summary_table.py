@@ -36,6 +36,18 @@ def test_columns_say_what_differs(tables):
     assert [row[1] for row in table.rows] == [32, 8]
 
 
+def test_columns_say_what_is_chosen_of_pipelines(tables):
+    """What differs is a column; what is the same and no default stands in the title; figures are not pooled."""
+    pipeline = {"model": "none", "pipeline": "records_parallel", "augment": True}
+    (table,) = tables(pipeline, {**pipeline, "prefetch": 0}, {**pipeline, "prefetch": 4})
+    (plain,) = tables({"model": "none", "pipeline": "records_parallel"})
+
+    assert [column.name for column in table.columns][:3] == ["pipeline", "prefetch", "time an image"]
+    assert [row[1] for row in table.rows] == ["auto", "0", "4"]
+    assert "(augment, 192 px" in table.title
+    assert "augment" not in plain.title
+
+
 def test_kinds_of_cells_are_not_mixed(tables):
     """Pipelines, steps, and both together are three tables: their figures mean different things."""
     pipeline = {"pipeline": "records_cached"}

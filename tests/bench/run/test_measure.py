@@ -15,7 +15,7 @@ from bench.results import identity
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.run import measure as lab_measure
-from bench.run import step_under_test, timing
+from bench.run import product, step_under_test, timing
 from bench.run.data_source import Source
 from bench.run.measure import Job, job_from_json, measure
 from bench.run.timing import Effort
@@ -270,6 +270,24 @@ def test_backlog_is_none_without_decode_workers(monkeypatch):
 
     assert timing.backlog(Cell(model="dense", pipeline="records_parallel")) == 0
     assert timing.backlog(Cell(model="dense")) == 0
+
+
+def test_augmented_batches_are_float32(source):
+    """A model that is fed by a pipeline of bytes is told when they are none."""
+    cell = Cell(model="dense", pipeline="records_cached", batch_size=8, augment=True, prefetch=0)
+    images, _ = next(iter(step_under_test.build_dataset(cell, source)))
+
+    assert images.dtype == "float32"
+    assert not step_under_test.yields_uint8(cell, ())
+    assert step_under_test.yields_uint8(dataclasses.replace(cell, augment=False), ())
+
+
+def test_bursts_are_of_as_many_workers_as_were_chosen(monkeypatch):
+    """All decode workers together hand over what is one burst."""
+    monkeypatch.setattr(product, "decode_workers", lambda: 2)
+    cell = Cell(model="none", pipeline="records_turbo")
+
+    assert timing.burst(dataclasses.replace(cell, parallel_calls=4)) == 2 * timing.burst(cell)
 
 
 def test_job_survives_json():

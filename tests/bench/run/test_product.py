@@ -56,6 +56,7 @@ def reason(function, *args, **named):
     except product.Unsuitable as unsuitable:
         return str(unsuitable)
 
+sizes = {"image_size": 32, "batch_size": 4}
 turbo, client = product.pipelines()["records_turbo"], {}
 product.configure_client(client)
 print(json.dumps({
@@ -73,6 +74,7 @@ print(json.dumps({
     "errors": product.RunFailed is product.ReportedError is product.InputError,
     "device": reason(product.find_device, "tensorflow", "gpu").partition(". NVML")[0],
     "no pipeline": reason(product.build_pipeline, "photos_turbo", "", image_size=32, batch_size=4),
+    "no options": reason(product.build_pipeline, "photos_parallel", "", **sizes, options={"augment": True}),
     "no module": reason(lambda: product.jpeg_fault(b"", image_size=1)),
 }))
 """
@@ -121,6 +123,7 @@ def older(beside_older):
         ("errors", True),
         ("device", "no gpu"),
         ("no pipeline", "this commit has no pipeline `photos_turbo`"),
+        ("no options", "this commit has no flowers_core.input.registry.Options"),
         ("no module", "this commit has no flowers_core.data.jpeg_check.fault"),
     ],
 )
@@ -181,3 +184,14 @@ def test_pipelines_without_tensorflow(monkeypatch):
     assert product.gives_arrays("records_turbo", "tensorflow", "/records")
     with pytest.raises(product.Unsuitable, match=r"records_parallel reads by .* photos_turbo, records_turbo"):
         product.build_pipeline("records_parallel", ["/records/flowers00-1.tfrec"], image_size=48, batch_size=8)
+
+
+def test_build_pipeline_says_what_a_pipeline_does_not_take():
+    """The reason is one for n/a; past tf.data nothing is prefetched."""
+    shards, sizes = ["/records/flowers00-1.tfrec"], {"image_size": 48, "batch_size": 8}
+    with pytest.raises(product.Unsuitable, match="records_turbo takes no `augment`: its decode workers"):
+        product.build_pipeline("records_turbo", shards, **sizes, options={"augment": True})
+    with pytest.raises(product.Unsuitable, match="there is no `prefetch`"):
+        product.build_pipeline("records_turbo", shards, **sizes, backend="torch", options={"prefetch": 1})
+    assert product.why_not_input("records_turbo", ["prefetch", "parallel_calls"]) == ""
+    assert product.why_not_input("resident", []) == ""

@@ -57,6 +57,17 @@ def test_run_goes_round_by_round(tmp_path, planned, measured):
     assert [cell for cell, _, _ in lab.jobs] == CELLS * 2
 
 
+def test_run_says_na_of_what_a_pipeline_does_not_take(tmp_path, measured):
+    """Without a process, with the reason."""
+    lab, pipeline = FakeLab(measured), {"model": "none", "pipeline": "records_turbo"}
+    planned = begun([Cell(**pipeline, augment=True), Cell(**pipeline, prefetch=1)], tmp_path)
+    (_, refused), (_, taken) = run(planned, tmp_path, lab)
+
+    assert (refused.status, taken.status) == ("n/a", "ok")
+    assert "its decode workers make whole batches" in refused.reason
+    assert [cell for cell, *_ in lab.jobs] == [planned.cells[1]]
+
+
 def test_run_stores_each_measurement_at_once(tmp_path, planned, measured):
     """What was finished is in the store while the sweep still runs."""
     lab = FakeLab(measured)

@@ -44,6 +44,13 @@ def test_supplies_and_demands_come_from_measurements(measured):
     assert len(others) == len(PUBLISHED)
 
 
+def test_supplies_are_of_pipelines_as_they_are(measured):
+    """A pipeline of which something is chosen is not what a training reads by."""
+    chosen = measured(model="none", pipeline="records_parallel", prefetch=4, seconds=(0.001,) * 3)
+
+    assert planner.supplies(summary.by_cell([chosen])) == []
+
+
 def test_plan_needs_cores_by_cpu_seconds(supply):
     """3,000 images/s of 2 CPU milliseconds each need 6 cores; a cache is proposed only where it fits."""
     plan = planner.plan(demand(3000), [supply], memory_bytes=10**9, stages={})

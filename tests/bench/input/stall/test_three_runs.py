@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.input.stall import three_runs
+from bench.input.stall import stall_table, three_runs
 from bench.results.cell import Cell
 
 
@@ -80,3 +80,15 @@ def test_models_of_other_class_counts_are_not_grouped(three):
 
     assert not three_runs.group([pipeline, step, both])
     assert three_runs.group([pipeline, replace(step, data={"classes": 12}), both])
+
+
+def test_pipelines_as_chosen_are_verdicts_of_their_own(three):
+    """The pipeline alone is measured as it feeds the model; tables do not mix the two."""
+    plain = Cell(model="dense", pipeline="records_parallel", batch_size=8)
+    chosen = replace(plain, prefetch=0)
+    groups = three_runs.group([*three(fed=plain), *three(fed=chosen, sweep="t", both=0.2)])
+
+    assert [runs.cell for runs in groups] == [plain, chosen]
+    assert [table.title.partition(" (")[0] for table in stall_table.tables(groups)] == [
+        "Fed by records_parallel", "Fed by records_parallel prefetch 0",
+    ]  # fmt: skip
