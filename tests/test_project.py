@@ -18,7 +18,7 @@ TREE = {
     "flowers_core": {"data", "synthetic", "input", "models", "backends", "train", "cli"},
     "bench": {"cli", "report", "compare", "input", "run", "results", "machine", "training"},
     "bench/compare": {"history", "validation"},
-    "bench/input": {"stall", "loaders", "formats", "object_store", "data_service"},
+    "bench/input": {"stall", "loaders", "formats", "writing", "object_store", "data_service"},
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc", "base"}
 

@@ -19,12 +19,16 @@ from bench.cli import (
     trace,
     training,
     tune,
+    write,
 )
 from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
+from bench.results.result import Kind
+from bench.results.table import Table
 from flowers_core.cli import entry
 from flowers_core.data import storage
+from flowers_core.errors import InputError
 
 MOST_FINDINGS = 3  # that `report` prints; the page has all
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -117,9 +121,39 @@ def sweep(  # noqa: PLR0913 - its options
 def table(everything: bool, shape: str, results: Path) -> None:
     """Print the stored figures of this machine and this code.
 
+    In the terminal and as Markdown those of `write` and `checkpoint` as well.
+
     Example: python -m bench table --format csv > figures.csv
     """
-    click.echo(summary_table.text(results, everything=everything, shape=shape), nl=False)
+    further = _further_tables(results, everything=everything) if shape in ("terminal", "markdown") else []
+    try:
+        click.echo(summary_table.text(results, everything=everything, shape=shape), nl=False)
+    except InputError:
+        if not further:
+            raise
+    if shape == "markdown":
+        text = "".join(f"\n{shown.markdown()}" for shown in further)
+        click.echo(text, nl=False)
+    elif further:
+        options.show([], (shown.draw for shown in further), json=False)
+
+
+def _further_tables(results: Path, *, everything: bool) -> list[Table]:
+    """Tables of the last commands that measured something else than cells."""
+    from bench.input.writing import table as writing_table
+    from bench.input.writing.result import WriteResult
+    from bench.results import store, summary
+    from bench.training import checkpoint_table
+    from bench.training.checkpoint import CheckpointResult
+
+    def last(kind: type[Kind]) -> list[Kind]:
+        stored = store.load(kind, results).results
+        return list(stored if everything else summary.current(stored))
+
+    return [
+        *writing_table.tables(writing_table.last(last(WriteResult))),
+        *checkpoint_table.tables(checkpoint_table.last(last(CheckpointResult))),
+    ]
 
 
 @cli.command()
@@ -190,6 +224,7 @@ for module in (
     tune,
     checkpoint,
     formats,
+    write,
     loaders,
     data_service,
     object_store,

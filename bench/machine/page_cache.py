@@ -82,3 +82,17 @@ def _why_warm(after: float | None) -> str:
     if after <= GONE:
         return ""
     return f"{after:.0%} of the pages stay in memory: the file system lives there, or shares it"
+
+
+def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The kind of the file system that holds a folder, such as `ext4`; empty where the kernel does not say."""
+    place, found = folder.resolve(), dict[Path, str]()
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for _, where, kind, *_ in map(str.split, lines):
+        point = Path(where.replace("\\040", " "))
+        if place == point or point in place.parents:
+            found[point] = kind
+    return found[max(found, key=lambda point: len(point.parts))] if found else ""

@@ -20,6 +20,8 @@ from bench.input.object_store import table as object_store_table
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
+from bench.input.writing import table as writing_table
+from bench.input.writing.result import WriteResult
 from bench.machine import facts
 from bench.report import cache, machines
 from bench.report.two_sets import TwoSets
@@ -88,6 +90,7 @@ class Gathered:
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
         loaders: The latest comparison of loaders.
         object_store: What the latest measurements over an object store came to, the disk beside it.
+        writes: What writing records took in the last command that measured it.
         scaling: The latest campaign over replicas and hosts.
         checkpoints: What saving and restoring took in the last command that measured it.
         history: Series, points and changes over commits, see `bench.compare.history.table.plain`; None if there is
@@ -113,6 +116,7 @@ class Gathered:
     stall: StallReport | None
     loaders: tuple[loaders_table.Row, ...]
     object_store: tuple[object_store_table.Row, ...]
+    writes: tuple[WriteResult, ...]
     scaling: tuple[ScalingResult, ...]
     checkpoints: tuple[CheckpointResult, ...]
     history: dict | None
@@ -155,6 +159,7 @@ def gather(results: Path) -> Gathered:
         stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
+        writes=tuple(writing_table.last(load(WriteResult))),
         scaling=tuple(scaling_table.last(load(ScalingResult))),
         checkpoints=tuple(checkpoint_table.last(load(CheckpointResult))),
         history=_history(Path(results), damaged),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
+from bench.input.writing import table as writing_table
+from bench.input.writing.result import WriteResult
 from bench.machine.own import user_code
 from bench.report import charts, comparison_part, tensorboard
 from bench.report.charts import Chart
@@ -28,6 +30,7 @@ COMMANDS = {
     "input": "python -m bench sweep --filter model=none",
     "loaders": "python -m bench loaders",
     "object_store": "python -m bench object-store --latency 30ms",
+    "writing": "python -m bench write",
     "steps": "python -m bench sweep --profile full --filter pipeline=resident",
     "scaling": "python -m bench scaling",
     "stall": "python -m bench stall",
@@ -84,6 +87,7 @@ def sections(gathered: Gathered) -> list[Section]:
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered, drawings),
         _loaders(gathered.loaders),
         _object_store(gathered.object_store),
+        _writing(gathered.writes),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered, drawings),
         _scaling(gathered.scaling),
         _stall(gathered, drawings),
@@ -110,6 +114,8 @@ def _command(name: str, gathered: Gathered) -> str:
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
     if name == "scaling":
         return scaling_table.command(gathered.scaling) + store.option(gathered.results)
+    if name == "writing":
+        return writing_table.command(gathered.writes) + store.option(gathered.results)
     if name == "checkpoints":
         return checkpoint_table.command(gathered.checkpoints) + store.option(gathered.results)
     given = "" if name in ("traces", "machines") else folders(*read)
@@ -189,6 +195,18 @@ def _object_store(far: Sequence[object_store_table.Row]) -> Section:
         sentence="The same pipelines from an object store with latency, and from the disk.",
         tables=[object_store_table.table(far)] if results else (),
         origins=[result.origin for result in results[:1]],
+    )
+
+
+def _writing(results: Sequence[WriteResult]) -> Section:
+    """What it takes to make records, and what their number of shards means for reading."""
+    tables = writing_table.tables(results)
+    return Section(
+        name="writing",
+        title="Writing",
+        sentence="How fast photos become records on the disk, by shards and threads, and how fast these are read.",
+        tables=tables,
+        origins=[results[0].origin] * len(tables) if results else (),
     )
 
 

@@ -10,7 +10,7 @@ from bench.results import format
 from bench.results.cell import Cell
 from bench.results.identity import setting
 from bench.results.measurement import Measurement
-from bench.results.result import chronological
+from bench.results.result import Kind, chronological
 from bench.results.table import Interval
 
 CONFIDENCE = 0.95
@@ -170,11 +170,7 @@ def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     return [summarise(group) for group in groups.values()]
 
 
-def current(measurements: Iterable[Measurement]) -> list[Measurement]:
+def current(results: Iterable[Kind]) -> list[Kind]:
     """Those that were taken on this machine with the code as it is now."""
     here = facts.hardware_id(), facts.code_digest()
-    return [
-        measurement
-        for measurement in measurements
-        if (measurement.machine.get("id"), measurement.code.get("digest")) == here
-    ]
+    return [result for result in results if (result.machine.get("id"), result.code.get("digest")) == here]

@@ -132,7 +132,7 @@ def measure_here(cell: Cell, content: str, folder: Path, *, saves: int = SAVES) 
         path.unlink()
         for name, value in seconds.items() if number else ():
             times[name].append(value)
-    return {"bytes": size, **times, "file_system": file_system(folder), "cold_reason": evicted.reason}
+    return {"bytes": size, **times, "file_system": page_cache.file_system(folder), "cold_reason": evicted.reason}
 
 
 def _filled_model(cell: Cell) -> Any:
@@ -160,20 +160,6 @@ def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     begin = perf_counter()
     made = work()
     return perf_counter() - begin, made
-
-
-def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """The kind of the file system that holds a folder, such as `ext4`; empty where the kernel does not say."""
-    place, found = folder.resolve(), dict[Path, str]()
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    for _, where, kind, *_ in map(str.split, lines):
-        point = Path(where.replace("\\040", " "))
-        if place == point or point in place.parents:
-            found[point] = kind
-    return found[max(found, key=lambda point: len(point.parts))] if found else ""
 
 
 def main() -> None:

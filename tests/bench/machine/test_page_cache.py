@@ -38,3 +38,12 @@ def test_evict_gives_a_reason_where_pages_stay(file, monkeypatch):
 def test_evict_leaves_buckets_alone():
     """Their objects are not in this machine's page cache."""
     assert "bucket" in page_cache.evict(["gs://flowers/photo.jpg"]).reason
+
+
+def test_file_system_is_that_of_the_deepest_mount(tmp_path):
+    """A disk within a disk is its own."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\ntmpfs {tmp_path.parent} tmpfs rw 0 0\n")
+
+    assert page_cache.file_system(tmp_path, mounts) == "tmpfs"
+    assert page_cache.file_system(tmp_path, tmp_path / "none") == ""

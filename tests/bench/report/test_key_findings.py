@@ -32,6 +32,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
             stall=None,
             loaders=(),
             object_store=(),
+            writes=(),
             scaling=(),
             checkpoints=(),
             history=None,

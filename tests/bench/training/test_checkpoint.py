@@ -76,12 +76,3 @@ def test_failure_is_a_row_with_its_reason(results):
 
     assert table.texts()[0][2:4] == ["n/a", "error"]
     assert f"dense_single, {WEIGHTS}: error: full" in table.notes
-
-
-def test_file_system_is_that_of_the_deepest_mount(tmp_path):
-    """A disk within a disk is its own."""
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"/dev/a / ext4 rw 0 0\ntmpfs {tmp_path.parent} tmpfs rw 0 0\n")
-
-    assert checkpoint.file_system(tmp_path, mounts) == "tmpfs"
-    assert checkpoint.file_system(tmp_path, tmp_path / "none") == ""
