@@ -68,7 +68,10 @@ def markdown(compared: Comparison, explanations: Iterable[Explanation] = ()) -> 
 
 
 def sentence(compared: Comparison) -> str:
-    """The verdict in one sentence, the worst first: `mobilenetv2 is 5.0 % slower [4.1 %, 5.9 %]; 5 are the same.`."""
+    """The verdict in one sentence, as a reviewer wants it: what is slower, undecided, faster, the same.
+
+    `mobilenetv2 is 5.0 % slower [4.1 %, 5.9 %]; 5 are the same.`
+    """
     by_word: dict[str, list[CellVerdict]] = {}
     for cell in compared.cells:
         by_word.setdefault(cell.verdict.word, []).append(cell)
@@ -106,8 +109,7 @@ def _described(facts: dict) -> str:
 
 def table(compared: Comparison) -> Table:
     """A row a cell, what is slower first."""
-    order = {word: number for number, word in enumerate(("slower", "faster", "unproven", "inconclusive", "same"))}
-    cells, rule = sorted(compared.cells, key=lambda cell: order[cell.verdict.word]), rule_of(compared)
+    cells, rule = compared.ordered, rule_of(compared)
     return Table(columns=COLUMNS, rows=tuple(_row(cell, rule) for cell in cells), notes=tuple(_notes(cells)))
 
 
@@ -136,7 +138,7 @@ def _notes(cells: Sequence[CellVerdict]) -> list[str]:
 
 def picture(compared: Comparison) -> list[str]:
     """Lines of text: each cell's ratio as a dot with its 95 % interval, on a logarithmic axis around 1."""
-    estimates = [(cell, cell.verdict.estimates.get(_clock(cell))) for cell in compared.cells]
+    estimates = [(cell, cell.verdict.estimates.get(_clock(cell))) for cell in compared.ordered]
     known = [estimate for _, estimate in estimates if estimate]
     ends = [abs(math.log(end)) for estimate in known for end in (estimate.low, estimate.high) if end > 0]
     span = max([LEAST_SPAN, *(end for end in ends if math.isfinite(end))])

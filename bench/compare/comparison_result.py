@@ -132,6 +132,11 @@ class Comparison(Result):
         return ""
 
     @property
+    def ordered(self) -> list[CellVerdict]:
+        """Its cells, what a reviewer must see first at the top."""
+        return sorted(self.cells, key=lambda cell: cell.verdict.importance)
+
+    @property
     def described(self) -> str:
         """What was compared; of two revisions commits and titles as well, for HEAD is another tomorrow."""
         if self.title != f"{self.base.get('name')} v {self.candidate.get('name')}":

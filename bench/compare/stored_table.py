@@ -44,8 +44,8 @@ def _per(rows: Sequence[Row]) -> str:
 
 
 def _table(title: str, rows: Sequence[Row], notes: Sequence[str]) -> Table:
-    """A table under a title that says what all its cells have in common; what is inconclusive comes first."""
-    rows = sorted(rows, key=lambda row: row.verdict.word != "inconclusive")
+    """A table under a title that says what all its cells have in common; what is slower comes first."""
+    rows = sorted(rows, key=lambda row: row.verdict.importance)
     names, same = labels.apart([row.cell for row in rows]) if rows else ([], [])
     return Table(
         title=f"{title} ({', '.join(same)})" if same else title,

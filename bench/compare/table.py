@@ -30,10 +30,11 @@ MILLION = 1e6
 def table(trials: Sequence[Trial], rule: Rule, title: str) -> Table:
     """The table of a comparison, of each cell a row; also while it is still undecided.
 
-    When all is decided, what is inconclusive comes first: it clears nobody, and below many others it would be missed.
+    When all is decided, what is slower comes first, and then what is inconclusive: it clears nobody, and below many
+    others it would be missed.
     """
     if all(trial.verdict for trial in trials):
-        trials = sorted(trials, key=lambda trial: trial.final.word != "inconclusive")
+        trials = sorted(trials, key=lambda trial: trial.final.importance)
     short, same = short_names([trial.variants for trial in trials])
     return Table(
         title=f"{title} ({', '.join(same)})" if same else title,

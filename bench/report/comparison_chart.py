@@ -35,7 +35,7 @@ def svg(compared: Comparison, pairs: Sequence[PairResult], control: Sequence[Pai
         control: Those of the base against itself.
         rule: How it was decided: within its margin two count as the same.
     """
-    cells = [(cell, cell.short, _dots(cell, pairs)) for cell in compared.cells]
+    cells = [(cell, cell.short, _dots(cell, pairs)) for cell in compared.ordered]
     if compared.control:
         cells.append((compared.control, CONTROL, _dots(compared.control, control)))
     drawn = [(cell, name, dots) for cell, name, dots in cells if cell.verdict.estimate]

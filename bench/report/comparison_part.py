@@ -88,8 +88,8 @@ def of_machines(sets: TwoSets) -> Part:
 
 
 def _table(compared: Comparison, rule: Rule) -> Table:
-    """The figures on both clocks, what is inconclusive first."""
-    cells = sorted(compared.cells, key=lambda cell: cell.verdict.word != "inconclusive")
+    """The figures on both clocks, what is slower first."""
+    cells = compared.ordered
     shared = f" ({', '.join(compared.shared)})" if compared.shared else ""
     return Table(
         title=f"Figures{shared}",

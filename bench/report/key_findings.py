@@ -228,7 +228,7 @@ def _verdicts(gathered: Gathered) -> Finding | None:
     )
     unproven = not unsure.startswith("0 ")  # then nobody knows that nothing is slower
     finding = f"slower is {', '.join(slower)}" if slower else "0 slower" if unproven else "nothing is slower"
-    parts = [part for part in (unsure, finding, same, faster) if not part.startswith("0 ")]
+    parts = [part for part in (finding, unsure, faster, same) if not part.startswith("0 ")]
     ratios = [(cell.short, cell.verdict.ratio, cell.verdict.word) for cell in last.cells if cell.verdict.ratio]
     bars = tuple(Bar(name, ratio, f"{ratio:.3f}", word == "slower") for name, ratio, word in ratios if ratio)
     return Finding(f"In the last comparison, {last.described}: {'; '.join(parts)}.", "verdicts", bars)

@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from bench.compare import comparison_report
 from bench.compare.comparison_result import CellVerdict, Comparison
 from bench.compare.sequential_test import Estimate, Verdict
+from bench.report import comparison_part
 from bench.results import store
 
 MODEL = "mobilenetv2-train-resident-192-b8-cpu-float32-tensorflow"
@@ -74,6 +76,33 @@ def test_sentence_counts_cells_of_one_verdict(comparison):
     assert f"| {MODEL} |" in comparison_report.table(replace(comparison, cells=cells)).markdown()
 
 
+def test_rows_and_sentence_go_by_importance(comparison):
+    """What is slower, the most first, then what is undecided, what is faster and what is the same; in all of it."""
+    same, slower = comparison.cells
+
+    def cell(name, word, ratio):
+        verdict = replace(slower.verdict, word=word, clock="cpu", estimates={"cpu": estimate(ratio)})
+        return replace(slower, name=name, verdict=verdict)
+
+    cells = (
+        replace(same, name="alike"), cell("quick", "faster", 0.97), cell("quicker", "faster", 0.9),
+        cell("open", "inconclusive", 1.02), cell("worse", "slower", 1.05), cell("worst", "slower", 1.2),
+    )  # fmt: skip
+    mixed = replace(comparison, cells=cells)
+    text, order = comparison_report.markdown(mixed), ["worst", "worse", "open", "quicker", "quick", "alike"]
+
+    assert comparison_report.sentence(mixed) == (
+        "worst and 1 more are slower, worst most: 20.0 % slower [19.0 %, 21.0 %]; "
+        "open is inconclusive, so far +2.0 % [+1.0 %, +3.0 %]; "
+        "quicker and 1 more are faster, quicker most: 10.0 % faster [9.0 %, 11.0 %]; alike is the same."
+    )
+    assert re.findall(r"^\| (\w+) \|", text, re.MULTILINE) == ["cell", *order]
+    assert re.findall(r"^(\w+) +├?[─●┆ ]", text, re.MULTILINE)[: len(order)] == order
+    assert [
+        row[0] for row in comparison_part.of(mixed, SimpleNamespace(pairs={}, explanations={})).tables[0].rows
+    ] == order
+
+
 def test_markdown_holds_all_that_a_reviewer_asks(comparison):
     """Verdict, commits, times with ratio and clock, how sure, machine, and the command with commits for names."""
     text = comparison_report.markdown(comparison)
@@ -95,11 +124,11 @@ def test_markdown_holds_all_that_a_reviewer_asks(comparison):
 def test_picture_fits_a_terminal(comparison):
     """A line a cell, its dot on the side where it belongs; all within 80 columns."""
     lines = comparison_report.picture(comparison)
-    middle = lines[0].index("●")
+    middle = lines[1].index("●")
 
     assert max(map(len, lines)) < 80
-    assert lines[1].index("●") > middle
-    assert lines[1].startswith("mobilenetv2")
+    assert lines[0].index("●") > middle
+    assert lines[0].startswith("mobilenetv2")
 
 
 def test_picture_of_nothing_is_na(comparison):

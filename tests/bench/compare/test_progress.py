@@ -72,7 +72,7 @@ def test_show_fits_80_columns_and_has_all(trials):
 
 
 def test_lines_are_printed_once_where_rows_change_places(trial):
-    """When all is decided what is inconclusive comes first; nobody reads the other row as news."""
+    """When all is decided what is inconclusive stands above what is the same; nobody reads the other row as news."""
     console = Console(file=io.StringIO(), width=80)
     same, open_ = trial(CELLS[0], [1.001, 0.999, 1.002, 0.998]), trial(CELLS[1], [1.1, 1.0])
     with progress._live(console, RULE, "") as show:

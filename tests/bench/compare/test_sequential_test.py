@@ -228,7 +228,7 @@ def test_follow_looks_when_it_says(request):
     assert "±3 % (±1 % with `--min-effect 2%`; ±5 % on the wall" in text
     assert (RULE.margin, RULE.wall_margin, RULE.cells) == (0.03, 0.05, 1)
     assert (sequential_test.MIN_PROCESSES, sequential_test.TRIM) == (3, 0.25)
-    assert sequential_test.WORDS == ("slower", "same", "faster", "inconclusive", "unproven")
+    assert sequential_test.WORDS == ("slower", "unproven", "inconclusive", "faster", "same")
 
 
 @pytest.mark.parametrize(("count", "pairs"), [(3, None), (4, 4), (5, 4), (24, 4)])

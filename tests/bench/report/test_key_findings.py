@@ -16,6 +16,7 @@ def findings(*measurements, comparisons=()) -> list[str]:
         Gathered(
             results=Path(),
             summaries=summaries,
+            left_out=0,
             shown=summaries,
             charted=summaries,
             machines=(),
@@ -136,12 +137,12 @@ def test_knee_is_told_only_where_there_is_one(measured):
 
 
 def test_last_comparison_is_told_in_its_words(compared):
-    """Commits by their titles; what is undecided comes first, what is slower has its ratio, the rest is counted."""
+    """Commits by their titles; what is slower comes first with its ratio, then what is undecided, then the rest."""
     comparisons = (compared(dense="slower", convnet="same", vgg16="inconclusive"), compared(dense="faster"))
 
     assert findings(comparisons=comparisons) == [
         "In the last comparison, main (c0ffee00 Base) v HEAD (deadbeef <b>Candidate</b>): "
-        "1 inconclusive; slower is dense (+5.1%); 1 same."
+        "slower is dense (+5.1%); 1 inconclusive; 1 same."
     ]
     (undecided,) = findings(comparisons=[compared(dense="inconclusive", convnet="same")])
     assert undecided.endswith(": 1 inconclusive; 1 same.")
