@@ -1,5 +1,6 @@
 """How the time and memory of each command grow with what it reads: `python docs/growth.py [AXIS …]`.
 
+`python docs/growth.py --markdown > results/tables/reference-growth.md` on a quiet machine makes the reference table.
 Makes stores, histories and folders of several sizes, runs each command on each of them in a process of its own, and
 prints seconds, CPU seconds and peak memory with the exponent of the growth: 1 is linear. The CPU seconds of the
 smallest size are taken off first, for they are the start of Python; the exponent is that of the two largest sizes.
@@ -21,14 +22,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.machine import facts
+from bench.machine.cpu_time import ForeignLoad
 from bench.results import store
 from bench.results.cell import Cell
-from bench.results.table import Column, Table
+from bench.results.result import Result
+from bench.results.table import Column, Table, page
+from flowers_core.cli import quiet
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "results" / "reference" / "measurements" / "full.jsonl"  # a sweep of 96 cells
 COMMITS = 210  # of a store of 96 lines each: 20,160 in all
 STEP = "step_time.StepTime.track_step_seconds"
+GOALS = "goals at 20,160 lines: table 1.5 s, report 5 s and 500 MB; no exponent far above 1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,8 @@ class Run:
 
 def measure(axis: str, command: str, size: int, words: list[str], *, folder: Path = ROOT) -> Run:
     """Runs a command in a process of its own; its output is thrown away, its errors are shown."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    quiet.variables(environment)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     begin = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
@@ -223,6 +229,7 @@ def grow_commits(folder: Path, sizes: Iterable[int]) -> Iterable[Run]:
         copy = write_history(place, size)
         for name, words in {
             "regressions": ["regressions"],
+            "regressions --format json": ["regressions", "--format", "json"],
             "report": ["report"],
             "publish": ["publish"],
         }.items():
@@ -242,7 +249,7 @@ def write_photos(folder: Path, count: int) -> Path:
         source = files[number % len(files)]
         link = place / source.parent.name / f"{number:06d}.jpg"
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(source)
+        link.hardlink_to(source)
     return place
 
 
@@ -290,12 +297,18 @@ class Axis:
 
 
 AXES = {
-    "lines": Axis(grow=grow_lines, sizes=(192, 5_088, 20_160)),
+    "lines": Axis(grow=grow_lines, sizes=(192, 2_016, 6_720, 20_160)),
     "cells": Axis(grow=grow_cells, sizes=(300, 3_000, 12_000)),
     "commits": Axis(grow=grow_commits, sizes=(10, 250, 1_000)),
     "photos": Axis(grow=grow_photos, sizes=(1_000, 25_000, 100_000)),
     "shards": Axis(grow=grow_shards, sizes=(4, 256, 1_024)),
 }
+
+
+NOTES = (
+    "time, CPU and MB (largest resident set) of the whole process with its children, its start included",
+    "exponent: of CPU seconds between the two largest sizes, the smallest one's taken off; 1 is linear, flat: none",
+)
 
 
 def exponent(runs: list[Run]) -> float | None:
@@ -312,9 +325,9 @@ def exponent(runs: list[Run]) -> float | None:
 
 def table(runs: list[Run]) -> Table:
     """A row for each command and size."""
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.axis, run.command), []).append(run)
+        groups.setdefault(run.command, []).append(run)
     rows = []
     for group in groups.values():
         grown = exponent(group) if len(group) >= 3 else None
@@ -322,11 +335,17 @@ def table(runs: list[Run]) -> Table:
             last = run is group[-1]
             text = ("flat" if grown is None else f"{grown:.2f}") if last and len(group) >= 3 else ""
             failed = f" (exit code {run.code})" if run.code else ""
-            rows.append((run.axis, run.command + failed, run.size, run.seconds, run.cpu_seconds, run.peak_bytes, text))
-    columns = (Column("of"), Column("command"), Column("size", "count"), Column("time", "time"), Column("CPU", "time"),
+            rows.append((run.command + failed, run.size, run.seconds, run.cpu_seconds, run.peak_bytes, text))
+    columns = (Column("command"), Column("size", "count"), Column("time", "time"), Column("CPU", "time"),
                Column("MB", "bytes"), Column("exponent"))  # fmt: skip
-    notes = ("time and CPU of the whole process, its start included; exponent of CPU seconds: 1 is linear",)
-    return Table(title="Growth", columns=columns, rows=tuple(rows), notes=notes)
+    return Table(title=f"Over {runs[0].axis}", columns=columns, rows=tuple(rows))
+
+
+def markdown(tables: list[Table], busy: float, axes: list[str]) -> str:
+    """The reference table: what grew, on which machine, with what else on it, and the command."""
+    origin = Result(started=datetime.now(UTC).isoformat(), machine=facts.fingerprint(), code=facts.code()).origin
+    lines = (*NOTES, GOALS, f"{origin}; others used {busy:.0%} of the CPU meanwhile")
+    return page("Growth", tables, *lines, command=" ".join(["python docs/growth.py --markdown", *axes]))
 
 
 def main() -> None:
@@ -336,8 +355,9 @@ def main() -> None:
     parser.add_argument("--sizes", help="In place of the usual ones, e.g. 96,960,4800.")
     parser.add_argument("--markdown", action="store_true", help="Print Markdown.")
     given = parser.parse_args()
-    runs: list[Run] = []
+    tables, load = [], ForeignLoad()
     for name in given.axis or AXES:
+        runs: list[Run] = []
         axis = AXES[name]
         if given.sizes:
             axis = replace(axis, sizes=tuple(map(int, given.sizes.split(","))))
@@ -345,12 +365,16 @@ def main() -> None:
             for run in axis.grow(Path(folder), axis.sizes):
                 print(f"{run.command}, {run.size:,} {run.axis}: {run.seconds:.2f} s", file=sys.stderr, flush=True)
                 runs.append(run)
+        tables.append(table(runs))
     if given.markdown:
-        print(table(runs).markdown())
+        print(markdown(tables, load.share(), given.axis))
         return
     from rich.console import Console
 
-    table(runs).draw(Console())
+    for grown in tables:
+        grown.draw(Console())
+    for note in NOTES:
+        print(note)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Says what makes two sets of measurements no fair pair."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from bench.machine.facts import BUSY_SHARE
 from bench.results import identity
@@ -27,26 +27,28 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     """
     sets = list(base), list(candidate)
     cells = {stored.cell for members in sets for stored in members}
-    reasons = _unlike(sets, lambda stored: _facts(stored, cells))
+    machines = [_first_of_each(members, _machine_key) for members in sets]
+    reasons = _unlike(machines, lambda stored: _facts(stored, cells))
     for group in KEPT_LATER:
-        reasons += _unlike(sets, lambda stored, group=group: identity.surroundings(stored.machine, cells).get(group))
-    reasons += _unlike(sets, lambda stored: _libraries(stored.machine))
+        reasons += _unlike(machines, lambda stored, of=group: identity.surroundings(stored.machine, cells).get(of))
+    reasons += _unlike(machines, lambda stored: _libraries(stored.machine))
+    read = [_first_of_each(members, lambda stored: (id(stored.data), stored.cell)) for members in sets]
     # a resident batch has no photos
-    reasons += _unlike(sets, lambda stored: _named(stored.data) if "photos" in stored.data else None)
-    reasons += _other_content(sets, cells)
-    reasons += _unlike(sets, _resident_classes)
-    codes = [_values([_texts(stored.code) for stored in members], "digest") for members in sets]
+    reasons += _unlike(read, lambda stored: _named(stored.data) if "photos" in stored.data else None)
+    reasons += _other_content(read, cells)
+    reasons += _unlike(read, _resident_classes)
+    of_codes = [_first_of_each(members, lambda stored: id(stored.code)) for members in sets]
+    codes = [_values([_texts(stored.code) for stored in members], "digest") for members in of_codes]
     if max(map(len, codes)) > 1:
         reasons.append(_text("code", codes))
-    dirty = [any(stored.code.get("dirty") for stored in members) for members in sets]
+    dirty = [any(stored.code.get("dirty") for stored in members) for members in of_codes]
     if any(dirty):
         reasons.append(_text("uncommitted changes", [["yes" if is_dirty else "no"] for is_dirty in dirty]))
     busy = [sum((stored.foreign_cpu_share or 0.0) > BUSY_SHARE for stored in members) for members in sets]
     if any(count > BUSY_PART * len(members) for count, members in zip(busy, sets, strict=True)):
         counts = [[f"{count} of {len(members)}"] for count, members in zip(busy, sets, strict=True)]
         reasons.append(_text(f"figures taken while others used over {100 * BUSY_SHARE:.0f} % of the CPU", counts))
-    shared = set(map(repr, sets[0])) & set(map(repr, sets[1]))
-    if shared:
+    if shared := set(map(_run_key, sets[0])) & set(map(_run_key, sets[1])):
         reasons.append(f"measurements that are in both sets {len(shared)}")
     return list(dict.fromkeys(reasons))
 
@@ -55,7 +57,29 @@ def other_packages(base: Iterable[Measurement], candidate: Iterable[Measurement]
     """Further installed packages that differ, likewise: worth a note, for they may matter, but no reason to refuse."""
     sets = list(base), list(candidate)
     cells = {stored.cell for members in sets for stored in members}
-    return _unlike(sets, lambda stored: _others(stored.machine, cells))
+    machines = [_first_of_each(members, _machine_key) for members in sets]
+    return _unlike(machines, lambda stored: _others(stored.machine, cells))
+
+
+def _first_of_each(
+    measurements: Sequence[Measurement], key: Callable[[Measurement], Hashable]
+) -> Sequence[Measurement]:
+    """The first measurement with each key: thousands of lines are of a few machines, folders and codes."""
+    first: dict[Hashable, Measurement] = {}
+    for stored in measurements:
+        first.setdefault(key(stored), stored)
+    return list(first.values())
+
+
+def _machine_key(stored: Measurement) -> Hashable:
+    return identity.shared_key(stored.machine), stored.harness_version
+
+
+def _run_key(stored: Measurement) -> Hashable:
+    """What no two processes have in common: where and when one began, and its figures to the last digit."""
+    place = stored.machine.get("id"), stored.machine.get("host"), stored.code.get("digest")
+    moment = stored.started, stored.sweep, stored.round
+    return *place, *moment, stored.cell, stored.status, stored.process_seconds, stored.step_seconds, stored.loss
 
 
 def _named(data: dict) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from bench.compare import sequential_test
 from bench.compare.differences import differences
@@ -31,6 +32,7 @@ SESSION_SD = 0.07
 FIELDS = {"wall": "step_seconds", "cpu": "step_cpu_seconds"}
 
 Processes = list[tuple[str, float]]  # the session and the median seconds of each
+Member = TypeVar("Member")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +142,9 @@ def compare(
     clocks = sequential_test.clocks(cell for pair in partners.both for cell in pair)
     rule = Rule.for_effect(min_effect, cells=len(partners.both), clocks=clocks, look_level=SINGLE_LOOK_LEVEL)
     processes = _processes(partners, base, candidate)
+    by_cell = [_by_cell((stored.cell, stored) for stored in side) for side in (base, candidate)]
     verdicts = [
-        _verdict(by_clock, rule) if by_clock else _no_verdict(_failure(pair, base, candidate))
+        _verdict(by_clock, rule) if by_clock else _no_verdict(_failure(pair, by_cell))
         for pair, by_clock in zip(partners.both, processes, strict=True)
     ]
     verdicts = sequential_test.holm(verdicts, rule)
@@ -215,9 +218,10 @@ def _apart(base: Processes, candidate: Processes) -> float:
 
 def _mismatch(partners: Pairs, base: list[Measurement], candidate: list[Measurement]) -> list[str]:
     """What differs between the figures that have a partner."""
+    cells = [{pair[number] for pair in partners.both} for number in (0, 1)]
     mine, theirs = (
-        [stored for stored in side if stored.status == "ok" and stored.cell in {pair[number] for pair in partners.both}]
-        for number, side in enumerate((base, candidate))
+        [stored for stored in side if stored.status == "ok" and stored.cell in compared]
+        for side, compared in zip((base, candidate), cells, strict=True)
     )
     return differences(mine, theirs) if mine and theirs else []
 
@@ -254,14 +258,16 @@ def _processes(
     partners: Pairs, base: Sequence[Measurement], candidate: Sequence[Measurement]
 ) -> list[dict[str, tuple[Processes, Processes]]]:
     """For each pair of cells and each clock the processes of both sides; empty where a side has no wall time."""
-    base_sessions, candidate_sessions = _sessions(base, candidate)
+    base_sessions, candidate_sessions = (
+        _by_cell((stored.cell, (session, stored)) for session, stored in side) for side in _sessions(base, candidate)
+    )
     processes = []
     for mine, other in partners.both:
         by_clock = {}
         for clock, name in FIELDS.items():
             sides = (
-                _medians(base_sessions, mine, name, _per(partners, mine)),
-                _medians(candidate_sessions, other, name, _per(partners, other)),
+                _medians(base_sessions.get(mine, ()), name, _per(partners, mine)),
+                _medians(candidate_sessions.get(other, ()), name, _per(partners, other)),
             )
             if all(sides):
                 by_clock[clock] = sides
@@ -269,12 +275,20 @@ def _processes(
     return processes
 
 
-def _medians(side: list[tuple[str, Measurement]], cell: Cell, name: str, per: str) -> Processes:
+def _by_cell(members: Iterable[tuple[Cell, Member]]) -> dict[Cell, list[Member]]:
+    """What belongs to each cell, found once: to look through a set for each of its cells is quadratic."""
+    cells: dict[Cell, list[Member]] = {}
+    for cell, member in members:
+        cells.setdefault(cell, []).append(member)
+    return cells
+
+
+def _medians(of_cell: Iterable[tuple[str, Measurement]], name: str, per: str) -> Processes:
     """The median seconds of each process of a cell, with its session; a clock that stood still gives none."""
     medians = [
         (session, median(getattr(stored, name)) / (stored.images_per_step if per == "image" else 1))
-        for session, stored in side
-        if stored.cell == cell and stored.status == "ok" and getattr(stored, name)
+        for session, stored in of_cell
+        if stored.status == "ok" and getattr(stored, name)
     ]
     return [(session, seconds) for session, seconds in medians if seconds > 0]
 
@@ -291,11 +305,11 @@ def _over_text(partners: Pairs, pair: tuple[Cell, Cell]) -> str:
     return f"{partners.over} {', '.join(str(getattr(cell, partners.over)) for cell in pair)}"
 
 
-def _failure(pair: tuple[Cell, Cell], base: list[Measurement], candidate: list[Measurement]) -> str:
+def _failure(pair: tuple[Cell, Cell], sides: Sequence[Mapping[Cell, Sequence[Measurement]]]) -> str:
     """Why there is nothing to compare: how the last measurement of each side without a figure ended."""
     reasons = []
-    for name, cell, side in zip(("base", "candidate"), pair, (base, candidate), strict=True):
-        measured = [stored for stored in side if stored.cell == cell]
+    for name, cell, side in zip(("base", "candidate"), pair, sides, strict=True):
+        measured = side[cell]
         if not any(stored.status == "ok" for stored in measured):
             reasons.append(f"{name} {measured[-1].status}: {measured[-1].reason}")
     return "; ".join(reasons) or "no step was timed"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +44,7 @@ Marked = TypeVar("Marked", PairResult, Explained)
 
 MOST_COMPARISONS = 12  # the latest; the others stay in the store
 MOST_SHOWN = 600  # cells in tables and charts, the latest: a page that nobody can read helps nobody
+MOST_ROWS = 3000  # of the tidy table, the latest; `python -m bench table --all --format csv` gives all
 HISTORY = Path("tables") / "regressions.json"
 
 
@@ -71,7 +73,8 @@ class Gathered:
 
     Attributes:
         results: The store.
-        summaries: Of all machines and all code, the latest last.
+        summaries: Of all machines and all code, the latest `MOST_ROWS`, the last one last.
+        left_out: How many earlier ones there are.
         shown: Of each cell on each machine with each data the figure of the machine's most current code, see `recency`,
             in its setting of now, see `settings_now`. At most `MOST_SHOWN`, older ones among them.
         charted: Of those one a cell, of one machine.
@@ -100,6 +103,7 @@ class Gathered:
 
     results: Path
     summaries: tuple[Summary, ...]
+    left_out: int
     shown: tuple[Summary, ...]
     charted: tuple[Summary, ...]
     machines: tuple[TwoSets, ...]
@@ -133,16 +137,17 @@ def gather(results: Path) -> Gathered:
         return loaded.results
 
     measurements = load(Measurement)
-    summaries = tuple(summary.by_cell(measurements))
-    by_recency = recency()
-    shown, older = latest(summaries, by_recency)
+    groups, by_recency = summary.grouped(measurements), recency()
+    newest = sorted(groups, key=lambda group: summary.last_of(group).started)[-MOST_ROWS:]
+    shown, older = latest(groups, by_recency)
     sweeps = quiet_sweeps(measurements, by_recency)
     drawn = charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
     return Gathered(
         results=Path(results),
-        summaries=summaries,
+        summaries=tuple(map(summary.summarise, newest)),
+        left_out=len(groups) - len(newest),
         shown=tuple(shown),
         charted=tuple(drawn),
         machines=machines.beside(measurements, shown, drawn),
@@ -313,23 +318,32 @@ def settings_now(
 
 
 def latest(
-    summaries: Iterable[Summary], by_recency: Callable[[Measurement], tuple]
+    groups: Iterable[Sequence[Measurement]], by_recency: Callable[[Measurement], tuple]
 ) -> tuple[list[Summary], list[Summary]]:
     """Of each cell in each setting, which is all but the code, the summary of the most current code.
+
+    Args:
+        groups: Measurements of a cell in a setting each, see `summary.grouped`.
+        by_recency: How current the code of a measurement is.
 
     Returns:
         Those that answer, see `settings_now`, and the others: of older code, or of other settings of the machine. What
         asv measured of other commits is left to the history.
     """
-    ordered = sorted(summaries, key=lambda figure: by_recency(figure.measurement))
-    answers = settings_now([figure.measurement for figure in ordered], by_recency)
-    newest = {(figure.cell, identity.setting_of_any_code(figure.measurement)): figure for figure in ordered}
+    dated = ((by_recency(last := summary.last_of(group)), last, group) for group in groups)
+    ordered = [(last, group) for _, last, group in sorted(dated, key=itemgetter(0))]
+    answers = settings_now([last for last, _ in ordered], by_recency)
+    newest: dict[tuple, tuple[Measurement, Sequence[Measurement]]] = {}
+    for last, group in ordered:
+        key = last.cell, identity.setting_of_any_code(last)
+        newest.pop(key, None)  # so that the last of all comes last
+        newest[key] = last, group
     current, others = [], []
-    for figure in sorted(newest.values(), key=lambda figure: by_recency(figure.measurement))[-MOST_SHOWN:]:
-        if answers(figure.measurement):
-            current.append(figure)
-        elif figure.measurement.code.get("by") != "asv":
-            others.append(figure)
+    for last, group in list(newest.values())[-MOST_SHOWN:]:
+        if answers(last):
+            current.append(summary.summarise(group))
+        elif last.code.get("by") != "asv":
+            others.append(summary.summarise(group))
     return current, others
 
 

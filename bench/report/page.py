@@ -17,18 +17,23 @@ from bench.report.sections import Section
 from bench.report.two_sets import TwoSets
 from bench.results import store, summary_table
 from bench.results.summary import Summary
-from bench.results.table import markdown_code, markdown_text
+from bench.results.table import Table, markdown_code, markdown_text
 from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
-MOST_ROWS = 3000  # embedded, the latest; `python -m bench table --all --format csv` gives all
 
 
-def render(gathered: Gathered) -> str:
-    """Makes the page: HTML in which every text from outside is escaped."""
+def render(gathered: Gathered, shown: Sequence[Section] | None = None, tidy: Table | None = None) -> str:
+    """Makes the page: HTML in which every text from outside is escaped.
+
+    Args:
+        gathered: What it shows.
+        shown: Its sections, where they are made already.
+        tidy: Its tidy table likewise.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -40,7 +45,7 @@ def render(gathered: Gathered) -> str:
     )
     environment.filters["code"] = _code
     environment.filters["picture"] = _picture
-    shown = sections.sections(gathered)
+    shown = sections.sections(gathered) if shown is None else shown
     return environment.get_template("page.html").render(
         findings=[(finding, bars.svg(finding.bars)) for finding in key_findings.pictured(gathered)],
         swept=gathered.sweeps[0][0].measurement.origin if gathered.sweeps else "",
@@ -49,11 +54,11 @@ def render(gathered: Gathered) -> str:
         specs=_safe([chart.spec for section in shown for chart in section.charts]),
         config=_safe(svg.CONFIG),
         colours=_safe({"ink": svg.INK, "line": svg.LINE}),
-        rows=_safe(rows(gathered.summaries)),
+        rows=_safe(rows(tidy or _tidy(gathered))),
         into=store.option(gathered.results),
         into_json=_safe(store.option(gathered.results)),
         points=_safe(charts.points(gathered.shown, gathered)),
-        left_out=max(0, len(gathered.summaries) - MOST_ROWS),
+        left_out=gathered.left_out,
         damaged=gathered.damaged,
         library=svg.library(),
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
@@ -78,13 +83,16 @@ def _safe(values: object) -> str:
     return json.dumps(values, allow_nan=False).replace("<", "\\u003c")
 
 
-def rows(summaries: Sequence[Summary]) -> dict[str, list]:
-    """The tidy table, the latest rows of it: `columns` and `data`, a list a row, so that names stand there once.
+def _tidy(gathered: Gathered) -> Table:
+    return summary_table.facts(gathered.summaries, known=gathered.peaks)
+
+
+def rows(tidy: Table) -> dict[str, list]:
+    """The tidy table as the page holds it: `columns` and `data`, a list a row, so that names stand there once.
 
     Columns in which nothing stands are left out.
     """
-    chosen = sorted(summaries, key=lambda entry: entry.measurement.started)[-MOST_ROWS:]
-    records = summary_table.facts(chosen).records()
+    records = tidy.records()
     names = [name for name in (records[0] if records else ()) if any(record[name] is not None for record in records)]
     data = [[_short(record[name]) for name in names] for record in records]
     return {"columns": names, "data": data} if records else {}
@@ -119,12 +127,14 @@ def write_and_answer(results: Path) -> tuple[Path, list[str]]:
         InputError: If the store is empty.
     """
     gathered = gather.gather(results)
+    shown, tidy = sections.sections(gathered), _tidy(gathered)
     if not gathered.damaged:
-        _check_shows(sections.sections(gathered), results)
+        _check_shows(shown, results)
     if gathered.summaries:
-        store.save_table("all.md", summary_table.markdown(gathered.summaries, known=gathered.peaks), results)
-        store.save_table("all.csv", summary_table.facts(gathered.summaries, known=gathered.peaks).csv(), results)
-    return store.save_page(render(gathered), results), key_findings.findings(gathered)
+        figures = [*gathered.shown, *gathered.older]
+        store.save_table("all.md", summary_table.markdown(figures, known=gathered.peaks), results)
+        store.save_table("all.csv", tidy.csv(), results)
+    return store.save_page(render(gathered, shown, tidy), results), key_findings.findings(gathered)
 
 
 def _check_shows(shown: Sequence[Section], results: Path) -> None:

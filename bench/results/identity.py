@@ -53,8 +53,26 @@ def versions(machine: Mapping, cells: Iterable[Cell]) -> dict[str, str]:
     """Versions of the installed packages, and of libraries within them, that any of some cells loads."""
     installed = {**(machine.get("distributions") or {}), **(machine.get("packages") or {})}
     installed |= {name: version for name, version in (machine.get("libraries") or {}).items() if name == DECODER}
-    cells = set(cells)
-    return {name: version for name, version in installed.items() if any(loads(cell, name) for cell in cells)}
+    kinds = {_kind(cell): cell for cell in cells}.values()
+    return {name: version for name, version in installed.items() if any(loads(cell, name) for cell in kinds)}
+
+
+def _kind(cell: Cell) -> tuple:
+    """What of a cell decides which packages it loads."""
+    peer = bool(user_code.peer(cell.model))
+    return cell.pipeline == RESIDENT, cell.model == NO_MODEL, peer, cell.device, cell.backend
+
+
+def shared_key(machine: Mapping) -> tuple:
+    """Equal for machines that differ in the load alone, as in the lines of a store: these share their parts in memory.
+
+    It holds places in memory, so it tells machines apart only as long as all of them are kept.
+    """
+    return tuple(
+        (name, id(value) if isinstance(value, dict | list) else value)
+        for name, value in machine.items()
+        if name != "load_before"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +107,7 @@ def surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[st
 
 def _describe(machine: Mapping, cells: Collection[Cell]) -> _Surroundings:
     """The surroundings of cells, found once for all lines of a store that share the parts of a machine."""
-    kinds = frozenset(
-        (cell.pipeline == RESIDENT, cell.model == NO_MODEL, bool(user_code.peer(cell.model)), cell.device, cell.backend)
-        for cell in cells
-    )
+    kinds = frozenset(map(_kind, cells))
     values = (*(machine.get(name) for name in _SCALARS), str(machine.get("accelerators")))
     key = values, tuple(id(machine.get(name)) for name in _PARTS), kinds
     if key not in _known:

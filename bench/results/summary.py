@@ -164,10 +164,20 @@ def summarise(measurements: Sequence[Measurement]) -> Summary:
 
 def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     """One summary for each cell in each setting, by the time of their first measurement, however stores were merged."""
+    return [summarise(group) for group in grouped(measurements)]
+
+
+def grouped(measurements: Iterable[Measurement]) -> list[list[Measurement]]:
+    """What `by_cell` summarises, for whoever shows a few of many."""
     groups: dict[tuple, list[Measurement]] = {}
     for measurement in chronological(measurements):
         groups.setdefault((measurement.cell, setting(measurement)), []).append(measurement)
-    return [summarise(group) for group in groups.values()]
+    return list(groups.values())
+
+
+def last_of(group: Sequence[Measurement]) -> Measurement:
+    """The measurement that a summary of a group holds: the last with a figure, or the last."""
+    return next((measurement for measurement in reversed(group) if measurement.status == "ok"), group[-1])
 
 
 def current(results: Iterable[Kind]) -> list[Kind]:

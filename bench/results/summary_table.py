@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bench.machine.facts import code_digest
 from bench.machine.own import user_code
 from bench.results import device_columns, exports, identity, labels, peak, store, summary
 from bench.results.cell import INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
@@ -272,10 +273,10 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
     Raises:
         InputError: If there is nothing to show.
     """
-    measurements = store.load(Measurement, results).results
+    measurements = store.load(Measurement, results, holding="" if everything else code_digest()).results
     chosen = measurements if everything else summary.current(measurements)
     if not chosen:
-        hint = "; `--all` shows other machines and code" if measurements else ""
+        hint = "; `--all` shows other machines and code" if store.load(Measurement, results).results else ""
         raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")
     summaries = summary.by_cell(chosen)
     known = ceilings(summaries, results)
@@ -283,12 +284,10 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
         return _terminal(summaries, known)
     if shape in exports.FORMATS:
         return exports.FORMATS[shape](summaries) + "\n"
-    shapes = {
-        "markdown": lambda: markdown(summaries, known=known),
-        "csv": facts(summaries, results, known=known).csv,
-        "json": facts(summaries, results, known=known).json,
-    }
-    return shapes[shape]()
+    if shape == "markdown":
+        return markdown(summaries, known=known)
+    tidy = facts(summaries, results, known=known)
+    return tidy.csv() if shape == "csv" else tidy.json()
 
 
 def ceilings(summaries: Iterable[Summary], results: Path) -> Ceilings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import gather, sections, tensorboard
+from bench.report import gather, sections, tensorboard, two_sets
 from bench.results import store, summary, summary_table
 from bench.results.measurement import Measurement
 from bench.run import sweep
@@ -30,6 +30,12 @@ def _plan(results):
     return [durations.expected_seconds(cell) for cell in cells]
 
 
+def _compare(results):
+    measurements = store.load(Measurement, results).results
+    half = len(measurements) // 2  # whole commits: each measured every cell
+    two_sets.beside(measurements[:half], measurements[half:], names=("a", "b"))
+
+
 COMMANDS = {
     "table": summary_table.text,
     **{
@@ -38,6 +44,7 @@ COMMANDS = {
         )
         for shape in ("terminal", "markdown", "csv")
     },
+    "report A B": _compare,
     "report": lambda results: sections.sections(gather.gather(results)),
     "tensorboard": tensorboard.write,
     "sweep --resume": _plan,

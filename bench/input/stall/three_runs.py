@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -58,6 +59,7 @@ class ThreeRuns:
         return classify.classify(self.facts) if self.facts else (self.status, self.reason)
 
 
+@cache
 def parts(cell: Cell) -> tuple[Cell, Cell]:
     """What a fed cell is compared with: its pipeline alone, and its step alone."""
     return cell.input_alone, cell.step_alone

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bench.compare.differences import differences, other_packages
-from bench.results import summary
+from bench.results import identity, store, summary
+from bench.results.measurement import Measurement
 from bench.results.result import HARNESS_VERSION
 
 
@@ -27,6 +28,22 @@ from bench.results.result import HARNESS_VERSION
 def test_differences_name_machines_and_software(measured, base, candidate, reason):
     """Whatever of machine or software differs is named with both values, base's first."""
     assert differences([measured(machine=base)], [measured(seconds=(0.2,), machine=candidate)]) == [reason]
+
+
+def test_differences_describe_a_machine_once(tmp_path, measured, monkeypatch):
+    """However many lines of a store are of it, and whatever its load was at each."""
+    sets, asked = [], []
+    for side in ("base", "candidate"):
+        for number in range(20):
+            stored = measured(seconds=(0.1, 0.1 + number, 2.0), round=number, machine={"load_before": number / 10})
+            store.append(replace(stored, started=f"{side} {number}"), tmp_path / side)
+        sets.append(store.load(Measurement, tmp_path / side).results)
+    versions = identity.versions
+    monkeypatch.setattr(identity, "versions", lambda *given: asked.append(given) or versions(*given))
+
+    assert differences(*sets) == []
+    assert other_packages(*sets) == []
+    assert len(asked) < 10
 
 
 @pytest.mark.parametrize(

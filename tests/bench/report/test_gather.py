@@ -18,7 +18,7 @@ def test_latest_figure_of_each_cell_is_shown(measured):
     old = [measured(seconds=(0.2,) * 3), measured(seconds=(0.4,) * 3, batch_size=8)]
     new = measured(seconds=(0.1,) * 3, code={"digest": "new"})
     other = measured(seconds=(0.3,) * 3, machine={"id": "other"})
-    shown, older = gather.latest(summary.by_cell([*old, new, other]), lambda entry: entry.code["digest"] == "new")
+    shown, older = gather.latest(summary.grouped([*old, new, other]), lambda entry: entry.code["digest"] == "new")
 
     assert sorted(figure.batch_seconds for figure in shown) == [0.1, 0.3]
     assert [figure.batch_seconds for figure in older] == [0.4]
@@ -80,7 +80,7 @@ def test_another_machine_is_taken_as_it_was_last(measured):
         replace(measured(machine={"usable_cores": cores}, sweep=day), started=day)
         for cores, day in ((2, "2026-11-24"), (0.5, "2026-11-25"))
     ]
-    shown, older = gather.latest(summary.by_cell(rows), lambda entry: entry.started)
+    shown, older = gather.latest(summary.grouped(rows), lambda entry: entry.started)
     sweeps = gather.quiet_sweeps(rows, lambda entry: entry.started)
 
     assert [figure.measurement.machine["usable_cores"] for figure in shown] == [0.5]

@@ -12,7 +12,7 @@ from bench.input.loaders import registry
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.machine import facts
-from bench.report import page
+from bench.report import gather, page
 from bench.results import store
 from bench.results.cell import Cell
 from bench.results.peak import Peak
@@ -238,7 +238,7 @@ def test_page_tells_what_cannot_be_read(tmp_path, measured):
 def test_page_of_many_measurements_stays_small(tmp_path, measured):
     """It shows the latest, and says how many older ones it leaves out."""
     line = json.dumps(measured(reason="a reason of usual length, such as a framework gives").to_json())
-    lines = [line.replace('"batch_size": 32', f'"batch_size": {1 + n}') for n in range(page.MOST_ROWS + 1000)]
+    lines = [line.replace('"batch_size": 32', f'"batch_size": {1 + n}') for n in range(gather.MOST_ROWS + 1000)]
     (tmp_path / "measurements").mkdir()
     (tmp_path / "measurements" / "lab.jsonl").write_text("\n".join(lines) + "\n")
     text = page.write(tmp_path).read_text()

@@ -235,6 +235,19 @@ def test_load_names_damaged_lines(tmp_path, measured, line, reason, caplog):
     ]
 
 
+def test_load_of_what_holds_a_text_passes_over_the_rest(tmp_path, measured):
+    """Lines of other code are not read; damaged ones among them are told all the same where they are cut."""
+    old, new = measured(code={"digest": "old0old0"}), measured(seconds=(0.2,), code={"digest": "new1new1"})
+    for stored in (old, new):
+        path = store.append(stored, tmp_path)
+    path.write_bytes(path.read_bytes() + path.read_bytes().splitlines()[0][:-1] + b"\n")
+    loaded = store.load(Measurement, tmp_path, holding="new1new1")
+
+    assert loaded.results == (new,)
+    assert len(loaded.damaged) == 1
+    assert store.load(Measurement, tmp_path).results == (old, new)
+
+
 @given(
     number=strategies.integers(0, 4),
     damage=strategies.binary(min_size=1) | strategies.integers(1, 400) | strategies.sampled_from(HOSTILE),
