@@ -5,13 +5,14 @@ the callback's clocks and without take turns, which shows what these cost.
 """
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
 from statistics import median
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from flowers_core.cli import quiet
+
+quiet.imports()
 
 import keras
 import numpy as np

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.report import access_token
 from bench.report.access_token import Application
+from flowers_core.cli import quiet
 
 CHARTS = ("data.js", "marks.js", "charts.js", "pie.js", "table.js")  # in this order: the first know nothing of the last
 PROFILE = "/data/plugin/profile/"
@@ -84,6 +85,7 @@ def _replaced(body: bytes, replaced: tuple, packed: bool) -> bytes:
 
 def main() -> None:
     """TensorBoard's own entry point, with the filter; takes its options, and the token from its environment."""
+    quiet.imports()
     from absl import app
     from tensorboard import default, main_lib, program
 

@@ -11,6 +11,7 @@ from bench.report import access_token, hparams, offline_profile
 from bench.results import store, summary
 from bench.results.measurement import Measurement
 from bench.run import child
+from flowers_core.cli import quiet
 
 HOST = "127.0.0.1"  # TensorBoard shows files: to this machine alone
 PORT = 6006  # unless another is asked for
@@ -54,7 +55,8 @@ def command(folder: Path, *, port: int) -> list[str]:
 def serve(folder: Path, *, port: int, token: str) -> int:
     """Runs TensorBoard, which wants a token of whoever asks, until it is interrupted; gives its exit code."""
     try:
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", access_token.VARIABLE: token}
+        environment = {**os.environ, access_token.VARIABLE: token}
+        quiet.variables(environment)
         return subprocess.run(command(folder, port=port), env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0

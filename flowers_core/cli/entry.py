@@ -2,25 +2,23 @@
 
 import functools
 import io
+import json
+import math
 import os
 import shlex
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import click
 
 from flowers_core import backends
+from flowers_core.cli import quiet
 from flowers_core.data import storage
 from flowers_core.errors import InputError, RunFailed, near
 
@@ -45,8 +43,7 @@ def enter(command: click.Command) -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
             signal.signal(number, signal.default_int_handler)
     storage.prune_temporary()
-    if not any(isinstance(finder, QuietImport) for finder in sys.meta_path):
-        sys.meta_path.insert(0, QuietImport("tensorflow"))
+    quiet.imports()
     try:
         code = command.main(standalone_mode=False)
     except click.ClickException as error:
@@ -93,7 +90,7 @@ def load(framework: str) -> None:
     """
     backend = backends.name_from_environment()
     try:
-        with _without_chatter(), _keras_backend(backend):
+        with quiet.held_back(), _keras_backend(backend):
             import_module(framework)
     except ImportError as error:
         raise InputError(f"{error}. {INSTALL}") from error
@@ -113,56 +110,54 @@ def _keras_backend(name: str) -> Iterator[None]:
             os.environ["KERAS_BACKEND"] = before
 
 
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Holds back what is printed below Python while a framework is imported; prints it if that fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # "no CUDA here" is an error to TensorFlow, not to a user
-    storage.configure_client(os.environ)
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
-        try:
-            yield
-        except ImportError:
-            chatter.seek(0)
-            os.write(stderr, chatter.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-class QuietImport(MetaPathFinder):
-    """Imports a package without its chatter, whoever imports it first: not every command knows that it will."""
-
-    def __init__(self, package: str):
-        self._package = package
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - Python's
-        """The package as Python finds it, its code run in silence; None for all else, which others find."""
-        if fullname != self._package:
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec is None or spec.loader is None:
-            return None
-        loader: Any = spec.loader
-        execute = loader.exec_module
-
-        def execute_quietly(module: ModuleType) -> None:
-            with _without_chatter():
-                execute(module)
-
-        loader.exec_module = execute_quietly
-        return spec
-
-
 class Choice(click.Choice):
     """One of some names; of another one it says which was probably meant."""
 
     def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
         """As click says it, with the nearest name."""
         return super().get_invalid_choice_message(value, ctx).removesuffix(".") + (near(value, self.choices) or ".")
+
+
+class Several(click.ParamType):
+    """Values of one type, separated by commas."""
+
+    def __init__(self, kind: click.ParamType):
+        self.kind, self.name = kind, kind.name
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        """Reads each value."""
+        return tuple(self.kind.convert(part.strip(), param, ctx) for part in str(value).split(","))
+
+
+def listed(*names: str, kind: click.ParamType = click.STRING, **settings: Any) -> Decorator:
+    """An option that takes several values: by commas, again and again, or both; each counts once.
+
+    Args:
+        names: Of the option.
+        kind: Type of a value.
+        settings: Those of `click.option`.
+    """
+
+    def flatten(_: click.Context, __: click.Parameter, given: Sequence[tuple]) -> tuple:
+        return tuple(dict.fromkeys(value for values in given for value in values))
+
+    return click.option(*names, multiple=True, type=Several(kind), callback=flatten, **settings)
+
+
+def json_line(values: object) -> str:
+    """Values as one line of JSON that any program reads: numbers that JSON has none of, such as NaN, become null."""
+    try:
+        return json.dumps(values, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(values), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def group(name: str, kind: type, *options: Decorator) -> Decorator:

@@ -1,7 +1,6 @@
 """Tests of `flowers_core.cli.entry`."""
 
-import importlib
-import sys
+import json
 
 import click
 import pytest
@@ -73,28 +72,37 @@ def test_print_table_shows_cells_whole_and_as_they_are(capsys, monkeypatch):
     assert row.split() == ["roses", r"[garden]\x1b[2J", *(str(1000 + number) for number in range(40))]
 
 
-def test_quiet_import_holds_back_what_a_package_prints(tmp_path, monkeypatch, capfd):
-    """Whoever imports it; what it prints later, and other packages, are not held back."""
-    for name in ("noisy_package", "other_package"):
-        (tmp_path / f"{name}.py").write_text("import os; os.write(2, f'{__name__} says\\n'.encode())")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("sys.meta_path", [entry.QuietImport("noisy_package"), *sys.meta_path])
-    modules = [importlib.import_module(name) for name in ("noisy_package", "other_package")]
+@pytest.mark.parametrize("words", [["--of", "b,a"], ["--of", "b", "--of", "a"], ["--of", "b, a", "--of", "b"]], ids=str)
+def test_listed_takes_commas_and_repetition(words):
+    """Both at once, too; each value counts once, in its order."""
+    given = []
 
-    assert capfd.readouterr().err == "other_package says\n"
-    assert [module.__name__ for module in modules] == ["noisy_package", "other_package"]
+    @click.command()
+    @entry.listed("--of", "kinds", kind=entry.Choice(["a", "b"]))
+    def command(kinds):
+        given.append(kinds)
+
+    command.main(words, standalone_mode=False)
+    command.main([], standalone_mode=False)
+
+    assert given == [("b", "a"), ()]
 
 
-def test_quiet_import_prints_what_failed(tmp_path, monkeypatch, capfd):
-    """What was said before a package could not be imported may be the reason."""
-    code = "import os; os.write(2, b'no such library\\n'); import nothing_of_this_name"
-    (tmp_path / "broken_package.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("sys.meta_path", [entry.QuietImport("broken_package"), *sys.meta_path])
-    with pytest.raises(ImportError):
-        importlib.import_module("broken_package")
+def test_listed_answers_a_misspelt_name():
+    """Each of the names is checked."""
+    command = entry.listed("--of", kind=entry.Choice(["photos", "records"]))(click.command()(lambda of: of))
 
-    assert "no such library" in capfd.readouterr().err
+    with pytest.raises(click.BadParameter, match="did you mean records"):
+        command.main(["--of", "photos,recrods"], standalone_mode=False)
+
+
+def test_json_line_is_json_for_every_program():
+    """Python's own NaN and Infinity are none; what is finite stays as it was."""
+    values = {"loss": float("nan"), "rows": [1.5, (float("inf"), "x")], "none": None}
+
+    assert json.loads(entry.json_line(values), parse_constant=pytest.fail) == {
+        "loss": None, "rows": [1.5, [None, "x"]], "none": None
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
