@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 USUAL = "[tensorflow]"
 EXTRAS = ("tensorflow", "gpu", "jax", "tpu", "torch")
@@ -31,7 +32,8 @@ def command(environment: str, wheel: str, constraints: str, variables: Mapping[s
     extras = [name.strip() for name in asked.strip().removeprefix("[").removesuffix("]").split(",")]
     unknown = [name for name in extras if name not in EXTRAS]
     if unknown:
-        raise SystemExit(f"EXTRAS must be of {', '.join(EXTRAS)}, e.g. EXTRAS=[gpu]. Received: {asked}")
+        meant = "".join(f"; did you mean {name}?" for name in get_close_matches(unknown[0], EXTRAS, n=1))
+        raise SystemExit(f"EXTRAS must be of {', '.join(EXTRAS)}, e.g. EXTRAS=[gpu]. Received: {asked}{meant}")
     install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", environment, "--compile-bytecode"]
     return [*install, "--constraint", constraints, *NEEDED, f"{wheel}[{','.join(extras)}]"]
 

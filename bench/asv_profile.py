@@ -5,10 +5,14 @@ touches what was stored of it. This gives it a profile's expressions where the u
 itself would start a process for each of its combinations and would overwrite what is stored of them.
 """
 
+import itertools
+import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 _STEPS = r"\('(dense|convnet_gap|squeezenet|mobilenetv2)', 8, 'float32', '{device}', 'train'\)"
@@ -28,6 +32,7 @@ FULL = (
 )
 PROFILES = {"quick": QUICK, "full": FULL}
 VARIABLE = "FLOWERS_PROFILE"
+DISCOVER = "just-discover"  # what asv takes for "none: list the benchmarks"
 
 
 def setup() -> None:
@@ -43,23 +48,70 @@ def setup() -> None:
 def _by_profile(run: Callable) -> Callable:
     """Gives asv's own function, which `asv run` and `asv continuous` call, a profile in place of no selection."""
 
-    def select_and_run(cls: type, *args: Any, bench: Sequence[str] | None = None, **options: Any) -> Any:
+    def select_and_run(cls: type, conf: Any, *args: Any, bench: Sequence[str] | None = None, **options: Any) -> Any:
+        said = _hint(bench or (), conf.results_dir)
+        asked = bench
         if not bench:
             bench = _announced()
             draw_missing()
-        return run(cls, *args, bench=bench, **options)
+        code = run(cls, conf, *args, bench=bench, **options)
+        if code and not said:  # a first run has only now listed the benchmarks
+            _hint(asked or (), conf.results_dir)
+        return code
 
     setattr(select_and_run, "takes_profile", True)  # noqa: B010
     return select_and_run
+
+
+def _hint(asked: Sequence[str], results: str) -> bool:
+    """Says which expressions of `-b` select nothing of what asv has listed; gives whether it said anything."""
+    from asv.console import log
+
+    listed = Path(results) / "benchmarks.json"
+    try:
+        known = json.loads(listed.read_text("utf-8"))
+        sentences = misspelt([asked] if isinstance(asked, str) else asked, known)
+    except (OSError, ValueError, TypeError, re.error):  # asv says what is wrong with a file or an expression
+        return False
+    for sentence in sentences:
+        log.warning(sentence)
+    return bool(sentences)
+
+
+def misspelt(asked: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Sentences on the expressions of `-b` that select no benchmark, each with what was probably meant.
+
+    Args:
+        asked: Regular expressions over `name(parameters)`.
+        known: What asv keeps in benchmarks.json: by name, with `params`.
+    """
+    from flowers_core.errors import near
+
+    names = [name for name, about in known.items() if isinstance(about, dict)]
+    cells = [
+        f"{name}({', '.join(values)})" if known[name]["params"] else name
+        for name in names
+        for values in itertools.product(*known[name]["params"])
+    ]
+    parts = dict.fromkeys([*names, *(part for name in names for part in name.split("."))])
+    return [
+        f"`-b {expression}` selects none of {len(names)} known benchmarks"
+        f"{near(expression.replace(chr(92), '').strip('^$').partition('(')[0], parts)}"
+        for expression in (asked if names else ())
+        if expression != DISCOVER and not any(re.search(expression, cell) for cell in cells)
+    ]
 
 
 def _announced() -> list[str]:
     from asv.console import log
     from asv.util import UserError
 
+    from flowers_core.errors import near
+
     name = os.environ.get(VARIABLE) or "quick"
     if name not in PROFILES:
-        raise UserError(f"{VARIABLE} must be one of {', '.join(PROFILES)}. Received: {name!r}")
+        meant = near(name, PROFILES)
+        raise UserError(f"{VARIABLE} must be one of {', '.join(PROFILES)}. Received: {name!r}{meant}")
     other = "" if name == "full" else f", {VARIABLE}=full all"
     log.info(f"Profile `{name}`: `-b REGEX` measures others{other}; see docs/asv.md for what each costs")
     return selection(name)

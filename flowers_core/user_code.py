@@ -134,6 +134,7 @@ def locate(text: str, parameters: tuple[str, ...]) -> UserFunction:
     if function not in definitions:
         functions = [name for name, node in definitions.items() if isinstance(node, ast.FunctionDef)]
         there = f"its functions are {', '.join(functions)}" if functions else "it defines none"
+        there += "".join(f"; did you mean {name}?" for name in get_close_matches(function, functions, n=1))
         raise InputError(f"{path} must define the function {_signature(function, parameters)}. Received: {there}")
     node = definitions[function]
     if isinstance(node, ast.FunctionDef) and (wrong := _misfit(node.args, parameters)):

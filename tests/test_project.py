@@ -144,6 +144,30 @@ def test_names_are_printed_through_one_function():
     assert bare == []
 
 
+REFUSALS = {"InputError", "UserError", "SystemExit", "UsageError", "BadParameter", "fail"}
+
+
+def refusals(path):
+    """The source of each call that refuses something."""
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in REFUSALS:
+            yield ast.get_source_segment(text, node) or ""
+
+
+def test_refused_names_are_answered_by_the_nearest():
+    """Whatever lists the names that there are says which was probably meant; `one_of` does so by itself."""
+    silent = [
+        f"{relative(path)}: {refusal}"
+        for path in MODULES
+        for refusal in refusals(path)
+        if re.search(r"\b(?:one|be) of \{(?:', '|known)", refusal) and not re.search(r"\bnear\(|\{meant\}", refusal)
+    ]
+
+    assert silent == []
+    assert [relative(path) for path in MODULES if re.search(r"=click\.Choice\(", path.read_text())] == []
+
+
 @pytest.fixture(scope="module")
 def commands(load_script):
     """The script that writes docs/commands.md."""

@@ -1,6 +1,5 @@
 """Commands on what a device can do at most: peak, batch, accelerator-check."""
 
-import json as json_text
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -51,7 +50,7 @@ def peak(places: Places, seconds: float, output: Output) -> None:
         store.append(measured[-1], output.results)
     if output.json:
         for result in measured:
-            click.echo(json_text.dumps(result.to_json()))
+            click.echo(options.json_line(result.to_json()))
     else:
         for result in measured:
             entry.say(f"{result.backend} on {result.device}{f': n/a: {result.reason}' if result.reason else ''}")

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", multiple=True, metavar="NAME[,NAME]",
-              type=options.Named("model", list(models.MODELS), several=True),
-              help=f"[{', '.join(models.representatives())}]")  # fmt: skip
-@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
+@options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+                help=f"[{', '.join(models.representatives())}]")  # fmt: skip
+@click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="On the disk that is to be measured. [the store]")  # fmt: skip
@@ -54,7 +53,7 @@ def checkpoint(
 
     backends.check_installed(place.backend)
     shape: dict[str, Any] = {**place.step_fields(), "precision": precision, "batch_size": 1}
-    names = options.split(model) or models.representatives()
+    names = model or models.representatives()
     cells = [Cell(model=name, image_size=models.image_size(name), **shape) for name in names]
     output.check_writable()
     with tempfile.TemporaryDirectory(dir=folder or output.results, prefix=".checkpoints-") as place_of_files:

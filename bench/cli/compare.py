@@ -1,6 +1,5 @@
 """Commands that compare: compare, gate, regressions."""
 
-import json as json_text
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +39,7 @@ class Choice(InputOptions):
         if self.profile:
             cells = matrix.profile(self.profile, **place.fields())
         elif self.model or self.pipeline:
-            models_named, pipelines_named = options.split(self.model), options.split(self.pipeline)
-            cells = matrix.select(models_named, pipelines_named, batch_size=self.batch_size, **place.step_fields())
+            cells = matrix.select(self.model, self.pipeline, batch_size=self.batch_size, **place.step_fields())
         else:
             cells = matrix.few(**place.step_fields())
         return matrix.filter_cells(self.vary(cells), list(self.filters))
@@ -50,13 +48,11 @@ class Choice(InputOptions):
 CHOICE = options.group(
     "choice",
     Choice,
-    click.option("--model", multiple=True, type=options.Named("model", list(models.MODELS), several=True),
-                 metavar="NAME[,NAME]",
-                 help=f"One of {', '.join(models.MODELS)}, keras.applications:NAME, your own path/to/file.py:function; "
-                 "repeatable. [a few of each kind]"),
-    click.option("--pipeline", multiple=True, type=options.Named("pipeline", list(PIPELINES), several=True),
-                 metavar="NAME[,NAME]",
-                 help=f"One of {', '.join(PIPELINES)}, or your own; repeatable. Alone, or feeding the models."),
+    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+                   help=f"{', '.join(models.MODELS)}, keras.applications:NAME, your own path/to/file.py:function. "
+                   "[a few of each kind]"),
+    options.listed("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+                   help=f"{', '.join(PIPELINES)}, or your own. Alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
     options.FILTERS,
@@ -444,7 +440,7 @@ def regressions(confirm: bool, budget: float | None, shape: str, data: Data, res
     if shape == "terminal":
         options.show((), (drawing.draw for drawing in [*table.tables(history), table.answer(history)]), json=False)
     else:
-        click.echo(table.markdown(history) if shape == "markdown" else json_text.dumps(table.plain(history)))
+        click.echo(table.markdown(history) if shape == "markdown" else options.json_line(table.plain(history)))
 
 
 COMMANDS = (compare, gate, regressions)

@@ -64,7 +64,8 @@ SPREAD = options.group(
     click.option("--workers", type=options.Several(Count()), default="1,2", show_default=True, metavar="N[,N]",
                  help="Numbers to try."),
     click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port."),
-    click.option("--pipeline", multiple=True, type=options.Choice(RECORDS), help="Repeatable. [parallel, uint8]"),
+    options.listed("--pipeline", kind=options.Choice(RECORDS), metavar="NAME[,NAME]",
+                   help=f"{', '.join(RECORDS)}. [parallel, uint8]"),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
     options.ROUNDS,
     options.SECONDS,
@@ -105,12 +106,11 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
 @click.argument("role", type=options.Choice(list(PORTS)))
 @click.option("--bind", metavar="HOST:PORT", help="Where others reach it. [127.0.0.1, port 5050 or 5051]")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="Of a worker: its dispatcher, grpc://host:port.")
-@click.option(
+@options.listed(
     "--worker",
     "workers",
-    multiple=True,
-    metavar="HOST:PORT",
-    help="Of a dispatcher: a worker to come, which static sharding needs; repeatable.",
+    metavar="HOST:PORT[,HOST:PORT]",
+    help="Of a dispatcher: the workers to come, which static sharding needs.",
 )
 def serve(role: str, bind: str | None, dispatcher: str, workers: tuple[str, ...]) -> None:
     """Run a dispatcher or a worker until Ctrl-C.

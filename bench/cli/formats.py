@@ -55,7 +55,7 @@ class Compared:
 COMPARED = options.group(
     "compared",
     Compared,
-    click.option("--only", type=options.Several(click.Choice(encodings.ENCODINGS)), metavar="NAME[,NAME]",
+    click.option("--only", type=options.Several(options.Choice(encodings.ENCODINGS)), metavar="NAME[,NAME]",
                  help=f"Of {', '.join(encodings.ENCODINGS)}. [all]"),
     click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
                  help="Keep the records here, and read those that are here. [removed at the end]"),

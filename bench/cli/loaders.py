@@ -69,9 +69,9 @@ class Compared:
 COMPARED = options.group(
     "compared",
     Compared,
-    click.option("--job", multiple=True, type=options.Choice(["photos", "records"]), help="One of the two alone."),
-    click.option("--only", multiple=True, metavar="TEXT",
-                 help="Only loaders with this in their name, beside the ceilings; repeatable."),
+    options.listed("--job", kind=options.Choice(["photos", "records"]), help="One of the two alone."),
+    options.listed("--only", metavar="TEXT[,TEXT]",
+                   help="Only loaders with one of these in their name, beside the ceilings."),
     click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Blocks of each loader."),
     click.option("--processes", default=3, show_default=True, type=click.IntRange(1),
                  help="Processes of each loader, which share its blocks."),

@@ -92,12 +92,12 @@ def sweep(  # noqa: PLR0913 - its options
     if resume:
         planned = sweeps.resume(output.results)
     else:
-        chosen = {"named": swept.models(), "piped": swept.pipelines()}
+        chosen = {"named": swept.model, "piped": swept.pipeline}
         cells = matrix.in_turn([matrix.profile(profile, **chosen, **place.fields()) for place in places.each()])
         cells = matrix.filter_cells(swept.vary(cells, strict=False), list(filters))
         planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:
-        sweep_progress.print_plan(planned, output.results)
+        sweep_progress.print_plan(planned, output.results, as_json=output.json)
         return
     sweeps.check(planned.cells, planned.source, tell=options.tell)
     output.check_writable()

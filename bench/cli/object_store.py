@@ -11,6 +11,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Data, Output
 from flowers_core.errors import InputError
+from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
     from bench.input.object_store.campaign import Plan
@@ -73,7 +74,12 @@ class Reads:
 READS = options.group(
     "reads",
     Reads,
-    click.option("--pipeline", multiple=True, metavar="NAME", help="Repeatable. [one of each kind]"),
+    options.listed(
+        "--pipeline",
+        kind=options.Choice(list(PIPELINES)),
+        metavar="NAME[,NAME]",
+        help=f"{', '.join(PIPELINES)}. [one of each kind]",
+    ),
     options.ROUNDS,
     options.SECONDS,
     options.TIMEOUT,

@@ -1,7 +1,6 @@
 """Options that several commands share, each group as one frozen dataclass, and how quantities are read."""
 
 import itertools
-import json as json_text
 import re
 import shlex
 import sys
@@ -19,7 +18,7 @@ from bench.run import product
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
-from flowers_core.cli.entry import Choice, group, tell
+from flowers_core.cli.entry import Choice, Several, group, json_line, listed, tell
 from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
@@ -47,17 +46,6 @@ class Quantity(click.ParamType):
         return float(match[1]) * self.units[match[2]]
 
 
-class Several(click.ParamType):
-    """Values of one type, separated by commas."""
-
-    def __init__(self, kind: click.ParamType):
-        self.kind, self.name = kind, kind.name
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
-        """Reads each value."""
-        return tuple(self.kind.convert(part.strip(), param, ctx) for part in str(value).split(","))
-
-
 TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
 MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or 8G")
 LATENCIES = Several(Quantity("latency", {"ms": 1e-3, "s": 1}, "30ms, or 5ms,30ms,100ms"))
@@ -66,29 +54,25 @@ PERCENT = Quantity("share", {"": 0.01, "%": 0.01}, "3% or 3")
 
 
 class Named(click.ParamType):
-    """Names of models or loaders, one or several by commas; a user's own is located and gets its name.
+    """A model or loader by its name; a user's own is located and gets its name.
 
     Where the file lies is kept with the command, for `Data.source`: a cell holds the name alone.
     """
 
     name = "name"
 
-    def __init__(self, kind: str, allowed: Sequence[str], *, several: bool = False):
-        """Reads names.
+    def __init__(self, kind: str, allowed: Sequence[str]):
+        """Reads a name.
 
         Args:
             kind: `model` or `pipeline`.
             allowed: Names there are.
-            several: Whether commas separate several, as in `options.split`.
         """
-        self.kind, self.allowed, self.several = kind, allowed, several
+        self.kind, self.allowed = kind, allowed
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Checks names, and locates files."""
-        parts = str(value).split(",") if self.several else [str(value)]
-        return ",".join(self._name(part, param, ctx) for part in parts)
-
-    def _name(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Checks the name, and locates a file."""
+        text = str(value)
         if user_code.is_option(text):
             return locate(text, self.kind)
         own = "path/to/file.py:function"
@@ -225,23 +209,15 @@ class Swept(InputOptions):
     model: tuple[str, ...]
     pipeline: tuple[str, ...]
 
-    def models(self) -> list[str]:
-        """Names of models."""
-        return split(self.model)
-
-    def pipelines(self) -> list[str]:
-        """Names of pipelines."""
-        return split(self.pipeline)
-
 
 SWEPT = group(
     "swept",
     Swept,
-    click.option("--model", multiple=True, type=Named("model", list(MODELS), several=True), metavar="NAME[,NAME]",
-                 help="In place of the profile's models; keras.applications:NAME and your own path/to/file.py:function "
-                 "among them."),
-    click.option("--pipeline", multiple=True, type=Named("pipeline", list(PIPELINES), several=True),
-                 metavar="NAME[,NAME]", help="In place of the profile's pipelines, your own among them."),
+    listed("--model", kind=Named("model", list(MODELS)), metavar="NAME[,NAME]",
+           help="In place of the profile's models; keras.applications:NAME and your own path/to/file.py:function "
+           "among them."),
+    listed("--pipeline", kind=Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+           help="In place of the profile's pipelines, your own among them."),
     *INPUT,
 )  # fmt: skip
 
@@ -340,11 +316,6 @@ FILTERS = click.option(
 )
 
 
-def split(given: Sequence[str]) -> list[str]:
-    """Names that were given one by one or joined by commas, each once."""
-    return list(dict.fromkeys(name for names in given for name in names.split(",")))
-
-
 def collect(
     results: Iterable[Collected], what: str, total: int, *, keep: Path | None = None
 ) -> tuple[list[Collected], int]:
@@ -377,7 +348,7 @@ def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *
 
     if json:
         for row in rows:
-            click.echo(json_text.dumps(row))
+            click.echo(json_line(row))
         return
     terminal = Console()
     for draw in draws:

@@ -51,9 +51,7 @@ class Scaled:
 
         shape = {"batch_size": self.batch_size, "image_size": self.image_size, "precision": self.precision}
         cells = tuple(
-            Cell(model=model, **place.step_fields(), **shape)
-            for model in options.split(self.model)
-            for place in places.each()
+            Cell(model=model, **place.step_fields(), **shape) for model in self.model for place in places.each()
         )
         for name in {cell.backend for cell in cells}:
             backends.check_installed(name)
@@ -72,8 +70,8 @@ class Scaled:
 SCALED = options.group(
     "scaled",
     Scaled,
-    click.option("--model", multiple=True, default=["squeezenet"], show_default=True, metavar="NAME[,NAME]",
-                 type=options.Named("model", list(MODELS), several=True)),
+    options.listed("--model", kind=options.Named("model", list(MODELS)), default=["squeezenet"], show_default=True,
+                   metavar="NAME[,NAME]"),
     click.option("--replicas", type=COUNTS, default="1,2", show_default=True, metavar="N[,N]",
                  help="Numbers of replicas on each worker."),
     click.option("--workers", type=COUNTS, default="1", show_default=True, metavar="N[,N]",

@@ -1,6 +1,5 @@
 """Commands on the input pipeline as a limit: stall, stages."""
 
-import json as json_text
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +44,7 @@ class Fed(InputOptions):
         source = data.source()
         size = source.manifest().image_size if source.records else 0
         step = {"precision": self.precision, **place.step_fields()}
-        named, piped = options.split(self.model), options.split(self.pipeline)
+        named, piped = self.model, self.pipeline
         fed = cells.select(self.profile, named, piped, image_size=size, batch_size=self.batch_size, **step)
         alone = cells.pipelines_alone(self.profile) if not (named or piped) else []
         emulations = [
@@ -69,12 +68,11 @@ FED = options.group(
     Fed,
     click.option("--profile", default="quick", show_default=True, metavar="NAME",
                  help="`quick`: every model once, minutes. `full`: some of each kind by every pipeline as well."),
-    click.option("--model", multiple=True, type=options.Named("model", list(models.MODELS), several=True),
-                 metavar="NAME[,NAME]",
-                 help=f"{', '.join(models.MODELS)}, keras.applications:NAME, or your own path/to/file.py:function. "
-                 "[those of the profile]"),
-    click.option("--pipeline", multiple=True, type=options.Named("pipeline", list(PIPELINES), several=True),
-                 metavar="NAME[,NAME]", help=f"{', '.join(PIPELINES)}, or your own."),
+    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+                   help=f"{', '.join(models.MODELS)}, keras.applications:NAME, or your own path/to/file.py:function. "
+                   "[those of the profile]"),
+    options.listed("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+                   help=f"{', '.join(PIPELINES)}, or your own."),
     *options.INPUT,
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]"),
     click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
@@ -116,7 +114,7 @@ def stall(fed: Fed, show_last: bool, data: Data, place: Place, output: Output) -
         code, known = campaign.run(planned, output.results, tell=options.tell)
     if output.json:
         for row in known.plain():
-            click.echo(json_text.dumps(row))
+            click.echo(options.json_line(row))
     else:
         campaign.show(known, output.results)
     options.leave(code)
@@ -153,7 +151,7 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
         options.tell(line)
     if output.json:
         for stage in measured:
-            click.echo(json_text.dumps(stage.to_json()))
+            click.echo(options.json_line(stage.to_json()))
     elif good:
         shown, origin, terminal = stage_table.tables(measured), good[-1].origin, console.Console()
         read = folders(*(stage.data for stage in good))

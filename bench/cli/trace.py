@@ -1,7 +1,8 @@
 """Commands that measure one cell, measure and trace, with what they share with sweep; and tensorboard."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from bench.results.cell import COMPILERS, MODES, NO_MODEL, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 
 if TYPE_CHECKING:
@@ -190,9 +191,9 @@ def trace(
     if diff is None and other is not None:
         raise InputError(f"A second trace needs a first: `--diff A B`. Received: {other!r} without `--diff`")
     if diff is not None:
-        _show_difference(diff, other, output.results)
+        _show_difference(diff, other, output)
     elif chosen.model is None and chosen.pipeline == RESIDENT:
-        _show_all(output.results)
+        _show_all(output)
     else:
         planned = replace(measuring, trace=True).sweep(chosen.cells(place), data)
         sweep.check(planned.cells, planned.source, tell=options.tell)
@@ -200,46 +201,42 @@ def trace(
         measuring.run(planned, output)
 
 
-def _show_all(results: Path) -> None:
-    """Prints a table of all traces there are.
+def _show_all(output: Output) -> None:
+    """Prints all traces there are.
 
     Raises:
         InputError: If there is none.
     """
-    from rich import console
-
     from bench.results.measurement import Measurement
     from bench.run import trace_table
 
-    folders = store.traces(results)
+    results, folders = output.results, store.traces(output.results)
     if not folders:
         raise InputError(
             f"There is no trace in {results}: take one with "
             f"`python -m bench trace --model dense{store.option(results)}`"
         )
     traces = trace_table.of_folders(folders, store.load(Measurement, results).results)
-    out = console.Console()
-    trace_table.steps(traces, numbered=True, into=store.option(results)).draw(out)
-    trace_table.draw_paths(traces, out)
+    rows = ({"number": number, "name": of.name, **asdict(of.trace)} for number, of in enumerate(traces, 1))
+    table = trace_table.steps(traces, numbered=True, into=store.option(results))
+    options.show(rows, [table.draw, partial(trace_table.draw_paths, traces)], json=output.json)
 
 
-def _show_difference(first: str, second: str | None, results: Path) -> None:
+def _show_difference(first: str, second: str | None, output: Output) -> None:
     """Prints two traces side by side, given by number, as `latest`, by path or as a folder below `results/traces`.
 
     Raises:
         InputError: If one is not there, or it cannot be read.
     """
-    from rich import console
-
     from bench.run import profiler_trace, trace_table
 
-    later = _folder(first, results)
+    results, later = output.results, _folder(first, output.results)
     pair = (_before(later, results), later) if second is None else (later, _folder(second, results))
     left, right = (profiler_trace.read(folder) for folder in pair)
     for read in (left, right):
         if read.problem:
             raise InputError(f"{read.folder} must be a trace that can be read. Received: {read.problem}")
-    trace_table.difference(left, right).draw(console.Console())
+    output.show([{"a": asdict(left), "b": asdict(right)}], [trace_table.difference(left, right)])
 
 
 def _folder(name: str, results: Path) -> Path:
@@ -254,7 +251,7 @@ def _folder(name: str, results: Path) -> Path:
             return folder
     raise InputError(
         f"`--diff` takes numbers or folders of traces, as `python -m bench trace{store.option(results)}` lists them, "
-        f"or `latest`. Received: {name!r}, and there are {len(folders)} traces"
+        f"or `latest`. Received: {name!r}, and there are {len(folders)} traces{near(name, ['latest'])}"
     )
 
 

@@ -12,7 +12,7 @@ from bench.cli.options import Data, Output
 from bench.training.price import EXAMPLE, Price
 from bench.training.run import VARIANTS
 from flowers_core import models
-from flowers_core.errors import InputError, one_of
+from flowers_core.errors import InputError, near
 
 if TYPE_CHECKING:
     from bench.training.run import Job, TrainingRun
@@ -28,7 +28,9 @@ class Weights(click.ParamType):
         model, equals, path = str(value).partition("=")
         with_base = [name for name, spec in models.MODELS.items() if spec.has_base]
         if model not in with_base or not equals or not path:
-            self.fail(f"expected MODEL=PATH, the model one of {', '.join(with_base)}. Received: {value!r}", param, ctx)
+            meant = near(model, with_base)
+            known = ", ".join(with_base)
+            self.fail(f"expected MODEL=PATH, the model one of {known}. Received: {value!r}{meant}", param, ctx)
         return model, path if path == "imagenet" else str(Path(path).resolve())
 
 
@@ -59,8 +61,6 @@ class Trainings:
         """The trainings, checked before the first begins."""
         from bench.training import campaign
 
-        for name in self.model:
-            one_of("model", name, models.MODELS)
         source = data.source()
         image_size = source.manifest().image_size
         for name in self.model:
@@ -80,8 +80,18 @@ class Trainings:
 TRAININGS = options.group(
     "trainings",
     Trainings,
-    click.option("--model", multiple=True, metavar="NAME", help=f"Repeatable. [{', '.join(models.representatives())}]"),
-    click.option("--variant", multiple=True, type=options.Choice(list(VARIANTS)), help="Repeatable. [ours, plain]"),
+    options.listed(
+        "--model",
+        kind=options.Choice(list(models.MODELS)),
+        metavar="NAME[,NAME]",
+        help=f"[{', '.join(models.representatives())}]",
+    ),
+    options.listed(
+        "--variant",
+        kind=options.Choice(list(VARIANTS)),
+        metavar="NAME[,NAME]",
+        help=f"{', '.join(VARIANTS)}. [ours, plain]",
+    ),
     click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each variant."),
     click.option("--epochs", type=click.IntRange(1), help="[the codelab's]"),
     click.option("--weights", multiple=True, type=Weights(), help="Weights of a base; repeatable."),

@@ -10,7 +10,7 @@ from bench.cli import options
 from bench.cli.options import Output, Place
 from flowers_core import models, progress
 from flowers_core.cli import entry
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, near
 from flowers_core.train import tuned
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Wanted:
         from bench.compare import tune as ways
 
         if models.is_users(self.model):
-            raise InputError(f"`MODEL` must be one of {', '.join(models.MODELS)}. Received: {self.model}")
+            meant = near(self.model.rpartition(":")[2], models.MODELS)
+            raise InputError(f"`MODEL` must be one of {', '.join(models.MODELS)}. Received: {self.model}{meant}")
         size = self.image_size or models.image_size(self.model)
         models.check_image_size(self.model, size)
         batches = tuple(dict.fromkeys(self.batch_size or (ways.BATCH_SIZE,)))

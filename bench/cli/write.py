@@ -64,7 +64,7 @@ WRITTEN = options.group(
     click.option("--threads", type=options.Several(click.IntRange(1, 1024)), metavar="N[,N]",
                  help="Photos worked on at once. [two a core, as `records` does]"),
     click.option("--image-size", default=192, show_default=True, type=click.IntRange(1), metavar="PX"),
-    click.option("--format", "encoding", type=click.Choice(encodings.ENCODINGS), default=encodings.JPEG,
+    click.option("--format", "encoding", type=options.Choice(encodings.ENCODINGS), default=encodings.JPEG,
                  show_default=True, help="How records hold their images."),
     click.option("--pipeline", type=options.Choice([*READERS, NOTHING]), default=PIPELINE, metavar="NAME",
                  show_default=True, help=f"What reads them: {', '.join(READERS)}; or `{NOTHING}`."),

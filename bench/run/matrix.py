@@ -75,7 +75,7 @@ def few(**place) -> list[Cell]:
     return read + _steps(models.representatives(), batch_size=8, heavy_batch_size=1, **place)
 
 
-def select(named: list[str], piped: list[str], *, batch_size: int | None = None, **place) -> list[Cell]:
+def select(named: Sequence[str], piped: Sequence[str], *, batch_size: int | None = None, **place) -> list[Cell]:
     """Cells by name: models on a resident batch, pipelines alone, or each model fed by each pipeline.
 
     Args:

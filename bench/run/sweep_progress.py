@@ -127,8 +127,14 @@ def exit_code(measurements: list[Measurement]) -> int:
     return SOME_FAILED if statuses - {"ok", "n/a"} else DONE
 
 
-def print_plan(planned: sweep.Sweep, results: Path) -> None:
-    """Prints the cells that a sweep has left to measure, and how long each and all should take here."""
+def print_plan(planned: sweep.Sweep, results: Path, *, as_json: bool = False) -> None:
+    """Prints the cells that a sweep has left to measure, and how long each and all should take here.
+
+    Args:
+        planned: The sweep.
+        results: The store, whose earlier measurements say how long a cell takes.
+        as_json: Whether to print a JSON object a cell, with its `cell_id`, `round` and `expected_seconds`.
+    """
     from rich import console
 
     earlier = store.load(Measurement, results).results
@@ -136,6 +142,10 @@ def print_plan(planned: sweep.Sweep, results: Path) -> None:
     out = console.Console(soft_wrap=True, highlight=False)
     durations = sweep.Durations(earlier)
     costs = [durations.expected_seconds(cell) for _, cell in pending]
+    if as_json:
+        for (number, cell), seconds in zip(pending, costs, strict=True):
+            out.file.write(json.dumps({"cell_id": cell.id, "round": number, "expected_seconds": seconds}) + "\n")
+        return
     for (_, cell), seconds in zip(pending, costs, strict=True):
         say(out, f"{cell.id}  {format.duration(seconds)}")
     say(out, f"{len(pending)} processes, about {format.duration(sum(costs))}")

@@ -7,6 +7,7 @@ some thousandths of all, are not seen.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from math import prod
 from typing import Any
 
@@ -33,7 +34,8 @@ def build_model(cell: Cell, device: Any, *, classes: int) -> Any:
         raise Unsuitable(f"{user_code.readable(cell.model)} needs timm: {error}. To measure it, {EXTRA}") from error
     name = user_code.peer(cell.model)
     if not timm.is_model(name):  # it knows older names, too
-        raise InputError(f"`model` must be one of timm's (`timm.list_models()`). Received: {cell.model}")
+        meant = "".join(f"; did you mean timm:{close}?" for close in get_close_matches(name, timm.list_models(), n=1))
+        raise InputError(f"`model` must be one of timm's (`timm.list_models()`). Received: {cell.model}{meant}")
     with device.scope():
         model = timm.create_model(name, pretrained=False, num_classes=classes)
         model = model.to(place(cell), memory_format=torch.channels_last)

@@ -1,6 +1,5 @@
 """Commands of the package: synthetic, download, records, models, and those of `train`. They parse and call only."""
 
-import json as json_text
 import os
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from flowers_core import resources
 from flowers_core.cli import entry, source_options, train
 from flowers_core.data import encodings, storage
+from flowers_core.data import photos as photo_kinds
 from flowers_core.errors import one_of
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -62,7 +62,12 @@ def download(folder: str) -> None:
 @click.option("--image-size", default=192, show_default=True, help="Side of the square images: 192, 224, 331 or 512.")
 @click.option("--shards", type=int, help="How many files. [16, or one a photo where there are fewer]")
 @click.option("--seed", default=35155, show_default=True, help="Of the one shuffle; the default is the codelab's.")
-@click.option("--accept", multiple=True, metavar="KIND", help="png or webp: take these photos beside JPEG; repeatable.")
+@entry.listed(
+    "--accept",
+    kind=entry.Choice(photo_kinds.ACCEPTABLE),
+    metavar="KIND[,KIND]",
+    help=f"{' or '.join(photo_kinds.ACCEPTABLE)}, or both: take these photos beside JPEG.",
+)
 @source_options.EXIF
 @source_options.DECODE
 @source_options.MAX_MEGAPIXELS
@@ -70,7 +75,7 @@ def download(folder: str) -> None:
 @click.option(
     "--format",
     "encoding",
-    type=click.Choice(encodings.ENCODINGS),
+    type=entry.Choice(encodings.ENCODINGS),
     default=encodings.JPEG,
     show_default=True,
     help="JPEG with whole or halved colours, planes as video has, or pixels: `python -m bench formats` compares them.",
@@ -108,7 +113,6 @@ def records(  # noqa: PLR0913 - its options
 
     Example: python -m flowers_core records gs://b/photos gs://b/192 --runner dataflow -- --project=p --region=r
     """
-    from flowers_core.data import photos as finder
     from flowers_core.data import sharding
 
     engine = _engine(runner, beam_flags)
@@ -117,8 +121,8 @@ def records(  # noqa: PLR0913 - its options
 
     one_of("image_size", image_size, sharding.IMAGE_SIZES)
     decoding = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels)
-    photo_files = finder.find(photos, accept=accept, decoding=decoding)
-    if passed_over := finder.describe(photo_files.passed_over):
+    photo_files = photo_kinds.find(photos, accept=accept, decoding=decoding)
+    if passed_over := photo_kinds.describe(photo_files.passed_over):
         entry.tell(passed_over)
     from flowers_core.data import tfrecords as writer
 
@@ -138,7 +142,7 @@ def records(  # noqa: PLR0913 - its options
         engine=engine,
     )
     if json:
-        click.echo(json_text.dumps(asdict(written)))
+        click.echo(entry.json_line(asdict(written)))
         return
     for photo in written.skipped:
         entry.tell(f"skipped {entry.printable(photo.path)}: {photo.reason}")
@@ -170,7 +174,7 @@ def models(json: bool) -> None:
 
     rows = flops.table()
     if json:
-        click.echo(json_text.dumps(rows))
+        click.echo(entry.json_line(rows))
         return
     entry.print_table(
         ("model", "px", "parameters", "trainable", "M MACs", "GFLOPs", "train", "MB"),

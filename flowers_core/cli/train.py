@@ -1,6 +1,5 @@
 """Commands that train and use models: train, evaluate, predict, export. They parse, call and print only."""
 
-import json as json_text
 import os
 import sys
 from collections.abc import Sequence
@@ -259,7 +258,7 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
 def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]], *, json: bool) -> None:
     goal = models.spec(settings.model).recipe.accuracy
     if json:
-        click.echo(json_text.dumps({"folder": str(run.folder), "codelab_accuracy": goal, "history": rows}))
+        click.echo(entry.json_line({"folder": str(run.folder), "codelab_accuracy": goal, "history": rows}))
         return
     last, best = rows[-1], max(rows, key=lambda row: row["val_accuracy"])
     entry.print_table(
@@ -322,7 +321,7 @@ def evaluate(
     if sheet:
         plots.draw_contact_sheet(sheet, mistaken, evaluation.captions())
     if json:
-        click.echo(json_text.dumps(evaluation.to_json()))
+        click.echo(entry.json_line(evaluation.to_json()))
         return
     entry.print_table(
         ("class", "images", "precision", "recall", *(f"as {number}" for number, _ in enumerate(settings.classes, 1))),
@@ -379,7 +378,7 @@ def predict(
         for path, row in zip(paths, probabilities, strict=True)
     ]
     if json:
-        click.echo(json_text.dumps(rows))
+        click.echo(entry.json_line(rows))
     else:
         for row in rows:
             answer = f"{row['class']} {row['probability']:.1%}" if row["class"] else f"n/a: {row['reason']}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flowers_core import user_code
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, near
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ def spec(name: str) -> ModelSpec:
     if name not in MODELS:
         raise InputError(
             f"`model` must be one of {', '.join(MODELS)}, path/to/file.py:function or keras.applications:NAME. "
-            f"Received: model={name!r}"
+            f"Received: model={name!r}{near(name, MODELS)}"
         )
     return MODELS[name]
 

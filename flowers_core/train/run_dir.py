@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowers_core.data import storage
 from flowers_core.durable import named, with_home, without_home
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, near
 from flowers_core.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,8 +80,10 @@ class Run:
                 values |= {name: with_home(values[name]) for name in PATHS if values[name]}
                 return msgspec.convert(asdict(Settings(**values)), Settings)
         except FileNotFoundError as error:
+            others = (path.parent.name for path in self.folder.parent.glob(f"*/{SETTINGS}"))
             raise InputError(
-                f"{self.folder} must hold a training. Received: a folder without {SETTINGS}. "
+                f"{self.folder} must hold a training. Received: a folder without {SETTINGS}"
+                f"{near(self.folder.name, others) or '.'} "
                 f"Begin one: python -m flowers_core train MODEL --records FOLDER --output {self.folder}"
             ) from error
         except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:

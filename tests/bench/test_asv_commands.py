@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from bench import asv_profile
 from bench.machine.facts import PROJECT_ROOT
 
 # The suite is that of the working tree; what it measures is a figure that the installed commit has put into the
@@ -118,6 +119,26 @@ def test_find_names_the_slower_commit(asv):
     slower = asv("rev-parse", "--short=8", "HEAD", program=("git",)).strip()
 
     assert f"Greatest regression found: {slower}" in asv("find", "HEAD~2..HEAD", "suite.Step.track_step_seconds.*dense")
+
+
+def test_misspelt_benchmark_is_answered_by_its_name(asv, continuous):
+    """Where asv itself says that none is selected, and leaves one to guess which there are."""
+    assert continuous
+    said = asv("run", "HEAD^!", "-b", "track_step_secnds", accepted=(1,))
+
+    assert "`-b track_step_secnds` selects none of 2 known benchmarks; did you mean track_step_seconds?" in said
+
+
+def test_misspelt_names_are_told_from_expressions():
+    """What selects a benchmark by its parameters is right; whole names, classes and functions are known."""
+    known = {"step.Step.track_seconds": {"params": [["'dense'", "'vgg16'"], ["8"]]}, "version": 2}
+    asked = [r"Step\.track_seconds\('dense'", "vgg16", "Stap", r"^stp\.Step\.track_seconds", "just-discover"]
+    said = asv_profile.misspelt(asked, known)
+
+    assert [sentence.partition(";")[2] for sentence in said] == [
+        " did you mean Step?" if "Stap" in sentence else " did you mean step.Step.track_seconds?" for sentence in said
+    ]
+    assert len(said) == 2
 
 
 def test_profile_must_be_known(asv):

@@ -1,6 +1,5 @@
 """`python -m bench.compare.validation`: tests the verdicts themselves, on pairs whose truth is known."""
 
-import json as json_text
 from pathlib import Path
 
 import click
@@ -35,12 +34,12 @@ def cli() -> None:
     type=click.FloatRange(0, 0.95),
     help="Share of a core that a background load takes meanwhile, in bursts.",
 )
-@click.option(
+@entry.listed(
     "--inject",
     "kinds",
-    multiple=True,
-    type=click.Choice(KINDS[1:]),
-    help="Only these slowdowns, beside identical pairs; may be given again. [all]",
+    kind=entry.Choice(KINDS[1:]),
+    metavar="KIND[,KIND]",
+    help=f"Only these slowdowns of {', '.join(KINDS[1:])}, beside identical pairs. [all]",
 )
 @click.option("--photos", default="", help="Folder of photos. [FLOWERS_PHOTOS]")
 @click.option("--records", default="", help="Folder of records. [FLOWERS_RECORDS]")
@@ -73,7 +72,7 @@ def report(*, json: bool, results: Path) -> None:
     validation = error_rates.validate(store.load(PairResult, results).results)
     store.save_table("validation.md", table.markdown(validation), results)
     if json:
-        click.echo(json_text.dumps(validation.to_json()))
+        click.echo(entry.json_line(validation.to_json()))
     else:
         table.show(validation, Console())
 

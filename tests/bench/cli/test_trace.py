@@ -1,5 +1,6 @@
 """Which traces `trace --diff` means."""
 
+import json
 import shutil
 
 import pytest
@@ -58,3 +59,8 @@ def test_trace_lists_its_sample_with_its_path(command_line, monkeypatch, tmp_pat
     assert ended.code == 0
     assert "compute-bound: " in ended.out
     assert str(tmp_path / "traces" / sample.parent.name / sample.name) in ended.out.splitlines()
+    (row,) = map(json.loads, command_line("bench", "trace", "--json", "--results", tmp_path).out.splitlines())
+    assert row["number"] == 1
+    assert row["step_seconds"] > 0
+    diff = command_line("bench", "trace", "--diff", "1", "1", "--json", "--results", tmp_path)
+    assert json.loads(diff.out)["a"]["step_seconds"] == row["step_seconds"]

@@ -55,6 +55,8 @@ def test_records_says_what_is_passed_over(tmp_path, command_line, jpeg):
     assert "10 records of 192 px in 10 shards" in written.out
     assert '"dangling links": 1' in (tmp_path / "records" / "manifest.json").read_text()
     assert manifest.load(tmp_path / "records").passed_over["dangling links"] == 1
+    accepted = command_line("flowers_core", "records", tmp_path / "photos", tmp_path / "all", "--accept", "png,webp")
+    assert "11 records of 192 px in 11 shards" in accepted.out
 
 
 def test_unknown_backend_is_a_usage_error(command_line, monkeypatch):
