@@ -1,5 +1,7 @@
 """The command line of the harness: sweep, table, report, publish, and the commands of the other modules."""
 
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -25,7 +27,7 @@ from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
 from bench.results.result import Kind
-from bench.results.table import Table
+from bench.results.table import Table, markdown_text, say
 from flowers_core.cli import entry
 from flowers_core.data import storage
 from flowers_core.errors import InputError
@@ -132,27 +134,30 @@ def table(everything: bool, shape: str, results: Path) -> None:
         if not further:
             raise
     if shape == "markdown":
-        text = "".join(f"\n{shown.markdown()}" for shown in further)
+        text = "".join(f"\n{markdown_text(origin)}\n\n{shown.markdown()}" for shown, origin in further)
         click.echo(text, nl=False)
     elif further:
-        options.show([], (shown.draw for shown in further), json=False)
+        draws = ((shown.draw, partial(say, text=origin, style="dim")) for shown, origin in further)
+        options.show([], chain.from_iterable(draws), json=False)
 
 
-def _further_tables(results: Path, *, everything: bool) -> list[Table]:
-    """Tables of the last commands that measured something else than cells."""
+def _further_tables(results: Path, *, everything: bool) -> list[tuple[Table, str]]:
+    """Tables of the last commands that measured something else than cells, each with its origin."""
     from bench.input.writing import table as writing_table
     from bench.input.writing.result import WriteResult
     from bench.results import store, summary
     from bench.training import checkpoint_table
     from bench.training.checkpoint import CheckpointResult
 
-    def last(kind: type[Kind]) -> list[Kind]:
+    def chosen(kind: type[Kind]) -> list[Kind]:
         stored = store.load(kind, results).results
         return list(stored if everything else summary.current(stored))
 
+    writes = writing_table.last(chosen(WriteResult))
+    checkpoints = checkpoint_table.last(chosen(CheckpointResult))
     return [
-        *writing_table.tables(writing_table.last(last(WriteResult))),
-        *checkpoint_table.tables(checkpoint_table.last(last(CheckpointResult))),
+        *((table, writes[0].origin) for table in writing_table.tables(writes)),
+        *((table, checkpoints[0].origin) for table in checkpoint_table.tables(checkpoints)),
     ]
 
 

@@ -78,8 +78,8 @@ def _notes(results: Sequence[WriteResult]) -> list[str]:
     systems = sorted({result.file_system for result in results} - {""})
     calls = max(((result.shards, result.syncs) for result in results if result.syncs), default=None)
     notes = [
-        f"median of {rounds} fresh processes [lowest, highest], each of several writings after a first one: photos "
-        "read from the page cache, decoded, cropped and encoded, until all files are on the disk "
+        f"median of {rounds} fresh process{'es' * (rounds > 1)} [lowest, highest], each of several writings after a "
+        "first one: photos read from the page cache, decoded, cropped and encoded, until all files are on the disk "
         f"({', '.join(systems) or 'of an unknown file system'})",
         "fsync: seconds of one writing that waited for the disk"
         + (f"; {calls[1]} calls for {calls[0]} shards" if calls else "")
