@@ -43,9 +43,7 @@ class Compared:
         from bench.results import store
 
         python, source = self.interpreter(), data.source()
-        loaders = registry.select(
-            self.job, self.only, scaled=source.decode == "scaled", workers=bool(self.decode_workers)
-        )
+        loaders = registry.select(self.job, self.only, scaled=bool(source.decode), workers=bool(self.decode_workers))
         source.load_photos()
         source.check_jpegs("a comparison of loaders, each of which decodes the same bytes")
         effort = run.Effort(
@@ -93,8 +91,8 @@ def loaders(compared: Compared, show_last: bool, data: Data, output: Output) -> 
     """Compare our pipelines with other loaders, first epoch.
 
     And with the decode ceiling of this machine. Each loader runs in fresh processes, in interleaved blocks on the same
-    bytes and cores, while all others are held still. With --decode scaled those that can decode large photos smaller do
-    so in rows of their own, beside their full decode.
+    bytes and cores, while all others are held still. With --decode scaled or smallest those that can decode large
+    photos smaller do so in rows of their own, ours in both ways, beside their full decode.
 
     Exit code: 0 done, 1 a loader failed (a missing package is n/a), 2 wrong use, 130 interrupted: what ran is kept.
 

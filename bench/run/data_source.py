@@ -35,7 +35,7 @@ class Source:
         label_feature: Likewise of the label.
         class_names: Likewise the classes in the order of their labels.
         exif: `apply` to turn photos as their EXIF data says; empty for the codelab's way.
-        decode: `scaled` to decode large photos smaller; likewise.
+        decode: `scaled` or `smallest` to decode large photos smaller; likewise.
     """
 
     photos: str = ""

@@ -43,8 +43,8 @@ def decode_photo(photo: bytes, image_size: int, decoding: Decoding = decodings.C
         InputError: If it is truncated or damaged.
     """
     ratio = 1
-    if decoding.size == "scaled" and (shape := tfrecord_reader.image_shape(photo)):
-        ratio = decodings.denominator(*shape, image_size)
+    if decoding.size in decodings.LEAST and (shape := tfrecord_reader.image_shape(photo)):
+        ratio = decoding.denominator(*shape, image_size)
     image = decode(photo, ratio)
     return decodings.turn(image, decodings.orientation(photo)) if decoding.exif == "apply" else image
 

@@ -7,11 +7,11 @@ from typing import Any
 from flowers_core import errors, resources
 
 EXIF = ("ignore", "apply")
-SIZES = ("full", "scaled")
+SIZES = ("full", "scaled", "smallest")
 DENOMINATORS = (8, 4, 2)
 """What libjpeg-turbo can decode a JPEG smaller by, within its inverse DCT."""
 
-LEAST_SCALED = 2
+LEAST = {"scaled": 2, "smallest": 1}
 """A photo is decoded smaller as long as its short side stays so many times that of the image it becomes."""
 
 LONGEST = 32
@@ -28,7 +28,8 @@ class Decoding:
 
     Attributes:
         exif: `ignore` to take pixels as they lie, `apply` to turn them as the orientation in EXIF data says.
-        size: `full`, or `scaled` to decode photos of four times the size wanted and more at 1/2, 1/4 or 1/8.
+        size: `full`; `scaled` to decode photos of four times the size wanted and more at 1/2, 1/4 or 1/8, and no
+            smaller than twice that size; `smallest` to go down to that size, as other libraries do.
         max_megapixels: Million pixels of the largest photo that is taken; larger ones are left out.
     """
 
@@ -52,6 +53,13 @@ class Decoding:
         """Pixels of the largest photo that is taken."""
         return self.max_megapixels * 1_000_000
 
+    def denominator(self, height: int, width: int, image_size: int) -> int:
+        """By what a photo is decoded smaller that is to become an image of some size: 1, 2, 4 or 8."""
+        if self.size not in LEAST:
+            return 1
+        room = min(height, width) // (LEAST[self.size] * image_size)
+        return next((number for number in DENOMINATORS if room >= number), 1)
+
     def check_memory(self, threads: int, memory_bytes: int | None = None) -> None:
         """Checks that as many of the largest photos fit into memory as are decoded at once.
 
@@ -71,12 +79,6 @@ CODELAB = Decoding()
 
 # Steps along rows and columns by orientation; from 5 on after the two have changed places.
 _REVERSED = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
-
-
-def denominator(height: int, width: int, image_size: int) -> int:
-    """By what a photo is decoded smaller that is to become an image of some size: 1, 2, 4 or 8."""
-    short = min(height, width)
-    return next((number for number in DENOMINATORS if short >= number * LEAST_SCALED * image_size), 1)
 
 
 def middle(image: Any) -> Any:

@@ -88,16 +88,20 @@ def decode_photo(photo: Tensor, image_size: int, decoding: decodings.Decoding = 
     Raises:
         tf.errors.InvalidArgumentError: If it is truncated or damaged.
     """
-    image = _decode_scaled(photo, image_size) if decoding.size == "scaled" else decode(photo)
+    least = decodings.LEAST.get(decoding.size, 0) * image_size
+    image = _decode_scaled(photo, least) if least else decode(photo)
     return _upright(image, photo) if decoding.exif == "apply" else image
 
 
-def _decode_scaled(photo: Tensor, image_size: int) -> tf.Tensor:
-    """A JPEG decoded as small as `decoding.denominator` says; a PNG, which records may be written from, as it is."""
+def _decode_scaled(photo: Tensor, least: int) -> tf.Tensor:
+    """A JPEG decoded as small as `Decoding.denominator` says, its short side at least so long.
+
+    A PNG, which records may be written from, is decoded as it is.
+    """
 
     def decode_jpeg() -> tf.Tensor:
         height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(photo))
-        room = tf.minimum(height, width) // (decodings.LEAST_SCALED * image_size)
+        room = tf.minimum(height, width) // least
         ratios = (1, *sorted(decodings.DENOMINATORS))
         branches = [lambda: decode(photo), *(partial(tf.io.decode_jpeg, photo, 3, ratio) for ratio in ratios[1:])]
         return tf.switch_case(tf.add_n([tf.cast(room >= ratio, tf.int32) for ratio in ratios[1:]]), branches)

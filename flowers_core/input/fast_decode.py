@@ -124,7 +124,7 @@ class BatchDecoder:
     def _decode_photo(self, jpeg: bytes) -> np.ndarray:
         """A decoded photo, valid until this thread's next."""
         scratch = self._scratch
-        if self._decoding.size == "scaled" and (scaled := self._decode_scaled(jpeg)) is not None:
+        if self._decoding.size in decodings.LEAST and (scaled := self._decode_scaled(jpeg)) is not None:
             return scaled
         try:
             return simplejpeg.decode_jpeg(jpeg, "RGB", _FAST_DCT, buffer=scratch.photo)
@@ -139,7 +139,7 @@ class BatchDecoder:
     def _decode_scaled(self, jpeg: bytes) -> np.ndarray | None:
         """A large photo decoded at 1/2, 1/4 or 1/8 within its inverse DCT; None if it is to be decoded as it is."""
         height, width = tfrecord_reader.image_shape(jpeg) or (0, 0)
-        ratio = decodings.denominator(height, width, self._size)
+        ratio = self._decoding.denominator(height, width, self._size)
         if ratio == 1:
             return None
         least = {"min_height": -(-height // ratio), "min_width": -(-width // ratio)}

@@ -70,7 +70,7 @@ def _decode(task: Task, paths: Sequence[str]) -> Iterator[None]:
     from flowers_core.input import fast_decode
 
     jpegs = [Path(path).read_bytes() for path in paths]
-    how = Decoding(size="scaled" if task.scaled else "full")
+    how = Decoding(size=task.decode or "full")
     decoder, memory = fast_decode.BatchDecoder(task.image_size, how), np.empty(max(map(_pixel_bytes, jpegs)), np.uint8)
     decode = {
         "decode": decoder.decode_records,

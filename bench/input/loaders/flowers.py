@@ -10,7 +10,7 @@ from bench.run.data_source import Source
 
 def load(task: Task) -> Iterator[int]:
     """Yields the number of images of each batch, for ever."""
-    source = replace(Source(**task.source), decode="scaled" if task.scaled else "")
+    source = replace(Source(**task.source), decode=task.decode)
     read = source.load_photos() if task.job == "photos" else product.record_paths(source.records, source.manifest())
     data = product.build_pipeline(task.variant, read, image_size=task.image_size, batch_size=task.batch_size)
     for _, labels in data:

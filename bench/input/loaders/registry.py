@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from flowers_core.data.decoding import LEAST
 from flowers_core.errors import InputError, near, one_of
 from flowers_core.input.registry import PIPELINES
 
 JOBS = {"photos": "native photos", "records": "records"}
-SCALED = ", scaled"  # ends the name of a variant that decodes large photos smaller
 KINDS = ("ceiling", "pipeline", "peer")
 
 
@@ -23,7 +23,8 @@ class Loader:
         function: Yields the batches.
         variant: What that function is to do.
         description: Decoder, resize and container, in a few words.
-        scaled: Whether it decodes large photos smaller: other pixels, compared only where asked for.
+        decode: `scaled` or `smallest` where it decodes large photos smaller, see `flowers_core.data.decoding`: other
+            pixels, compared only where asked for, and with their like. It ends the name. Empty for the full decode.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Loader:
     function: str = "load"
     variant: str
     description: str
-    scaled: bool = False
+    decode: str = ""
 
     def __post_init__(self):
         one_of("kind", self.kind, KINDS)
@@ -48,6 +49,11 @@ class Loader:
     def id(self) -> str:
         """Names the loader among those of both jobs; stored results hold it."""
         return f"{self.job}/{self.name}"
+
+    @property
+    def whole(self) -> str:
+        """The id of what it is a variant of; its own where it decodes photos whole."""
+        return self.id.removesuffix(f", {self.decode}") if self.decode else self.id
 
 
 _TURBO, _PIL = "libjpeg-turbo (simplejpeg), fast DCT", "libjpeg-turbo (PIL), slow DCT"
@@ -101,8 +107,8 @@ def _peer(job: str, name: str, function: str, variant: str, decoder: str, resize
     return Loader(name=name, kind="peer", job=job, **how)
 
 
-# Which loaders have a scaled variant, and how it decodes.
-_SCALED = {
+# Which loaders decode large photos smaller, and how: ours in both ways, others down to the size wanted.
+_SMALLER = {
     "decode and resize": f"{_TURBO}, at 1/2 to 1/8; cv2 bilinear, cropped first; {_EACH_CORE}",
     "photos_parallel": f"{_TENSORFLOW}, at 1/2 to 1/8; TensorFlow bilinear",
     "photos_turbo": f"{_TURBO}, at 1/2 to 1/8; cv2 bilinear, cropped first; {_EACH_CORE}",
@@ -111,12 +117,13 @@ _SCALED = {
 }
 
 
-def _scaled(loaders: Sequence[Loader]) -> list[Loader]:
-    """The scaled variants of some loaders of photos."""
+def _smaller(loaders: Sequence[Loader]) -> list[Loader]:
+    """The variants of some loaders of photos that decode large ones smaller."""
     return [
-        replace(loader, name=f"{loader.name}{SCALED}", description=_SCALED[loader.name], scaled=True)
+        replace(loader, name=f"{loader.name}, {size}", description=_SMALLER[loader.name], decode=size)
         for loader in loaders
-        if loader.job == "photos" and loader.name in _SCALED
+        if loader.job == "photos" and loader.name in _SMALLER
+        for size in (LEAST if loader.kind != "peer" else ("smallest",))
     ]
 
 
@@ -127,7 +134,7 @@ def _all(job: str) -> list[Loader]:
         _pipeline(name, job) for name, pipeline in PIPELINES.items() if pipeline.reads == job and not pipeline.cached
     ]
     loaders = [*ceilings, *ours, *(_peer(job, *row) for row in _PEERS)]
-    return [*loaders, *_scaled(loaders)]
+    return [*loaders, *_smaller(loaders)]
 
 
 LOADERS: dict[str, Loader] = {loader.id: loader for job in JOBS for loader in _all(job)}
@@ -142,7 +149,7 @@ def select(
     Args:
         jobs: Of `JOBS`.
         names: Parts of names.
-        scaled: Whether those that decode large photos smaller are among them.
+        scaled: Whether those that decode large photos smaller are among them, in both ways.
         workers: Whether only those are that decode by as many threads or processes as they are told.
 
     Raises:
@@ -152,7 +159,7 @@ def select(
         loader
         for loader in LOADERS.values()
         if (not jobs or loader.job in jobs)
-        and (scaled or not loader.scaled)
+        and (scaled or not loader.decode)
         and (loader.takes_workers or not workers)
         and (not names or loader.kind == "ceiling" or any(name.lower() in loader.name.lower() for name in names))
     ]

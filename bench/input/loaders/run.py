@@ -190,8 +190,9 @@ def run(
     written, started = source.manifest(), datetime.now(UTC)
     data = {"image_size": written.image_size, "batch_size": effort.batch_size, "cores": resources.usable_cores()}
     about = {job: {**source.describe(job), **source.folders("photos", "records"), **data} for job in JOBS}
-    if any(loader.scaled for loader in loaders):
-        about["photos"]["scaled"] = scaled.decibels(source.load_photos().paths, image_size=written.image_size)
+    for size in sorted({loader.decode for loader in loaders} - {""}):
+        paths = source.load_photos().paths
+        about["photos"][size] = scaled.decibels(paths, image_size=written.image_size, size=size)
     common = {
         "comparison": started.strftime("%Y%m%dT%H%M%S%fZ"),
         "started": started.isoformat(timespec="seconds"),
@@ -218,7 +219,7 @@ def run(
             task = Task(
                 job=loader.job,
                 variant=loader.variant,
-                scaled=loader.scaled,
+                decode=loader.decode,
                 files=files[loader.job],
                 source=asdict(source),
                 scratch=str(folder),

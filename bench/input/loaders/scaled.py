@@ -8,7 +8,7 @@ from typing import Any
 MOST_PHOTOS = 24
 
 
-def decibels(paths: Sequence[str], *, image_size: int) -> dict:
+def decibels(paths: Sequence[str], *, image_size: int, size: str = "scaled") -> dict:
     """Compares images of photos decoded smaller with those of their full decode, the latter scaled in two ways.
 
     Bilinear scaling without antialias, the codelab's, looks at four pixels of the photo for each of the image: what
@@ -17,6 +17,7 @@ def decibels(paths: Sequence[str], *, image_size: int) -> dict:
     Args:
         paths: Photos; some of them are taken.
         image_size: Side of the images in pixels.
+        size: How small photos are decoded, of `flowers_core.data.decoding.LEAST`.
 
     Returns:
         `photos` that are large enough among those taken, and medians over them: the `ratio` at which they are decoded;
@@ -25,21 +26,18 @@ def decibels(paths: Sequence[str], *, image_size: int) -> dict:
     """
     import simplejpeg
 
-    from flowers_core.data import decoding
     from flowers_core.data.decoding import Decoding
     from flowers_core.input.fast_decode import BatchDecoder
 
-    names = ("ratio", "bilinear", "averaged", "full")
+    names, smaller = ("ratio", "bilinear", "averaged", "full"), Decoding(size=size)
     rows = []
     for path in paths[:: max(1, len(paths) // MOST_PHOTOS)][:MOST_PHOTOS]:
         jpeg = Path(path).read_bytes()
         height, width = map(int, simplejpeg.decode_jpeg_header(jpeg)[:2])
-        ratio = decoding.denominator(height, width, image_size)
+        ratio = smaller.denominator(height, width, image_size)
         if ratio == 1:
             continue
-        full, scaled = (
-            BatchDecoder(image_size, Decoding(size=size)).decode_photos([jpeg])[0] for size in decoding.SIZES
-        )
+        full, scaled = (BatchDecoder(image_size, how).decode_photos([jpeg])[0] for how in (Decoding(), smaller))
         averaged = _averaged(simplejpeg.decode_jpeg(jpeg, "RGB"), image_size)
         rows.append((ratio, _psnr(scaled, full), _psnr(scaled, averaged), _psnr(full, averaged)))
     medians = [median(column) for column in zip(*rows, strict=True)] or [None] * len(names)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, SCALED, Loader
+from bench.input.loaders.registry import CEILINGS, JOBS, LOADERS, Loader
 from bench.input.loaders.run import LoaderResult
 from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
+from flowers_core.data.decoding import LEAST
 
 COLUMNS = (
     Column("loader"),
@@ -25,7 +26,7 @@ class Row:
     Attributes:
         loader: Which.
         result: What it did.
-        share: Of the ceiling of its job, of scaled photos the scaled one's, with as many workers: median over rounds of
+        share: Of the ceiling of its job, which decodes photos as small and with as many workers: median over rounds of
             the ratio to the ceiling's block of the same round.
         ratio: To the fastest of our pipelines likewise.
     """
@@ -47,8 +48,8 @@ def _of_job(job: str, results: Sequence[LoaderResult]) -> list[Row]:
     pairs = [(LOADERS[result.loader], result) for result in results if LOADERS[result.loader].job == job]
     of_job = []
     for loader, result in pairs:
-        alike = [pair for pair in pairs if pair[0].scaled == loader.scaled and pair[1].workers == result.workers]
-        ceiling = next((other for beside, other in alike if beside.id.removesuffix(SCALED) == CEILINGS[job]), None)
+        alike = [pair for pair in pairs if pair[0].decode == loader.decode and pair[1].workers == result.workers]
+        ceiling = next((other for beside, other in alike if beside.whole == CEILINGS[job]), None)
         ours = max((other for beside, other in alike if beside.kind == "pipeline"), key=rate, default=None)
         of_job.append(Row(loader=loader, result=result, share=_ratio(result, ceiling), ratio=_ratio(result, ours)))
     return sorted(of_job, key=lambda row: (row.loader.kind != "ceiling", -rate(row.result)))
@@ -96,12 +97,13 @@ def notes(of_job: Sequence[Row]) -> list[str]:
     ceiling = LOADERS[CEILINGS[of_job[0].loader.job]].name
     said += [
         f"ceiling: share of `{ceiling}`, the same kernels without a loader, on bytes in memory",
-        "ours: ratio to the fastest of our pipelines, of scaled loaders to the fastest scaled one",
+        "ours: ratio to the fastest of our pipelines, of those that decode photos smaller to the fastest that does so",
         "CPU: seconds per image, of all processes of the loader",
         "on a busy machine compare CPU: a loader with more threads gets more of what other programs leave",
     ]
-    if found := next((row.result.data["scaled"] for row in measured if "scaled" in row.result.data), None):
-        said.append(_scaled_note(found))
+    for size in LEAST:
+        if found := next((row.result.data[size] for row in measured if size in row.result.data), None):
+            said.append(_smaller_note(size, found))
     names: dict[str, list[str]] = {}
     for row in measured:
         same = names.setdefault(row.loader.description, [])
@@ -118,14 +120,15 @@ def _name_of(row: Row) -> str:
     return f"{row.loader.name} ({row.result.workers} decode workers)" if row.result.workers else row.loader.name
 
 
-def _scaled_note(found: dict) -> str:
-    """What our scaled decode does to the pixels."""
+def _smaller_note(size: str, found: dict) -> str:
+    """What decoding photos smaller does to their pixels."""
+    times = {1: "the size wanted", 2: "twice the size wanted"}[LEAST[size]]
     if not found["photos"]:
-        return "scaled: no photo that was looked at has four times the size wanted, so that all are decoded whole"
+        return f"{size}: no photo that was looked at is large enough, so that all are decoded whole"
     return (
-        f"scaled: photos at 1/{found['ratio']:.0f}, {found['bilinear']:.1f} dB from their full decode; from one scaled "
-        f"with antialias {found['averaged']:.1f} dB, the full decode {found['full']:.1f} dB (PSNR, medians of "
-        f"{found['photos']} photos; PIL's draft and simplejpeg go down to the size wanted)"
+        f"{size}: down to {times}; photos at 1/{found['ratio']:.0f}, {found['bilinear']:.1f} dB from their full "
+        f"decode; from one scaled with antialias {found['averaged']:.1f} dB, the full decode {found['full']:.1f} dB "
+        f"(PSNR, medians of {found['photos']} photos)"
     )
 
 

@@ -18,7 +18,8 @@ class Task:
         image_size: Side of the images in pixels.
         batch_size: Images per batch.
         cores: Threads or processes that decode.
-        scaled: Whether photos are decoded smaller within the inverse DCT, where that leaves the size of the images.
+        decode: `scaled` or `smallest` to decode large photos smaller within the inverse DCT, see
+            `flowers_core.data.decoding`; those of other libraries go down to the size of the images. Empty for neither.
     """
 
     job: str
@@ -29,7 +30,7 @@ class Task:
     image_size: int
     batch_size: int
     cores: int
-    scaled: bool = False
+    decode: str = ""
 
     def labelled(self) -> list[tuple[str, int]]:
         """Path and label of every JPEG, sorted."""
@@ -40,7 +41,7 @@ class Task:
     def decoder(self) -> Callable:
         """Makes a uint8 image `(image_size, image_size, 3)` of JPEG bytes, as `variant` says."""
         decode = _decode_with_pil if self.variant == "PIL" else _decode_with_simplejpeg
-        return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos", scaled=self.scaled)
+        return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos", scaled=bool(self.decode))
 
 
 def _filled(width: int, height: int, size: int) -> tuple[int, int, int, int]:

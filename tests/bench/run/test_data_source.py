@@ -71,6 +71,8 @@ def test_how_photos_become_pixels_is_part_of_what_was_read(synthetic_photos):
     assert identity.content(described) != identity.content(usual.describe("photos"))
     assert other.load_photos().decoding.exif == "apply"
     assert result.folders(described).endswith(" --exif apply --decode scaled")
+    smallest = replace(other, decode="smallest").describe("photos")
+    assert identity.content(smallest) != identity.content(described)
 
 
 def test_find_reads_the_environment(monkeypatch):

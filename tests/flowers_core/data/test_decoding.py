@@ -82,17 +82,21 @@ def test_orientation_is_that_of_pillow_by_tags_of_its_own():
     ("size", "ratio"), [((191, 900), 1), ((383, 900), 1), ((384, 900), 2), ((768, 900), 4), ((1536, 9000), 8)]
 )
 def test_denominator_leaves_twice_the_size(size, ratio):
-    """From four times the size on a photo is decoded smaller."""
-    assert decoding.denominator(*size, 96) == decoding.denominator(*size[::-1], 96) == ratio
+    """From four times the size on a photo is decoded smaller; as small as can be, from twice the size on."""
+    how, smallest = Decoding(size="scaled"), Decoding(size="smallest")
+    assert how.denominator(*size, 96) == how.denominator(*size[::-1], 96) == ratio
+    assert smallest.denominator(*size, 192) == ratio
+    assert Decoding().denominator(*size, 96) == 1
 
 
+@pytest.mark.parametrize("smaller", decoding.LEAST)
 @pytest.mark.parametrize("size", [(100, 90), (401, 299), (810, 830), (1600, 1500)])
-def test_scaled_is_the_same_both_ways(size):
+def test_scaled_is_the_same_both_ways(size, smaller):
     """TensorFlow and the fast way decode at the same ratio, so that only rounding differs; small photos are as ever."""
     jpeg = turned(1, size=size)
-    how = Decoding(size="scaled")
+    how = Decoding(size=smaller)
     image = images.decode_photo(jpeg, 48, how)
-    ratio = decoding.denominator(*size, 48)
+    ratio = how.denominator(*size, 48)
     np.testing.assert_array_equal(array_images.decode_photo(jpeg, 48, how), image)
     whole = images.decode(jpeg).shape
     assert image.shape == (-(-whole[0] // ratio), -(-whole[1] // ratio), 3)

@@ -94,7 +94,8 @@ def test_records_of_others_deliver_the_same(epoch, shards, tmp_path, records_of_
     assert count_images(built.as_numpy_iterator()) == count_images(epoch[name])
 
 
-def test_photos_become_pixels_as_asked_in_every_pipeline(tmp_path, jpeg):
+@pytest.mark.parametrize("smaller", ["scaled", "smallest"])
+def test_photos_become_pixels_as_asked_in_every_pipeline(tmp_path, jpeg, smaller):
     """Turned by their EXIF data and decoded smaller, one by one as in parallel; `photos_turbo` rounds."""
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -102,7 +103,7 @@ def test_photos_become_pixels_as_asked_in_every_pipeline(tmp_path, jpeg):
         path = tmp_path / ("even", "odd")[orientation % 2] / f"{orientation}.jpg"
         path.parent.mkdir(exist_ok=True)
         Image.open(io.BytesIO(jpeg(orientation, size=(320, 240)))).save(path, "JPEG", quality=95, exif=exif)
-    found = photos.find(tmp_path, decoding=Decoding(exif="apply", size="scaled"))
+    found = photos.find(tmp_path, decoding=Decoding(exif="apply", size=smaller))
     expected = [
         images.fill_and_crop(images.decode_photo(tf.io.read_file(path), IMAGE_SIZE, found.decoding), IMAGE_SIZE).numpy()
         for path in found.paths

@@ -11,17 +11,19 @@ from flowers_core.input.registry import PIPELINES
 
 def test_loaders_hold_every_pipeline_of_a_first_epoch():
     """A new pipeline joins without another line; caches, which only later epochs use, do not."""
-    ours = {loader.name for loader in registry.LOADERS.values() if loader.kind == "pipeline" and not loader.scaled}
+    ours = {loader.name for loader in registry.LOADERS.values() if loader.kind == "pipeline" and not loader.decode}
     assert ours == {name for name, pipeline in PIPELINES.items() if not pipeline.cached}
 
 
 def test_scaled_loaders_are_compared_only_where_asked_for():
-    """They deliver other pixels, each beside the one that it is a variant of."""
+    """They deliver other pixels, each beside the one that it is a variant of; ours in both ways."""
     asked = {loader.id: loader for loader in registry.select(("photos",), ("photos_turbo", "PIL"), scaled=True)}
-    assert {loader_id for loader_id, loader in asked.items() if loader.scaled} == {
-        "photos/photos_turbo, scaled", "photos/torch, PIL, scaled", "photos/decode and resize, scaled",
+    assert {loader_id for loader_id, loader in asked.items() if loader.decode} == {
+        "photos/photos_turbo, scaled", "photos/photos_turbo, smallest", "photos/torch, PIL, smallest",
+        "photos/decode and resize, scaled", "photos/decode and resize, smallest",
     }  # fmt: skip
-    assert {loader.id for loader in asked.values() if not loader.scaled} == {
+    assert asked["photos/torch, PIL, smallest"].whole == "photos/torch, PIL"
+    assert {loader.id for loader in asked.values() if not loader.decode} == {
         loader.id for loader in registry.select(("photos",), ("photos_turbo", "PIL"))
     }
 

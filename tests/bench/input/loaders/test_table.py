@@ -35,8 +35,9 @@ def test_what_scaling_does_to_pixels_is_said(results):
     """In decibels; where no photo is large enough it says that nothing was scaled."""
     found = {"photos": 17, "ratio": 4, "bilinear": 23.1, "averaged": 28.4, "full": 25.8}
     for scaled, said in ((found, "at 1/4, 23.1 dB from"), ({**found, "photos": 0}, "all are decoded whole")):
-        rows = table.rows([replace(result, data={**DATA, "scaled": scaled}) for result in results])
-        assert any(said in note for note in table.notes(rows))
+        for size in ("scaled", "smallest"):
+            rows = table.rows([replace(result, data={**DATA, size: scaled}) for result in results])
+            assert any(note.startswith(size) and said in note for note in table.notes(rows))
 
 
 def test_shares_are_within_a_round(results):
@@ -72,16 +73,17 @@ def test_plain_values_name_their_units(results):
 
 
 def test_a_scaled_loader_is_compared_with_what_is_scaled():
-    """Its share is of the ceiling that decodes smaller, too, and the others' of the full decode."""
+    """Its share is of the ceiling that decodes as small, and the others' of the full decode."""
     rates = {
         "decode and resize": 100.0, "photos_turbo": 90.0,
-        "decode and resize, scaled": 200.0, "photos_turbo, scaled": 150.0, "torch, PIL, scaled": 75.0,
+        "decode and resize, scaled": 200.0, "photos_turbo, scaled": 150.0,
+        "decode and resize, smallest": 300.0, "photos_turbo, smallest": 240.0, "torch, PIL, smallest": 120.0,
     }  # fmt: skip
     compared = [LoaderResult(comparison="1", loader=f"photos/{name}", rates=(rate,)) for name, rate in rates.items()]
     shares = {row.loader.name: (row.share, row.ratio) for row in table.rows(compared)}
     assert shares["photos_turbo"] == (0.9, 1.0)
     assert shares["photos_turbo, scaled"] == (0.75, 1.0)
-    assert shares["torch, PIL, scaled"] == (0.375, 0.5)
+    assert shares["torch, PIL, smallest"] == (0.4, 0.5)
 
 
 def test_a_curve_has_a_column_for_each_number_of_workers():

@@ -27,19 +27,25 @@ def test_peers_decode_large_photos_smaller_if_asked(task, variant):
     """The image is like that of the full decode, not the same."""
     jpeg = Path(task.labelled()[0][0]).read_bytes()
     full, scaled = (
-        dataclasses.replace(task, variant=variant, scaled=scaled).decoder()(jpeg).astype(float)
-        for scaled in (False, True)
+        dataclasses.replace(task, variant=variant, decode=decode).decoder()(jpeg).astype(float)
+        for decode in ("", "smallest")
     )
     assert full.shape == scaled.shape == (24, 24, 3)
     assert 0 < np.abs(full - scaled).mean() < 25
 
 
 def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
-    """Of the drawn photos of 240 to 320 pixels those at 24 are decoded at 1/4 or 1/8, none at 192."""
+    """Of the drawn photos of 240 to 320 pixels those at 24 are decoded at 1/4 or 1/8, none at 192.
+
+    Decoded as small as can be they lie further from the full decode.
+    """
     paths = [path for path, _ in task.labelled()]
     found = scaled.decibels(paths, image_size=24)
     assert (found["photos"], found["ratio"] in (4, 8)) == (20, True)
     assert found["averaged"] > found["full"] > 10
+    twice, smallest = (scaled.decibels(paths, image_size=48, size=size) for size in ("scaled", "smallest"))
+    assert (twice["ratio"], smallest["ratio"]) == (2, 4)
+    assert twice["bilinear"] > smallest["bilinear"] > 15
     assert scaled.decibels(paths, image_size=192) == {
         "photos": 0, "ratio": None, "bilinear": None, "averaged": None, "full": None,
     }  # fmt: skip
