@@ -50,7 +50,7 @@ IMAGE_SIZE = 192  # of models that were designed for no other
 
 DIGITS = 8
 APPLICATION = re.compile(r"keras\.applications:([A-Za-z]\w*)")
-PEER = re.compile(r"timm:([A-Za-z][\w.]*)")
+PEER = re.compile(r"(timm|torch):([A-Za-z][\w.]*)")
 _OPTION = re.compile(r"(?P<path>.+\.py):(?P<function>[A-Za-z_]\w*)")
 _NAME = re.compile(rf"(?P<stem>[\w.-]+):(?P<function>[A-Za-z_]\w*)@(?P<digest>[0-9a-f]{{{DIGITS}}})")
 
@@ -96,7 +96,13 @@ def is_application(name: str) -> bool:
 
 
 def peer(name: str) -> str:
-    """The name within timm of one of its models, `timm:NAME`, which are measured beside ours; empty for all others."""
+    """The NAME of a model that is measured beside ours, `timm:NAME` or `torch:NAME`; empty for all others."""
+    match = PEER.fullmatch(name)
+    return match[2] if match else ""
+
+
+def peers_library(name: str) -> str:
+    """Whose it is: `timm`, or `torch` for the codelab's model NAME in plain torch.nn; empty for no peer."""
     match = PEER.fullmatch(name)
     return match[1] if match else ""
 

@@ -49,8 +49,8 @@ CHOICE = options.group(
     "choice",
     Choice,
     options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
-                   help=f"{', '.join(models.MODELS)}, keras.applications:NAME, your own path/to/file.py:function. "
-                   "[a few of each kind]"),
+                   help=f"{', '.join(models.MODELS)}, keras.applications:NAME, torch:NAME, your own "
+                   "path/to/file.py:function. [a few of each kind]"),
     options.listed("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
                    help=f"{', '.join(PIPELINES)}, or your own. Alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),

@@ -77,10 +77,11 @@ class Named(click.ParamType):
             return locate(text, self.kind)
         own = "path/to/file.py:function"
         if self.kind == "model":
-            own += ", keras.applications:NAME or timm:NAME"
+            own += ", keras.applications:NAME, timm:NAME or torch:NAME"
         other = self.kind == "model" and (user_code.is_application(text) or user_code.peer(text))
-        if text not in self.allowed and not other:
-            meant = near(text, self.allowed)
+        in_torch = [f"torch:{name}" for name in MODELS] if user_code.peers_library(text) == "torch" else []
+        if text not in (*self.allowed, *in_torch) and (in_torch or not other):
+            meant = near(text, in_torch or self.allowed)
             self.fail(f"expected one of {', '.join(self.allowed)}, {own}. Received: {text!r}{meant}", param, ctx)
         return text
 

@@ -74,8 +74,8 @@ CELL = options.group(
     "chosen",
     CellOptions,
     click.option("--model", type=options.Named("model", [*models.MODELS, NO_MODEL]), metavar="NAME",
-                 help=f"{', '.join(models.MODELS)}; keras.applications:NAME; timm:NAME, on torch; your own, "
-                 f"path/to/file.py:function; or "
+                 help=f"{', '.join(models.MODELS)}; keras.applications:NAME; timm:NAME, or torch:NAME for ours "
+                 "in plain torch.nn, both on torch; your own, path/to/file.py:function; or "
                  f"`{NO_MODEL}` for the pipeline alone, as without it."),
     click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,

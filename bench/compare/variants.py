@@ -8,7 +8,17 @@ from typing import Any
 from bench.compare import revision
 from bench.compare.variant import Variant, VariantPair
 from bench.machine import facts, variables
-from bench.results.cell import COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, SWITCH, Cell, read_input_option
+from bench.machine.own import user_code
+from bench.results.cell import (
+    COMPILERS,
+    INPUT_OPTIONS,
+    NO_MODEL,
+    PEERS_BACKEND,
+    RESIDENT,
+    SWITCH,
+    Cell,
+    read_input_option,
+)
 from bench.run import product
 from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
@@ -141,6 +151,8 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
         return _with_input(cell, name, read_input_option(name, value))
     if name == "backend":
         return cell.on(value)
+    if name == "model" and user_code.peer(value):
+        cell = cell.on(PEERS_BACKEND)  # whatever ours, the other side, runs on
     changed: dict[str, Any] = {name: value}
     return replace(cell, **changed)
 

@@ -11,7 +11,7 @@ NO_MODEL = "none"  # the pipeline alone: batches are drawn and thrown away
 GIVEN = "given"  # what a user's loader reads: whichever of photos and records there is
 RESIDENT = "resident"  # the step alone: one batch of noise that stays on the device
 MODES = ("train", "predict")
-PEERS_BACKEND = "torch"  # of timm's models
+PEERS_BACKEND = "torch"  # of models that are measured beside ours
 COMPILERS = {"xla": "XLA", "torch_compile": "torch.compile"}  # fields of a cell, and `BackendSpec.compiler` of each
 SWITCH = {"off": False, "on": True, "false": False, "true": True}
 AUTO = "auto"  # the pipeline's own number of something, mostly AUTOTUNE's
@@ -44,7 +44,8 @@ class Cell:
 
     Attributes:
         model: An architecture of `flowers_core.models.MODELS`, a user's own (`stem:function@digest`),
-            `keras.applications:NAME`, `timm:NAME` of another library, or `none` for the pipeline alone.
+            `keras.applications:NAME`, `timm:NAME` of another library, `torch:NAME` for an architecture of ours in
+            plain torch.nn, or `none` for the pipeline alone.
         pipeline: An input pipeline of `flowers_core.input.registry.PIPELINES`, a user's own likewise, or `resident`
             for the step alone.
         batch_size: Images a step over all replicas (the global batch).
@@ -103,10 +104,13 @@ class Cell:
         self._has_input_options()
 
     def _is_peer(self) -> None:
-        """Checks that a model of timm is to run where it can."""
+        """Checks that a model of timm or torch is there, and to run where it can."""
+        if user_code.peers_library(self.model) == "torch":
+            one_of("model", user_code.peer(self.model), product.MODELS)
         if self.backend != PEERS_BACKEND:
             raise InputError(
-                f"timm's models run on torch: give `--backend {PEERS_BACKEND}`. Received: backend={self.backend!r}"
+                f"Models of timm and torch run on torch: give `--backend {PEERS_BACKEND}`. "
+                f"Received: backend={self.backend!r}"
             )
 
     def _has_compiler(self) -> None:
@@ -226,7 +230,7 @@ class Cell:
     def frameworks(self) -> list[str]:
         """Packages that it runs on: TensorFlow where a pipeline feeds it, Keras, and its backend."""
         used = {
-            "timm" if user_code.peer(self.model) else "keras",
+            user_code.peers_library(self.model) or "keras",
             self.backend,
             *["tensorflow"] * (self.pipeline != RESIDENT),
         }

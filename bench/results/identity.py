@@ -45,7 +45,7 @@ def loads(cell: Cell, package: str) -> bool:
         return False
     accelerated = cell.device != "cpu" and package.startswith(ACCELERATED) and package not in OBSERVING
     if package == "timm":
-        return bool(user_code.peer(cell.model))
+        return user_code.peers_library(cell.model) == "timm"
     return package == "keras" or package in FRAMEWORKS.get(cell.backend, ()) or accelerated
 
 
@@ -59,7 +59,7 @@ def versions(machine: Mapping, cells: Iterable[Cell]) -> dict[str, str]:
 
 def _kind(cell: Cell) -> tuple:
     """What of a cell decides which packages it loads."""
-    peer = bool(user_code.peer(cell.model))
+    peer = user_code.peers_library(cell.model)
     return cell.pipeline == RESIDENT, cell.model == NO_MODEL, peer, cell.device, cell.backend
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
+from typing import Any
 
-from bench.results.cell import NO_MODEL, RESIDENT, Cell
+from bench.machine.own import user_code
+from bench.results.cell import NO_MODEL, PEERS_BACKEND, RESIDENT, Cell
 from flowers_core import models
 from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, near, one_of
@@ -15,12 +17,13 @@ ACCELERATED = ("squeezenet", "xception", "mobilenetv2", "resnet50", "convnet_gap
 
 def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fields) -> list[Cell]:
     """A training step of each model on a resident batch, at the image size it was designed for."""
+    on_torch: dict[str, Any] = {**fields, "backend": PEERS_BACKEND, "xla": False}
     return [
         Cell(
             model=name,
             image_size=models.image_size(name),
             batch_size=heavy_batch_size if models.spec(name).heavy else batch_size,
-            **fields,
+            **(on_torch if user_code.peer(name) else fields),
         )
         for name in names
     ]

@@ -1,6 +1,6 @@
-"""Models of timm as training steps on torch: what a step of another library takes, on the same batch and size.
+"""Models of timm, and ours in plain torch.nn, as training steps on torch: what a peer takes on the same batch and size.
 
-As its users train on a GPU: channels last, autocast in the mixed precisions, Adam, `torch.compile` where asked for.
+As torch's users train: channels last, autocast in the mixed precisions, Adam, `torch.compile` where asked for.
 FLOPs are counted by the rules of `flowers_core.train.flops`, from the modules as they run; additions between modules,
 some thousandths of all, are not seen.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.machine.own import user_code
 from bench.results.cell import Cell
-from bench.run import product
+from bench.run import product, torch_models
 from bench.run.product import InputError, Unsuitable
 
 EXTRA = "install timm, and the torchvision that fits torch: `pip install timm torchvision`"
@@ -21,25 +21,33 @@ _MOVES = ("Identity", "Dropout", "Flatten", "DropPath")  # modules that compute 
 
 
 def build_model(cell: Cell, device: Any, *, classes: int) -> Any:
-    """A model of timm on the device, channels last, without pretrained weights.
+    """A model on the device, channels last, without pretrained weights.
 
     Raises:
         Unsuitable: If timm cannot be imported.
         InputError: If timm has no such model, or it takes no images of the cell's size.
     """
-    try:
-        import timm
-        import torch
-    except (ImportError, RuntimeError) as error:  # torchvision raises the latter where it does not fit torch
-        raise Unsuitable(f"{user_code.readable(cell.model)} needs timm: {error}. To measure it, {EXTRA}") from error
-    name = user_code.peer(cell.model)
-    if not timm.is_model(name):  # it knows older names, too
-        meant = "".join(f"; did you mean timm:{close}?" for close in get_close_matches(name, timm.list_models(), n=1))
-        raise InputError(f"`model` must be one of timm's (`timm.list_models()`). Received: {cell.model}{meant}")
     with device.scope():
-        model = timm.create_model(name, pretrained=False, num_classes=classes)
+        if user_code.peers_library(cell.model) == "torch":
+            model = torch_models.MODELS[user_code.peer(cell.model)](image_size=cell.image_size, classes=classes)
+        else:
+            model = _of_timm(cell.model, classes=classes)
+        import torch
+
         model = model.to(place(cell), memory_format=torch.channels_last)
     return torch.compile(model) if cell.torch_compile else model
+
+
+def _of_timm(model: str, *, classes: int) -> Any:
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:  # torchvision raises the latter where it does not fit torch
+        raise Unsuitable(f"{user_code.readable(model)} needs timm: {error}. To measure it, {EXTRA}") from error
+    name = user_code.peer(model)
+    if not timm.is_model(name):  # it knows older names, too
+        meant = "".join(f"; did you mean timm:{close}?" for close in get_close_matches(name, timm.list_models(), n=1))
+        raise InputError(f"`model` must be one of timm's (`timm.list_models()`). Received: {model}{meant}")
+    return timm.create_model(name, pretrained=False, num_classes=classes)
 
 
 def place(cell: Cell) -> str:
@@ -67,7 +75,8 @@ def step(model: Any, cell: Cell, batches: Iterable) -> Callable[[], Any]:
     if cell.mode == "predict":
         return _prediction(model.eval(), tensors, autocast)
     model.train()
-    optimizer = torch.optim.Adam(model.parameters(), fused=kind == "cuda")
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(learning, fused=kind == "cuda" or user_code.peers_library(cell.model) == "torch")
     scaler = torch.amp.GradScaler(kind, enabled=cell.precision == "mixed_float16")
 
     def train() -> dict:

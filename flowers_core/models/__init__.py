@@ -88,7 +88,7 @@ def build(
     _check_weights(name, weights)
     _settle_keras()
     if user_code.peer(name):
-        raise InputError(f"timm's models are measured (`bench measure`), not trained. Received: {name}")
+        raise InputError(f"Models of timm and torch are measured (`bench measure`), not trained. Received: {name}")
     if is_users(name):
         model = user_code.build_model(name, image_size=size, classes=classes)
         with _weight_errors_explained(name, weights):

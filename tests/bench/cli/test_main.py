@@ -259,7 +259,8 @@ def test_commands_refuse_a_store_that_cannot_be_written_before_they_measure(
     [
         (("measure", "--model", "FILE:wrong"), "own.py must define the function wrong(image_size, classes)"),
         (("measure", "--model", "FILE:build", "--pipeline", "gone.py:batches"), "gone.py must be a Python file"),
-        (("stall", "--model", "nothing"), "keras.applications:NAME or timm:NAME. Received: 'nothing'"),
+        (("stall", "--model", "nothing"), "keras.applications:NAME, timm:NAME or torch:NAME. Received: 'nothing'"),
+        (("measure", "--model", "torch:squeezenett"), "did you mean torch:squeezenet?"),
         (("compare", "--axis", "model=FILE:build,FILE:wrong"), "must define the function wrong"),
         (("compare", "WORKTREE", "HEAD", "--model", "dense,FILE:wrong"), "must define the function wrong"),
         (("sweep", "--pipeline", "FILE:build"), "which has no parameter source and no batch_size"),

@@ -49,6 +49,16 @@ def test_of_axis_compiles_the_step_on_jax():
     assert (pair.base.cell.xla, pair.candidate.cell.xla) == (False, True)
 
 
+def test_of_axis_compares_a_model_with_its_peer_on_torch():
+    """Ours runs where it was asked to, the peer where it can."""
+    (pair,) = variants.of_axis(CELLS[1:], "model=squeezenet,torch:squeezenet", Source())
+
+    assert [(side.cell.model, side.cell.backend) for side in pair] == [
+        ("squeezenet", "tensorflow"),
+        ("torch:squeezenet", "torch"),
+    ]
+
+
 def test_of_axis_takes_a_variable():
     """The variants run the same cell with another environment."""
     (pair, _) = variants.of_axis(CELLS, "env:TF_ENABLE_ONEDNN_OPTS=0,1", Source())
