@@ -4,6 +4,7 @@ What disturbs the machine for seconds disturbs both; what differs from process t
 threads fall) is drawn anew with each pair. So pairs are independent, which steps of one process never are.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from bench.run.measure import Job
 BLOCKS = 16  # of each process: most of the noise is between blocks, most of the time goes into starting
 BLOCK_SECONDS = 0.2
 FIRST_BLOCKS = 3  # the untimed first block is so many times as long
+LEAST_BLOCKS = 4  # of each process, where time for them is limited
 ANSWER_SECONDS = 300.0
 
 
@@ -64,7 +66,7 @@ class PairWorker:
         return self.answer()
 
 
-def record(
+def record(  # noqa: PLR0913 - what a pair is, and for how long
     base: Variant,
     candidate: Variant,
     *,
@@ -73,6 +75,7 @@ def record(
     load: str = "",
     draw: random.Random | None = None,
     left: Callable[[], float] = lambda: ANSWER_SECONDS,
+    most_seconds: float = math.inf,
 ) -> list[PairResult]:
     """Runs one pair of fresh processes and gives its results.
 
@@ -85,6 +88,7 @@ def record(
         load: Name of a load that runs beside on purpose.
         draw: Chooses orders at random.
         left: Gives the seconds that are left; when there are none, it ends.
+        most_seconds: After so many there are no further blocks than a few: steps of seconds would take minutes.
 
     Returns:
         The results; a single one with status `error` if a process died.
@@ -106,7 +110,7 @@ def record(
             for injection in draw.sample(injections, len(injections)) or [inject.NONE]:
                 if injections:
                     _inject(workers, injection)
-                timings = _blocks(workers, steps, draw)
+                timings = _blocks(workers, steps, draw, most_seconds)
                 end = perf_counter()
                 results.append(PairResult(**common, **timings, injection=vars(injection), seconds=end - start))
                 start = end
@@ -150,14 +154,19 @@ def _block_steps(worker: PairWorker) -> int:
     return steps
 
 
-def _blocks(workers: list[PairWorker], steps: list[int], draw: random.Random) -> dict[str, Any]:
+def _blocks(
+    workers: list[PairWorker], steps: list[int], draw: random.Random, most_seconds: float = math.inf
+) -> dict[str, Any]:
     """Times blocks in the order ABBA or BAAB, whichever a coin says; a drift hits both alike."""
-    load = ForeignLoad(*(worker.process.pid for worker in workers))
-    order = "".join(draw.choice(("ABBA", "BAAB")) for _ in range(BLOCKS // 2))
+    load, begun = ForeignLoad(*(worker.process.pid for worker in workers)), perf_counter()
+    order = ""
     samples: tuple[list[Sample], list[Sample]] = ([], [])
-    for letter in order:
-        number = "AB".index(letter)
-        samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
+    while len(order) < 2 * (BLOCKS if perf_counter() - begun < most_seconds else LEAST_BLOCKS):
+        turns = draw.choice(("ABBA", "BAAB"))
+        for letter in turns:
+            number = "AB".index(letter)
+            samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
+        order += turns
     return {
         "order": order,
         "base_samples": tuple(samples[0]),

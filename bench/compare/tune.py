@@ -110,6 +110,47 @@ def ways(plain: Cell, batch_sizes: Sequence[int] = ()) -> list[Cell]:
     return [cell for cell in dict.fromkeys(cells) if cell != plain]
 
 
+class LossCheck:
+    """Whether ways to train have the losses of a plain float32 step, from the same weights on the same batch.
+
+    Args:
+        plain: The recipe's way.
+        source: Says where a user's own model is found.
+        losses: The losses of a few steps of a cell, begun with the weights of a file; a text says why there are none.
+    """
+
+    def __init__(self, plain: Cell, source: Source, losses: Losses | None = None):
+        self._plain, self._source, self._losses = plain, source, losses or self._losses_of
+        self._references: dict[int, list[float] | str] = {}
+
+    def why_refused(self, cell: Cell, folder: Path) -> str:
+        """In what the losses of a way differ from those of a plain float32 step; empty if they agree."""
+        size = cell.batch_size
+        if size not in self._references:
+            reference = replace(self._plain, batch_size=size, precision="float32", torch_compile=False)
+            reference = replace(reference, xla=BACKENDS[reference.backend].always_compiled)
+            self._references[size] = self._losses(reference, folder / f"{size}.npz")
+        expected = self._references[size]
+        if isinstance(expected, str):
+            return f"there are no losses to compare with: {expected}"
+        found = self._losses(cell, folder / f"{size}.npz")
+        if isinstance(found, str):
+            return found
+        return disagreement(expected, found, tolerance=TOLERANCES.get(cell.precision, HALF_TOLERANCE))
+
+    def _losses_of(self, cell: Cell, weights: Path) -> list[float] | str:
+        """The losses of a cell in a process of its own."""
+        command = [Variant(name="", cell=cell).python, "-P", "-m", "bench.compare.loss_worker"]
+        job = {"cell": cell.to_json(), "source": asdict(self._source), "classes": CLASSES, "weights": str(weights)}
+        name = f"{way_of(cell)}"
+        try:
+            with process.ChildProcess(command, weights.parent, name=name, env=process.environment(cell)) as child:
+                answer = child.ask(job, timeout=CHECK_SECONDS)
+        except process.Died as died:
+            return died.reason
+        return answer.get("error") or answer["losses"]
+
+
 class Search:
     """The search for the fastest way; what it has found so far can be had at any time.
 
@@ -143,9 +184,8 @@ class Search:
         self.plain, self.candidates = plain, [Candidate(cell) for cell in candidates]
         self.found: Candidate | None = None
         self._source, self._record, self._now = source or Source(), record or pair.record, now
-        self._losses = losses or self._losses_of
+        self._check = LossCheck(plain, self._source, losses)
         self._deadline, self._pair_seconds = now() + budget_seconds, 0.0
-        self._references: dict[int, list[float] | str] = {}
         self._draw = random.Random()
 
     def run(
@@ -192,39 +232,12 @@ class Search:
         faster = [candidate for candidate in self.candidates if candidate.is_faster]
         with process.scratch() as folder:
             for candidate in sorted(faster, key=lambda candidate: candidate.ratio or 1.0):
-                candidate.reason = self._why_refused(candidate.cell, folder)
+                candidate.reason = self._check.why_refused(candidate.cell, folder)
                 if not candidate.reason:
                     self.found = candidate
                     return
                 candidate.status = "refused"
                 tell(f"{way_of(candidate.cell)} is refused: {candidate.reason}")
-
-    def _why_refused(self, cell: Cell, folder: Path) -> str:
-        """In what the losses of a candidate differ from those of a plain float32 step; empty if they agree."""
-        size = cell.batch_size
-        if size not in self._references:
-            reference = replace(self.plain, batch_size=size, precision="float32", torch_compile=False)
-            reference = replace(reference, xla=BACKENDS[reference.backend].always_compiled)
-            self._references[size] = self._losses(reference, folder / f"{size}.npz")
-        expected = self._references[size]
-        if isinstance(expected, str):
-            return f"there are no losses to compare with: {expected}"
-        found = self._losses(cell, folder / f"{size}.npz")
-        if isinstance(found, str):
-            return found
-        return disagreement(expected, found, tolerance=TOLERANCES.get(cell.precision, HALF_TOLERANCE))
-
-    def _losses_of(self, cell: Cell, weights: Path) -> list[float] | str:
-        """The losses of a cell in a process of its own."""
-        command = [Variant(name="", cell=cell).python, "-P", "-m", "bench.compare.loss_worker"]
-        job = {"cell": cell.to_json(), "source": asdict(self._source), "classes": CLASSES, "weights": str(weights)}
-        name = f"{way_of(cell)}"
-        try:
-            with process.ChildProcess(command, weights.parent, name=name, env=process.environment(cell)) as child:
-                answer = child.ask(job, timeout=CHECK_SECONDS)
-        except process.Died as died:
-            return died.reason
-        return answer.get("error") or answer["losses"]
 
     def _confirm(self, candidate: Candidate, tell: Callable[[str], object]) -> None:
         """More pairs of the one that was found, as long as they are needed and the budget lasts."""

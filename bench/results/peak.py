@@ -1,10 +1,10 @@
 """What a machine could do at most, and how much of that a step makes: its place under the roofline."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.results import identity
-from bench.results.cell import NO_MODEL
+from bench.results.cell import NO_MODEL, Cell
 from bench.results.result import Result
 from bench.results.summary import Summary
 
@@ -63,19 +63,42 @@ class Position:
 
 
 def ceilings(figures: Iterable[Summary], peaks: Iterable[Peak]) -> dict[tuple[str, str, str], float]:
-    """The limits of each machine that has figures: of each backend the last in their setting, of these the highest."""
+    """The limits of each machine that has figures, see `of_machine`."""
     machines = {figure.measurement.machine.get("id", ""): figure for figure in figures if figure.cell.model != NO_MODEL}
+    peaks = tuple(peaks)
+    return {
+        (machine, *place): value
+        for machine, figure in machines.items()
+        for place, value in of_machine(peaks, figure.measurement.machine, [figure.cell]).items()
+    }
+
+
+def of_machine(peaks: Iterable[Peak], machine: Mapping, cells: Collection[Cell]) -> dict[tuple[str, str], float]:
+    """The limits of a machine by device and name: of each backend the last in its setting, of these the highest.
+
+    Args:
+        peaks: Whatever a store holds.
+        machine: A description of the machine, see `bench.machine.facts.fingerprint`.
+        cells: What is held against them.
+    """
     by_backend = {
-        (peak.machine.get("id", ""), peak.device, name, peak.backend): limit["value"]
+        (peak.device, name, peak.backend): limit["value"]
         for peak in sorted(peaks, key=lambda peak: peak.started)
-        if (figure := machines.get(peak.machine.get("id", "")))
-        and identity.agree(peak.machine, figure.measurement.machine, [figure.cell])
+        if peak.machine.get("id", "") == machine.get("id", "") and identity.agree(peak.machine, machine, cells)
         for name, limit in peak.limits.items()
     }
-    highest: dict[tuple[str, str, str], float] = {}
-    for (machine, device, name, _), value in by_backend.items():
-        highest[machine, device, name] = max(value, highest.get((machine, device, name), 0.0))
+    highest: dict[tuple[str, str], float] = {}
+    for (device, name, _), value in by_backend.items():
+        highest[device, name] = max(value, highest.get((device, name), 0.0))
     return highest
+
+
+def of_format(limits: Mapping[tuple[str, str], float], cell: Cell) -> float | None:
+    """Of the limits of a machine that of the cell's arithmetic: on a GPU that has TF32 convolutions take it."""
+    names = (("tf32", "float32") if cell.device == "gpu" else ("float32",)) if cell.precision == "float32" else ()
+    return next(
+        (limits[cell.device, name] for name in names or (cell.precision,) if (cell.device, name) in limits), None
+    )
 
 
 def position(figure: Summary, known: Ceilings) -> Position | None:

@@ -21,7 +21,7 @@ def halved(monkeypatch):
         return [PairResult(**common, base_samples=sampled(1.0), candidate_samples=sampled(0.5))]
 
     monkeypatch.setattr(pair, "record", record)
-    monkeypatch.setattr(tune.Search, "_losses_of", lambda *_: [1.6, 1.5, 1.4])
+    monkeypatch.setattr(tune.LossCheck, "_losses_of", lambda *_: [1.6, 1.5, 1.4])
 
 
 @pytest.mark.usefixtures("halved")

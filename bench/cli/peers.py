@@ -1,0 +1,158 @@
+"""The command that compares our models with the same models in plain torch.nn: peers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli import options
+from bench.cli.options import Output, Place
+from flowers_core import backends, models, progress
+from flowers_core.cli import entry
+from flowers_core.errors import InputError
+from flowers_core.train import tuned
+
+if TYPE_CHECKING:
+    from bench.compare.peers import Contest
+
+NOTHING = 3  # could be compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which models are compared, how long, and in which ways."""
+
+    model: tuple[str, ...]
+    budget: float
+    batch_size: int | None
+    pairs: int
+    all_ways: bool
+    resume: bool
+    show_last: bool
+
+    def contests(self, place: Place, results: Path) -> "list[Contest]":
+        """A contest a model, without any pair.
+
+        Raises:
+            InputError: If a model is none of ours, or torch is not installed.
+        """
+        from bench.compare import peers
+
+        names = self.model or tuple(models.MODELS)
+        if unknown := [name for name in names if name not in models.MODELS]:
+            raise InputError(f"`--model` must be of {', '.join(models.MODELS)}. Received: {', '.join(unknown)}")
+        backends.check_installed(peers.PEERS_BACKEND)
+        plan = peers.Plan(
+            device=place.best_device(),
+            backend=place.backend,
+            batch_size=self.batch_size,
+            pairs=self.pairs,
+            all_ways=self.all_ways,
+            settings=results / Path(tuned.PATH).name,
+        )
+        return [plan.contest(name, tell=options.tell) for name in names]
+
+
+WANTED = options.group(
+    "wanted",
+    Wanted,
+    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+                   help="Of ours, e.g. squeezenet,dense. [all]"),
+    click.option("--budget", type=options.TIME, default="30m", show_default=True, help="How long it may take."),
+    click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of both. [16; 4 of models that take long]"),
+    click.option("--pairs", type=click.IntRange(2), default=3, show_default=True,
+                 help="Of the fastest way of ours and of the peer's, when all have been tried."),
+    click.option("--all-ways", is_flag=True,
+                 help="Try all backends, precisions and compilers of ours, not the four likeliest."),
+    click.option("--resume", is_flag=True, help="Go on with the last run: its pairs count."),
+    options.SHOW_LAST,
+)  # fmt: skip
+
+
+@click.command()
+@WANTED
+@options.PLACE
+@options.OUTPUT
+def peers(wanted: Wanted, place: Place, output: Output) -> None:
+    """Compare our steps with the same models in plain torch.
+
+    Ours: what `tune` has found, else what the recipe says, and the three likeliest ways beside it. Theirs: torch.nn,
+    channels last, eager and by torch.compile, in float32 and bfloat16. Models take turns, a pair of processes each;
+    when all ways have been tried, the fastest two run against each other. The table is RESULTS/tables/peers.md.
+
+    Exit code: 0 done, 2 wrong use, 3 nothing could be compared, 130 interrupted: pairs that ended are kept.
+
+    Example: python -m bench peers --model squeezenet,dense --budget 10m
+    """
+    contests, code = wanted.contests(place, output.results), 0
+    mark = _take_up(contests, output.results) if wanted.resume or wanted.show_last else ""
+    if not wanted.show_last:
+        output.check_writable()
+        code = _follow(contests, wanted, output, mark)
+    if not any(contest.last for contest in contests):
+        options.tell(f"no pair of processes ended within {wanted.budget:.0f} s: give more time, or fewer models")
+        options.leave(code or NOTHING)
+    _show(contests, wanted, output)
+    options.leave(code or (0 if any(contest.fastest for contest in contests) else NOTHING))
+
+
+def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
+    """Enters the pairs of the last run and gives its mark."""
+    from bench.compare import peers
+    from bench.compare.pair_result import PairResult
+    from bench.machine import facts
+    from bench.results import store
+
+    stored = store.load(PairResult, results).results
+    mark = peers.take_up(contests, stored, facts.hardware_id(), facts.code()["digest"])
+    if not mark:
+        raise InputError(f"{results} must hold a run of this machine and code. Received: none. Leave the option out")
+    return mark
+
+
+def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark: str) -> int:
+    """Runs pairs behind a bar; gives the exit code so far."""
+    from bench.compare import peers
+
+    left = sum(contest.left for contest in contests)
+    mark = mark or peers.new_mark()
+    with progress.bar("pairs with peers", left) as advance:
+        try:
+            for _ in peers.run(contests, output.results, budget_seconds=wanted.budget, mark=mark):
+                before, left = left, sum(contest.left for contest in contests)
+                advance(before - left)
+        except KeyboardInterrupt:
+            options.tell(f"interrupted with about {left} pairs to go; `--resume` goes on with them")
+            return entry.INTERRUPTED
+    if left:
+        options.tell(f"the budget ended with about {left} pairs to go; `--resume` goes on with them")
+    return 0
+
+
+def _show(contests: "Sequence[Contest]", wanted: Wanted, output: Output) -> None:
+    """Prints and keeps the table."""
+    from bench.compare import peers_table
+    from bench.machine import facts
+    from bench.report import gather
+    from bench.results import peak, store
+
+    cells = [side.cell for contest in contests for side in (*contest.ours, *contest.peers)]
+    limits = peak.of_machine(store.load(peak.Peak, output.results).results, facts.fingerprint(), cells)
+    known = gather.costs({contest.model for contest in contests}), limits
+    command = f"python -m bench peers{_options(wanted)}{store.option(output.results)}"
+    store.save_table("peers.md", peers_table.markdown(contests, *known, command=command), output.results)
+    output.show(peers_table.plain(contests, *known), [peers_table.table(contests, *known)])
+
+
+def _options(wanted: Wanted) -> str:
+    """What measures the same again."""
+    words = [f" --model {','.join(wanted.model)}"] if wanted.model else []
+    words += [f" --budget {wanted.budget / 60:g}m"]
+    words += [f" --batch-size {wanted.batch_size}"] if wanted.batch_size else []
+    words += [f" --pairs {wanted.pairs}", " --all-ways" * wanted.all_ways]
+    return "".join(words)
+
+
+COMMANDS = (peers,)

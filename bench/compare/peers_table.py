@@ -1,0 +1,138 @@
+"""What our models and their peers in plain torch.nn came to: a table for all models, with the geometric mean."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+from bench.compare.peers import Contest, Entry
+from bench.machine.facts import BUSY_SHARE
+from bench.results import identity
+from bench.results.peak import of_format
+from bench.results.table import Column, Interval, Table, Value, page
+
+COLUMNS = (
+    Column("model"),
+    Column("batch", "count", key="batch_size"),
+    Column("ours", "rate", key="images_per_second"),
+    Column("peer", "rate", key="peer_images_per_second"),
+    Column("ours / peer", "ratio", key="ratio"),
+    Column("pairs", "count"),
+    Column("MFU", "percent", key="utilisation"),
+    Column("peer's", "percent", key="peer_utilisation"),
+    Column("our way", below="model", key="way"),
+    Column("its way", below="model", key="peer_way"),
+)
+
+Costs = Mapping[tuple[str, int], Mapping]
+"""By model and image size what `flowers_core.train.flops` counts, `training_gflops` among it."""
+
+Limits = Mapping[tuple[str, str], float]
+"""Of this machine, see `bench.results.peak.of_machine`."""
+
+
+def table(contests: Sequence[Contest], costs: Costs, limits: Limits) -> Table:
+    """A row for each model, in the order given."""
+    return Table(
+        title="Training steps: ours / the same model in plain torch.nn",
+        columns=COLUMNS,
+        rows=tuple(_row(contest, costs, limits) for contest in contests),
+        notes=tuple(_notes(contests, costs, limits)),
+    )
+
+
+def _row(contest: Contest, costs: Costs, limits: Limits) -> tuple[Value, ...]:
+    batch_size = contest.ours[0].cell.batch_size
+    if contest.fastest is None:
+        return (contest.model, batch_size, *[None] * 4, *[None] * 2, "", "")
+    rate, peers_rate = (entry.rate for entry in contest.fastest)
+    estimate = contest.estimate
+    ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else contest.ratio
+    shares = (utilisation(entry, costs, limits) for entry in contest.fastest)
+    ways = (entry.name for entry in contest.fastest)
+    return contest.model, batch_size, rate, peers_rate, ratio, contest.pairs, *shares, *ways
+
+
+def utilisation(entry: Entry, costs: Costs, limits: Limits) -> float | None:
+    """Model FLOP utilisation: the share of large matrix products of its number format; None where that is unknown.
+
+    The peer's FLOPs are counted as ours: it computes the same.
+    """
+    cell = entry.cell
+    cost = costs.get((cell.model.removeprefix("torch:"), cell.image_size))
+    limit = of_format(limits, cell)
+    return cost["training_gflops"] * entry.rate / limit if cost and limit and entry.rate else None
+
+
+def geometric_mean(contests: Sequence[Contest]) -> tuple[float, int]:
+    """Of our images/s over the peer's, and of how many models."""
+    ratios = [contest.ratio for contest in contests if contest.ratio]
+    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan, len(ratios)
+
+
+def _notes(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[str]:
+    mean, count = geometric_mean(contests)
+    ahead = sum((contest.ratio or 0.0) >= 1 for contest in contests)
+    wanted = max(contest.wanted for contest in contests)
+    notes = [f"geometric mean {mean:.3f} over {count} models, of which ours is ahead in {ahead}"] if count else []
+    notes += [
+        "ours: of the ways that were tried the fastest, on TensorFlow, JAX or torch through Keras; its way: the peer's "
+        "likewise, plain torch.nn with channels last and autocast, eager or by torch.compile",
+        "images/s: medians over the pairs that a way was in; training steps on one batch that stays on the device, "
+        "Adam, cross-entropy",
+        "ours / peer: images/s within pairs of fresh processes that take turns, with the 95 % interval; up to "
+        f"{wanted} pairs of the fastest two; without an interval it rests on one pair, or on pairs with others",
+        "a way of ours that is neither tuned nor the recipe's must show the losses of a plain float32 step",
+    ]
+    if not any(utilisation(entry, costs, limits) for contest in contests for entry in contest.ours):
+        notes.append("MFU, model FLOP utilisation, is n/a: `python -m bench peak` measures what this machine could do")
+    else:
+        notes.append("MFU: model FLOP utilisation, FLOPs by those of large matrix products of the same number format")
+    for contest in contests:
+        notes += _failures(contest)
+    shares = [share for contest in contests for share in contest.shares]
+    if shares and median(shares) > BUSY_SHARE:
+        notes.append(f"others used {median(shares):.0%} of the CPU meanwhile (median): `python -m bench doctor`")
+    return notes
+
+
+def _failures(contest: Contest) -> list[str]:
+    """Ways that could not be measured, were refused, or were not reached."""
+    entries = [*contest.ours, *contest.peers]
+    notes = [f"{contest.model}, {entry.name}: {entry.reason}" for entry in entries if entry.reason]
+    if waiting := [entry.name for entry in entries if entry.is_waiting]:
+        notes.append(f"{contest.model}: not tried: {'; '.join(waiting)}")
+    if contest.fastest and not contest.fastest[0].is_trusted:
+        notes.append(f"{contest.model}: no time was left for the losses of {contest.fastest[0].name}")
+    return notes
+
+
+def plain(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[dict]:
+    """Plain values of each model, every way among them."""
+    rows = table(contests, costs, limits).records()
+    return [
+        row
+        | {
+            side: [
+                {
+                    "way": entry.name,
+                    "images_per_second": entry.rate or None,
+                    "pairs": len(entry.rates),
+                    "reason": entry.reason,
+                }
+                for entry in entries
+            ]
+            for side, entries in (("ours", contest.ours), ("peers", contest.peers))
+        }
+        for row, contest in zip(rows, contests, strict=True)
+    ]
+
+
+def markdown(contests: Sequence[Contest], costs: Costs, limits: Limits, *, command: str) -> str:
+    """Table, machine and versions, and the command that measures it again; at least one pair must have ended."""
+    last = max((contest.last for contest in contests if contest.last), key=lambda result: result.started)
+    cells = [entry.cell for contest in contests for entry in (*contest.ours, *contest.peers)]
+    versions = "; ".join(f"{name} {version}" for name, version in identity.versions(last.machine, cells).items())
+    origin = replace(last, code=last.base).origin
+    drawn = [table(contests, costs, limits)]
+    return page("Our models beside plain torch.nn", drawn, origin, f"versions: {versions}", command=command)
