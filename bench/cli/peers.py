@@ -11,7 +11,7 @@ from bench.cli import options
 from bench.cli.options import Output, Place
 from flowers_core import backends, models, progress
 from flowers_core.cli import entry
-from flowers_core.errors import InputError
+from flowers_core.errors import InputError, one_of
 from flowers_core.train import tuned
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Wanted:
         from bench.compare import peers
 
         names = self.model or tuple(models.MODELS)
-        if unknown := [name for name in names if name not in models.MODELS]:
-            raise InputError(f"`--model` must be of {', '.join(models.MODELS)}. Received: {', '.join(unknown)}")
+        for name in names:
+            one_of("model", name, models.MODELS)
         backends.check_installed(peers.PEERS_BACKEND)
         plan = peers.Plan(
             device=place.best_device(),

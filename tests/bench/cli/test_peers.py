@@ -55,7 +55,7 @@ def test_peers_writes_the_table_and_shows_it_again(tmp_path, command_line):
     ("arguments", "said"),
     [
         (("--model", "squeezenett"), "did you mean squeezenet?"),
-        (("--model", "timm:resnet50"), "must be of dense_single"),
+        (("--model", "timm:resnet50"), "must be one of dense_single"),
         (("--budget", "3s"), "must allow one pair of processes, about 20 s"),
         (("--resume",), "must hold a run of this machine and code"),
     ],

@@ -47,7 +47,9 @@ def small_of_keras(classes):
 def timm(monkeypatch):
     """Puts the stand-in in the place of timm."""
     made = SimpleNamespace(
-        is_model=lambda name: name == "small", create_model=lambda _, num_classes, **__: small(num_classes)
+        is_model=lambda name: name == "small",
+        list_models=lambda: ["small"],
+        create_model=lambda _, num_classes, **__: small(num_classes),
     )
     monkeypatch.setitem(sys.modules, "timm", made)
 
