@@ -253,7 +253,7 @@ def _write_report(path: Path | None, output: Output) -> None:
     click.argument("candidate", required=False),
     click.option("--axis", metavar="NAME=BASE,CANDIDATE", callback=_locate_axis,
                  help="Instead of revisions: precision, pipeline, backend, xla (off,on), device, prefetch (0,4), "
-                 "augment (off,on), …, env:VARIABLE."),
+                 "augment (off,on), steps-per-execution (1,8), …, env:VARIABLE."),
 )  # fmt: skip
 @COMMANDS_COMPARED
 @CHOICE

@@ -55,6 +55,7 @@ def cli() -> None:
     "models fed by pipelines. `accelerator`: six models in two batches, bfloat16 and float32.",
 )
 @options.SWEPT
+@options.STEPS_PER_EXECUTION
 @options.FILTERS
 @click.option("--budget", type=options.TIME, help="Stop in time, e.g. 10m: cells that would not fit are left out.")
 @click.option("--resume", is_flag=True, help="Go on with the last sweep; options other than limits are ignored.")
@@ -66,6 +67,7 @@ def cli() -> None:
 def sweep(  # noqa: PLR0913 - its options
     profile: str,
     swept: Swept,
+    steps_per_execution: tuple[int, ...],
     filters: tuple[str, ...],
     budget: float | None,
     resume: bool,
@@ -97,7 +99,8 @@ def sweep(  # noqa: PLR0913 - its options
     else:
         chosen = {"named": swept.model, "piped": swept.pipeline}
         cells = matrix.in_turn([matrix.profile(profile, **chosen, **place.fields()) for place in places.each()])
-        cells = matrix.filter_cells(swept.vary(cells, strict=False), list(filters))
+        cells = matrix.with_steps(swept.vary(cells, strict=False), steps_per_execution)
+        cells = matrix.filter_cells(cells, list(filters))
         planned = measuring.sweep(sweeps.fit_batches(cells, data.source(), tell=options.tell), data)
     if dry_run:
         sweep_progress.print_plan(planned, output.results, as_json=output.json)

@@ -305,6 +305,14 @@ OUTPUT = group("output", Output, RESULTS, JSON)
 
 ROUNDS = click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
 SECONDS = click.option("--seconds", type=TIME, default="3", show_default=True, help="How long each process is timed.")
+STEPS_PER_EXECUTION = click.option(
+    "--steps-per-execution",
+    type=Several(click.IntRange(1, 1000)),
+    default="1",
+    show_default=True,
+    metavar="N[,N]",
+    help="Training steps that one call runs, in a loop on the device; n/a on torch.",
+)
 SHOW_LAST = click.option("--show-last", is_flag=True, help="Measure nothing: show the last comparison again.")
 TIMEOUT = click.option("--timeout", type=TIME, default="10m", show_default=True, help="Limit for one process.")
 MEMORY_LIMIT = click.option("--memory", type=MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]")

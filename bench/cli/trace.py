@@ -26,7 +26,7 @@ PIPELINE_SIZE = 192  # pixels of a pipeline that is measured alone
 
 @dataclass(frozen=True, kw_only=True)
 class CellOptions(InputOptions):
-    """One cell but for its place, or one for each choice of its pipeline."""
+    """One cell but for its place, or one for each choice of its pipeline and number of steps a call."""
 
     model: str | None
     pipeline: str
@@ -36,6 +36,7 @@ class CellOptions(InputOptions):
     precision: str
     xla: str | None
     torch_compile: str | None
+    steps_per_execution: tuple[int, ...]
 
     def cell(self, place: Place) -> Cell:
         """The one cell that the options name.
@@ -49,15 +50,17 @@ class CellOptions(InputOptions):
         return cells[0]
 
     def cells(self, place: Place) -> list[Cell]:
-        """The cell that the options name, with every choice of its pipeline.
+        """The cell that the options name, with every choice of its pipeline and every number of steps a call.
 
         Raises:
             InputError: If neither a model nor a pipeline is named, the fields exclude each other, or the pipeline does
                 not take what is chosen.
         """
-        return self.vary([self._but_for_input(place)])
+        steps = dict.fromkeys(self.steps_per_execution)
+        cell = self._without_choices(place)
+        return self.vary(replace(cell, steps_per_execution=number) for number in steps)
 
-    def _but_for_input(self, place: Place) -> Cell:
+    def _without_choices(self, place: Place) -> Cell:
         model = self.model or (NO_MODEL if self.pipeline != RESIDENT else None)
         if model is None:
             raise InputError(f"Name a model: --model {', '.join(models.MODELS)}, or a --pipeline to measure it alone")
@@ -88,6 +91,7 @@ CELL = options.group(
     click.option("--xla", type=options.Choice(["on", "off"]), help="[off; on JAX always on]"),
     click.option("--torch-compile", type=options.Choice(["on", "off"]), help="On torch, which has no XLA. [off]"),
     *options.INPUT,
+    options.STEPS_PER_EXECUTION,
 )  # fmt: skip
 
 
@@ -99,15 +103,30 @@ class Measuring:
     seconds: float
     timeout: float
     trace: bool
+    detail: bool
     memory: float | None
 
     def sweep(self, cells: Sequence[Cell], data: Data) -> "Sweep":
-        """The processes that measure some cells."""
+        """The processes that measure some cells.
+
+        Raises:
+            InputError: If parts are asked for, and no cell has any.
+        """
+        from bench.run.step_parts import why_whole
         from bench.run.sweep import Sweep
         from bench.run.timing import Effort
 
-        effort = Effort(seconds=self.seconds)
-        return Sweep(cells=tuple(cells), rounds=self.rounds, effort=effort, source=data.source(), traced=self.trace)
+        reasons = list(map(why_whole, cells))
+        if self.detail and all(reasons):
+            raise InputError(f"`--detail` must be left out: {reasons[0]}. Received: {cells[0].id}")
+        return Sweep(
+            cells=tuple(cells),
+            rounds=self.rounds,
+            effort=Effort(seconds=self.seconds),
+            source=data.source(),
+            traced=self.trace,
+            detailed=self.detail,
+        )
 
     def run(self, planned: "Sweep", output: Output, *, budget: float | None = None) -> None:
         """Measures, and ends the command with the exit code that says how it went."""
@@ -125,8 +144,10 @@ MEASURING = options.group(
     options.SECONDS,
     options.TIMEOUT,
     click.option("--trace", is_flag=True, help="Then take a profiler trace of further steps."),
+    click.option("--detail", is_flag=True,
+                 help="Then time forward, backward and optimizer of a training step on a resident batch apart."),
     options.MEMORY_LIMIT,
-)
+)  # fmt: skip
 
 
 @click.command()
@@ -138,9 +159,14 @@ MEASURING = options.group(
 def measure(chosen: CellOptions, data: Data, place: Place, measuring: Measuring, output: Output) -> None:
     """Measure one cell in fresh processes and store it.
 
-    Of several values of an option of the pipeline each is a cell.
+    Of several values of an option of the pipeline each is a cell, as is each number of steps a call, whose figures are
+    those of one step. With --detail a second table says what forward, backward and optimizer take.
 
     Example: python -m bench measure --model squeezenet --batch-size 32 --precision mixed_bfloat16
+
+    Example: python -m bench measure --model squeezenet --detail
+
+    Example: python -m bench measure --model dense_single --batch-size 8 --steps-per-execution 1,8
 
     Example: python -m bench measure --pipeline records_parallel --parallel-calls 1,2,4 --prefetch 0,1,4
     """

@@ -223,7 +223,8 @@ def _traced(variant: Variant, folder: Path, spawn: Callable, read: Callable) -> 
         raise xprof.Unreadable(f"{measured.status}: {measured.reason}")
     seconds = defaultdict[Key, float](float)
     for operation in read(sorted(folder.rglob("*.xplane.pb"))):
-        seconds[place(variant.cell, operation["type"], operation["name"])] += operation["seconds"]
+        key = place(variant.cell, operation["type"], operation["name"])
+        seconds[key] += operation["seconds"] / variant.cell.steps_per_execution
     return seconds
 
 

@@ -105,12 +105,12 @@ def record(  # noqa: PLR0913 - what a pair is, and for how long
         try:
             for worker in workers:
                 worker.answer()
-            steps = [_block_steps(worker) for worker in workers]
+            calls = [_block_calls(worker) for worker in workers]
             results = []
             for injection in draw.sample(injections, len(injections)) or [inject.NONE]:
                 if injections:
                     _inject(workers, injection)
-                timings = _blocks(workers, steps, draw, most_seconds)
+                timings = _blocks(workers, calls, draw, most_seconds)
                 end = perf_counter()
                 results.append(PairResult(**common, **timings, injection=vars(injection), seconds=end - start))
                 start = end
@@ -142,20 +142,20 @@ def _inject(workers: list[PairWorker], injection: Injection) -> None:
     workers[0].do("inject", injection=vars(inject.NONE))
 
 
-def _block_steps(worker: PairWorker) -> int:
-    """How many steps make a block, the nearest number of whole bursts; the first long block is thrown away.
+def _block_calls(worker: PairWorker) -> int:
+    """How many calls of a step make a block, the nearest number of whole bursts; the first long block is thrown away.
 
     A pipeline alone always waits for its bursts; steps of a model that are long beside a burst need not.
     """
     pace = worker.do("calibrate")
-    steps = max(1, round(BLOCK_SECONDS / pace["step_seconds"]))
-    steps = round(steps / pace["burst"]) * pace["burst"] or (pace["burst"] if pace["alone"] else steps)
-    worker.do("sample", steps=FIRST_BLOCKS * steps)
-    return steps
+    calls = max(1, round(BLOCK_SECONDS / pace["call_seconds"]))
+    calls = round(calls / pace["burst"]) * pace["burst"] or (pace["burst"] if pace["alone"] else calls)
+    worker.do("sample", calls=FIRST_BLOCKS * calls)
+    return calls
 
 
 def _blocks(
-    workers: list[PairWorker], steps: list[int], draw: random.Random, most_seconds: float = math.inf
+    workers: list[PairWorker], calls: list[int], draw: random.Random, most_seconds: float = math.inf
 ) -> dict[str, Any]:
     """Times blocks in the order ABBA or BAAB, whichever a coin says; a drift hits both alike."""
     load, begun = ForeignLoad(*(worker.process.pid for worker in workers)), perf_counter()
@@ -165,7 +165,7 @@ def _blocks(
         turns = draw.choice(("ABBA", "BAAB"))
         for letter in turns:
             number = "AB".index(letter)
-            samples[number].append(Sample(*workers[number].do("sample", steps=steps[number])["sample"]))
+            samples[number].append(Sample(*workers[number].do("sample", calls=calls[number])["sample"]))
         order += turns
     return {
         "order": order,

@@ -23,8 +23,17 @@ CALIBRATION_SECONDS = 0.5  # the mean step over so long says how many make a blo
 DROP_SECONDS = 0.05
 
 
-def measure_block(step: Callable[[], object], steps: int, counter: instructions.Counter | None = None) -> Sample:
-    """Times `steps` steps in a row, and counts their instructions where there is a counter."""
+def measure_block(
+    step: Callable[[], object], calls: int, counter: instructions.Counter | None = None, *, steps: int = 1
+) -> Sample:
+    """Times calls of a step in a row, and counts their instructions where there is a counter.
+
+    Args:
+        step: Has done its work when it returns.
+        calls: How many.
+        counter: Of instructions.
+        steps: How many steps of the cell a call runs.
+    """
     start = perf_counter()
     step()
     while perf_counter() - start < DROP_SECONDS:
@@ -32,11 +41,11 @@ def measure_block(step: Callable[[], object], steps: int, counter: instructions.
     delay = run_delay_seconds()
     executed = counter.read() if counter else 0
     cpu_start, start = cpu_seconds(), perf_counter()
-    for _ in range(steps):
+    for _ in range(calls):
         step()
     wall, cpu = perf_counter() - start, cpu_seconds() - cpu_start
     executed = counter.read() - executed if counter else 0
-    return Sample(steps, wall, cpu, run_delay_seconds() - delay, executed)
+    return Sample(calls * steps, wall, cpu, run_delay_seconds() - delay, executed)
 
 
 def run_delay_seconds() -> float:
@@ -136,13 +145,13 @@ def serve(
         elif order["do"] == "calibrate":
             answer(
                 {
-                    "step_seconds": timing.mean_seconds(step, seconds=CALIBRATION_SECONDS),
-                    "burst": timing.burst(cell),
+                    "call_seconds": timing.mean_seconds(step, seconds=CALIBRATION_SECONDS),
+                    "burst": timing.calls_a_burst(cell),
                     "alone": cell.model == NO_MODEL,
                 }
             )
         else:
-            answer({"sample": measure_block(step, order["steps"], counter)})
+            answer({"sample": measure_block(step, order["calls"], counter, steps=cell.steps_per_execution)})
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from bench.results.cell import (
     NO_MODEL,
     PEERS_BACKEND,
     RESIDENT,
+    STEPS,
     SWITCH,
     Cell,
     read_input_option,
@@ -24,7 +25,8 @@ from bench.run.data_source import Source
 from flowers_core.backends import BACKENDS
 from flowers_core.errors import InputError, RunFailed, one_of
 
-AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", *COMPILERS, *INPUT_OPTIONS)
+AXES = ("model", "pipeline", "image_size", "mode", "device", "precision", "backend", *COMPILERS, STEPS, *INPUT_OPTIONS)
+NUMBERS = {"image_size": "whole number of pixels", STEPS: "whole number of steps from 1"}
 VARIABLE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -143,10 +145,11 @@ def _along(cell: Cell, name: str, value: str) -> Cell:
         one_of(name, value, SWITCH)
         chosen: dict[str, Any] = {name: SWITCH[value]}
         return replace(cell, **chosen)
-    if name == "image_size":
-        if not value.isdecimal():
-            raise InputError(f"`image_size` must be a whole number of pixels. Received: {value!r}")
-        return replace(cell, image_size=int(value))
+    if name in NUMBERS:
+        if not (value.isascii() and value.isdecimal()):
+            raise InputError(f"`{name}` must be a {NUMBERS[name]}. Received: {value!r}")
+        number: dict[str, Any] = {name: int(value)}
+        return replace(cell, **number)
     if name in INPUT_OPTIONS:
         return _with_input(cell, name, read_input_option(name, value))
     if name == "backend":

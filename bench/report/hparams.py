@@ -11,15 +11,15 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.results import identity, labels
-from bench.results.cell import COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, STEPS, Cell
 from bench.results.summary import Summary
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary as Record
 
 TOLD_APART_BY = ("model", "pipeline", "precision", "batch_size")  # columns that TensorBoard ticks by itself
-FIELDS = (*TOLD_APART_BY, "device", "mode", "image_size", "backend", *COMPILERS, *INPUT_OPTIONS)
-OF_A_STEP = ("precision", "device", "mode", "backend", *COMPILERS)  # fields that a pipeline alone does not have
+FIELDS = (*TOLD_APART_BY, "device", "mode", "image_size", "backend", *COMPILERS, STEPS, *INPUT_OPTIONS)
+OF_A_STEP = ("precision", "device", "mode", "backend", *COMPILERS, STEPS)  # fields that a pipeline alone does not have
 FACTS = ("host", "cores", "photos", "commit", "apart")  # of the measurement; `apart`: from other runs of the cell
 FIGURES = ("first_step_seconds", "peak_mb")  # as columns, too: a curve of them would be a dot
 METRICS = {
@@ -28,7 +28,8 @@ METRICS = {
     "stall_percent": "stall, %",
     "input_percent": "% of a step waiting for input",
 }
-NUMBERS = ("batch_size", "image_size")  # written as text, which sorts as numbers do: of a number it would show 32.000
+# Written as text, which sorts as numbers do: of a number it would show 32.000.
+NUMBERS = ("batch_size", "image_size", STEPS)
 MOST_POINTS = 50  # of a curve
 TICKED = 5  # TensorBoard shows as many columns of hyperparameters at first
 
@@ -107,6 +108,7 @@ def _name(cell: Cell, shown: dict[str, str], varying: Sequence[str]) -> str:
     words = {
         "image_size": f"{cell.image_size}px",
         **{name: name if getattr(cell, name) else "" for name in COMPILERS},
+        STEPS: f"{cell.steps_per_execution}steps" if cell.steps_per_execution > 1 else "",
         "mode": "" if cell.mode == "train" else cell.mode,
         **{name: getattr(cell, name) for name in ("device", "backend")},
         **dict.fromkeys(INPUT_OPTIONS, ""),
@@ -151,7 +153,7 @@ def _columns(entry: Summary, shown: dict[str, str], apart: str, used: Container[
     has = used if cell.pipeline != RESIDENT else ()
     fields = {name: value for name, value in fields.items() if name not in INPUT_OPTIONS or name in has}
     fields |= {name: shown[fields[name]] for name in labels.NAMED}
-    fields |= {name: f"{fields[name]:>4}" for name in NUMBERS}
+    fields |= {name: f"{fields[name]:>4}" for name in NUMBERS if name in fields}
     facts = (
         last.machine.get("host") or "unknown",
         float(last.machine.get("usable_cores") or 0),

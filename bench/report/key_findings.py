@@ -72,8 +72,8 @@ def _fastest(summaries: Iterable[Summary]) -> Summary | None:
 
 
 def _steps_alone(summaries: Iterable[Summary], **fields: object) -> list[Summary]:
-    """Training steps on a resident batch, with these values of a cell."""
-    wanted = {"mode": "train", "pipeline": RESIDENT, **fields}
+    """Training steps on a resident batch, one a call, with these values of a cell."""
+    wanted = {"mode": "train", "pipeline": RESIDENT, "steps_per_execution": 1, **fields}
     return [
         entry
         for entry in summaries

@@ -13,6 +13,7 @@ RESIDENT = "resident"  # the step alone: one batch of noise that stays on the de
 MODES = ("train", "predict")
 PEERS_BACKEND = "torch"  # of models that are measured beside ours
 COMPILERS = {"xla": "XLA", "torch_compile": "torch.compile"}  # fields of a cell, and `BackendSpec.compiler` of each
+STEPS = "steps_per_execution"
 SWITCH = {"off": False, "on": True, "false": False, "true": True}
 AUTO = "auto"  # the pipeline's own number of something, mostly AUTOTUNE's
 
@@ -56,6 +57,7 @@ class Cell:
         backend: Keras backend, one of `flowers_core.backends.BACKENDS`.
         xla: Whether the step is compiled by XLA; always so on JAX, see `BackendSpec.always_compiled`.
         torch_compile: Whether it is compiled by `torch.compile`, on torch alone, which has no XLA.
+        steps_per_execution: How many training steps one call runs, in a loop on the device; figures are of one step.
         augment: Whether the pipeline flips images and changes their saturation at random (the codelab's section 5).
         ordered: Whether images come in the order of the files, not as they are ready (its section 3).
         parallel_calls: Images that the pipeline decodes at once, or decode workers; None as it does by itself.
@@ -73,6 +75,7 @@ class Cell:
     backend: str = "tensorflow"
     xla: bool = False
     torch_compile: bool = False
+    steps_per_execution: int = 1
     augment: bool = False
     ordered: bool = False
     parallel_calls: int | None = None
@@ -92,7 +95,7 @@ class Cell:
         one_of("backend", self.backend, product.backends())
         for name in COMPILERS:
             one_of(name, getattr(self, name), (False, True))
-        for name in ("batch_size", "image_size"):
+        for name in ("batch_size", "image_size", STEPS):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"`{name}` must be a whole number from 1. Received: {name}={value!r}")
@@ -100,6 +103,11 @@ class Cell:
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
         if self.model == NO_MODEL:
             self._has_no_model()
+        if self.mode != "train" and self.steps_per_execution > 1:
+            raise InputError(
+                f"`{STEPS}` is of training: leave it out. Received: {STEPS}={self.steps_per_execution} and "
+                f"mode={self.mode!r}"
+            )
         self._has_compiler()
         self._has_input_options()
 
@@ -141,7 +149,7 @@ class Cell:
 
     def _has_no_model(self) -> None:
         """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
-        for name in ("mode", "device", "precision", "backend", *COMPILERS):
+        for name in ("mode", "device", "precision", "backend", *COMPILERS, STEPS):
             value = getattr(self, name)
             if value != _default(name):
                 raise InputError(f"A pipeline alone has no `{name}`: leave it out. Received: {name}={value!r}")
@@ -156,6 +164,11 @@ class Cell:
         """What compiles a step that the backend could run without it: `XLA`, `torch.compile`; else empty."""
         spec = product.backends()[self.backend]
         return spec.compiler if self.compiled and not spec.always_compiled else ""
+
+    @property
+    def loop(self) -> str:
+        """How many steps a call runs, in words: `8 steps a call`; empty where it is one."""
+        return f"{self.steps_per_execution} steps a call" if self.steps_per_execution > 1 else ""
 
     def compile(self) -> "Cell":
         """The same step, compiled by what its backend has for that."""
@@ -205,6 +218,7 @@ class Cell:
         if self.model == NO_MODEL:  # a pipeline alone has neither mode nor precision
             return f"{_in_path(self.pipeline)}-{self.image_size}-b{self.batch_size}{chosen}"
         compiled = {"XLA": "-xla", "torch.compile": "-compile"}.get(self.chosen_compiler, "")
+        compiled += f"-spe{self.steps_per_execution}" if self.steps_per_execution > 1 else ""
         place = f"{self.device}-{self.precision}-{self.backend}{compiled}"
         names = f"{_in_path(self.model)}-{self.mode}-{_in_path(self.pipeline)}"
         return f"{names}-{self.image_size}-b{self.batch_size}-{place}{chosen}"
@@ -217,7 +231,7 @@ class Cell:
 
     def _options(self) -> dict[str, str | int]:
         """Fields as options, those of a step only where there is a model."""
-        further = (*COMPILERS, *INPUT_OPTIONS)
+        further = (*COMPILERS, *INPUT_OPTIONS, *([] if self.loop else [STEPS]))
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in further}
         fields |= {name: user_code.as_option(fields[name]) for name in ("model", "pipeline")}
         chosen = {name: "on" if value is True else value for name, value in self.input_options.items()}

@@ -26,8 +26,8 @@ def duration(seconds: float | None) -> str:
 
 
 def _unit(seconds: float) -> tuple[float, str]:
-    """The largest unit of which there is at least one, after rounding."""
-    rounded = float(f"{seconds:.3g}")
+    """The largest unit of which there is at least one, after rounding; of a difference as of its size."""
+    rounded = abs(float(f"{seconds:.3g}"))
     return next(((size, unit) for size, unit in UNITS if rounded >= size), UNITS[-1])
 
 

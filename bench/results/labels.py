@@ -6,13 +6,14 @@ from dataclasses import fields
 from typing import Any
 
 from bench.machine.own import user_code
-from bench.results.cell import AUTO, COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
+from bench.results.cell import AUTO, COMPILERS, INPUT_OPTIONS, NO_MODEL, RESIDENT, STEPS, Cell
 
 WORDS = {
     "image_size": "{} px",
     "batch_size": "b{}",
     "xla": "XLA {}",
     "torch_compile": "torch.compile {}",
+    STEPS: "{} steps a call",
     **{name: f"{number[1] if number else name} {{}}" for name, number in INPUT_OPTIONS.items()},
 }  # numbers that a name must explain
 INPUT = ("pipeline", "image_size", "batch_size", *INPUT_OPTIONS)  # all that a pipeline alone has
@@ -36,6 +37,7 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
     """
     unused = [name for name in COMPILERS if not any(getattr(cell, name) for cell in cells)]
     unused += [name for name in INPUT_OPTIONS if not any(name in cell.input_options for cell in cells)]
+    unused += [STEPS] * all(cell.steps_per_execution == 1 for cell in cells)
     shown = readable(cells)
     described = [_words(cell, shown, unused) for cell in cells]
     values = {entry.name: {words[entry.name] for words in described if entry.name in words} for entry in fields(Cell)}
@@ -53,10 +55,11 @@ def apart(cells: Sequence[Cell]) -> tuple[list[str], list[str]]:
 
 
 def _words(cell: Cell, shown: dict[str, str], unused: Sequence[str]) -> dict[str, str]:
-    """What describes a cell, by field, but for compilers and options of pipelines that no cell uses."""
+    """What describes a cell, by field, but for compilers, loops and options of pipelines that no cell uses."""
     names = [name for name in (INPUT if cell.model == NO_MODEL else vars(cell)) if name not in unused]
     names = [name for name in names if name not in INPUT_OPTIONS or cell.pipeline != RESIDENT]
     words = {name: WORDS.get(name, "{}").format(input_value(cell, name)) for name in names}
+    words |= {STEPS: "1 step a call"} if STEPS in words and not cell.loop else {}
     return {name: shown[word] if name in NAMED else word for name, word in words.items()}
 
 

@@ -12,6 +12,8 @@ from bench.results.result import Result, folders
 from flowers_core.errors import InputError
 
 SHORTEST = 1e-9  # seconds: no clock tells less
+PROGRAMS = ("forward", "gradients", "step")
+"""Each does what the one before it does, and more; see `bench.results.parts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +24,12 @@ class Measurement(Result):
         cell: What was measured.
         process_seconds: Life of the process from its start, imports and compilation included: what a plan costs.
         build_seconds: Building and compiling the model in Keras, or the pipeline.
-        first_step_seconds: The first step, which compiles; for a pipeline the first batch.
-        warmup_steps: Steps thrown away, the first one among them.
+        first_step_seconds: The first step, which compiles, or call of several; for a pipeline the first batch.
+        warmup_steps: Steps thrown away, or calls of several, the first one among them.
         steady: Whether the warm-up ended because the step was steady.
         images_per_step: Images that one timed step handles.
-        step_seconds: Wall time of each timed step; of steps that wait for bursts of input the mean of several.
+        step_seconds: Wall time of each timed step; of steps that wait for bursts of input, or that one call runs, the
+            mean of several.
         step_cpu_seconds: CPU time of the same, see `cpu_time.cpu_seconds`.
         step_wait_seconds: How long each waited for its batch; empty where nothing is fed, or it is unknown.
         images_per_second: `images_per_step` over the median of `step_seconds`.
@@ -41,6 +44,8 @@ class Measurement(Result):
         foreign_cpu_share: Share of this machine's CPU time that others used while the steps were timed.
         trace: What a profiler trace of further steps says, see `bench.run.profiler_trace.Trace`; empty where none was
             taken.
+        detail: Where asked for, `forward_seconds`, `backward_seconds` and `optimizer_seconds` of the step, those
+            `below_noise`, and the `rounds` that say so, see `bench.results.parts`; or the `reason` why there are none.
         sweep: Id of the sweep it belongs to; empty for a single measurement.
         round: Which of the sweep's rounds of fresh processes, from 0.
     """
@@ -68,6 +73,7 @@ class Measurement(Result):
     loss_finite: bool | None = None
     foreign_cpu_share: float | None = None
     trace: dict = field(default_factory=dict)
+    detail: dict = field(default_factory=dict)
     sweep: str = ""
     round: int = 0
 
@@ -101,10 +107,26 @@ class Measurement(Result):
             raise InputError(f"not a {type(self).__name__}: `ok` without times of steps")
         if self.status == "ok" and min(self.step_seconds) < SHORTEST:
             raise InputError(f"not a {type(self).__name__}: steps take time. Received: {min(self.step_seconds)} s")
+        if self.detail and not (isinstance(self.detail.get("reason"), str) or _are_rounds(self.detail.get("rounds"))):
+            raise InputError(
+                f"not a {type(self).__name__}: `detail` without a reason or rounds, as many times of each of "
+                f"{', '.join(PROGRAMS)}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Gives plain values for one line of the store, the cell's id among them for whoever searches it."""
         return {**super().to_json(), "cell_id": self.cell.id}
+
+
+def _are_rounds(rounds: object) -> bool:
+    """Whether programs were timed equally often, at least once."""
+    if not isinstance(rounds, dict) or any(not isinstance(rounds.get(name), list) for name in PROGRAMS):
+        return False
+    times = [rounds[name] for name in PROGRAMS]
+    taken = all(
+        isinstance(seconds, int | float) and SHORTEST <= seconds < float("inf") for each in times for seconds in each
+    )
+    return taken and len({len(each) for each in times}) == 1 and len(times[0]) > 0
 
 
 def rate(images_per_step: int, step_seconds: tuple[float, ...]) -> float:

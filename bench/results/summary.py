@@ -38,6 +38,7 @@ class Summary:
         peak_bytes: Most of any process.
         device_peak_bytes: Most of any process, None on a CPU.
         warnings: What makes the figure doubtful, in words.
+        detail: Of each process that timed the parts of its step the rounds, see `bench.results.parts`.
         measurement: The last measurement, for what is the same in all: machine, code, data.
     """
 
@@ -56,6 +57,7 @@ class Summary:
     peak_bytes: int | None = None
     device_peak_bytes: int | None = None
     warnings: tuple[str, ...] = ()
+    detail: tuple[dict[str, list[float]], ...] = ()
     measurement: Measurement
 
     @property
@@ -158,6 +160,7 @@ def summarise(measurements: Sequence[Measurement]) -> Summary:
         peak_bytes=max(measurement.peak_bytes or 0 for measurement in good) or None,
         device_peak_bytes=max(measurement.device_peak_bytes or 0 for measurement in good) or None,
         warnings=_warnings(good),
+        detail=tuple(measurement.detail["rounds"] for measurement in good if "rounds" in measurement.detail),
         measurement=good[-1],
     )
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.machine.facts import code_digest
 from bench.machine.own import user_code
-from bench.results import device_columns, exports, identity, labels, peak, store, summary
-from bench.results.cell import INPUT_OPTIONS, NO_MODEL, RESIDENT, Cell
+from bench.results import device_columns, exports, identity, labels, parts, peak, store, summary
+from bench.results.cell import INPUT_OPTIONS, NO_MODEL, RESIDENT, STEPS, Cell
 from bench.results.device_columns import NONE_KNOWN
 from bench.results.measurement import Measurement
 from bench.results.peak import Ceilings
@@ -20,8 +20,10 @@ from flowers_core.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-SIZES = {"image_size": "px", "batch_size": "batch"}  # fields that make rows of one table, and their headings
+# Fields that make rows of one table, and their headings.
+SIZES = {"image_size": "px", "batch_size": "batch", STEPS: "steps a call"}
 HEADINGS = {**SIZES, **{name: number[1] for name, number in INPUT_OPTIONS.items() if number}}
+LOOP = "steps a call: as many run in a loop on the device; times are those of one of them"
 MOST_APART = 3  # settings of other tables that notes name
 MOST_SETTINGS = 12  # of a cell in other tables that a row is compared with
 APART = ("mode", "device", "precision", "backend", "xla", "torch_compile")  # fields that make tables of their own
@@ -70,11 +72,20 @@ def tables(
     for entry in summaries:
         key = (kind(entry.cell), *(getattr(entry.cell, field) for field in APART), _data(entry))
         groups.setdefault(key, []).append(entry)
-    return [_table(group, (here, beside), known) for group in groups.values()]
+    return [table for group in groups.values() for table in _of_group(group, (here, beside), known)]
 
 
 def _data(entry: Summary) -> tuple:
     return tuple(entry.measurement.data.get(name) for name in ("photos", "images", "classes"))
+
+
+def _of_group(summaries: list[Summary], others: Sequence[Settings], known: Ceilings) -> list[Table]:
+    """The table of a group and, where steps were timed in parts, that of the parts."""
+    table = _table(summaries, others, known)
+    described = table.title.partition("(")[2].removesuffix(")")
+    figures = [(_name(entry.cell), entry.detail, entry.measurement.detail.get("reason", "")) for entry in summaries]
+    of_parts = parts.table(figures, described)
+    return [table] if of_parts is None else [table, of_parts]
 
 
 def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings) -> Table:
@@ -96,6 +107,7 @@ def _table(summaries: list[Summary], others: Sequence[Settings], known: Ceilings
     same += [word for name, word in zip(cell.input_options, cell.input_words, strict=True) if name not in varied]
     same += [] if "image_size" in varied else [f"{cell.image_size} px"]
     same += [] if "batch_size" in varied else [f"batch {cell.batch_size}"]
+    same += [] if STEPS in varied or not cell.loop else [cell.loop]
     same += [cell.mode, cell.device, cell.precision, cell.backend] if cell.model != NO_MODEL else []
     same += [cell.chosen_compiler] if cell.chosen_compiler else []
     time, first = ("time a step", "compile") if cell.model != NO_MODEL else ("time an image", "first")
@@ -141,6 +153,7 @@ def _notes(summaries: list[Summary]) -> tuple[str, ...]:
         processes = _from_to([entry.processes for entry in summaries if entry.processes])
         steps = _from_to([entry.steps for entry in summaries if entry.steps])
         notes.append(f"median [{' or '.join(spreads)}]; fresh processes a row: {processes}; timed steps: {steps}")
+    notes += [LOOP] * any(entry.cell.loop for entry in summaries)
     doubts: dict[str, list[str]] = {}
     for entry in summaries:
         for text in entry.warnings if entry.status == "ok" else (f"{entry.status}: {entry.reason}",):
@@ -193,7 +206,7 @@ def _from_to(counts: list[int]) -> str:
 def _name(cell: Cell) -> str:
     """A cell among others of its table."""
     name = user_code.readable(cell.pipeline if cell.model == NO_MODEL else cell.model)
-    return " ".join((name, str(cell.batch_size), *cell.input_words))
+    return " ".join((name, str(cell.batch_size), *filter(None, [cell.loop]), *cell.input_words))
 
 
 def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known: Ceilings = NONE_KNOWN) -> Table:
@@ -216,11 +229,13 @@ def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known:
 def _facts(entry: Summary) -> dict[str, Value]:
     """All that a summary says, flat."""
     last = entry.measurement
-    figures = {name: value for name, value in vars(entry).items() if name not in ("cell", "measurement", "warnings")}
+    apart = ("cell", "measurement", "warnings", "detail")
+    figures = {name: value for name, value in vars(entry).items() if name not in apart}
     return {
         "cell_id": entry.cell.id,
         **entry.cell.to_json(),
         **figures,
+        **parts.facts(entry.detail),
         "warnings": "; ".join(entry.warnings),
         "machine_id": last.machine.get("id"),
         "host": last.machine.get("host"),

@@ -152,7 +152,7 @@ def table(tried: list[Measurement], found: BatchSearch) -> Table:
     on_device = bool(found.device_bytes)
     limit = f"; limit of a process: {format.size(found.memory_bytes)}" if found.memory_bytes else ""
     cell = found.cell
-    compiled = f", {cell.chosen_compiler}" if cell.chosen_compiler else ""
+    compiled = "".join(f", {words}" for words in (cell.chosen_compiler, cell.loop) if words)
     return Table(
         title=f"Batches of {cell.model} ({cell.image_size} px, {cell.mode}, {cell.device}, {cell.precision}, "
         f"{cell.backend}{compiled})",

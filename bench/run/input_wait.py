@@ -32,11 +32,11 @@ class TimedDraws(Iterator):
 def clock_draws(cell: Cell, batches: Iterable, *, replicas: int) -> Iterable:
     """Times the draws of a pipeline, except where the framework itself must draw.
 
-    It must on several replicas, among which it splits a batch, and where batches go to the device ahead of the step, as
-    on JAX. A resident batch is never waited for.
+    It must on several replicas, among which it splits a batch, where batches go to the device ahead of the step, as
+    on JAX, and where a call that runs several steps draws in its loop. A resident batch is never waited for.
     """
     alone = replicas == 1 and not product.backends()[cell.backend].draws_ahead and cell.pipeline != RESIDENT
-    return TimedDraws(batches) if alone else batches
+    return TimedDraws(batches) if alone and cell.steps_per_execution == 1 else batches
 
 
 def drain(batches: Iterable | None, count: int) -> None:

@@ -145,6 +145,17 @@ def in_turn(profiles: Iterable[Sequence[Cell]]) -> list[Cell]:
     return list(dict.fromkeys(cell for cells in rounds for cell in cells if cell is not None))
 
 
+def with_steps(cells: Iterable[Cell], steps: Sequence[int]) -> list[Cell]:
+    """Cells with every number of steps a call, one after the other; those that do not train as they are."""
+    return list(
+        dict.fromkeys(
+            replace(cell, steps_per_execution=number) if cell.model != NO_MODEL and cell.mode == "train" else cell
+            for cell in cells
+            for number in steps
+        )
+    )
+
+
 def filter_cells(cells: list[Cell], filters: list[str]) -> list[Cell]:
     """Cells that every filter allows.
 

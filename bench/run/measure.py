@@ -20,7 +20,7 @@ from bench.machine import cpu_time, facts, nvml
 from bench.machine.own import resources
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.measurement import Measurement, rate
-from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_under_test, timing
+from bench.run import child, corrupt_input, input_wait, product, profiler_trace, step_parts, step_under_test, timing
 from bench.run.data_source import CLASSES, Source
 from bench.run.product import ReportedError, Unsuitable
 
@@ -42,6 +42,7 @@ class Job:
         classes: How many classes a model on a resident batch has; with a pipeline it has those of the data. Models
             that are compared have equally many, see `Source.classes`.
         trace: Log directory for a profiler trace of further steps, when all have been timed.
+        detail: Whether forward, backward and optimizer of the step are timed apart then.
     """
 
     cell: Cell
@@ -49,6 +50,7 @@ class Job:
     source: Source = field(default_factory=Source)
     classes: int = CLASSES
     trace: str = ""
+    detail: bool = False
 
     def describe(self) -> dict:
         """What a measurement keeps of the data; of a resident batch the classes, where they are not the usual ones."""
@@ -70,6 +72,7 @@ def job_from_json(values: dict) -> Job:
         source=Source(**values["source"]),
         classes=values["classes"],
         trace=values["trace"],
+        detail=values["detail"],
     )
 
 
@@ -177,7 +180,8 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
     batches = input_wait.clock_draws(cell, batches, replicas=device.replicas)
     start = perf_counter()
     model = step_under_test.build_model(cell, batches, device, classes=classes, source=job.source)
-    step = step_under_test.step_of(model, cell, batches, device)
+    programs, why_whole = _programs(job, model, batches, device)
+    step = programs["step"]
     built = perf_counter()
     last: dict[str, Any] = {}
 
@@ -185,7 +189,7 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
         last["outputs"] = step()
 
     timed = _time(keep_outputs, job, base, images_per_step=cell.batch_size, batches=batches, watch=watch)
-    return replace(
+    done = replace(
         timed,
         build_seconds=built - start,
         device_peak_bytes=(
@@ -195,6 +199,19 @@ def _measure_step(job: Job, base: Measurement) -> Measurement:
         cost=step_under_test.cost(model, cell),
         **(_loss(last["outputs"]) if cell.mode == "train" else {}),
     )
+    if not job.detail:
+        return done
+    return replace(done, detail={"reason": why_whole} if why_whole else step_parts.measure(programs, job.effort))
+
+
+def _programs(job: Job, model: Any, batches: Iterable, device: Any) -> tuple[dict[str, Callable[[], object]], str]:
+    """The step, and where its parts are asked for the programs that stop earlier; else why there are none."""
+    if job.detail:
+        try:
+            return step_under_test.parts_of(model, job.cell, batches, device), ""
+        except Unsuitable as unsuitable:
+            return {"step": step_under_test.step_of(model, job.cell, batches, device)}, str(unsuitable)
+    return {"step": step_under_test.step_of(model, job.cell, batches, device)}, ""
 
 
 def _time(
@@ -219,14 +236,14 @@ def _time(
         watch.start()
 
     drain = partial(input_wait.drain, batches, timing.backlog(job.cell))
-    times = timing.clock_steps(step, job.effort, after_first=drain, at_start=start)
+    times, steps = timing.clock_steps(step, job.effort, after_first=drain, at_start=start), job.cell.steps_per_execution
     # Read before a trace adds to both.
     seen: dict[str, Any] = {"foreign_cpu_share": load.share(), "peak_bytes": _peak_bytes()}
-    seen["accelerator"] = watch.stop(images=images_per_step * len(times.step_seconds))
+    seen["accelerator"] = watch.stop(images=images_per_step * steps * len(times.step_seconds))
     waits = input_wait.last_waits(batches, len(times.step_seconds))
     if batches is not None and input_wait.may_wait(waits, times.step_seconds):
         # Steps that wait for bursts are averaged over whole ones; those of a pipeline alone draw whole ones anyway.
-        burst = timing.burst(job.cell)
+        burst = timing.calls_a_burst(job.cell)
         times, waits = times.averaged_over(burst), timing.means(waits, burst)
     seen["step_wait_seconds"] = waits
     if job.trace:
@@ -237,6 +254,7 @@ def _time(
             step_seconds=median(times.step_seconds) * job.cell.batch_size / images_per_step,
             most_steps=profiler_trace.MOST_DRAWS if traced else profiler_trace.MOST_STEPS,
         )
+    times = times.of_one_step(steps)
     return replace(
         base,
         **seen,

@@ -53,10 +53,22 @@ def find_device(cell: Cell) -> Any:
         Unsuitable: If the cell makes no sense there, or it is unavailable.
     """
     product.check_precision(cell.precision, cell.device)
+    if cell.steps_per_execution > 1 and (reason := _why_one_step(cell)):
+        raise Unsuitable(reason)
     device = product.find_device(cell.backend, cell.device)
     if device.replicas > 1 and cell.xla and not product.backends()[cell.backend].compiles_replicas:
         raise Unsuitable("Keras cannot compile a step of several replicas by XLA")
+    if device.replicas > 1 and cell.steps_per_execution > 1:
+        raise Unsuitable("several steps a call are measured on one replica")
     return device
+
+
+def _why_one_step(cell: Cell) -> str:
+    """Why a call can train one step only; empty where it can train several."""
+    loops = getattr(product.backends()[cell.backend], "loops_on_device", None)
+    if loops is None:
+        return "this commit trains one step a call"
+    return "" if loops else f"a call trains one step on {cell.backend}, which has no loop over steps on the device"
 
 
 def build_step(
@@ -96,8 +108,45 @@ def step_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> Callable[
     with product.use_precision(cell.precision), device.scope():
         if user_code.peer(cell.model):
             run = torch_peers.step(model, cell, batches)
+        elif cell.mode == "predict":
+            run = backend.predict_step(model, batches)
+        elif cell.steps_per_execution > 1:
+            run = backend.train_step(model, batches, steps=cell.steps_per_execution)
+        else:  # commits from before there were several know no such argument
+            run = backend.train_step(model, batches)
+    return _synchronised(run, backend, device)
+
+
+def parts_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> dict[str, Callable[[], object]]:
+    """A training step of a model of `build_model`, and programs that stop earlier, by `measurement.PROGRAMS`.
+
+    Raises:
+        Unsuitable: If nobody can tell what of the step is forward.
+    """
+    backend = product.get_backend(cell.backend)
+    if device.replicas > 1:
+        raise Unsuitable("the parts of a step are timed on one replica")
+    with product.use_precision(cell.precision), device.scope():
+        if user_code.peer(cell.model):
+            programs = torch_peers.programs(model, cell, batches)
+        elif not hasattr(backend, "step_parts"):
+            raise Unsuitable("this commit cannot stop a step after its forward pass")
+        elif not _trains_as_keras(model):
+            raise Unsuitable("its class has a `train_step` of its own, and only Keras' is known in parts")
         else:
-            run = (backend.train_step if cell.mode == "train" else backend.predict_step)(model, batches)
+            programs = vars(backend.step_parts(model, batches))
+    return {name: _synchronised(run, backend, device) for name, run in programs.items()}
+
+
+def _trains_as_keras(model: Any) -> bool:
+    """Whether a model trains as Keras' models do."""
+    import keras
+
+    return type(model).train_step is keras.Model.train_step
+
+
+def _synchronised(run: Callable[[], object], backend: Any, device: Any) -> Callable[[], object]:
+    """A call that has done its work when it returns."""
 
     def run_synchronised() -> object:
         with device.scope():

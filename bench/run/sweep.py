@@ -12,7 +12,7 @@ from bench.machine import facts
 from bench.results import store
 from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.measurement import Measurement
-from bench.run import product, user_check
+from bench.run import product, step_parts, user_check
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.process import spawn
@@ -36,6 +36,7 @@ class Sweep:
         source: Where photos and records lie.
         code: Digest of the code under test when it began.
         traced: Whether a profiler trace of each cell is taken after its timed steps.
+        detailed: Whether the steps that have parts are then timed in parts, see `step_parts`.
     """
 
     cells: tuple[Cell, ...]
@@ -45,6 +46,7 @@ class Sweep:
     source: Source = field(default_factory=Source)
     code: str = ""
     traced: bool = False
+    detailed: bool = False
 
     def __post_init__(self):
         if not 1 <= self.rounds <= MOST_ROUNDS:
@@ -188,7 +190,14 @@ def run(
             done = Measurement(cell=cell, status="n/a", reason=reason, started=started, **place)
         else:
             folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
-            job = Job(cell=cell, effort=sweep.effort, source=sweep.source, classes=classes, trace=folder)
+            job = Job(
+                cell=cell,
+                effort=sweep.effort,
+                source=sweep.source,
+                classes=classes,
+                trace=folder,
+                detail=sweep.detailed and not step_parts.why_whole(cell),
+            )
             timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
             done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
             if done.status == "timeout" and timeout < limits.timeout_seconds:

@@ -60,6 +60,15 @@ class Timing:
         wall, cpu = means(self.step_seconds, steps), means(self.step_cpu_seconds, steps)
         return replace(self, step_seconds=wall, step_cpu_seconds=cpu)
 
+    def of_one_step(self, steps: int) -> "Timing":
+        """The same where each time is of a call that runs several steps: what one of them took on average."""
+        if steps == 1:
+            return self
+        wall, cpu = (
+            tuple(seconds / steps for seconds in clock) for clock in (self.step_seconds, self.step_cpu_seconds)
+        )
+        return replace(self, step_seconds=wall, step_cpu_seconds=cpu)
+
 
 def means(seconds: tuple[float, ...], steps: int) -> tuple[float, ...]:
     """Means of steps in a row. The median of single steps would say nothing where a few of them wait for all others.
@@ -210,6 +219,12 @@ def burst(cell: Cell) -> int:
         return 1
     by_one_worker = pipeline.batches_at_once(image_size=cell.image_size, batch_size=cell.batch_size)
     return by_one_worker * (cell.parallel_calls or product.decode_workers())
+
+
+def calls_a_burst(cell: Cell) -> int:
+    """How many calls of a step take whole bursts, where each draws a batch or more."""
+    batches = burst(cell)
+    return batches // math.gcd(batches, cell.steps_per_execution)
 
 
 def backlog(cell: Cell) -> int:

@@ -56,7 +56,12 @@ def place(cell: Cell) -> str:
 
 
 def step(model: Any, cell: Cell, batches: Iterable) -> Callable[[], Any]:
-    """One training step or prediction on the next batch, not synchronised.
+    """One training step or prediction on the next batch, not synchronised; see `programs`."""
+    return programs(model, cell, batches)["step"]
+
+
+def programs(model: Any, cell: Cell, batches: Iterable) -> dict[str, Callable[[], Any]]:
+    """One training step or prediction on the next batch as `step`, not synchronised; of training its beginnings, too.
 
     Args:
         model: Of `build_model`.
@@ -64,7 +69,8 @@ def step(model: Any, cell: Cell, batches: Iterable) -> Callable[[], Any]:
         batches: Images, shape `(batch, size, size, 3)`, float32 in [0, 1] or uint8, and labels.
 
     Returns:
-        A function that gives the loss as Keras does, in logs; of a prediction probabilities, `(batch, classes)`.
+        Functions by `bench.results.measurement.PROGRAMS`. The step gives the loss as Keras does, in logs; a prediction
+        probabilities, `(batch, classes)`.
     """
     import torch
 
@@ -73,23 +79,30 @@ def step(model: Any, cell: Cell, batches: Iterable) -> Callable[[], Any]:
     half = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}.get(cell.precision)
     autocast = torch.autocast(kind, half, enabled=half is not None)
     if cell.mode == "predict":
-        return _prediction(model.eval(), tensors, autocast)
+        return {"step": _prediction(model.eval(), tensors, autocast)}
     model.train()
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(learning, fused=kind == "cuda" or user_code.peers_library(cell.model) == "torch")
     scaler = torch.amp.GradScaler(kind, enabled=cell.precision == "mixed_float16")
 
-    def train() -> dict:
+    def forward() -> Any:
         images, labels = next(tensors)
-        optimizer.zero_grad(set_to_none=True)
         with autocast:
-            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            return torch.nn.functional.cross_entropy(model(images), labels)
+
+    def gradients() -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        loss = forward()
         scaler.scale(loss).backward()
+        return loss.detach()
+
+    def train() -> dict:
+        loss = gradients()
         scaler.step(optimizer)
         scaler.update()
-        return {"loss": loss.detach()}
+        return {"loss": loss}
 
-    return train
+    return {"forward": forward, "gradients": gradients, "step": train}
 
 
 def _prediction(model: Any, tensors: Iterator, autocast: Any) -> Callable[[], Any]:

@@ -117,6 +117,8 @@ def _notes(shown: Sequence[str], traces: Sequence[Named], into: str) -> list[str
             notes.append(f"{name}: {trace.problem}")
         elif trace.our_step_seconds and not trace.agrees:
             notes.append(f"{name}: the two step times differ by more than {AGREES_WITHIN:.0%}: was the machine busy?")
+    if any(cell is not None and cell.loop for _, _, cell in traces):
+        notes.append("where a call runs several steps, it counts as one here")
     files = [trace.file for _, trace, _ in traces if trace.file]
     seer = "profiler" if files else "XProf"
     notes.append(

@@ -36,6 +36,7 @@ class BackendSpec:
             takes those of its share.
         draws_ahead: Whether batches go to the device ahead of the step that trains on them, so that nobody can time
             how long one waits.
+        loops_on_device: Whether one call can run several training steps there.
     """
 
     implementation: str
@@ -48,6 +49,7 @@ class BackendSpec:
     process_per_replica: bool = False
     normalizes_globally: bool = False
     draws_ahead: bool = False
+    loops_on_device: bool = False
 
 
 BACKENDS: dict[str, BackendSpec] = {
@@ -57,6 +59,7 @@ BACKENDS: dict[str, BackendSpec] = {
         extras=("tensorflow",),
         compiles_replicas=False,
         tf_data=True,
+        loops_on_device=True,
     ),
     "jax": BackendSpec(
         implementation="jax:Jax",
@@ -65,6 +68,7 @@ BACKENDS: dict[str, BackendSpec] = {
         always_compiled=True,
         normalizes_globally=True,
         draws_ahead=True,
+        loops_on_device=True,
     ),
     "torch": BackendSpec(
         implementation="torch:Torch",
@@ -75,6 +79,21 @@ BACKENDS: dict[str, BackendSpec] = {
     ),
 }
 """To add a backend: a module here with a subclass of `Backend`, and its row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepParts:
+    """A training step beside programs that stop earlier, each compiled by itself; a call draws the next batch.
+
+    Attributes:
+        forward: The model and its loss as in training, batch normalisation's moving statistics among it.
+        gradients: The same, and the gradients of the loss.
+        step: The whole step, as of `Backend.train_step`: the optimizer's update of the weights and the metrics, too.
+    """
+
+    forward: Callable[[], Any]
+    gradients: Callable[[], Any]
+    step: Callable[[], dict]
 
 
 class Backend(ABC):
@@ -107,7 +126,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
+    def train_step(self, model: "keras.Model", batches: Iterable, *, steps: int = 1) -> Callable[[], dict]:
         """A function that trains on the next batch, exactly as `fit` does.
 
         Keras compiles a function that draws a batch from an iterator and updates the model. It is called here without
@@ -122,9 +141,20 @@ class Backend(ABC):
             model: Compiled.
             batches: Pairs of images, shape `(batch, size, size, 3)`, and int64 labels, shape `(batch,)`, for as many
                 steps as will be called: a `tf.data.Dataset` or, outside TensorFlow, a generator.
+            steps: How many a call trains, each on a batch of its own, in a loop on the device; 1 unless
+                `BackendSpec.loops_on_device`.
 
         Returns:
             A function without arguments that returns the logs: the running loss and metrics as scalars of the backend.
+        """
+
+    @abstractmethod
+    def step_parts(self, model: "keras.Model", batches: Iterable) -> StepParts:
+        """A training step, and what of it can be run without the rest, on one device.
+
+        Args:
+            model: Compiled, with the `train_step` of Keras' models.
+            batches: As for `train_step`.
         """
 
     @abstractmethod

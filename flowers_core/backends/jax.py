@@ -7,12 +7,13 @@ own variables are spent.
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 
-from flowers_core.backends import Backend
+from flowers_core.backends import Backend, StepParts
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
@@ -41,32 +42,40 @@ class Jax(Backend):
         distribution = keras.distribution.DataParallel(devices=devices)
         return Device(kind=kind, name=name, replicas=len(devices), scope=distribution.scope)
 
-    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
-        """A training step; see `Backend.train_step`."""
-        return self._step(model, epoch_iterator(batches))
+    def train_step(self, model: "keras.Model", batches: Iterable, *, steps: int = 1) -> Callable[[], dict]:
+        """A training step, or several in a loop that XLA compiles: Keras' own would call one after another from Python.
 
-    def _step(self, model: "keras.Model", iterator: Iterator) -> Callable[[], dict]:
-        """A training step that draws batches which are placed already."""
-        # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
-        model._symbolic_build(data_batch=next(iterator))
-        model.make_train_function()
-        function: Any = model.train_function
-        state = tuple(
-            _values(variables)
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-                model.optimizer.variables,
-                model.metrics_variables,
+        See `Backend.train_step`.
+        """
+        if steps == 1:
+            return _Step(model, epoch_iterator(batches))
+        return _Steps(model, epoch_iterator(batches), steps, same_batch=isinstance(batches, _Repeated))
+
+    def step_parts(self, model: "keras.Model", batches: Iterable) -> StepParts:
+        """A training step in parts, all from the weights that the last step left."""
+        iterator = epoch_iterator(batches)
+        step, keras_model = _Step(model, iterator), cast("Any", model)
+
+        def loss(state: tuple, batch: tuple, trainable: list) -> tuple:
+            images, labels = batch
+            _, non_trainable, optimizer, metrics = state
+            found, (_, _, non_trainable, _) = keras_model.compute_loss_and_updates(
+                trainable, non_trainable, metrics, images, labels, None, training=True, optimizer_variables=optimizer
             )
+            return found, non_trainable
+
+        def forward(state: tuple, batch: tuple) -> tuple:
+            return loss(state, batch, state[0])
+
+        def gradients(state: tuple, batch: tuple) -> tuple:
+            return jax.value_and_grad(partial(loss, state, batch), has_aux=True)(state[0])
+
+        stops = [jax.jit(program) for program in (forward, gradients)]
+        return StepParts(
+            forward=lambda: stops[0](step.state, next(iterator)[:2]),
+            gradients=lambda: stops[1](step.state, next(iterator)[:2]),
+            step=step,
         )
-
-        def step() -> dict:
-            nonlocal state  # the compiled step takes its old state's memory: what it gives back must be kept
-            logs, state = function(state, iterator)
-            return logs
-
-        return step
 
     def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
         """A prediction; see `Backend.predict_step`."""
@@ -97,11 +106,9 @@ class Jax(Backend):
         return (jax.devices(kind)[0].memory_stats() or {}).get("peak_bytes_in_use")
 
     def repeat_on_device(self, images: "np.ndarray", labels: "np.ndarray", kind: str) -> Iterable:
-        """An endless generator of one batch on JAX's default device, that of the scope it is drawn in."""
+        """One batch without end on JAX's default device, that of the scope it is drawn in."""
         del kind
-        batch = jax.device_put(images), jax.device_put(labels)
-        while True:
-            yield batch
+        return _Repeated(images, labels)
 
     def copy_to_device(self, arrays: "Sequence[np.ndarray]", kind: str) -> Any:
         """Copies arrays; see `Backend.copy_to_device`."""
@@ -169,11 +176,83 @@ class Jax(Backend):
                 jax.make_array_from_process_local_data(distribution.get_data_layout(array.shape).backend_layout, array)
                 for array in (images, labels)
             )
-        return self._step(model, repeat(batch))
+        return _Step(model, repeat(batch))
 
     def shared_loss(self, logs: dict) -> float:
         """The step has computed it over the global batch."""
         return float(logs["loss"])
+
+
+class _Repeated:
+    """The same batch again and again, placed on the device when the first is drawn."""
+
+    def __init__(self, images: "np.ndarray", labels: "np.ndarray"):
+        self._images, self._labels = images, labels
+
+    def __iter__(self) -> Iterator[tuple]:
+        return repeat((jax.device_put(self._images), jax.device_put(self._labels)))
+
+
+class _Step:
+    """A training step that draws batches which are placed already, and keeps the state between calls.
+
+    Attributes:
+        state: Values of the trainable and the other weights, of the optimizer and of the metrics. A call takes their
+            memory and leaves new ones.
+    """
+
+    def __init__(self, model: "keras.Model", iterator: Iterator):
+        # Optimizer slots and metrics must exist before their values can be handed over; `fit` does the same.
+        model._symbolic_build(data_batch=next(iterator))
+        model.make_train_function()
+        self._iterator = iterator
+        self._function: Any = model.train_function
+        variables = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        self.state = tuple(map(_values, variables))
+
+    def __call__(self) -> dict:
+        logs, self.state = self._function(self.state, self._iterator)
+        return logs
+
+
+class _Steps(_Step):
+    """Several training steps a call, in a loop on the device."""
+
+    def __init__(self, model: "keras.Model", iterator: Iterator, steps: int, *, same_batch: bool):
+        """Prepares the loop.
+
+        Args:
+            model: Compiled.
+            iterator: Of batches.
+            steps: How many a call.
+            same_batch: Whether all batches are one, which then is not copied for each step.
+        """
+        super().__init__(model, iterator)
+        self._drawn = 1 if same_batch else steps
+
+        def train(state: tuple, batch: tuple) -> tuple:
+            logs, state = model.train_step(state, batch)
+            return tuple(map(list, state)), logs
+
+        def loop(state: tuple, batches: list[tuple]) -> tuple:
+            if same_batch:
+                state, logs = jax.lax.scan(lambda state, _: train(state, batches[0]), state, length=steps)
+            else:
+                stacked = jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *batches)
+                state, logs = jax.lax.scan(train, state, stacked)
+            return jax.tree.map(lambda values: values[-1], logs), state
+
+        self._loop: Any = jax.jit(loop, donate_argnums=0)
+
+    def __call__(self) -> dict:
+        batches = [next(self._iterator) for _ in range(self._drawn)]
+        logs, self.state = self._loop(self.state, batches)
+        return logs
 
 
 def epoch_iterator(batches: Iterable) -> Iterator:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from flowers_core.backends import Backend
+from flowers_core.backends import Backend, StepParts
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
@@ -48,12 +48,41 @@ class TensorFlow(Backend):
         """Keeps TensorFlow off the GPUs: it would take their memory, and Keras would place the model on one."""
         tf.config.set_visible_devices([], "GPU")
 
-    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
-        """A training step; see `Backend.train_step`."""
+    def train_step(self, model: "keras.Model", batches: Iterable, *, steps: int = 1) -> Callable[[], dict]:
+        """A training step, or several in Keras' own loop, which draws its batches in the graph.
+
+        See `Backend.train_step`.
+        """
         iterator = _distributed(model, batches)
+        if steps > 1:
+            model.steps_per_execution = steps
         model.make_train_function()
         function: Any = model.train_function
         return lambda: function(iterator)
+
+    def step_parts(self, model: "keras.Model", batches: Iterable) -> StepParts:
+        """A training step in parts, by the loop over an iterator that Keras puts around its own step."""
+        iterator = _distributed(model, batches)
+        keras_model: Any = model
+        options = {"training": True} if keras_model._call_has_training_arg else {}
+
+        def forward(batch: tuple) -> Any:
+            images, labels = batch
+            predicted = keras_model(images, **options)
+            return keras_model._compute_loss(x=images, y=labels, y_pred=predicted, training=True)
+
+        def gradients(batch: tuple) -> tuple:
+            with tf.GradientTape() as tape:
+                loss = keras_model.optimizer.scale_loss(forward(batch))
+            found = tape.gradient(loss, keras_model.trainable_weights)
+            return loss, *(gradient for gradient in found if gradient is not None)
+
+        stops: list[Any] = [keras_model._make_function(program) for program in (forward, gradients)]
+        return StepParts(
+            forward=lambda: stops[0](iterator),
+            gradients=lambda: stops[1](iterator),
+            step=self.train_step(model, batches),
+        )
 
     def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
         """A prediction; see `Backend.predict_step`."""

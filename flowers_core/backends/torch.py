@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from flowers_core import resources
-from flowers_core.backends import Backend
+from flowers_core.backends import Backend, StepParts
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
+from flowers_core.errors import InputError
 
 if TYPE_CHECKING:
     import keras
@@ -47,8 +48,14 @@ class Torch(Backend):
             raise DeviceAbsent(_why_no_cuda())
         return Device(kind="gpu", name=torch.cuda.get_device_name(0), replicas=1, scope=lambda: keras.device("cuda:0"))
 
-    def train_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], dict]:
-        """A training step; see `Backend.train_step`."""
+    def train_step(self, model: "keras.Model", batches: Iterable, *, steps: int = 1) -> Callable[[], dict]:
+        """A training step; see `Backend.train_step`.
+
+        Raises:
+            InputError: If there are to be several a call: torch has no loop over steps on the device.
+        """
+        if steps > 1:
+            raise InputError(f"`steps` must be 1 on torch, where a call trains one step. Received: steps={steps}")
         iterator = tensors(batches)
         # Optimizer slots and metrics are made on a first batch, before anything is compiled; `fit` does the same.
         model._symbolic_build(data_batch=next(iterator))
@@ -57,6 +64,30 @@ class Torch(Backend):
         module: Any = model  # Keras' models are torch's modules here
         module.train()
         return lambda: function([next(iterator)])
+
+    def step_parts(self, model: "keras.Model", batches: Iterable) -> StepParts:
+        """A training step in parts; the forward pass keeps what the backward one would need, as in the step."""
+        iterator, step = tensors(batches), self.train_step(model, batches)
+        keras_model: Any = model
+        options = {"training": True} if keras_model._call_has_training_arg else {}
+
+        def forward(batch: tuple) -> torch.Tensor:
+            images, labels = batch
+            predicted = keras_model(images, **options)
+            return keras_model._compute_loss(x=images, y=labels, y_pred=predicted, training=True)
+
+        def gradients(batch: tuple) -> torch.Tensor:
+            loss = forward(batch)
+            keras_model.zero_grad()
+            keras_model.optimizer.scale_loss(loss).backward()
+            return loss.detach()
+
+        stops: list[Any] = [forward, gradients]
+        if keras_model._should_torch_compile():
+            stops = [torch.compile(program) for program in stops]
+        return StepParts(
+            forward=lambda: stops[0](next(iterator)), gradients=lambda: stops[1](next(iterator)), step=step
+        )
 
     def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
         """A prediction; see `Backend.predict_step`."""

@@ -9,7 +9,7 @@ from bench.input.stall.three_runs import ThreeRuns
 from bench.machine.facts import BUSY_SHARE
 from bench.machine.own import user_code
 from bench.results import format
-from bench.results.cell import INPUT_OPTIONS
+from bench.results.cell import INPUT_OPTIONS, STEPS
 from bench.results.table import Column, Table, Value
 
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
     Column("verdict", whole=True),
 )
 # What makes a table of its own.
-SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla", "torch_compile", *INPUT_OPTIONS)
+SETTING = ("pipeline", "mode", "device", "precision", "backend", "xla", "torch_compile", STEPS, *INPUT_OPTIONS)
 
 
 def tables(groups: Sequence[ThreeRuns]) -> list[Table]:
@@ -37,7 +37,7 @@ def _table(groups: Sequence[ThreeRuns]) -> Table:
     cell = groups[0].cell
     data = next((runs.measurement.data for runs in groups if runs.measurement.data), {})
     same = [f"{data['images']:,} {data['photos']}"] if "images" in data else []
-    same += [cell.mode, cell.device, cell.precision, cell.backend, *filter(None, [cell.chosen_compiler])]
+    same += [cell.mode, cell.device, cell.precision, cell.backend, *filter(None, [cell.chosen_compiler, cell.loop])]
     return Table(
         title=f"Fed by {' '.join((user_code.readable(cell.pipeline), *cell.input_words))} ({', '.join(same)})",
         columns=COLUMNS,

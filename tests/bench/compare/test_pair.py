@@ -63,15 +63,15 @@ class FakeWorker:
         if self.name == self.dies:
             raise process.Died(self.name, "error", "no luck")
 
-    def do(self, order, *, steps=0, injection=None):
+    def do(self, order, *, calls=0, injection=None):
         if order == "calibrate":
-            return {"step_seconds": 0.02, "burst": 1, "alone": False}
+            return {"call_seconds": 0.02, "burst": 1, "alone": False}
         if order == "inject":
             assert self.injectable
             self.share = injection["share"]
             return {}
-        seconds = steps * 0.02 * (1 + self.share)
-        return {"sample": [steps, seconds, seconds, 0.0]}
+        seconds = calls * 0.02 * (1 + self.share)
+        return {"sample": [calls, seconds, seconds, 0.0]}
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_serve_answers_why_a_cell_cannot_run(cell, reason):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "burst", "alone", "steps"),
+    ("seconds", "burst", "alone", "calls"),
     [
         (0.008, 4, True, 24),
         (0.008, 1, True, 25),
@@ -132,11 +132,11 @@ def test_serve_answers_why_a_cell_cannot_run(cell, reason):
         (0.06, 4, False, 4),
     ],
 )
-def test_block_steps_hold_whole_bursts(seconds, burst, alone, steps):
+def test_blocks_hold_whole_bursts(seconds, burst, alone, calls):
     """Of batches that come several at once a block has all; long steps of a model do not wait for theirs."""
-    worker = SimpleNamespace(do=lambda *_, **__: {"step_seconds": seconds, "burst": burst, "alone": alone})
+    worker = SimpleNamespace(do=lambda *_, **__: {"call_seconds": seconds, "burst": burst, "alone": alone})
 
-    assert pair._block_steps(worker) == steps
+    assert pair._block_calls(worker) == calls
 
 
 def test_cell_names_other_classes():

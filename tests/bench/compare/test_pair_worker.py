@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bench.compare import pair_worker
 from bench.machine.cpu_time import ForeignLoad
@@ -18,6 +19,14 @@ def test_measure_block_times_so_many_steps():
     assert sample.steps == 5
     assert len(calls) > 5
     assert sample.wall_seconds >= 0.05
+
+
+def test_measure_block_counts_the_steps_of_a_call():
+    """Where a call runs several, the figures are those of one."""
+    one, eight = (pair_worker.measure_block(lambda: time.sleep(0.01), 3, steps=steps) for steps in (1, 8))
+
+    assert (one.steps, eight.steps) == (3, 24)
+    assert eight.step_seconds("wall") == pytest.approx(eight.wall_seconds / 24)
 
 
 def test_measure_block_tells_waiting_from_work(monkeypatch):

@@ -21,6 +21,7 @@ FED = [Cell(model=model, pipeline="records_parallel", batch_size=8) for model in
         ("xla=off,on", "xla", (False, True)),
         ("mode=train,predict", "mode", ("train", "predict")),
         ("image_size=96,192", "image_size", (96, 192)),
+        ("steps-per-execution=1,8", "steps_per_execution", (1, 8)),
         ("backend=tensorflow,jax", "backend", ("tensorflow", "jax")),
         ("pipeline=records_parallel,records_uint8", "pipeline", ("records_parallel", "records_uint8")),
         ("parallel-calls=1,4", "parallel_calls", (1, 4)),
@@ -84,6 +85,8 @@ def test_of_axis_asks_for_a_pair_once():
         ("colour=red,green", "env:NAME"),
         ("xla=off,maybe", "off, on"),
         ("image_size=96,large", "pixels"),
+        ("steps_per_execution=1,many", "number of steps"),
+        ("steps-per-execution=1,0", "from 1"),
         ("env:=0,1", "env:NAME"),
     ],
 )

@@ -16,6 +16,7 @@ def test_id_names_every_field_that_differs():
         dict(model="convnet"), dict(pipeline="records_parallel"), dict(batch_size=8), dict(image_size=224),
         dict(mode="predict"), dict(device="gpu"), dict(precision="mixed_bfloat16"), dict(xla=True),
         dict(backend="jax", xla=True), dict(backend="torch"), dict(backend="torch", torch_compile=True),
+        dict(steps_per_execution=8),
     ]  # fmt: skip
     ids = {dataclasses.replace(base, **other).id for other in others}
 
@@ -136,6 +137,7 @@ def test_cell_refuses_what_is_no_name(model):
         ("batch_size", 0, "from 1"),
         ("batch_size", True, "from 1"),
         ("image_size", 19.2, "from 1"),
+        ("steps_per_execution", 0, "from 1"),
     ],
 )
 def test_cell_names_a_wrong_value_with_the_right_ones(field, value, said):
@@ -153,11 +155,23 @@ def test_cell_must_measure_something():
         Cell(model="none")
 
 
-@pytest.mark.parametrize("field", [{"precision": "mixed_bfloat16"}, {"device": "gpu"}, {"mode": "predict"}])
+@pytest.mark.parametrize(
+    "field", [{"precision": "mixed_bfloat16"}, {"device": "gpu"}, {"mode": "predict"}, {"steps_per_execution": 8}]
+)
 def test_pipeline_alone_claims_nothing_of_a_step(field):
     """One pipeline has one name: what only a step has is refused, not ignored."""
     with pytest.raises(InputError, match="A pipeline alone has no"):
         Cell(model="none", pipeline="records_parallel", **field)
+
+
+def test_several_steps_a_call_are_of_training():
+    """A prediction has no such loop; a line of before there was one is a single step, and named as ever."""
+    with pytest.raises(InputError, match="`steps_per_execution` is of training"):
+        Cell(model="dense", mode="predict", steps_per_execution=8)
+    older = {name: value for name, value in Cell(model="dense").to_json().items() if name != "steps_per_execution"}
+    assert Cell(**older) == Cell(model="dense")
+    assert "steps" not in Cell(**older).command
+    assert Cell(model="dense", xla=True, steps_per_execution=8).id.endswith("-tensorflow-xla-spe8")
 
 
 def test_jax_is_always_compiled():
@@ -219,6 +233,7 @@ def test_cell_reads_what_older_programs_wrote():
         Cell(model="dense", backend="torch", torch_compile=True),
         Cell(model="none", pipeline="records_parallel", augment=True, prefetch=0, parallel_calls=4),
         Cell(model="dense", pipeline="records_cached", ordered=True, parallel_reads=2),
+        Cell(model="dense", steps_per_execution=8),
     ],
 )
 def test_command_of_a_cell_measures_that_cell(cell):

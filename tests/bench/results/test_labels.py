@@ -11,6 +11,14 @@ def test_readable_leaves_digests_out():
     assert labels.apart(cells)[0] == ["net:build own:batches", "dense"]
 
 
+def test_steps_a_call_are_named_where_any_cell_has_several():
+    """A cell's name says so beside others, and nothing where all run one."""
+    one, eight = Cell(model="dense"), Cell(model="dense", steps_per_execution=8)
+
+    assert labels.apart([one, eight])[0] == ["dense 1 step a call", "dense 8 steps a call"]
+    assert not any("steps" in word for words in labels.apart([one]) for word in words)
+
+
 def test_readable_tells_two_versions_of_a_file_apart():
     """Two contents of one file stand in one table with their digests."""
     cells = [Cell(model="net:build@01234567"), Cell(model="net:build@76543210")]

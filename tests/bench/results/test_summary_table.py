@@ -48,6 +48,19 @@ def test_columns_say_what_is_chosen_of_pipelines(tables):
     assert "augment" not in plain.title
 
 
+def test_steps_a_call_are_a_column_and_explained(tables):
+    """A row each, times of one step, and what that means; where none has several, nothing is said."""
+    (table,) = tables({}, {"steps_per_execution": 8})
+    (alone,) = tables({"steps_per_execution": 8})
+    (usual,) = tables({})
+
+    assert [column.name for column in table.columns][:2] == ["model", "steps a call"]
+    assert [row[1] for row in table.rows] == [1, 8]
+    assert any("loop on the device" in note for note in table.notes)
+    assert "8 steps a call" in alone.title
+    assert "steps a call" not in usual.title + "".join(usual.notes)
+
+
 def test_kinds_of_cells_are_not_mixed(tables):
     """Pipelines, steps, and both together are three tables: their figures mean different things."""
     pipeline = {"pipeline": "records_cached"}

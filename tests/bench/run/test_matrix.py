@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.results.cell import NO_MODEL
+from bench.results.cell import NO_MODEL, Cell
 from bench.run import matrix
 from flowers_core import models
 from flowers_core.errors import InputError
@@ -77,6 +77,18 @@ def test_filter_cells_says_what_would_be_right(text, said):
     """A typo does not silently measure something else."""
     with pytest.raises(InputError, match=said):
         matrix.filter_cells(matrix.profile("quick"), [text])
+
+
+def test_with_steps_varies_training_alone():
+    """Pipelines and predictions, which have no such loop, come once and as they are."""
+    cells = [
+        Cell(model=NO_MODEL, pipeline="records_parallel"),
+        Cell(model="dense"),
+        Cell(model="dense", mode="predict"),
+    ]
+
+    assert [cell.steps_per_execution for cell in matrix.with_steps(cells, (1, 8))] == [1, 1, 8, 1]
+    assert matrix.with_steps(cells, (1,)) == cells
 
 
 def test_in_turn_measures_backends_side_by_side():

@@ -33,6 +33,16 @@ def endless(first, then):
         yield then
 
 
+def test_of_one_step_divides_the_time_of_calls():
+    """On both clocks; the first call, which compiles, stays whole."""
+    calls = timed(endless([20.0], 0.5))
+
+    assert set(calls.of_one_step(5).step_seconds) == {0.1}
+    assert set(calls.of_one_step(5).step_cpu_seconds) == {0.2}
+    assert calls.of_one_step(5).first_step_seconds == 20.0
+    assert calls.of_one_step(1) is calls
+
+
 def test_clock_steps_keeps_the_first_apart():
     """Compilation is reported as the first step and is in no sample."""
     timing = timed(endless([20.0], 0.5))
