@@ -20,6 +20,7 @@ LIMIT_CONFIDENCE = 0.8
 PRECISION = 0.01  # of the slowdown
 LEAST = 1e-5  # without noise there is no smallest one
 MOST = 10.0  # a slowdown larger than that is not looked for
+LOUDEST = 100.0  # standard deviation of a logarithm: a damaged line may say more, and no figure could hold what follows
 
 
 class Noise(NamedTuple):
@@ -62,9 +63,10 @@ def minimum_effect(
         rule: Gives the rule that is used for finding a slowdown.
 
     Returns:
-        A share, e.g. 0.05; None with fewer pairs than the first look needs, or if it would be larger than `MOST`.
+        A share, e.g. 0.05; None with fewer pairs than the first look needs, if it would be larger than `MOST`, or if
+        the noise is none that a clock could have.
     """
-    if pairs < LOOKS[0]:
+    if pairs < LOOKS[0] or max(abs(noise.wall), abs(noise.cpu)) > LOUDEST:
         return None
     wall, cpu = draw(noise, min(pairs, LOOKS[-1]))
 

@@ -152,6 +152,12 @@ def test_minimum_effect_shrinks_with_time():
     assert minimum_effect(FLOOR, 47.0) is None
 
 
+def test_minimum_effect_is_none_beside_noise_that_no_clock_has():
+    """A damaged line of a store may say so: there is nothing to draw, and no warning of numbers that overflow."""
+    assert detectable.minimum_effect(detectable.Noise(wall=1e308, cpu=0.01), 20) is None
+    assert detectable.minimum_effect(detectable.Noise(wall=0.01, cpu=-1e308), 20) is None
+
+
 def test_minimum_effect_grows_with_noise():
     """What can be found grows with the noise of a pair, and with the doubt about it."""
     noisier = dataclasses.replace(FLOOR, wall_deviation=0.04, cpu_deviation=0.02)

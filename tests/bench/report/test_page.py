@@ -11,6 +11,7 @@ from bench.compare.explain import Explanation
 from bench.input.loaders import registry
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
+from bench.input.writing.result import WriteResult
 from bench.machine import facts
 from bench.report import gather, page
 from bench.results import store
@@ -93,6 +94,7 @@ def filled(tmp_path_factory, measured, paired, compared):
             ObjectStoreResult(measurement=alone, campaign="c", latency_seconds=latency, server_cpu_seconds=0.1, **SENT)
             for latency in (None, 0.03)
         ),
+        WriteResult(campaign="c", shards=1, threads=2, status="error", reason=HOSTILE, pipeline=HOSTILE, data=PHOTOS),
         *(
             ScalingResult(
                 campaign="c",
@@ -137,8 +139,8 @@ def pull_request(filled):
 def test_page_has_every_section(written):
     """What the store holds is shown, in the order in which data flows."""
     assert re.findall(r'<section id="(\w+)">', written) == [
-        *("findings", "input", "loaders", "object_store", "steps", "scaling", "stall", "traces", "verdicts", "history"),
-        *("training", "explorer", "data"),
+        *("findings", "input", "loaders", "object_store", "writing", "steps", "scaling", "stall", "traces", "verdicts"),
+        *("history", "training", "explorer", "data"),
     ]
 
 
@@ -254,6 +256,7 @@ def test_pull_request_has_findings_and_tables(pull_request):
         "Input",
         "Loaders",
         "Object store",
+        "Writing",
         "Steps",
         "Scaling",
         "Stall",
