@@ -34,10 +34,15 @@ for package, *words in json.loads(sys.argv[1]):
 
 
 def run(*commands, **variables):
-    """What commands print on the terminal, one after the other in a fresh process: each framework starts in it once."""
+    """What commands print on the terminal, one after the other in a process: each framework starts in it once."""
+    return printed_by(COMMANDS, json.dumps([[*map(str, words)] for words in commands]), **variables)
+
+
+def printed_by(code, *arguments, **variables):
+    """What some code prints on the terminal, in a fresh process without variables that keep frameworks quiet."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_CPP", "KERAS_", "CUDA_"))}
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, json.dumps([[*map(str, words)] for words in commands])],
+        [sys.executable, "-c", code, *arguments],
         cwd=PROJECT_ROOT, env={**kept, "PYTHONPATH": str(PROJECT_ROOT), **variables}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
@@ -86,12 +91,19 @@ def test_commands_print_nothing_of_tensorflow(tmp_path, synthetic_photos, synthe
     assert CHATTER.findall(printed) == []
 
 
-def test_commands_print_nothing_of_jax(tmp_path, synthetic_records):
-    """Nor of the devices that it does not find."""
-    train = ("train", "dense_single", "--records", synthetic_records, "--epochs", "1", "--batch-size", "4")
-    printed = run(("flowers_core", *train, "--output", tmp_path / "run"), KERAS_BACKEND="jax")
+def test_jax_is_loaded_in_silence():
+    """As commands load it: it says nothing of the devices that it does not find."""
+    loads = """
+from flowers_core.cli import entry, quiet
 
-    assert CHATTER.findall(printed) == []
+quiet.imports()
+entry.load("jax")
+entry.load("keras")
+import jax
+
+print(jax.jit(lambda x: x + 1)(1.0))
+"""
+    assert CHATTER.findall(printed_by(loads, KERAS_BACKEND="jax")) == []
 
 
 def test_scripts_begin_by_keeping_frameworks_quiet():
