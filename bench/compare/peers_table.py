@@ -100,8 +100,9 @@ def _failures(contest: Contest) -> list[str]:
     """Ways that could not be measured, were refused, or were not reached."""
     entries = [*contest.ours, *contest.peers]
     notes = [f"{contest.model}, {entry.name}: {entry.reason}" for entry in entries if entry.reason]
-    if waiting := [entry.name for entry in entries if entry.is_waiting]:
-        notes.append(f"{contest.model}: not tried: {'; '.join(waiting)}")
+    waiting = [sum(entry.is_waiting for entry in side) for side in (contest.ours, contest.peers)]
+    if any(waiting):
+        notes.append(f"{contest.model}: {waiting[0]} ways of ours and {waiting[1]} of the peer's were not reached")
     if contest.fastest and not contest.fastest[0].is_trusted:
         notes.append(f"{contest.model}: no time was left for the losses of {contest.fastest[0].name}")
     return notes

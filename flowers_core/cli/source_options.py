@@ -63,8 +63,8 @@ DECODE = click.option(
     "--decode",
     type=Choice(decodings.SIZES),
     envvar="FLOWERS_DECODE",
-    help="`scaled` decodes photos at 1/2 to 1/8, down to twice the size wanted; `smallest` down to that size, at a "
-    "loss that shows: faster, other pixels. [full]",
+    help="`scaled` decodes photos at 1/2 to 1/8, down to twice the size wanted, `smallest` down to that size: "
+    "faster, other pixels. [full]",
 )
 MAX_MEGAPIXELS = click.option(
     "--max-megapixels",

@@ -37,7 +37,7 @@ def test_peers_decode_large_photos_smaller_if_asked(task, variant):
 def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
     """Of the drawn photos of 240 to 320 pixels those at 24 are decoded at 1/4 or 1/8, none at 192.
 
-    Decoded as small as can be they lie further from the full decode.
+    Decoded as small as can be they lie further from the full decode, and nearer to one scaled with antialias.
     """
     paths = [path for path, _ in task.labelled()]
     found = scaled.decibels(paths, image_size=24)
@@ -46,6 +46,7 @@ def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
     twice, smallest = (scaled.decibels(paths, image_size=48, size=size) for size in ("scaled", "smallest"))
     assert (twice["ratio"], smallest["ratio"]) == (2, 4)
     assert twice["bilinear"] > smallest["bilinear"] > 15
+    assert smallest["averaged"] > twice["averaged"] > 15
     assert scaled.decibels(paths, image_size=192) == {
         "photos": 0, "ratio": None, "bilinear": None, "averaged": None, "full": None,
     }  # fmt: skip
