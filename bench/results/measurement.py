@@ -88,7 +88,10 @@ class Measurement(Result):
         chosen = self.machine.get("environment", {}).items()
         variables = "".join(f"{name}={shlex.quote(value)} " for name, value in chosen if value != HIDDEN)
         return (
-            variables + self.cell.command + folders(self.data, reads=[self.cell.reads], image_size=self.cell.image_size)
+            variables
+            + self.cell.command
+            + folders(self.data, reads=[self.cell.reads], image_size=self.cell.image_size)
+            + " --detail" * bool(self.detail)
         )
 
     @property

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from bench.results.measurement import PROGRAMS
-from bench.results.summary import median_interval
+from bench.results.summary import CONFIDENCE, median_interval
 from bench.results.table import Column, Interval, Table, Value
 
+RESAMPLES = 500  # of rounds
 PARTS = ("forward", "backward", "optimizer")  # what each of `PROGRAMS` adds
 
 Rounds = Mapping[str, Sequence[float]]
@@ -25,7 +27,7 @@ class Part:
 
     Attributes:
         name: One of `PARTS`, or `step`.
-        seconds: Median over rounds; of several processes that of their medians.
+        seconds: By the medians over rounds; of several processes by the medians of these.
         low: Lower end of the interval, see `split`; may be below 0.
         high: Its upper end.
         share: Of the step.
@@ -48,41 +50,50 @@ class Part:
         return Interval(self.seconds, self.low, self.high)
 
 
-def differences(rounds: Rounds) -> dict[str, list[float]]:
-    """What each program of a round took more than the one before it; of a round they add up to the step."""
-    forward, gradients, step = (rounds[name] for name in PROGRAMS)
-    return {
-        "forward": list(forward),
-        "backward": [more - less for more, less in zip(gradients, forward, strict=True)],
-        "optimizer": [more - less for more, less in zip(step, gradients, strict=True)],
-        "step": list(step),
-    }
-
-
 def split(processes: Sequence[Rounds]) -> list[Part]:
-    """The parts of a step and, last, the step itself.
+    """The parts of a step and, last, the step itself, to which they add up.
+
+    Each is the difference of two programs' medians. Medians of differences would add up to something else where
+    noise is lopsided, as that of a busy machine is.
 
     Args:
         processes: The rounds of each process.
 
     Returns:
-        Parts whose intervals are those of the median over the rounds of one process, in which a drift of the machine
-        cancels, or over the medians of several: 95 % from 6 values on, else their range.
+        Parts with intervals of 95 %: over the rounds of one process, drawn again and again whole, so that what hits
+        all programs of a round cancels; or over several processes, of fewer than 6 their range.
     """
-    found = [differences(rounds) for rounds in processes]
-    whole = _centre([process["step"] for process in found])
-    return [_part(name, [process[name] for process in found], whole) for name in (*PARTS, "step")]
+    found = [_steps_between(*(median(rounds[name]) for name in PROGRAMS)) for rounds in processes]
+    typical = (median(median(rounds[name]) for rounds in processes) for name in PROGRAMS)
+    if len(processes) == 1:
+        ends = _ends_over_rounds(processes[0])
+    else:
+        ends = [median_interval(list(values)) or (min(values), max(values)) for values in zip(*found, strict=True)]
+    centres = _steps_between(*typical)
+    return [
+        Part(name=name, seconds=centre, low=min(low, centre), high=max(high, centre), share=centre / centres[-1])
+        for name, centre, (low, high) in zip((*PARTS, "step"), centres, ends, strict=True)
+    ]
 
 
-def _part(name: str, processes: Sequence[Sequence[float]], whole: float) -> Part:
-    values = list(processes[0]) if len(processes) == 1 else [median(rounds) for rounds in processes]
-    low, high = median_interval(values) or (min(values), max(values))
-    seconds = _centre(processes)
-    return Part(name=name, seconds=seconds, low=low, high=high, share=seconds / whole)
+def _steps_between(forward: Any, gradients: Any, step: Any) -> tuple[Any, ...]:
+    """What each program takes more than the one before it, and the last of them."""
+    return forward, gradients - forward, step - gradients, step
 
 
-def _centre(processes: Sequence[Sequence[float]]) -> float:
-    return median(median(rounds) for rounds in processes)
+def _ends_over_rounds(rounds: Rounds) -> list[tuple[float, float]]:
+    """Intervals of the parts by the bootstrap: rounds are drawn whole, with replacement."""
+    import numpy as np
+
+    times = np.array([rounds[name] for name in PROGRAMS])
+    count = times.shape[1]
+    drawn = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+    medians = np.median(times[:, drawn], axis=2)
+    outside = (1 - CONFIDENCE) / 2
+    return [
+        (float(low), float(high))
+        for low, high in (np.quantile(part, (outside, 1 - outside)) for part in _steps_between(*medians))
+    ]
 
 
 def table(figures: Sequence[tuple[str, Sequence[Rounds], str]], described: str) -> Table | None:
@@ -118,10 +129,10 @@ def _intervals(cells: Sequence[Sequence[Rounds]]) -> str:
     counts = sorted({len(rounds["step"]) for processes in cells for rounds in processes})
     rounds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     several = any(len(processes) > 1 for processes in cells)
-    over = "; of several processes that of their medians, of fewer than 6 their range" if several else ""
+    over = "; of several processes over these, of fewer than 6 their range" if several else ""
     return (
-        f"median of {rounds} rounds a process [95 % of it{over}]; in each round the parts add up to the step, their "
-        "medians to within the intervals"
+        f"differences of medians over {rounds} rounds a process, which add up to the step [95 % by bootstrap over "
+        f"rounds{over}]"
     )
 
 

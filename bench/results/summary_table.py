@@ -206,7 +206,7 @@ def _from_to(counts: list[int]) -> str:
 def _name(cell: Cell) -> str:
     """A cell among others of its table."""
     name = user_code.readable(cell.pipeline if cell.model == NO_MODEL else cell.model)
-    return " ".join((name, str(cell.batch_size), *filter(None, [cell.loop]), *cell.input_words))
+    return ", ".join(filter(None, (" ".join((name, str(cell.batch_size), *cell.input_words)), cell.loop)))
 
 
 def facts(summaries: Iterable[Summary], results: Path = store.RESULTS, *, known: Ceilings = NONE_KNOWN) -> Table:

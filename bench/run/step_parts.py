@@ -1,7 +1,7 @@
 """Times a training step beside programs that stop earlier, in turn, so that what lies between them is its parts.
 
 A program does the forward pass, another goes on to the gradients, the third is the whole step: backward is the
-difference of the first two, optimizer that of the last two. So in each round the three parts add up to the step.
+difference of the first two, optimizer that of the last two. So the three parts add up to the step.
 Where a compiler fuses or overlaps them, a difference is what adding the part costs, and may be below 0.
 
 Why not put clocks between forward and backward? A step is one compiled program: there is no place in it to read one,

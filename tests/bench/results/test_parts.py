@@ -24,13 +24,16 @@ def rounds(count=8, *, forward=0.3, backward=0.6, optimizer=0.1, drift=0.0, nois
     }
 
 
-@given(strategies.lists(strategies.tuples(SECONDS, SECONDS, SECONDS), min_size=1, max_size=20))
-def test_parts_of_a_round_add_up_to_its_step(drawn):
-    """Whatever the programs took, a negative part among it."""
-    found = parts.differences(dict(zip(PROGRAMS, zip(*drawn, strict=True), strict=True)))
+@given(
+    strategies.lists(strategies.tuples(SECONDS, SECONDS, SECONDS), min_size=1, max_size=12), strategies.integers(1, 4)
+)
+def test_parts_add_up_to_the_step(drawn, processes):
+    """Whatever the programs took, a negative part among it; each lies within its interval."""
+    programs = dict(zip(PROGRAMS, map(list, zip(*drawn, strict=True)), strict=True))
+    *found, step = parts.split([programs] * processes)
 
-    for *parts_of_round, step in zip(*found.values(), strict=True):
-        assert math.isclose(sum(parts_of_round), step, abs_tol=1e-9)
+    assert math.isclose(sum(part.seconds for part in found), step.seconds, abs_tol=1e-9)
+    assert all(part.low <= part.seconds <= part.high for part in found)
 
 
 def test_split_gives_median_interval_and_share():
@@ -108,6 +111,7 @@ def test_facts_hold_parts_by_name(measured):
     timed = measured(seen={"detail": {"rounds": rounds()}})
     first, second = summary_table.facts(summary.by_cell([timed, measured(model="convnet")])).records()
 
+    assert timed.command.endswith(" --detail")
     assert first["backward_seconds"] == pytest.approx(median([0.6] * 8))
     assert (first["below_noise"], second["below_noise"]) == ("", "")
     assert second["backward_seconds"] is second["optimizer_low"] is None
