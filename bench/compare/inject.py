@@ -198,7 +198,7 @@ class PipelineInjector:
         elif injection.kind == "core":
             self._core.lose(injection.share, lambda: self._draw_once()[0])
         else:
-            threads = product.decode_workers()  # tf.data runs so many maps at once; each has to wait its share
+            threads = product.cores()  # tf.data runs so many maps at once; each has to wait its share
             self._waiting.seconds = injection.share * wall * threads / WAIT_CHANCE
             self._waiting.locked = injection.kind == "lock"
             self._wait.assign(WAIT_CHANCE)

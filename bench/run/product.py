@@ -260,10 +260,16 @@ def has_tensorflow() -> bool:
     return find_spec("tensorflow") is not None
 
 
-def decode_workers() -> int:
-    """How many decode workers a pipeline has: as many as cores, of which older commits do not see a quota."""
+def cores() -> int:
+    """How many cores the commit sees; older ones see no quota."""
     resources = _module("resources")
     return resources.parallelism() if resources else len(os.sched_getaffinity(0))
+
+
+def decode_workers() -> int:
+    """How many decode workers a pipeline has by itself: one a core, or as many as the user says by a variable."""
+    pool = _module("input.decode_pool")
+    return pool.worker_count() if hasattr(pool, "worker_count") else cores()
 
 
 def build_model(name: str, *, image_size: int, classes: int, from_uint8: bool, option: str = "") -> Any:

@@ -12,6 +12,7 @@ from bench import import_time, input_throughput, step_time
 from bench.machine.facts import PROJECT_ROOT
 from bench.run import product
 from flowers_core import backends, errors, models
+from flowers_core.input import decode_pool
 from flowers_core.input.registry import PIPELINES
 
 # What the package looked like before its tree was rebuilt: modules side by side, tables instead of objects.
@@ -195,3 +196,12 @@ def test_build_pipeline_says_what_a_pipeline_does_not_take():
         product.build_pipeline("records_turbo", shards, **sizes, backend="torch", options={"prefetch": 1})
     assert product.why_not_input("records_turbo", ["prefetch", "parallel_calls"]) == ""
     assert product.why_not_input("resident", []) == ""
+
+
+def test_decode_workers_are_as_many_as_the_user_says(monkeypatch):
+    """One a core unless FLOWERS_DECODE_WORKERS is set: what they make together comes in one burst."""
+    monkeypatch.delenv(decode_pool.WORKERS, raising=False)
+    assert product.decode_workers() == product.cores()
+
+    monkeypatch.setenv(decode_pool.WORKERS, "5")
+    assert product.decode_workers() == 5
