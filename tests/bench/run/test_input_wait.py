@@ -1,6 +1,7 @@
 """Draws that are timed."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -26,12 +27,13 @@ def test_timed_draws_keep_the_seconds_of_each():
     ("cell", "replicas"),
     [
         (FED, 2),
+        (replace(FED, steps_per_execution=8), 1),
         (Cell(model="dense"), 1),
         (Cell(model="dense", pipeline="records_parallel", backend="jax", xla=True), 1),
     ],
 )
 def test_clock_draws_leaves_the_framework_its_own(cell, replicas):
-    """Several replicas, JAX and resident batches keep their own iterator."""
+    """Several replicas, several steps a call, JAX and resident batches keep their own iterator."""
     batches = iter(())
 
     assert input_wait.clock_draws(cell, batches, replicas=replicas) is batches
