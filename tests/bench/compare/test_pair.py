@@ -95,6 +95,14 @@ def test_record_without_injections_gives_one_result(fake_workers):  # noqa: ARG0
     assert (result.status, result.injection) == ("ok", {"kind": "none", "share": 0.0})
 
 
+def test_record_takes_few_blocks_where_time_is_limited(fake_workers):  # noqa: ARG001
+    """As many of either side, in whole turns."""
+    (result,) = pair.record(BASE, CANDIDATE, most_seconds=0.0)
+
+    assert len(result.base_samples) == len(result.candidate_samples) == pair.LEAST_BLOCKS
+    assert len(result.order) == 2 * pair.LEAST_BLOCKS
+
+
 @pytest.mark.parametrize("name", ["base", "candidate"])
 def test_record_names_the_variant_that_failed(fake_workers, monkeypatch, name):
     """A failure is one result with status error, not an exception."""
