@@ -33,7 +33,7 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import module_from_spec, spec_from_file_location
@@ -48,6 +48,7 @@ MODEL, LOADER = ("image_size", "classes"), ("source", "image_size", "batch_size"
 
 IMAGE_SIZE = 192  # of models that were designed for no other
 
+DTYPES = ("float32", "uint8")  # of images that a loader gives
 DIGITS = 8
 APPLICATION = re.compile(r"keras\.applications:([A-Za-z]\w*)")
 PEER = re.compile(r"(timm|torch):([A-Za-z][\w.]*)")
@@ -347,3 +348,107 @@ def _functional(model: Any, name: str, *, image_size: int, classes: int) -> Any:
             f"Received: {str(shape).replace('None', 'batch')}. Let it end in Dense(classes, activation='softmax')"
         )
     return model if getattr(model, "input_shape", None) else keras.Model(images, outputs)  # a subclass has none
+
+
+class Loader:
+    """A user's loader with its arguments; what goes wrong in it is said with the line of the file."""
+
+    def __init__(self, option: str, *, source: Any, image_size: int, batch_size: int, digest: str = ""):
+        """Finds the function.
+
+        Args:
+            option: `path/to/file.py:function`.
+            source: Has the folders of photos and records.
+            image_size: Side of the images in pixels.
+            batch_size: Images a batch.
+            digest: What the file held when it was found; empty for whatever it holds.
+
+        Raises:
+            InputError: As `load`.
+        """
+        self.option, self.path = option, Path(option.rpartition(":")[0])
+        self.function = load(option, LOADER, digest=digest)
+        self.arguments = {"source": source, "image_size": image_size, "batch_size": batch_size}
+
+    def __call__(self) -> Any:
+        """Calls the function."""
+        try:
+            batches = self.function(**self.arguments)
+        except Exception as error:  # whatever the user's function raises
+            raise InputError(f"{self.option} must give batches. Received: {explain(error, self.path)}") from error
+        if not hasattr(batches, "__iter__"):
+            raise InputError(
+                f"{self.option} must return a tf.data.Dataset or an iterable of pairs. "
+                f"Received: {type(batches).__name__}"
+            )
+        return batches
+
+    def pairs(self, batches: Iterable) -> Generator:
+        """Its batches; a generator that fails says where."""
+        try:
+            yield from batches
+        except Exception as error:
+            raise InputError(f"{self.option} must go on. Received: {explain(error, self.path)}") from error
+
+    def endless(self, first: Iterable) -> Generator:
+        """Whole batches for ever: where they end, the iterable or else the function begins anew.
+
+        Args:
+            first: What calling it gave.
+
+        Raises:
+            InputError: If a pass gives none.
+        """
+        batches, size = first, self.arguments["batch_size"]
+        while True:
+            count = 0
+            for images, labels in self.pairs(batches):
+                if len(images) == size:
+                    count += 1
+                    yield images, labels
+            if not count:
+                raise InputError(
+                    f"{self.option} must give whole batches of {size} at each call, and a new generator if it is "
+                    "one. Received: an end before the first"
+                )
+            batches = self() if iter(batches) is batches else batches
+
+
+def check_batch(batch: Any, option: str, *, image_size: int, batch_size: int, classes: int) -> None:
+    """Checks a batch of a user's loader.
+
+    Args:
+        batch: What the loader gave first.
+        option: Names the loader in messages.
+        image_size: Side in pixels of the images that were asked for.
+        batch_size: Images of a batch, likewise.
+        classes: How many the models tell apart; 0 for any number.
+
+    Raises:
+        InputError: If it is no pair, has no batch dimension, or is of another shape or type.
+    """
+    import numpy as np
+
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise InputError(f"{option} must give pairs (images, labels). Received: {type(batch).__name__}")
+    images, labels = map(np.asarray, batch)
+    wanted = (batch_size, image_size, image_size, 3)
+    if images.shape != wanted:
+        hint = ""
+        if images.shape == wanted[1:]:
+            hint = ", a single image: there is no batch dimension. `dataset.batch(batch_size)` adds it"
+        raise InputError(f"{option} must give images of shape {wanted}. Received: {images.shape}{hint}")
+    if images.dtype.name not in DTYPES:
+        raise InputError(
+            f"{option} must give images as {' in [0, 1] or '.join(DTYPES)}. Received: {images.dtype.name}. Cast them"
+        )
+    if labels.shape != (batch_size,) or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"{option} must give labels of shape ({batch_size},), integers from 0. "
+            f"Received: {labels.shape}, {labels.dtype.name}"
+        )
+    if classes and not 0 <= labels.min() <= labels.max() < classes:
+        raise InputError(
+            f"{option} must give labels from 0 to {classes - 1}, for the models tell {classes} classes apart. "
+            f"Received: labels from {labels.min()} to {labels.max()}. Give `--photos FOLDER`, of one folder a class"
+        )

@@ -123,14 +123,20 @@ def sweep(  # noqa: PLR0913 - its options
     show_default=True,
     help="`bencher` and `github-action-benchmark` are what those services read.",
 )
+@click.option("--backends", is_flag=True, help="Only which backend trains each model fastest, and by how much.")
 @options.RESULTS
-def table(everything: bool, shape: str, results: Path) -> None:
+def table(everything: bool, shape: str, backends: bool, results: Path) -> None:
     """Print the stored figures of this machine and this code.
 
     In the terminal and as Markdown those of `write` and `checkpoint` as well.
 
     Example: python -m bench table --format csv > figures.csv
+
+    Example: python -m bench table --backends --format markdown > backends.md
     """
+    if backends:
+        click.echo(summary_table.text(results, everything=everything, shape=shape, backends=True), nl=False)
+        return
     further = _further_tables(results, everything=everything) if shape in ("terminal", "markdown") else []
     try:
         click.echo(summary_table.text(results, everything=everything, shape=shape), nl=False)

@@ -1,7 +1,6 @@
 """Options that several commands share, each group as one frozen dataclass, and how quantities are read."""
 
 import itertools
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ from bench.run import product
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
-from flowers_core.cli.entry import Choice, Several, group, json_line, listed, tell
+from flowers_core.cli.entry import TIME, Choice, Quantity, Several, group, json_line, listed, tell
 from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
@@ -32,21 +31,6 @@ if TYPE_CHECKING:
 Collected = TypeVar("Collected", bound=Result)
 
 
-class Quantity(click.ParamType):
-    """A positive number with a unit, converted to the first unit."""
-
-    def __init__(self, name: str, units: dict[str, float], example: str):
-        self.name, self.units, self.example = name, units, example
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Reads the number and multiplies it by its unit."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z%]*)", str(value))
-        if not match or match[2] not in self.units or not float(match[1]):
-            self.fail(f"expected a {self.name} such as {self.example}. Received: {value!r}", param, ctx)
-        return float(match[1]) * self.units[match[2]]
-
-
-TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
 MEMORY = Quantity("memory", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "500M or 8G")
 LATENCIES = Several(Quantity("latency", {"ms": 1e-3, "s": 1}, "30ms, or 5ms,30ms,100ms"))
 BANDWIDTH = Quantity("bandwidth", {"M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9}, "100MB or 1G, bytes a second")

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
-from bench.cli.options import Output, Places
+from bench.cli.options import Data, Output, Places
+from bench.results.cell import RESIDENT
 from bench.run.scaling.result import SCALING, WEAK
-from flowers_core import backends
+from flowers_core import connection, user_code
 from flowers_core.backends import replicas as groups
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.cli import entry
 from flowers_core.errors import InputError
+from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from bench.run.scaling.result import ScalingResult
 
 INTERRUPTED = "The coordinator was interrupted"
-COUNTS = options.Several(click.IntRange(1))
+COUNTS = entry.Several(click.IntRange(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Scaled:
     """What is trained, over how many replicas and workers, and how it is measured."""
 
     model: tuple[str, ...]
+    pipeline: str
     replicas: tuple[int, ...]
     workers: tuple[int, ...]
     scaling: str
@@ -43,20 +46,31 @@ class Scaled:
     timeout: float
     lost_after: float
 
-    def plan(self, places: Places) -> "Plan":
-        """The groups of processes to start."""
+    def plan(self, places: Places, data: Data) -> "Plan":
+        """The groups of processes to start.
+
+        Raises:
+            InputError: If a backend or data are missing, or a user's model or loader does not fit.
+        """
         from bench.results.cell import Cell
+        from bench.run import sweep
         from bench.run.scaling.campaign import Limits, Plan
         from bench.run.timing import Effort
 
+        if peers := [name for name in self.model if user_code.peer(name)]:
+            raise InputError(
+                f"Models of other libraries are measured on one device (`bench measure`). Received: {peers[0]}"
+            )
         shape = {"batch_size": self.batch_size, "image_size": self.image_size, "precision": self.precision}
+        shape["pipeline"] = self.pipeline
         cells = tuple(
             Cell(model=model, **place.step_fields(), **shape) for model in self.model for place in places.each()
         )
-        for name in {cell.backend for cell in cells}:
-            backends.check_installed(name)
+        source = data.source()
+        sweep.check(cells, source, tell=entry.tell)
         return Plan(
             cells=cells,
+            source=source,
             replicas=tuple(sorted(set(self.replicas))),
             workers=tuple(sorted(set(self.workers))),
             scaling=self.scaling,
@@ -71,7 +85,12 @@ SCALED = options.group(
     "scaled",
     Scaled,
     options.listed("--model", kind=options.Named("model", list(MODELS)), default=["squeezenet"], show_default=True,
-                   metavar="NAME[,NAME]"),
+                   metavar="NAME[,NAME]",
+                   help="Your own path/to/file.py:function among them; on several hosts each under the same path."),
+    click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
+                 show_default=True,
+                 help="What feeds each process its share of a batch, your own path/to/file.py:function among them; "
+                 f"or `{RESIDENT}`, one batch of noise."),
     click.option("--replicas", type=COUNTS, default="1,2", show_default=True, metavar="N[,N]",
                  help="Numbers of replicas on each worker."),
     click.option("--workers", type=COUNTS, default="1", show_default=True, metavar="N[,N]",
@@ -138,14 +157,17 @@ MEETING = options.group(
 @click.command()
 @SCALED
 @MEETING
+@options.DATA
 @options.PLACES
 @click.option("--resume", is_flag=True, help="Go on with the last campaign: what it has measured is kept.")
 @options.OUTPUT
-def scaling(scaled: Scaled, meeting: Meeting, places: Places, resume: bool, output: Output) -> None:
+def scaling(scaled: Scaled, meeting: Meeting, data: Data, places: Places, resume: bool, output: Output) -> None:
     """Measure how training scales over replicas and hosts.
 
     Images/s of all replicas together, efficiency, and whether losses stay those of one replica. Replicas are GPUs or
     TPU cores where there are any; on a CPU stand-ins take the same path and share its cores.
+
+    With `--pipeline` each process is fed its share of a batch; else all train on one resident batch of noise.
 
     Several hosts run the same command, each with its `--rank`: docs/scale.md has recipes for Kubernetes and Slurm.
 
@@ -159,10 +181,10 @@ def scaling(scaled: Scaled, meeting: Meeting, places: Places, resume: bool, outp
     """
     from bench.run.scaling import campaign, hosts
 
-    plan = scaled.plan(places)
+    plan = scaled.plan(places, data)
     place = meeting.place(plan)
     if place and place[1]:
-        hosts.serve(hosts.Line(hosts.connect(place[0], seconds=meeting.meet)), place[1], scaled.lost_after)
+        hosts.serve(connection.Line(connection.connect(place[0], seconds=meeting.meet)), place[1], scaled.lost_after)
         return
     output.check_writable()
     earlier = campaign.unfinished(plan, output.results) if resume else ()
@@ -170,7 +192,7 @@ def scaling(scaled: Scaled, meeting: Meeting, places: Places, resume: bool, outp
         code, _ = _run(plan, output, earlier, ())
         options.leave(code)
     workers = max(plan.workers)
-    with hosts.listen(place[0], "--coordinator") as server:
+    with connection.listen(place[0], "--coordinator", seconds=meeting.meet) as server:
         entry.tell(f"waiting for {workers - 1} workers at {place[0][0]}:{place[0][1]}")
         others = hosts.gather(server, workers, plan.limits, tell=entry.tell, seconds=meeting.meet)
     reason = INTERRUPTED

@@ -9,7 +9,8 @@ from statistics import median
 from bench.machine.own import user_code
 from bench.report.bars import Bar
 from bench.report.gather import Gathered
-from bench.results import format
+from bench.results import backend_table, format
+from bench.results.backend_table import Contest
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.summary import Summary
 
@@ -179,32 +180,25 @@ def _batches(summaries: Sequence[Summary]) -> Finding | None:
 
 def _backends(summaries: Sequence[Summary]) -> Finding | None:
     """Which backend trains each model fastest in each precision, uncompiled but where it always compiles."""
-    cells: dict[Cell, dict[str, float]] = {}  # by what is the same on all backends
-    for entry in _steps_alone(summaries):
-        if not entry.cell.chosen_compiler:
-            cells.setdefault(entry.cell.on("tensorflow"), {})[entry.cell.backend] = entry.rate
-    most = max((len(rates) for rates in cells.values()), default=0)
-    if most < 2:
+    contests = backend_table.contests(summaries)
+    if not contests:
         return None
-    compared = {cell: rates for cell, rates in cells.items() if len(rates) == most}
-    by_precision: dict[str, dict[Cell, dict[str, float]]] = {}
-    for cell, rates in compared.items():
-        by_precision.setdefault(cell.precision, {})[cell] = rates
-    parts = [f"in {precision} {_fastest_by_model(rates)}" for precision, rates in by_precision.items()]
-    names = " and ".join(sorted(dict.fromkeys(name for rates in compared.values() for name in rates)))
+    by_precision: dict[str, list[Contest]] = {}
+    for contest in contests:
+        by_precision.setdefault(contest.cell.precision, []).append(contest)
+    parts = [f"in {precision} {_fastest_by_model(group)}" for precision, group in by_precision.items()]
+    names = " and ".join(sorted({name for contest in contests for name in contest.ordered}))
     return Finding(f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}.", "steps")
 
 
-def _fastest_by_model(rates_by_cell: dict[Cell, dict[str, float]]) -> str:
-    """The models that each backend trains fastest, the backend with most of them first."""
-    largest = {cell.model: cell for cell in sorted(rates_by_cell, key=lambda cell: cell.batch_size)}
+def _fastest_by_model(contests: Sequence[Contest]) -> str:
+    """The models that each backend trains fastest, the backend with most of them first; several where they tie."""
     won: dict[str, list[str]] = {}
-    for model, cell in largest.items():
-        rates = rates_by_cell[cell]
-        won.setdefault(max(rates, key=rates.__getitem__), []).append(readable(model))
+    for contest in contests:
+        won.setdefault(" or ".join(contest.fastest), []).append(readable(contest.cell.model))
     ordered = sorted(won.items(), key=lambda item: -len(item[1]))
-    if len(ordered) == 1 and len(largest) > 1:
-        return f"{ordered[0][0]} is the fastest for all {len(largest)} models"
+    if len(ordered) == 1 and len(contests) > 1:
+        return f"{ordered[0][0]} is the fastest for all {len(contests)} models"
     return ", ".join(f"{name} is the fastest for {', '.join(models)}" for name, models in ordered)
 
 

@@ -212,6 +212,12 @@ class Cell:
         return replace(self, pipeline=RESIDENT, **usual)
 
     @property
+    def alike(self) -> tuple:
+        """What cells have in common that are one step on several backends."""
+        names = [name for name in self.__dataclass_fields__ if name not in ("backend", *COMPILERS)]
+        return (*(getattr(self, name) for name in names), bool(self.chosen_compiler))
+
+    @property
     def id(self) -> str:
         """Names the cell in tables and as a file, e.g. `squeezenet-train-resident-192-b32-cpu-float32-tensorflow`."""
         chosen = "".join(f"-{word.replace(' ', '')}" for word in self.input_words)

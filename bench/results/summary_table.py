@@ -1,6 +1,6 @@
 """Summaries as tables: pipelines alone, steps alone and steps fed by a pipeline; and every fact of each, tidy."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.machine.facts import code_digest
 from bench.machine.own import user_code
-from bench.results import device_columns, exports, identity, labels, parts, peak, store, summary
+from bench.results import backend_table, device_columns, exports, identity, labels, parts, peak, store, summary
 from bench.results.cell import INPUT_OPTIONS, NO_MODEL, RESIDENT, STEPS, Cell
 from bench.results.device_columns import NONE_KNOWN
 from bench.results.measurement import Measurement
@@ -277,16 +277,17 @@ def markdown(summaries: Sequence[Summary], *, known: Ceilings = NONE_KNOWN) -> s
     return "\n".join(parts)
 
 
-def text(results: Path, *, everything: bool = False, shape: str = "terminal") -> str:
+def text(results: Path, *, everything: bool = False, shape: str = "terminal", backends: bool = False) -> str:
     """The measurements of a store as a text.
 
     Args:
         results: The store.
         everything: Of all machines and all code, not only of this machine and the code as it is now.
         shape: One of `SHAPES`.
+        backends: Only which backend trains each model fastest, instead of all.
 
     Raises:
-        InputError: If there is nothing to show.
+        InputError: If there is nothing to show, or the shape has no such table.
     """
     measurements = store.load(Measurement, results, holding="" if everything else code_digest()).results
     chosen = measurements if everything else summary.current(measurements)
@@ -294,6 +295,8 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
         hint = "; `--all` shows other machines and code" if store.load(Measurement, results).results else ""
         raise InputError(f"{results} holds no measurement of this machine and this code: run `make bench`{hint}")
     summaries = summary.by_cell(chosen)
+    if backends:
+        return _backends(summaries, results, shape)
     known = ceilings(summaries, results)
     if shape == "terminal":
         return _terminal(summaries, known)
@@ -305,6 +308,48 @@ def text(results: Path, *, everything: bool = False, shape: str = "terminal") ->
     return tidy.csv() if shape == "csv" else tidy.json()
 
 
+def _backends(summaries: Sequence[Summary], results: Path, shape: str) -> str:
+    """Which backend trains each model fastest, of each machine and code.
+
+    Raises:
+        InputError: If no step was measured on two backends, or the shape is for services.
+    """
+    if shape in exports.FORMATS:
+        raise InputError(f"`--backends` is a table for people or programs, not for {shape}: give another `--format`")
+    places: dict[tuple, list[Summary]] = {}
+    for entry in summaries:
+        last = entry.measurement
+        places.setdefault((last.machine.get("id"), last.code.get("digest")), []).append(entry)
+    held = [group for group in places.values() if backend_table.contests(group)]
+    if not held:
+        raise InputError(
+            f"No training step of {results} was measured on two backends: "
+            f"`python -m bench sweep --backend tensorflow,jax,torch{store.option(results)}` does that"
+        )
+    if shape in ("csv", "json"):
+        table = backend_table.facts(held)
+        return table.csv() if shape == "csv" else table.json()
+    if shape == "markdown":
+        return "\n".join(
+            "\n".join([f"{markdown_text(origin_of_all(group))}\n", *(table.markdown() for table in tables)])
+            for group, tables in zip(held, map(backend_table.tables, held), strict=True)
+        )
+
+    def show(console: "Console") -> None:
+        for group in held:
+            for table in backend_table.tables(group):
+                table.draw(console)
+            say(console, origin_of_all(group), style="dim")
+
+    return captured(show)
+
+
+def origin_of_all(summaries: Sequence[Summary]) -> str:
+    """The machine, the software of all backends, the code and the days of some figures, in one line."""
+    parts = [entry.measurement.origin.split("; ") for entry in summaries]
+    return "; ".join(dict.fromkeys(part for words in parts for part in words))
+
+
 def ceilings(summaries: Iterable[Summary], results: Path) -> Ceilings:
     """What a store knows of the most that the machines of some figures could do."""
     return peak.ceilings(summaries, store.load(peak.Peak, results).results)
@@ -312,9 +357,14 @@ def ceilings(summaries: Iterable[Summary], results: Path) -> Ceilings:
 
 def _terminal(summaries: Sequence[Summary], known: Ceilings) -> str:
     """Tables for a terminal, as wide as it is."""
+    return captured(lambda console: draw(summaries, console, known=known))
+
+
+def captured(show: Callable[["Console"], object]) -> str:
+    """What is drawn on a terminal, as wide as it is."""
     from rich.console import Console
 
     console = Console()
-    with console.capture() as captured:
-        draw(summaries, console, known=known)
-    return captured.get()
+    with console.capture() as held:
+        show(console)
+    return held.get()

@@ -36,6 +36,8 @@ class Source:
         class_names: Likewise the classes in the order of their labels.
         exif: `apply` to turn photos as their EXIF data says; empty for the codelab's way.
         decode: `scaled` or `smallest` to decode large photos smaller; likewise.
+        rank: Of several processes that train one model, which this is: a user's loader gives its part of the images.
+        workers: How many these are.
     """
 
     photos: str = ""
@@ -46,6 +48,8 @@ class Source:
     class_names: tuple[str, ...] = ()
     exif: str = ""
     decode: str = ""
+    rank: int = 0
+    workers: int = 1
 
     def __post_init__(self):
         object.__setattr__(self, "files", tuple((name, option) for name, option in self.files))  # JSON has lists

@@ -1,13 +1,14 @@
 """Decode workers as tracks of a profiler trace, beside the step: a plane of their own is put into its file.
 
 The profiler sees its own process alone. What its file holds is a protocol buffer, and two of them in a row are read as
-one: so a plane is appended, and what the profiler wrote is not touched. The few fields that this needs are written and
-read by hand: TensorFlow brings the classes, JAX does not. Source: xplane.proto of XProf.
+one: so a plane is appended, and what the profiler wrote is not touched. Source: xplane.proto of XProf.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from bench.run.wire import field, fields
 
 PLANE = "/device:CUSTOM:decode workers"  # XProf's trace viewer shows planes of this prefix, and counts nothing of them
 ENVIRONMENT, START = "Task Environment", "profile_start_time"  # where the file says from when its times count
@@ -37,7 +38,7 @@ def add(path: Path, spans: Sequence[Span], end: int) -> None:
     seen = [span for span in spans if span.ended_ns > start and span.began_ns < end]
     if seen:
         with path.open("ab") as file:
-            file.write(_field(1, _plane(seen, start)))
+            file.write(field(1, _plane(seen, start)))
 
 
 def _plane(spans: Sequence[Span], start: int) -> bytes:
@@ -45,83 +46,40 @@ def _plane(spans: Sequence[Span], start: int) -> bytes:
     sizes = sorted({span.images for span in spans})
     kinds = {size: number for number, size in enumerate(sizes, 1)}
     names = [
-        _field(4, _field(1, number) + _field(2, _field(1, number) + _field(2, f"decode {size} images".encode())))
+        field(4, field(1, number) + field(2, field(1, number) + field(2, f"decode {size} images".encode())))
         for size, number in kinds.items()
     ]
     workers = sorted({span.worker for span in spans})
     lines = [
-        _field(3, _line(number, worker, [span for span in spans if span.worker == worker], kinds, start))
+        field(3, _line(number, worker, [span for span in spans if span.worker == worker], kinds, start))
         for number, worker in enumerate(workers, 1)
     ]
-    return b"".join([_field(1, 1), _field(2, PLANE.encode()), *lines, *names])
+    return b"".join([field(1, 1), field(2, PLANE.encode()), *lines, *names])
 
 
 def _line(number: int, worker: int, spans: Sequence[Span], kinds: dict[int, int], start: int) -> bytes:
     events = [
-        _field(
+        field(
             4,
-            _field(1, kinds[span.images])
-            + _field(2, NS_TO_PS * (max(span.began_ns, start) - start))
-            + _field(3, NS_TO_PS * (span.ended_ns - max(span.began_ns, start))),
+            field(1, kinds[span.images])
+            + field(2, NS_TO_PS * (max(span.began_ns, start) - start))
+            + field(3, NS_TO_PS * (span.ended_ns - max(span.began_ns, start))),
         )
         for span in sorted(spans, key=lambda span: span.began_ns)
     ]
-    return b"".join([_field(1, number), _field(2, f"decode worker {number} (process {worker})".encode()), *events])
+    return b"".join([field(1, number), field(2, f"decode worker {number} (process {worker})".encode()), *events])
 
 
 def _start_ns(trace: bytes) -> int | None:
     """Nanoseconds since 1970 from which the times of a trace count."""
-    for plane in (value for number, value in _fields(trace) if number == 1):
-        parts = list(_fields(plane))
+    for plane in (value for number, value in fields(trace) if number == 1):
+        parts = list(fields(plane))
         if (2, ENVIRONMENT.encode()) not in parts:
             continue
-        known = [dict(_fields(dict(_fields(value))[2])) for number, value in parts if number == 5]
+        known = [dict(fields(dict(fields(value))[2])) for number, value in parts if number == 5]
         ids = {entry[2]: entry.get(1, 0) for entry in known}
         for number, value in parts:
-            stat = dict(_fields(value)) if number == 6 else {}
+            stat = dict(fields(value)) if number == 6 else {}
             if stat and stat.get(1, 0) == ids.get(START.encode()):
                 return stat.get(3) or stat.get(4)
     return None
-
-
-def _field(number: int, value: int | bytes) -> bytes:
-    """A field as protocol buffers encode it: a whole number, or bytes with their length."""
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    coded = bytearray()
-    while value > 0x7F:
-        coded.append(value & 0x7F | 0x80)
-        value >>= 7
-    coded.append(value)
-    return bytes(coded)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Numbers and values of a message's fields: whole numbers, and bytes of whatever is not one."""
-    place = 0
-    while place < len(message):
-        tag, place = _read_varint(message, place)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, place = _read_varint(message, place)
-            yield number, value
-            continue
-        length = {1: 8, 5: 4}.get(kind)
-        if length is None:
-            length, place = _read_varint(message, place)
-        yield number, message[place : place + length]
-        place += length
-
-
-def _read_varint(message: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[place]
-        value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 0x80:
-            return value, place

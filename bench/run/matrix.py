@@ -140,9 +140,16 @@ def profile(
 
 
 def in_turn(profiles: Iterable[Sequence[Cell]]) -> list[Cell]:
-    """The cells of several profiles, one of each in turn: what is to be compared is measured within minutes."""
-    rounds = zip_longest(*profiles)
-    return list(dict.fromkeys(cell for cells in rounds for cell in cells if cell is not None))
+    """The cells of several profiles, one step on all backends after the other: what is compared is measured in a row.
+
+    By what the step is, not by its place in the profiles: a backend that always compiles has no cells that compile.
+    """
+    together: dict[tuple, dict[Cell, None]] = {}
+    for cells in zip_longest(*profiles):
+        for cell in cells:
+            if cell is not None:
+                together.setdefault(cell.alike, {})[cell] = None
+    return [cell for cells in together.values() for cell in cells]
 
 
 def with_steps(cells: Iterable[Cell], steps: Sequence[int]) -> list[Cell]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -171,43 +172,53 @@ def run(
         measure: Takes a job, a timeout and a limit of memory, and gives a measurement.
 
     Yields:
-        Each cell with its measurement, or with None where the budget has no room for it.
+        Each cell with its measurement, or with None where the budget has no room for it and the same step on the other
+        backends.
     """
     begun = now()
     classes = sweep.source.classes(sweep.cells)
     earlier = store.load(Measurement, results).results
     durations = Durations(earlier)
     mine = [measurement for measurement in earlier if sweep.id and measurement.sweep == sweep.id]
-    for number, cell in pending(sweep, earlier):
-        left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
-        if left is not None and durations.expected_seconds(cell) > left:
-            yield cell, None
-            continue
-        reason = too_large(cell, mine) or product.why_not_input(cell.pipeline, cell.input_options)
-        if reason:
-            started = datetime.now(UTC).isoformat(timespec="seconds")
-            place = {"machine": facts.fingerprint(), "code": facts.code()}
-            done = Measurement(cell=cell, status="n/a", reason=reason, started=started, **place)
-        else:
-            folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
-            job = Job(
-                cell=cell,
-                effort=sweep.effort,
-                source=sweep.source,
-                classes=classes,
-                trace=folder,
-                detail=sweep.detailed and not step_parts.why_whole(cell),
-            )
-            timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
-            done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
-            if done.status == "timeout" and timeout < limits.timeout_seconds:
-                yield cell, None  # it was the budget that ended it, and says nothing of the cell
-                continue
-        done = replace(done, sweep=sweep.id, round=number)
-        store.append(done, results)
-        mine.append(done)
-        durations.add(done)
-        yield cell, done
+    for (number, _), together in groupby(pending(sweep, earlier), key=_together):
+        cells = [cell for _, cell in together]
+        for position, cell in enumerate(cells):
+            left = None if limits.budget_seconds is None else limits.budget_seconds - (now() - begun)
+            # All backends of a step or none: a budget must not leave the last ones out everywhere.
+            if left is not None and sum(map(durations.expected_seconds, cells[position:])) > left:
+                yield from ((other, None) for other in cells[position:])
+                break
+            reason = too_large(cell, mine) or product.why_not_input(cell.pipeline, cell.input_options)
+            if reason:
+                done = _not_tried(cell, reason)
+            else:
+                folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
+                detail = sweep.detailed and not step_parts.why_whole(cell)
+                how = {"effort": sweep.effort, "trace": folder, "detail": detail}
+                job = Job(cell=cell, source=sweep.source, classes=classes, **how)
+                timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
+                done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
+                if done.status == "timeout" and timeout < limits.timeout_seconds:
+                    yield cell, None  # it was the budget that ended it, and says nothing of the cell
+                    continue
+            done = replace(done, sweep=sweep.id, round=number)
+            store.append(done, results)
+            mine.append(done)
+            durations.add(done)
+            yield cell, done
+
+
+def _not_tried(cell: Cell, reason: str) -> Measurement:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return Measurement(
+        cell=cell, status="n/a", reason=reason, started=started, machine=facts.fingerprint(), code=facts.code()
+    )
+
+
+def _together(process: tuple[int, Cell]) -> tuple:
+    """Alike for processes that measure one step on several backends."""
+    number, cell = process
+    return number, cell.alike
 
 
 def fit_batches(cells: Iterable[Cell], source: Source, *, tell: Callable[[str], object]) -> list[Cell]:

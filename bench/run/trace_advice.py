@@ -28,7 +28,7 @@ def sentence(trace: Trace, cell: Cell | None = None, *, into: str = "") -> str:
     if (trace.other_share or 0.0) >= OVERHEAD:
         spent = f"{trace.other_share:.0%} of the step neither computes nor waits for input"
         return f"overhead-bound: {spent}; {_larger_first(cell, into)}"
-    if not trace.work:  # XLA on a CPU: its fusions are none of the operations that XProf counts
+    if not trace.work:  # a framework whose operations nobody counts
         busy = 1 - (trace.input_share or 0.0) - (trace.other_share or 0.0)
         figure = f"{busy:.0%} of the step computes, and XProf counts no operation of it"
         return f"compute-bound: {figure}; {_cheaper(trace, cell, into)}"

@@ -67,7 +67,7 @@ def find_problem(cells: Iterable[Cell], source: Source, *, classes: int) -> str:
         loaders = {(cell.pipeline, cell.image_size, cell.batch_size): cell for cell in cells if cell.reads == GIVEN}
         fed = any(cell.model != NO_MODEL for cell in cells)
         for cell in loaders.values():
-            user_pipeline.check_batch(
+            user_code.check_batch(
                 user_pipeline.first_batch(cell, source.with_image_size(cell.image_size)),
                 source.find_option(cell.pipeline),
                 image_size=cell.image_size,

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.machine.own import durable
+from bench.run import thunks
 
 MOST_OPS = 10  # of each kind: the rest is seldom read
 IDLE = "IDLE"  # what XProf calls threads that wait; no operation
@@ -20,10 +21,11 @@ KINDS = (
     ("input pipeline", r"^Dataset|^Iterator|IteratorGetNext"),
     ("filter gradients of convolutions", r"BackpropFilter"),
     ("input gradients of convolutions", r"Conv\w*BackpropInput"),
+    ("gradients of convolutions", rf"^conv\S* {thunks.BACKWARD}/"),  # of JAX, which has one operation for both
     ("batch normalization", r"batch_?norm|FusedBatchNorm|/bn\w*/"),
     ("convolutions", r"Conv\d?D|[Cc]onvolution|^conv"),
     ("matrix products", r"MatMul|Einsum|\bdot\b|^dot|gemm"),
-    ("pooling", r"Pool|reduce-window|select-and-scatter"),
+    ("pooling", r"[Pp]ool|reduce[-_]window|select[-_]and[-_]scatter"),
     (OPTIMIZER, r"ApplyAdam|ResourceApply|[Aa]dam|optimizer|momentum"),
     ("activations", r"Relu|Sigmoid|Swish|Softmax|Elu|Tanh"),
     ("updates of variables", r"Assign"),
@@ -53,7 +55,7 @@ def facts(paths: Sequence[Path]) -> dict:
     with _opened(paths) as copies:
         steps = _steps(_tool(copies, "input_pipeline_analyzer"))
         count = len(steps["seconds"])
-        operations = _tool(copies, "framework_op_stats")
+        operations = _rows(copies)
         return {
             "steps": count,
             "step_seconds": sum(steps["seconds"]) / count,
@@ -81,7 +83,7 @@ def operations(paths: Sequence[Path]) -> list[dict]:
     """
     with _opened(paths) as copies:
         steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
-        rows = _op_rows(_tool(copies, "framework_op_stats"))
+        rows = _rows(copies)
     return [
         {"type": row["type"], "name": row["operation"], "seconds": float(row["total_self_time"]) / 1e6 / steps}
         for row in rows
@@ -156,10 +158,15 @@ def _steps(tables: Any) -> dict:
     }
 
 
-def _ops(tables: Any, steps: int) -> list[dict]:
+def _rows(paths: Sequence[str]) -> list[dict]:
+    """Each operation with its own time; of XLA on a CPU, of which XProf counts none, from the trace itself."""
+    return _op_rows(_tool(paths, "framework_op_stats")) or thunks.rows([*map(Path, paths)])
+
+
+def _ops(rows: Iterable[dict], steps: int) -> list[dict]:
     """Operations by type: their own time in a step, over all threads."""
     seconds: dict[str, float] = {}
-    for row in _op_rows(tables):
+    for row in rows:
         seconds[row["type"]] = seconds.get(row["type"], 0.0) + float(row["total_self_time"]) / 1e6
     return longest(seconds, steps)
 
@@ -176,11 +183,11 @@ def kind(type_name: str, operation: str) -> str:
     return next((name for name, pattern in KINDS if re.search(pattern, text)), OTHER)
 
 
-def _work(tables: Any, steps: int) -> list[dict]:
+def _work(rows: Iterable[dict], steps: int) -> list[dict]:
     """The same by kind of work, each with the layer that takes most of it."""
     seconds: dict[str, float] = {}
     layers: dict[str, dict[str, float]] = {}
-    for row in _op_rows(tables):
+    for row in rows:
         name, own = kind(row["type"], row["operation"]), float(row["total_self_time"]) / 1e6
         seconds[name] = seconds.get(name, 0.0) + own
         of_kind = layers.setdefault(name, {})

@@ -226,24 +226,39 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
-        """A function that trains all replicas on one batch that they share, again and again.
-
-        The share of each replica stays on its device; gradients are averaged over all of them. Every process of the
-        group must call it equally often.
+    def place_share(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Any:
+        """Puts this process' share of a batch on the devices of its replicas, for `shared_step`.
 
         Args:
-            model: Compiled, built in the scope of the device that `join` gave.
-            images: This process' share of the batch, shape `(share, size, size, 3)`.
+            model: Built in the scope of the device that `join` gave.
+            images: The share, shape `(share, size, size, 3)`.
             labels: Theirs, shape `(share,)`.
-
-        Returns:
-            A function that returns the running loss and metrics, as `train_step` gives them; `shared_loss` reads them.
         """
 
     @abstractmethod
-    def shared_loss(self, logs: dict) -> float:
-        """The running loss over the global batch; every process of the group must ask."""
+    def shared_step(self, model: "keras.Model", shares: Iterable) -> Callable[[], dict]:
+        """A function that trains all replicas on the next batch that they share.
+
+        Gradients are averaged over all of them. Every process of the group must call it equally often.
+
+        Args:
+            model: Compiled, built in the scope of the device that `join` gave.
+            shares: What `place_share` gave, for as many steps as will be called, all of one size.
+
+        Returns:
+            A function that returns the running loss and metrics, as `train_step` gives them; `shared_logs` reads them.
+        """
+
+    def settle(self, step: Callable[[], dict]) -> None:
+        """Has the model's variables hold what a function of `shared_step` has learnt, and it go on from what they hold.
+
+        They do in any case where a step works on the variables themselves.
+        """
+        del step
+
+    @abstractmethod
+    def shared_logs(self, logs: dict) -> dict[str, float]:
+        """The running loss and metrics over the global batches; every process of the group must ask."""
 
 
 @cache

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -164,23 +164,34 @@ class Jax(Backend):
         distribution = keras.distribution.DataParallel(devices=chosen)
         return Device(kind=kind, name=chosen[0].device_kind, replicas=len(chosen), scope=distribution.scope)
 
-    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
-        """A step on arrays that span all devices; see `Backend.shared_step`."""
+    def place_share(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Any:
+        """Arrays that span all devices; see `Backend.place_share`."""
         import keras
 
+        del model
         distribution = keras.distribution.distribution()
         if distribution is None:
-            batch = jax.device_put(images), jax.device_put(labels)
-        else:
-            batch = tuple(
-                jax.make_array_from_process_local_data(distribution.get_data_layout(array.shape).backend_layout, array)
-                for array in (images, labels)
-            )
-        return _Step(model, repeat(batch))
+            return jax.device_put(images), jax.device_put(labels)
+        return tuple(
+            jax.make_array_from_process_local_data(distribution.get_data_layout(array.shape).backend_layout, array)
+            for array in (images, labels)
+        )
 
-    def shared_loss(self, logs: dict) -> float:
-        """The step has computed it over the global batch."""
-        return float(logs["loss"])
+    def shared_step(self, model: "keras.Model", shares: Iterable) -> Callable[[], dict]:
+        """The step of one process, on arrays that span all devices; see `Backend.shared_step`."""
+        shares = iter(shares)
+        first = next(shares)
+        return _SharedStep(model, chain([first, first], shares))  # the model is built by one that it does not train on
+
+    def settle(self, step: Callable[[], dict]) -> None:
+        """Weights move into a step, and back; see `Backend.settle`."""
+        if not isinstance(step, _SharedStep):
+            raise TypeError("a step of JAX's `shared_step` can be settled")
+        step.settle()
+
+    def shared_logs(self, logs: dict) -> dict[str, float]:
+        """The step has computed them over the global batch."""
+        return {name: float(value) for name, value in logs.items()}
 
 
 class _Repeated:
@@ -218,6 +229,27 @@ class _Step:
     def __call__(self) -> dict:
         logs, self.state = self._function(self.state, self._iterator)
         return logs
+
+
+class _SharedStep(_Step):
+    """A training step that gives the weights back to the model, which goes on from them."""
+
+    def __init__(self, model: "keras.Model", iterator: Iterator):
+        super().__init__(model, iterator)
+        parts = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+        self._variables = (*parts, model.metrics_variables)
+        self.state = ()  # the variables' own
+
+    def __call__(self) -> dict:
+        self.state = self.state or tuple(map(_values, self._variables))
+        return super().__call__()
+
+    def settle(self) -> None:
+        """Gives the weights back; the next call takes them from there."""
+        for variables, values in zip(self._variables, self.state, strict=bool(self.state)):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self.state = ()
 
 
 class _Steps(_Step):

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -180,8 +181,8 @@ class TensorFlow(Backend):
             raise DeviceAbsent(f"tf.distribute found {replicas} replicas, not {group.total}")
         return Device(kind=kind, name=kind.upper(), replicas=replicas, scope=strategy.scope)
 
-    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
-        """A step by `strategy.run`: Keras' own loop cannot reduce what several processes return."""
+    def place_share(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Any:
+        """A part of the share for each replica; see `Backend.place_share`."""
         strategy: Any = model.distribute_strategy
         local = strategy.extended._num_replicas_in_sync // _processes(strategy)
         images_each = len(images) // local
@@ -193,21 +194,28 @@ class TensorFlow(Backend):
 
             return strategy.experimental_distribute_values_from_function(value)
 
-        batch = place(images), place(labels)
+        return place(images), place(labels)
+
+    def shared_step(self, model: "keras.Model", shares: Iterable) -> Callable[[], dict]:
+        """A step by `strategy.run`: Keras' own loop cannot reduce what several processes return."""
+        strategy: Any = model.distribute_strategy
+        shares = iter(shares)
+        first = next(shares)
         with strategy.scope():  # all variables before the step is traced: strategies make none within
-            model._symbolic_build(data_batch=(images[:images_each], labels[:images_each]))
+            model._symbolic_build(data_batch=tuple(strategy.experimental_local_results(part)[0] for part in first))
             model.optimizer.build(model.trainable_variables)
 
         @tf.function
-        def step() -> dict:
+        def step(batch: Any) -> dict:
             logs = strategy.run(model.train_step, args=(batch,))
             return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
-        return step
+        shares = chain([first], shares)
+        return lambda: step(next(shares))
 
-    def shared_loss(self, logs: dict) -> float:
-        """The step has averaged it."""
-        return float(logs["loss"])
+    def shared_logs(self, logs: dict) -> dict[str, float]:
+        """The step has averaged them."""
+        return {name: float(value) for name, value in logs.items()}
 
 
 def _strategy(group: Group, kind: str) -> tf.distribute.Strategy:

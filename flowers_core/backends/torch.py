@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,34 +170,42 @@ class Torch(Backend):
         )
         return replace(device, replicas=group.total)
 
-    def shared_step(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Callable[[], dict]:
+    def place_share(self, model: "keras.Model", images: "np.ndarray", labels: "np.ndarray") -> Any:
+        """Tensors on this process' device; see `Backend.place_share`."""
+        del model
+        return next(tensors([(images, labels)]))
+
+    def shared_step(self, model: "keras.Model", shares: Iterable) -> Callable[[], dict]:
         """Keras' own step with the forward pass through `DistributedDataParallel`, which averages the gradients."""
-        batch = next(tensors([(images, labels)]))
+        shares = iter(shares)
+        first = next(shares)
         module: Any = model
-        module._symbolic_build(data_batch=batch)
+        module._symbolic_build(data_batch=first)
         module.train()
         parallel = torch.nn.parallel.DistributedDataParallel(module) if torch.distributed.is_initialized() else module
+        shares = chain([first], shares)
 
         def step() -> dict:
-            predicted = parallel(batch[0], training=True)
+            images, labels = next(shares)
+            predicted = parallel(images, training=True)
             module.zero_grad()
-            loss = module._compute_loss(x=batch[0], y=batch[1], y_pred=predicted, sample_weight=None, training=True)
+            loss = module._compute_loss(x=images, y=labels, y_pred=predicted, sample_weight=None, training=True)
             module._loss_tracker.update_state(loss, sample_weight=len(images))
             module.optimizer.scale_loss(loss).backward()
             weights = module.trainable_weights[:]
             with torch.no_grad():
                 module.optimizer.apply([weight.value.grad for weight in weights], weights)
-            return module.compute_metrics(*batch, predicted, None)
+            return module.compute_metrics(images, labels, predicted, None)
 
         return step
 
-    def shared_loss(self, logs: dict) -> float:
-        """The mean over all processes, which saw equally many images."""
-        loss = torch.as_tensor(logs["loss"]).detach().clone()
+    def shared_logs(self, logs: dict) -> dict[str, float]:
+        """The means over all processes, which saw equally many images."""
+        means = torch.stack([torch.as_tensor(value).detach().float() for value in logs.values()])
         if torch.distributed.is_initialized():
-            torch.distributed.all_reduce(loss)
-            loss /= torch.distributed.get_world_size()
-        return float(loss)
+            torch.distributed.all_reduce(means)
+            means /= torch.distributed.get_world_size()
+        return dict(zip(logs, means.tolist(), strict=True))
 
 
 def _keras_device(name: str) -> Any:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -158,6 +159,23 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}
     return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+class Quantity(click.ParamType):
+    """A positive number with a unit, converted to the first unit."""
+
+    def __init__(self, name: str, units: dict[str, float], example: str):
+        self.name, self.units, self.example = name, units, example
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads the number and multiplies it by its unit."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z%]*)", str(value))
+        if not match or match[2] not in self.units or not float(match[1]):
+            self.fail(f"expected a {self.name} such as {self.example}. Received: {value!r}", param, ctx)
+        return float(match[1]) * self.units[match[2]]
+
+
+TIME = Quantity("time", {"": 1, "s": 1, "m": 60, "h": 3600}, "90s, 10m or 2h")
 
 
 def group(name: str, kind: type, *options: Decorator) -> Decorator:

@@ -1,4 +1,4 @@
-"""Commands of the package: synthetic, download, records, models, and those of `train`. They parse and call only."""
+"""Commands of the package: synthetic, download, records, models, and those beside it. They parse and call only."""
 
 import os
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from flowers_core import resources
-from flowers_core.cli import entry, source_options, train
+from flowers_core.cli import entry, source_options, train, trained
 from flowers_core.data import encodings, storage
 from flowers_core.data import photos as photo_kinds
 from flowers_core.errors import one_of
@@ -197,7 +197,7 @@ def models(json: bool) -> None:
     )
 
 
-for command in (train.train, train.evaluate, train.predict, train.export):
+for command in (train.train, trained.evaluate, trained.predict, trained.export):
     cli.add_command(command)
 
 

@@ -1,10 +1,10 @@
-"""Commands that train and use models: train, evaluate, predict, export. They parse, call and print only."""
+"""The command that trains a model, on one host or as one of several workers. It parses, calls and prints only."""
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ import click
 from flowers_core import backends, durable, models, user_code
 from flowers_core.backends.devices import DEVICES, Device
 from flowers_core.backends.precision import PRECISIONS
-from flowers_core.cli import entry, source_options
-from flowers_core.data import photos as photo_kinds
+from flowers_core.cli import entry, host_options, source_options
+from flowers_core.cli.host_options import Hosts
 from flowers_core.data import storage
 from flowers_core.errors import InputError
 from flowers_core.train import tuned
@@ -23,9 +23,8 @@ from flowers_core.train.run_dir import Run
 from flowers_core.train.settings import AUGMENTATIONS, OPTIMIZERS, Choices, Settings
 
 if TYPE_CHECKING:
-    import keras
-
     from flowers_core.data.manifest import Manifest
+    from flowers_core.train.meeting import Place
 
 JSON = click.option("--json", is_flag=True, help="Print one JSON object.")
 
@@ -43,7 +42,6 @@ BACKEND = click.option(
     expose_value=False,
     help="Keras' backend. [KERAS_BACKEND, or the first that is installed]",
 )
-RUN = click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 TRAININGS = "results/training"
 
 
@@ -61,6 +59,11 @@ class Request:
     image_feature: str
     label_feature: str
     classes: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The records as a path, or as their address in a bucket."""
+        return self.records if storage.is_bucket(self.records) else str(Path(self.records))
 
     def manifest(self, records: str) -> "Manifest":
         """The manifest of the records by the path that their readers use."""
@@ -115,6 +118,8 @@ CHOICES = entry.group(
     click.option("--xla/--no-xla", default=None, help="Compile the step with XLA. [where it pays]"),
     click.option("--torch-compile/--no-torch-compile", default=None, help="Compile it on torch. [no]"),
     click.option("--seed", type=int, help="The same weights, order and augmentation in every run."),
+    click.option("--pipeline", metavar="FILE:FUNCTION",
+                 help="Your own loader, path/to/file.py:function, to train on; records validate. [the records]"),
     click.option("--deterministic", is_flag=True, default=None, help="With --seed: the same bits, at a price."),
 )  # fmt: skip
 
@@ -125,9 +130,10 @@ CHOICES = entry.group(
 @click.argument("model")
 @REQUEST
 @CHOICES
+@host_options.HOSTS
 @BACKEND
 @JSON
-def train(model: str, *, request: Request, choices: Choices, json: bool) -> None:
+def train(model: str, *, request: Request, choices: Choices, hosts: Hosts, json: bool) -> None:
     """Train a model as the codelab does.
 
     Weights and history are kept after each epoch.
@@ -135,21 +141,33 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
     An option that is left out is the codelab's for this model or, with --resume, the one of the beginning.
     `tensorboard --logdir results/training` shows the curves.
 
+    Several hosts run the same command, each with its --rank, or under torchrun. A worker that is lost ends the training
+    on all of them; started again with --resume it goes on, or begins where nothing is kept yet.
+
     Example: python -m flowers_core train convnet_gap --records data/synthetic-192
+
+    Example: python -m flowers_core train path/to/net.py:build --pipeline path/to/load.py:batches --records data/192
+
+    Example: python -m flowers_core train squeezenet --coordinator 10.0.0.2:5070 --workers 2 --rank 0 --resume
     """
     from flowers_core.backends import malloc
-    from flowers_core.train import plots, settings
+    from flowers_core.train import settings
 
     if user_code.is_option(model):
         model = user_code.locate(model, user_code.MODEL).option  # found from any folder when the training goes on
-    goal = models.spec(model).recipe.accuracy
+    models.spec(model)  # a name that nobody knows is refused before records are asked for
+    if choices.pipeline:
+        choices = replace(choices, pipeline=user_code.locate(choices.pipeline, user_code.LOADER).option)
     if request.keep_memory:
         malloc.keep_freed()
-    records = request.records if storage.is_bucket(request.records) else str(Path(request.records))
+    records = request.path
     if request.dispatcher:
         records = _records_for_workers(records, request.dispatcher, choices)
-    run = Run(request.output or Path(TRAININGS) / _shown(model).replace(":", "."))
+    run = Run(request.output or Path(TRAININGS) / shown(model).replace(":", "."))
     written = request.manifest(records)
+    if among := hosts.place(backend=backends.choose()):
+        _train_over_hosts(model, request, choices, (run, among), json=json)
+        return
     choices = _complete(model, choices, request, run, image_size=written.image_size)
     device = _find_device(choices.device)
     place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
@@ -160,12 +178,60 @@ def train(model: str, *, request: Request, choices: Choices, json: bool) -> None
         else:
             run.begin(resolved)
         rows = _train(resolved, run, device, request)
-        title = f"{_shown(model)}, {resolved.precision}, batch {resolved.batch_size}"
-        if plots.is_possible(tell=entry.tell):
-            plots.draw_history(run.curves, rows, title=title, goal=goal)
-    _print_history(resolved, run, rows, json=json)
+        _draw_history(resolved, run, rows)
+    _report(resolved, run, rows, request, json=json)
+
+
+def _draw_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]]) -> None:
+    from flowers_core.train import plots
+
+    title = f"{shown(settings.model)}, {settings.precision}, batch {settings.batch_size}"
+    if plots.is_possible(tell=entry.tell):
+        plots.draw_history(run.curves, rows, title=title, goal=models.spec(settings.model).recipe.accuracy)
+
+
+def _report(settings: Settings, run: Run, rows: Sequence[dict[str, float]], request: Request, *, json: bool) -> None:
+    """Prints what came of a training; its exit code is 1 where a target was missed."""
+    _print_history(settings, run, rows, json=json)
     if request.target is not None and not _report_target(request.target, rows):
         raise click.exceptions.Exit(entry.FAILED)
+
+
+def _train_over_hosts(
+    model: str, request: Request, choices: Choices, where: "tuple[Run, Place]", *, json: bool
+) -> None:
+    """Trains as one of several workers; the coordinator keeps and reports what comes of it."""
+    from flowers_core.train import meeting, settings
+
+    run, place = where
+    if request.dispatcher or choices.cached_features or choices.torch_compile:
+        raise InputError(
+            "`--dispatcher`, `--cached-features` and `--torch-compile` are for a training on one host: each worker "
+            "reads and decodes its part of the shards, and computes the whole model in every step"
+        )
+    backend = load_backend()
+    kind = choices.device or backends.devices.best(backend=backend, tell=entry.tell)
+    choices = replace(choices, cached_features=False)
+    known = {"records": request.path, "device": kind, "replicas": place.total, "backend": backend}
+    resolved = settings.resolve(model, request.manifest(request.path), choices, **known)
+    from flowers_core.train import over_hosts  # loads the framework
+
+    with ExitStack() as stack:
+        if place.leads:
+            stack.enter_context(run.exclusive())
+            if request.resume and run.begun:
+                run.check_same(resolved)
+            else:
+                run.begin(resolved)
+        meet = meeting.meet(place, over_hosts.terms(resolved), tell=entry.tell, seed=resolved.seed)
+        with meet, _explained(run) if place.leads else nullcontext(), _nothing_printed():
+            rows = over_hosts.train(
+                resolved, run if place.leads else None, meet, target=request.target, tell=entry.tell
+            )
+        if place.leads:
+            _draw_history(resolved, run, rows)
+    if place.leads:
+        _report(resolved, run, rows, request, json=json)
 
 
 def _complete(model: str, choices: Choices, request: Request, run: Run, *, image_size: int) -> Choices:
@@ -191,7 +257,7 @@ def _use_backend(name: str) -> None:
         os.environ["KERAS_BACKEND"] = name
 
 
-def _shown(model: str) -> str:
+def shown(model: str) -> str:
     """A model without the folder of its file."""
     if not user_code.is_option(model):
         return model
@@ -199,7 +265,7 @@ def _shown(model: str) -> str:
     return entry.printable(f"{Path(path).stem}:{function}")
 
 
-def _load_backend() -> str:
+def load_backend() -> str:
     """Loads the framework of Keras' backend, and gives its name."""
     backend = backends.choose()
     backends.check_installed(backend)
@@ -211,7 +277,7 @@ def _load_backend() -> str:
 
 def _find_device(kind: str | None) -> Device:
     """The device asked for, or the best there is; loads the frameworks."""
-    backend = _load_backend()
+    backend = load_backend()
     kind = kind or backends.devices.best(backend=backend, tell=entry.tell)
     try:
         return backends.get(backend).find(kind)
@@ -235,16 +301,36 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
     """Trains and returns the history; says what is kept when the disk is full or the user interrupts."""
     from flowers_core.train import fit
 
+    with _explained(run), redirect_stdout(sys.stderr):  # Keras reports weights that it downloads, which is no result
+        return fit.train(
+            settings,
+            run,
+            device=device,
+            target=request.target,
+            dispatcher=request.dispatcher,
+            tell=entry.tell,
+        )
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """While frameworks meet: what they print, below Python, too, is no result, and goes where all else is told."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
     try:
-        with redirect_stdout(sys.stderr):  # Keras reports weights that it downloads, which is no result
-            return fit.train(
-                settings,
-                run,
-                device=device,
-                target=request.target,
-                dispatcher=request.dispatcher,
-                tell=entry.tell,
-            )
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
+def _explained(run: Run) -> Iterator[None]:
+    """While something trains: says what is kept when the disk is full or the user interrupts."""
+    try:
+        yield
     except OSError as error:
         if not durable.is_full(error):
             raise
@@ -271,7 +357,7 @@ def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]
             ("seconds in all", f"{last['elapsed_seconds']:,.1f}"),
             ("images/s of an epoch, median", f"{median(row['images_per_second'] for row in rows):,.0f}"),
         ],
-        title=f"{_shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
+        title=f"{shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
     )  # fmt: skip
     curves = f", curves {run.curves}" if run.curves.exists() else ""
     entry.say(f"weights {run.model}, history {run.folder / 'history.csv'}{curves}")
@@ -286,154 +372,3 @@ def _report_target(target: float, rows: Sequence[dict[str, float]]) -> bool:
         best = max(row["val_accuracy"] for row in rows)
         entry.tell(f"accuracy {target}: n/a, not reached in {len(rows)} epochs; the best is {best:.3f}")
     return reached is not None
-
-
-@click.command()
-@RUN
-@click.option("--split", default="validation", show_default=True, help="Which of its shards, validation or training.")
-@click.option("--records", help="Other records, all of them.")
-@source_options.IMAGE_FEATURE
-@source_options.LABEL_FEATURE
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Draw the mistaken images, as PNG.")
-@BACKEND
-@JSON
-def evaluate(
-    run: Path,
-    *,
-    split: str,
-    records: str | None,
-    image_feature: str,
-    label_feature: str,
-    sheet: Path | None,
-    json: bool,
-) -> None:
-    """Evaluate a trained model: accuracy and confusion.
-
-    For each class it says how its images were classified.
-
-    Example: python -m flowers_core evaluate results/training/convnet_gap --sheet mistaken.png
-    """
-    features = source_options.features(image_feature, label_feature)
-    settings, model = _load(run)
-    from flowers_core.train import evaluate, plots
-
-    evaluation, mistaken = evaluate.evaluate(model, settings, split=split, records=records, features=features)
-    if sheet:
-        plots.draw_contact_sheet(sheet, mistaken, evaluation.captions())
-    if json:
-        click.echo(entry.json_line(evaluation.to_json()))
-        return
-    entry.print_table(
-        ("class", "images", "precision", "recall", *(f"as {number}" for number, _ in enumerate(settings.classes, 1))),
-        [
-            (
-                f"{number} {row['class']}",
-                str(row["images"]),
-                _share(row["precision"]),
-                _share(row["recall"]),
-                *map(str, row["taken_for"].values()),
-            )
-            for number, row in enumerate(evaluation.rows(), start=1)
-        ],
-        title=f"{_shown(settings.model)}: accuracy {evaluation.accuracy:.3f} over {len(evaluation.labels)} images",
-    )
-
-
-@click.command()
-@RUN
-@click.argument("photos", nargs=-1, required=True)
-@BACKEND
-@source_options.EXIF
-@source_options.DECODE
-@source_options.MAX_MEGAPIXELS
-@JSON
-def predict(
-    run: Path,
-    photos: tuple[str, ...],
-    *,
-    exif: str | None,
-    decode: str | None,
-    max_megapixels: int | None,
-    json: bool,
-) -> None:
-    """Classify photos: files, or folders of them.
-
-    JPEG, PNG or WebP, which become pixels as those of the training's records unless told otherwise. Hidden files in
-    folders are passed over.
-
-    Exit code: 0 done, 1 a photo does not decode, 2 wrong use.
-
-    Example: python -m flowers_core predict results/training/convnet_gap data/synthetic/roses
-    """
-    paths = [path for name in photos for path in _photo_files(name)]
-    settings, model = _load(run)
-    from flowers_core.train import evaluate
-
-    how = source_options.decoding(exif=exif, decode=decode, max_megapixels=max_megapixels, usual=settings.decoding)
-    probabilities = evaluate.predict(model, paths, image_size=settings.image_size, decoding=how)
-    rows = [
-        {"photo": path, "class": None, "reason": row}
-        if isinstance(row, str)
-        else {"photo": path, "class": settings.classes[row.argmax()], "probability": float(row.max())}
-        for path, row in zip(paths, probabilities, strict=True)
-    ]
-    if json:
-        click.echo(entry.json_line(rows))
-    else:
-        for row in rows:
-            answer = f"{row['class']} {row['probability']:.1%}" if row["class"] else f"n/a: {row['reason']}"
-            entry.say(f"{row['photo']}: {answer}")
-    if any(row["class"] is None for row in rows):
-        raise click.exceptions.Exit(entry.FAILED)
-
-
-def _photo_files(name: str) -> list[str]:
-    """A photo, or those in a folder and its folders."""
-    path = Path(name)
-    if path.is_file():
-        return [name]
-    suffixes = (*photo_kinds.JPEG_SUFFIXES, *(f".{kind}" for kind in photo_kinds.ACCEPTABLE))
-    files = sorted(
-        str(file)
-        for file in path.rglob("*")
-        if file.suffix.lower() in suffixes and not file.is_dir() and not file.name.startswith(".")
-    )
-    if not files:
-        raise InputError(
-            f"`photos` must be JPEG, PNG or WebP files or folders that hold some. Received: {name!r}, with none"
-        )
-    return files
-
-
-@click.command()
-@RUN
-@click.argument("target", type=click.Path(path_type=Path))
-@BACKEND
-def export(run: Path, target: Path) -> None:
-    """Export a trained model.
-
-    To NAME.keras, NAME.weights.h5, or a folder for a TensorFlow SavedModel.
-
-    Example: python -m flowers_core export results/training/convnet_gap flowers.keras
-    """
-    if target.exists():
-        raise InputError(f"`target` must not exist yet. Received: {target}. Remove it, or give another name")
-    _, model = _load(run)
-    from flowers_core.train import fit
-
-    fit.export(model, target)
-    entry.say(f"{run} in {target}")
-
-
-def _load(folder: Path) -> tuple[Settings, "keras.Model"]:
-    """Settings and model of a training; loads the frameworks."""
-    run = Run(folder)
-    settings = run.settings()
-    _load_backend()
-    from flowers_core.train import fit
-
-    return settings, fit.load_trained(run, settings)
-
-
-def _share(share: float | None) -> str:
-    return "n/a" if share is None else f"{share:.3f}"

@@ -75,12 +75,19 @@ def training(
         `(images, labels)`: float32 in [0, 1], shape `(batch_size, image_size, image_size, 3)`, and int64.
     """
     images = Images(shards, image_size=image_size, cache=cache)
-    draw = np.random.default_rng(seed)
+    return draw(images, batch_size=batch_size, augmentation=augmentation, shuffle_buffer=shuffle_buffer, seed=seed)
+
+
+def draw(
+    images: Images, *, batch_size: int, augmentation: str, shuffle_buffer: int, seed: int | None
+) -> Generator[Batch]:
+    """Batches of some images as `training` gives them, from the first image on."""
+    numbers = np.random.default_rng(seed)
 
     def batches() -> Generator[Batch]:
-        for rows in shuffle(len(images), batch_size=batch_size, shuffle_buffer=shuffle_buffer, draw=draw):
+        for rows in shuffle(len(images), batch_size=batch_size, shuffle_buffer=shuffle_buffer, draw=numbers):
             pixels, labels = images.take(rows)
-            yield augment(scale(pixels), augmentation, draw), labels
+            yield augment(scale(pixels), augmentation, numbers), labels
 
     return ahead(batches())
 

@@ -1,11 +1,15 @@
 """How a training is fed: by tf.data within TensorFlow's graph, or as NumPy arrays where the backend draws in Python."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import keras
+import numpy as np
 
+from flowers_core import user_code
 from flowers_core.backends import BACKENDS, is_installed
 from flowers_core.data import storage
 from flowers_core.errors import InputError
@@ -46,6 +50,40 @@ def validation(shards: Sequence[str], *, arrays: bool, dispatcher: str = "", **h
     from flowers_core.input import training_data
 
     return training_data.validation(shards, dispatcher=dispatcher, **how)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a user's loader is told.
+
+    Attributes:
+        records: Folder of the records.
+        photos: Empty: a training is given none.
+        rank: Of several processes that train one model, which this is: the loader gives its part of the images.
+        workers: How many these are.
+    """
+
+    records: str
+    photos: str = ""
+    rank: int = 0
+    workers: int = 1
+
+
+def users(
+    option: str, source: Source, *, image_size: int, batch_size: int, classes: int
+) -> Generator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of a user's own loader, for ever: float32 in [0, 1] and int64.
+
+    Raises:
+        InputError: If it fails, or what it gives does not fit, see `user_code.check_batch`.
+    """
+    loader = user_code.Loader(option, source=source, image_size=image_size, batch_size=batch_size)
+    batches = loader.endless(loader())
+    first = next(batches)
+    user_code.check_batch(first, option, image_size=image_size, batch_size=batch_size, classes=classes)
+    for images, labels in chain([first], batches):
+        pixels = np.asarray(images)
+        yield pixels.astype(np.float32) / 255 if pixels.dtype == np.uint8 else pixels, np.asarray(labels, np.int64)
 
 
 def with_length(batches: Any, count: int) -> Any:

@@ -123,18 +123,16 @@ def train(
         RunFailed: If the loss is no longer finite, or the service fails or is lost.
     """
     begun = perf_counter()
-    parts = _split_shards(settings)
+    parts = split_shards(settings)
     shards = parts[0].select([*parts[0], *parts[1]])
     steps = manifest.images_in(parts[0]) // settings.batch_size
     _seed(settings)
     arrays = feeding.by_arrays(settings.records, dispatcher)
-    expected: dict[str, Any] = {"classes": len(settings.classes), "image_size": settings.image_size}
-    expected["unchecked"] = not settings.manifest().checked
-    with feeding.explained_errors(shards, arrays=arrays, **expected), device.scope():
+    with feeding.explained_errors(shards, arrays=arrays, **expected(settings)), device.scope():
         with precision.use(settings.precision):
-            model = _compiled_model(settings, run)
+            model = compiled_model(settings, run)
             done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
-            rows = _rows_with_weights(run, done)
+            rows = rows_with_weights(run, done)
             if done >= settings.epochs:
                 return rows
             learner, data, validation = _inputs(model, settings, parts, done=done, dispatcher=dispatcher, tell=tell)
@@ -167,7 +165,13 @@ def train(
     return rows
 
 
-def _split_shards(settings: Settings) -> tuple[Shards, Shards]:
+def expected(settings: Settings) -> dict[str, Any]:
+    """What records are to hold, for `feeding.explained_errors`."""
+    unchecked = not settings.manifest().checked
+    return {"classes": len(settings.classes), "image_size": settings.image_size, "unchecked": unchecked}
+
+
+def split_shards(settings: Settings) -> tuple[Shards, Shards]:
     """Paths of the shards to train on and to validate on.
 
     Raises:
@@ -193,7 +197,7 @@ def _seed(settings: Settings) -> None:
         keras.utils.set_random_seed(settings.seed)
 
 
-def _compiled_model(settings: Settings, run: Run) -> keras.Model:
+def compiled_model(settings: Settings, run: Run) -> keras.Model:
     """The model as it was saved last, or a new one."""
     if run.model.exists():
         model = load_trained(run, settings)
@@ -225,13 +229,20 @@ def _curves(run: Run, tell: Callable[[str], None]) -> list[keras.callbacks.Callb
 
 def _schedule(settings: Settings) -> list[keras.callbacks.Callback]:
     """The codelab's schedule, where it has one and the user chose no constant rate."""
+    if learning_rate(settings, 0) is None:
+        return []
+    return [keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(settings, epoch))]
+
+
+def learning_rate(settings: Settings, epoch: int) -> float | None:
+    """The rate of an epoch, counted from 0, by the codelab's schedule; None for the optimizer's own."""
     name = models.spec(settings.model).recipe.schedule
     if settings.learning_rate is not None or not name:
-        return []
-    return [keras.callbacks.LearningRateScheduler(schedules.schedule(name, replicas=settings.replicas))]
+        return None
+    return schedules.schedule(name, replicas=settings.replicas)(epoch)
 
 
-def _rows_with_weights(run: Run, done: int) -> list[dict[str, float]]:
+def rows_with_weights(run: Run, done: int) -> list[dict[str, float]]:
     """The rows of the epochs whose weights are saved: a kill may have left one more."""
     rows = run.history()[:done]
     if len(rows) < done:
@@ -269,14 +280,19 @@ def _inputs(
         return head, data, unseen.validation(batch_size=settings.batch_size)
     cache = caching.decide(count, image_size=settings.image_size)
     tell(cache.description)
-    data = feeding.training(
-        training_shards,
-        augmentation=settings.augmentation,
-        shuffle_buffer=settings.shuffle_buffer,
-        seed=seed,
-        cache=cache,
-        **source,
-    )
+    if settings.pipeline:
+        size = {"image_size": settings.image_size, "batch_size": settings.batch_size}
+        given = feeding.Source(records=settings.records)
+        data: Iterable = feeding.users(settings.pipeline, given, classes=len(settings.classes), **size)
+    else:
+        data = feeding.training(
+            training_shards,
+            augmentation=settings.augmentation,
+            shuffle_buffer=settings.shuffle_buffer,
+            seed=seed,
+            cache=cache,
+            **source,
+        )
     validation = feeding.validation(validation_shards, cache=cache, **source)
     steps = -(-manifest.images_in(validation_shards) // settings.batch_size)
     return model, data, feeding.with_length(validation, steps)

@@ -47,6 +47,8 @@ class Settings:
         deterministic: Whether every operation gives the same bits in every run, at a price.
         features: Names of the features of the records.
         decoding: How the photos of the records became pixels.
+        pipeline: A user's own loader, `path/to/file.py:function`, whose batches train in place of the records' training
+            shards; empty for these.
     """
 
     model: str
@@ -73,6 +75,7 @@ class Settings:
     torch_compile: bool = False
     features: Features = CODELAB
     decoding: Decoding = decodings.CODELAB
+    pipeline: str = ""
 
     @property
     def compiled(self) -> bool:
@@ -113,6 +116,7 @@ class Choices:
     torch_compile: bool | None = None
     seed: int | None = None
     deterministic: bool | None = None
+    pipeline: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The fields that the user chose."""
@@ -156,9 +160,11 @@ def resolve(
         "shuffle_buffer": recipe.shuffle_buffer,
         "validation": recipe.validation,
         "optimizer": recipe.optimizer,
-        **usual_way(recipe, device=device, backend=backend),
+        **usual_way(recipe, device=device, backend=backend, replicas=replicas),
         "cached_features": recipe.frozen and given.get("augmentation", recipe.augmentation) != "codelab",
     }
+    if given.get("pipeline"):
+        defaults |= {"augmentation": "none", "shuffle_buffer": 1, "cached_features": False}
     facts: dict[str, Any] = {
         "image_size": written.image_size,
         "classes": written.classes,
@@ -173,12 +179,13 @@ def resolve(
     return settings
 
 
-def usual_way(recipe: models.Recipe, *, device: str, backend: str) -> dict[str, Any]:
+def usual_way(recipe: models.Recipe, *, device: str, backend: str, replicas: int = 1) -> dict[str, Any]:
     """Precision and compiler that a model is trained by where nothing was chosen or found."""
     spec = BACKENDS[backend]
+    alone = replicas == 1 or spec.compiles_replicas
     return {
         "precision": recipe.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
-        "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA"),
+        "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA" and alone),
     }
 
 
@@ -199,6 +206,15 @@ def _check(settings: Settings, recipe: models.Recipe) -> None:
         why = f"{settings.model}, all of which learns" if not recipe.frozen else "colours that change at random"
         raise InputError(
             f"`cached_features` needs a base that never changes, and images that are only mirrored. Received: {why}"
+        )
+    if settings.pipeline and (settings.augmentation, settings.shuffle_buffer, settings.cached_features) != (
+        "none",
+        1,
+        False,
+    ):
+        raise InputError(
+            "`augmentation`, `shuffle_buffer` and `cached_features` are for batches of the records: what a loader of "
+            "your own gives is trained on as it comes. Leave them out"
         )
     if settings.seed is not None and not 0 <= settings.seed < 2**32:
         raise InputError(f"`seed` must be 0 or more and less than 2^32. Received: seed={settings.seed}")

@@ -181,7 +181,7 @@ class Training:
     def _go_on(self, run, epochs, acknowledge):
         model = SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5), epochs=epochs)
         model.save = functools.partial(self._save, model)
-        rows = self.fit._rows_with_weights(run, epochs)
+        rows = self.fit.rows_with_weights(run, epochs)
         callback = self.callbacks.KeepEpochs(
             run, model, classes=self.settings.classes, images=4, rows=rows, begun=0.0, tell=lambda _: acknowledge()
         )

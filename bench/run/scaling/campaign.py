@@ -13,6 +13,7 @@ from bench.machine.cpu_time import ForeignLoad
 from bench.results import store
 from bench.results.cell import Cell
 from bench.run import product
+from bench.run.data_source import CLASSES, Source
 from bench.run.process import Died
 from bench.run.product import InputError
 from bench.run.scaling import processes
@@ -37,6 +38,7 @@ class Plan:
         effort: How long steps are timed.
         check: Whether losses are compared.
         limits: How long to wait.
+        source: What a pipeline reads, and where a user's own models and loaders are found.
     """
 
     cells: tuple[Cell, ...]
@@ -47,6 +49,7 @@ class Plan:
     effort: Effort = field(default_factory=Effort)
     check: bool = True
     limits: Limits = field(default_factory=Limits)
+    source: Source = field(default_factory=Source)
 
     def __post_init__(self):
         for name in ("replicas", "workers"):
@@ -190,6 +193,7 @@ def make_jobs(result: ScalingResult, hosts: Sequence[Host], plan: Plan, *, check
     """The jobs of each host's processes: one for all replicas of a worker, or one for each."""
     each = result.replicas if product.backends()[result.cell.backend].process_per_replica else 1
     addresses = tuple(f"{host.address}:{port}" for host in hosts for port in host.free_ports(each))
+    classes = plan.source.classes([result.cell]) if result.cell.reads else CLASSES
     first = count_before(hosts, result.replicas) if result.cell.device != "cpu" else [0] * len(hosts)
     return [
         [
@@ -202,6 +206,8 @@ def make_jobs(result: ScalingResult, hosts: Sequence[Host], plan: Plan, *, check
                 meet_seconds=plan.limits.timeout_seconds,
                 effort=plan.effort,
                 check=check,
+                source=plan.source,
+                classes=classes,
             )
             for number in range(each)
         ]

@@ -7,16 +7,17 @@ decides how many steps there are; the others go on until they are ended, for nob
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
-from bench.results.cell import Cell
-from bench.run import child, product, timing
-from bench.run.data_source import CLASSES
+from bench.results.cell import RESIDENT, Cell
+from bench.run import child, product, step_under_test, timing
+from bench.run.data_source import CLASSES, Source
 from bench.run.product import ReportedError, RunFailed, Unsuitable
+from flowers_core.connection import BEAT_SECONDS
 
-BEAT_SECONDS = 1.0
 CHECKED_STEPS = 3
 SEED = 0
 
@@ -34,6 +35,8 @@ class Job:
         meet_seconds: How long it waits for the others.
         effort: How long its steps are timed.
         check: Whether it takes three steps for their losses, and times none.
+        source: What a pipeline reads, and where a user's own models and loaders are found.
+        classes: How many the model tells apart.
     """
 
     cell: Cell
@@ -44,6 +47,8 @@ class Job:
     meet_seconds: float
     effort: timing.Effort = field(default_factory=timing.Effort)
     check: bool = False
+    source: Source = field(default_factory=Source)
+    classes: int = CLASSES
 
     def to_json(self) -> dict:
         """Plain values."""
@@ -57,7 +62,8 @@ class Job:
 
 def job_from_json(values: dict) -> Job:
     """Reads what `Job.to_json` gave."""
-    parts: dict[str, Any] = {"cell": Cell(**values["cell"]), "effort": timing.Effort(**values["effort"])}
+    kinds: dict[str, Any] = {"cell": Cell, "effort": timing.Effort, "source": Source}
+    parts: dict[str, Any] = {name: kind(**values[name]) for name, kind in kinds.items()}
     return Job(**{**values, **parts})
 
 
@@ -89,7 +95,7 @@ def run(job: Job, tell: Callable[[dict], None]) -> dict:
             return backend.synchronise(step())
 
         if job.check:
-            losses = [backend.shared_loss(synchronised()) for _ in range(CHECKED_STEPS)]
+            losses = [backend.shared_logs(synchronised())["loss"] for _ in range(CHECKED_STEPS)]
             if not all(map(math.isfinite, losses)):
                 raise RunFailed(f"losses must be finite to be compared. Received: {', '.join(map(str, losses))}")
             return {"losses": losses}
@@ -100,19 +106,39 @@ def run(job: Job, tell: Callable[[dict], None]) -> dict:
 
 
 def _step(job: Job, backend: Any) -> Callable[[], dict]:
-    """A training step on this process' share of one batch of noise, the same batch whatever the group."""
+    """A training step on this process' share of each batch: of one batch of noise, or of what a pipeline gives."""
+    cell, share = job.cell, job.group().share(job.cell.batch_size)
+    own = replace(cell, batch_size=share.stop - share.start, pipeline=RESIDENT if job.check else cell.pipeline)
+    source = replace(job.source, rank=job.rank, workers=len(job.addresses))
+    with product.use_precision(cell.precision):
+        fed = None
+        if own.pipeline != RESIDENT:
+            images = source.describe(own.reads).get("images", 0)
+            fed = step_under_test.build_batches(own, source, images=images, classes=job.classes)
+        model = product.build_model(
+            cell.model,
+            image_size=cell.image_size,
+            classes=job.classes,
+            from_uint8=fed is not None and step_under_test.yields_uint8(own, fed),
+            option=source.find_option(cell.model),
+        )
+        if job.check:
+            make_comparable(model)
+        product.compile_model(model, xla=cell.compiled)
+        if fed is None:
+            return backend.shared_step(model, repeat(backend.place_share(model, *_noise(job, share))))
+        arrays = fed.as_numpy_iterator() if hasattr(fed, "as_numpy_iterator") else fed
+        return backend.shared_step(model, (backend.place_share(model, *batch) for batch in arrays))
+
+
+def _noise(job: Job, share: slice) -> tuple[Any, Any]:
+    """A share of one batch of noise, the same batch whatever the group."""
     import numpy as np
 
     cell, noise = job.cell, np.random.default_rng(SEED)
     images = noise.random((cell.batch_size, cell.image_size, cell.image_size, 3), dtype=np.float32)
-    labels = noise.integers(0, CLASSES, cell.batch_size)
-    with product.use_precision(cell.precision):
-        model = product.build_model(cell.model, image_size=cell.image_size, classes=CLASSES, from_uint8=False)
-        if job.check:
-            make_comparable(model)
-        product.compile_model(model, xla=cell.compiled)
-        share = job.group().share(cell.batch_size)
-        return backend.shared_step(model, images[share], labels[share])
+    labels = noise.integers(0, job.classes, cell.batch_size)
+    return images[share], labels[share]
 
 
 def make_comparable(model: Any) -> None:

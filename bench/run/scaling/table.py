@@ -5,6 +5,8 @@ from dataclasses import replace
 from statistics import median
 
 from bench.machine.facts import BUSY_SHARE
+from bench.machine.own import user_code
+from bench.results.cell import RESIDENT, Cell
 from bench.results.result import latest
 from bench.results.table import Column, Interval, Table, Value, page
 from bench.run import product
@@ -32,10 +34,10 @@ def _key(result: ScalingResult) -> tuple:
 
 
 def tables(results: Sequence[ScalingResult]) -> list[Table]:
-    """A table a model; the notes follow the last."""
-    models: dict[str, list[ScalingResult]] = {}
+    """A table for each model and pipeline; the notes follow the last."""
+    models: dict[tuple[str, str], list[ScalingResult]] = {}
     for result in results:
-        models.setdefault(result.cell.model, []).append(result)
+        models.setdefault((result.cell.model, result.cell.pipeline), []).append(result)
     shown = [_table(group) for group in models.values()]
     return [*shown[:-1], replace(shown[-1], notes=tuple(notes(results)))] if shown else []
 
@@ -45,11 +47,15 @@ def _table(results: Sequence[ScalingResult]) -> Table:
     for result in results:
         groups.setdefault((result.cell.backend, result.workers, result.replicas), []).append(result)
     return Table(
-        title=f"{results[0].scaling.capitalize()} scaling of {cell.model}, {cell.image_size} px, {cell.precision}, "
-        f"{cell.device}",
+        title=f"{results[0].scaling.capitalize()} scaling of {user_code.readable(cell.model)}{_fed(cell)}, "
+        f"{cell.image_size} px, {cell.precision}, {cell.device}",
         columns=COLUMNS,
         rows=tuple(_row(group, groups.get((shape[0], 1, 1), [])) for shape, group in groups.items()),
     )
+
+
+def _fed(cell: Cell) -> str:
+    return f" fed by {user_code.readable(cell.pipeline)}" if cell.pipeline != RESIDENT else ""
 
 
 def _row(group: Sequence[ScalingResult], alone: Sequence[ScalingResult]) -> tuple[Value, ...]:

@@ -8,7 +8,7 @@ import pytest
 from bench.results import store
 from bench.run.scaling import hosts, processes
 from bench.run.scaling.result import ScalingResult
-from flowers_core import backends
+from flowers_core import backends, connection
 
 MEMBER = """
 import json, os, signal, sys, time
@@ -92,6 +92,9 @@ CONFIG = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type"
         ("", ("--scaling", "strong", "--replicas", "3"), "multiple of its 3 replicas"),
         ("", ("--replicas", "0"), "--replicas"),
         ("", ("--model", "resnet"), "squeezenet"),
+        ("", ("--model", "timm:resnet50"), "Models of other libraries are measured on one device"),
+        ("", ("--pipeline", "records_turbe"), "did you mean records_turbo"),
+        ("", ("--pipeline", "nothing.py:batches"), "nothing.py must be a Python file"),
         ("", ("--resume",), "no campaign to resume"),
     ],
 )
@@ -147,8 +150,8 @@ def test_tf_config_says_where_to_meet(members, tmp_path, command_line, monkeypat
     """TF_CONFIG of a cluster gives the coordinator's address and this worker's rank."""
     members()
     asked = []
-    monkeypatch.setattr(hosts, "connect", lambda address, *, seconds: asked.append((address, seconds)))
-    monkeypatch.setattr(hosts, "Line", lambda _: None)
+    monkeypatch.setattr(connection, "connect", lambda address, *, seconds: asked.append((address, seconds)))
+    monkeypatch.setattr(connection, "Line", lambda _: None)
     monkeypatch.setattr(hosts, "serve", lambda _, rank, lost_seconds: asked.append((rank, lost_seconds)))
     monkeypatch.setenv("TF_CONFIG", json.dumps(CONFIG))
     done = command_line("bench", *SMALL, "--workers", "1,2", "--meet", "5s", "--results", tmp_path)

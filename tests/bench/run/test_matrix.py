@@ -1,5 +1,7 @@
 """The profiles, and picking from them."""
 
+from itertools import pairwise
+
 import pytest
 
 from bench.results.cell import NO_MODEL, Cell
@@ -99,3 +101,11 @@ def test_in_turn_measures_backends_side_by_side():
     assert [backend for _, backend in steps[:3]] == ["tensorflow", "jax", "torch"]
     assert len({model for model, _ in steps[:3]}) == 1
     assert len(cells) == len(set(cells)) == 3 * len(matrix.profile("quick")) - 2 * (len(cells) - len(steps))
+
+
+def test_in_turn_keeps_backends_together_where_one_has_fewer_cells():
+    """JAX has no cell that compiles by choice: what comes after those still stands beside the same of others."""
+    cells = matrix.in_turn([matrix.profile("full", backend=backend) for backend in ("tensorflow", "jax", "torch")])
+    apart = [cell for before, cell in pairwise(cells) if cell.alike != before.alike]
+
+    assert len(apart) + 1 == len({cell.alike for cell in cells})

@@ -188,7 +188,7 @@ def test_agrees_is_within_five_percent():
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="the extra `jax` is not installed")
 def test_read_finds_steps_on_jax(tmp_path):
-    """JAX marks them in its own way, and XProf finds them as well."""
+    """JAX marks them in its own way, and XProf finds them as well; operations are found in XLA's thunks."""
     code = f"""
 import jax
 from pathlib import Path
@@ -201,6 +201,8 @@ step()
 found = trace.take(step, Path({str(tmp_path)!r}), backend="jax", step_seconds=0.25)
 assert found["problem"] == "", found["problem"]
 assert found["steps"] == 6, found
+assert found["ops"][0]["name"] == "dot_general", found["ops"]
+assert found["work"][0]["name"] == "matrix products", found["work"]
 """
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(PROJECT_ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

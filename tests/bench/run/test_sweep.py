@@ -126,6 +126,17 @@ def test_run_keeps_its_budget(tmp_path, planned, measured):
     assert [one is not None for _, one in done] == [True, True, True, False, False, False]
 
 
+def test_run_leaves_out_all_backends_of_a_step(tmp_path, measured):
+    """A budget that has room for two of three backends measures none: half a comparison says nothing."""
+    cells = [
+        Cell(model=name).on(backend) for name in ("dense", "convnet") for backend in ("tensorflow", "jax", "torch")
+    ]
+    lab = FakeLab(measured, seconds=10.0)
+    done = run(begun(cells, tmp_path), tmp_path, lab, budget_seconds=55)
+
+    assert [entry is not None for _, entry in done] == [True, True, True, False, False, False]
+
+
 def test_run_ends_a_process_with_the_budget(tmp_path, planned, measured):
     """No process is given more time than the budget has left."""
     lab = FakeLab(measured, seconds=10.0)

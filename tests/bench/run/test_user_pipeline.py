@@ -142,7 +142,7 @@ def test_source_says_that_a_file_is_unknown():
 def test_check_batch_allows_any_label_where_nothing_is_trained():
     """A loader alone may tell apart what it likes."""
     batch = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 99])
-    user_pipeline.check_batch(batch, "own.py:batches", image_size=8, batch_size=2, classes=0)
+    user_code.check_batch(batch, "own.py:batches", image_size=8, batch_size=2, classes=0)
 
 
 def test_check_tries_each_function_once(write, monkeypatch):

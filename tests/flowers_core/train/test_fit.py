@@ -90,6 +90,37 @@ def test_train_keeps_row_and_weights_of_each_epoch(unbroken):
     assert any(run.logs.rglob("*tfevents*"))
 
 
+LOADER = """
+import numpy as np
+
+
+def batches(source, image_size, batch_size):
+    draw = np.random.default_rng(0)
+    for _ in range(4):
+        yield draw.integers(0, 256, (batch_size, image_size, image_size, 3), "uint8"), draw.integers(0, 5, batch_size)
+"""
+
+
+def test_train_takes_a_loader_of_ones_own(settings, train, tmp_path):
+    """Its batches train, as often as it takes, and the records validate; what it gives is not augmented."""
+    (tmp_path / "own.py").write_text(LOADER)
+    chosen = settings(epochs=1, pipeline=f"{tmp_path / 'own.py'}:batches", shuffle_buffer=None)
+    rows, run = train(chosen)
+
+    assert (chosen.augmentation, chosen.shuffle_buffer) == ("none", 1)
+    assert len(rows) == 1
+    assert int(fit.load(run.model).optimizer.iterations) == STEPS
+    with pytest.raises(InputError, match="trained on as it comes"):
+        settings(pipeline="own.py:batches", augmentation="flip", shuffle_buffer=None)
+
+
+def test_train_refuses_batches_that_do_not_fit(settings, train, tmp_path):
+    """A loader's first batch is checked, as where it is measured."""
+    (tmp_path / "own.py").write_text(LOADER.replace("image_size, 3)", "image_size, 1)"))
+    with pytest.raises(InputError, match=r"must give images of shape \(5, 32, 32, 3\)"):
+        train(settings(epochs=1, pipeline=f"{tmp_path / 'own.py'}:batches", shuffle_buffer=None))
+
+
 def test_train_resumed_ends_where_unbroken_ends(settings, train, unbroken):
     """An epoch and then the others leave the weights of all in one go: optimizer, epoch and rows are kept."""
     first, _ = train(settings(epochs=1))

@@ -10,6 +10,7 @@ import pytest
 from bench.run.product import InputError, RunFailed
 from bench.run.scaling import campaign, hosts
 from bench.run.scaling.processes import Limits, free_ports
+from flowers_core import connection
 
 LIMITS = Limits(timeout_seconds=60, lost_seconds=30)
 LOCAL = "127.0.0.1"
@@ -18,13 +19,13 @@ LOCAL = "127.0.0.1"
 @pytest.fixture
 def meeting():
     """A coordinator's socket, and workers in threads that connect to it; gives what each of them ended with."""
-    server = hosts.listen((LOCAL, 0), "--coordinator")
+    server = connection.listen((LOCAL, 0), "--coordinator")
     address, threads, ends = server.getsockname()[:2], [], {}
 
     def work(rank, lost_seconds=30):
         def serve():
             try:
-                ends[rank] = hosts.serve(hosts.Line(hosts.connect(address, seconds=10)), rank, lost_seconds)
+                ends[rank] = hosts.serve(connection.Line(connection.connect(address, seconds=10)), rank, lost_seconds)
             except RunFailed as error:
                 ends[rank] = str(error)
 
@@ -97,9 +98,9 @@ def test_coordinator_that_is_gone_ends_workers(meeting):
 
 def test_silent_side_is_lost_in_a_stated_time():
     """A side without a sign of life is lost although its connection stands, as behind a cable that is pulled."""
-    with hosts.listen((LOCAL, 0), "--coordinator") as server:
-        ours, theirs = hosts.connect(server.getsockname()[:2], seconds=10), server.accept()[0]
-    line = hosts.Line(ours)
+    with connection.listen((LOCAL, 0), "--coordinator") as server:
+        ours, theirs = connection.connect(server.getsockname()[:2], seconds=10), server.accept()[0]
+    line = connection.Line(ours)
     assert not line.why_lost(30)
     line.heard = time.monotonic() - 31
 
@@ -149,12 +150,12 @@ def test_coordinator_that_cannot_be_reached_is_said():
     """A worker tries for a stated time; the message has the address and the cause."""
     (port,) = free_ports(LOCAL, 1)
     with pytest.raises(RunFailed, match=rf"{LOCAL}:{port} could not be reached within 1 s .* Connection refused"):
-        hosts.connect((LOCAL, port), seconds=1)
+        connection.connect((LOCAL, port), seconds=1)
 
 
 def test_taken_port_is_said():
     """A coordinator whose port is taken, or whose address is another machine's, is wrong use."""
     with socket.create_server((LOCAL, 0)) as taken, pytest.raises(InputError, match="Address already in use"):
-        hosts.listen(taken.getsockname()[:2], "--coordinator")
+        connection.listen(taken.getsockname()[:2], "--coordinator")
     with pytest.raises(InputError, match="Cannot assign requested address"):
-        hosts.listen(("192.0.2.1", 5070), "--coordinator")
+        connection.listen(("192.0.2.1", 5070), "--coordinator")

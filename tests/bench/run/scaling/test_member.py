@@ -1,15 +1,18 @@
 """On every backend replicas and workers train as one replica does: the same losses from the same weights and batch."""
 
+import json
 import os
 
 import pytest
 
 from bench.results.cell import Cell
 from bench.run import product
+from bench.run.data_source import Source
 from bench.run.scaling import campaign, member
 from bench.run.scaling.processes import Limits, LocalHost
 from bench.run.scaling.result import LOSS_TOLERANCE, ScalingResult, loss_difference
-from flowers_core import backends
+from bench.run.timing import Effort
+from flowers_core import backends, user_code
 
 LIMITS = Limits(timeout_seconds=550, lost_seconds=300)  # on a busy machine, too
 REPLICAS, WORKERS = {"replicas": 2}, {"workers": 2}
@@ -57,3 +60,56 @@ def test_what_differs_by_replica_is_left_out():
     whole, halves = (np.concatenate([model(part, training=True) for part in np.split(images, n)]) for n in (1, 2))
 
     np.testing.assert_allclose(whole, halves, rtol=1e-4)
+
+
+OWN = """
+import keras
+import numpy as np
+
+
+def build(image_size, classes):
+    layers = [keras.Input((image_size, image_size, 3)), keras.layers.GlobalAveragePooling2D()]
+    return keras.Sequential([*layers, keras.layers.Dense(classes, activation="softmax")])
+
+
+def batches(source, image_size, batch_size):
+    assert (source.rank, source.workers, batch_size) == (0, 1, 4)
+    while True:
+        yield np.zeros((batch_size, image_size, image_size, 3), "uint8"), np.arange(batch_size) % 5
+"""
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_own_model_is_fed_by_own_loader(check, tmp_path):
+    """A user's model trains on a user's batches, each process on its share; losses are of noise."""
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    found = {
+        kind: user_code.locate(f"{path}:{name}", parameters)
+        for kind, name, parameters in (
+            ("model", "build", user_code.MODEL),
+            ("pipeline", "batches", user_code.LOADER),
+        )
+    }
+    backend = backends.default()
+    cell = Cell(
+        **{kind: function.name for kind, function in found.items()},
+        image_size=16,
+        batch_size=4,
+        backend=backend,
+        xla=backends.BACKENDS[backend].always_compiled,
+    )
+    job = member.Job(
+        cell=cell,
+        addresses=("127.0.0.1:0",),
+        rank=0,
+        replicas=1,
+        first_device=0,
+        meet_seconds=1.0,
+        effort=Effort(seconds=0.05, least_steps=2),
+        check=check,
+        source=Source(files=tuple((function.name, function.option) for function in found.values())),
+    )
+    answer = member.run(member.job_from_json(json.loads(json.dumps(job.to_json()))), lambda _: None)
+
+    assert len(answer["losses" if check else "step_seconds"]) >= 2
