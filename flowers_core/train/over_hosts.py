@@ -297,5 +297,7 @@ def _variables(model: Any) -> list:
 
 def _held(variable: Any) -> np.ndarray:
     """What a variable holds, also one of which each replica has a copy."""
-    value = variable.value
-    return value.numpy() if hasattr(value, "values") else keras.ops.convert_to_numpy(value)
+    try:
+        return keras.ops.convert_to_numpy(variable.value)
+    except ValueError:  # NumPy understands no mirrored variable of TensorFlow's
+        return variable.value.numpy()
