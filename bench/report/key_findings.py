@@ -17,6 +17,7 @@ from bench.results.summary import Summary
 readable = user_code.readable  # a user's own model or loader without the digest
 
 ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is the knee
+MOST_NAMED = 3  # models that a sentence names one by one
 NOTABLE = 0.05  # by so much a precision must differ to be named faster or slower
 
 
@@ -187,19 +188,34 @@ def _backends(summaries: Sequence[Summary]) -> Finding | None:
     for contest in contests:
         by_precision.setdefault(contest.cell.precision, []).append(contest)
     parts = [f"in {precision} {_fastest_by_model(group)}" for precision, group in by_precision.items()]
-    names = " and ".join(sorted({name for contest in contests for name in contest.ordered}))
-    return Finding(f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}.", "steps")
+    *others, last = sorted({name for contest in contests for name in contest.ordered})
+    names = f"{', '.join(others)} and {last}"
+    sentence = f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}."
+    return Finding(sentence, "steps", _leads(next(iter(by_precision.values()))))
 
 
 def _fastest_by_model(contests: Sequence[Contest]) -> str:
-    """The models that each backend trains fastest, the backend with most of them first; several where they tie."""
+    """How many models each backend trains fastest, that with most of them first; several where they tie."""
     won: dict[str, list[str]] = {}
     for contest in contests:
         won.setdefault(" or ".join(contest.fastest), []).append(readable(contest.cell.model))
     ordered = sorted(won.items(), key=lambda item: -len(item[1]))
     if len(ordered) == 1 and len(contests) > 1:
         return f"{ordered[0][0]} is the fastest for all {len(contests)} models"
-    return ", ".join(f"{name} is the fastest for {', '.join(models)}" for name, models in ordered)
+    named = {
+        name: ", ".join(models) if len(models) <= MOST_NAMED else f"{len(models)} of {len(contests)} models"
+        for name, models in ordered
+    }
+    return ", ".join(f"{name} is the fastest for {models}" for name, models in named.items())
+
+
+def _leads(contests: Sequence[Contest]) -> tuple[Bar, ...]:
+    """How many times the images/s of the next backend the fastest one trains, of each model."""
+    leads = [(contest, contest.ratio(contest.ordered[1]).centre) for contest in contests]
+    return tuple(
+        Bar(readable(contest.cell.model), lead, f"x{lead:.2f}", len(contest.fastest) == 1)
+        for contest, lead in sorted(leads, key=itemgetter(1), reverse=True)
+    )
 
 
 def knee(rates: dict[int, float]) -> int:

@@ -145,7 +145,8 @@ def _surroundings(machine: Mapping, cells: Collection[Cell]) -> dict[str, dict[s
     if (settings := settings_of_accelerators(machine)) and any(cell.device != "cpu" for cell in cells):
         groups["accelerators"] = settings
     if machine.get("keras"):
-        groups["keras"] = {f"Keras' {name}": value for name, value in machine["keras"].items()}
+        # its backend is the cell's
+        groups["keras"] = {f"Keras' {name}": value for name, value in machine["keras"].items() if name != "backend"}
     return {group: {name: str(value) for name, value in known.items()} for group, known in groups.items()}
 
 

@@ -52,6 +52,26 @@ def quota(measured):
     return [*sweep(now["usable_cores"], 0.1, "2026-11-24"), *sweep(0.5, 0.4, "2026-11-25")]
 
 
+def test_a_sweep_of_several_backends_is_one(tmp_path, measured):
+    """Keras' backend is the cell's, and no other setting of the machine: the page compares the backends."""
+    for backend in ("tensorflow", "jax", "torch"):
+        machine = facts.fingerprint() | {"keras": {"backend": backend, "floatx": "float32"}}
+        store.append(
+            measured(
+                model="dense",
+                backend=backend,
+                xla=backend == "jax",
+                machine=machine,
+                code=facts.code(),
+                sweep="2026-11-27",
+            ),
+            tmp_path,
+        )
+    (sweep,) = gather.gather(tmp_path).sweeps
+
+    assert {entry.cell.backend for entry in sweep} == {"tensorflow", "jax", "torch"}
+
+
 def test_rows_of_other_settings_stay_on_the_page_and_do_not_answer(tmp_path, quota):
     """A later sweep under a quota hides no figure: both are there, and the machine as it is now answers."""
     for stored in quota:

@@ -10,35 +10,38 @@ from bench.results import summary
 
 
 def findings(*measurements, comparisons=()) -> list[str]:
-    """What is said of measurements and comparisons, where the store holds nothing else."""
+    """What is said of measurements and comparisons."""
+    return key_findings.findings(gathered(*measurements, comparisons=comparisons))
+
+
+def gathered(*measurements, comparisons=()) -> Gathered:
+    """Measurements and comparisons, where the store holds nothing else."""
     summaries = tuple(summary.by_cell(measurements))
-    return key_findings.findings(
-        Gathered(
-            results=Path(),
-            summaries=summaries,
-            left_out=0,
-            shown=summaries,
-            charted=summaries,
-            machines=(),
-            older=(),
-            sweeps=(summaries,),
-            costs={},
-            peaks={},
-            comparisons=comparisons,
-            lopsided=(),
-            pairs={},
-            explanations={},
-            undecided=(),
-            outcomes=(),
-            stall=None,
-            loaders=(),
-            object_store=(),
-            writes=(),
-            scaling=(),
-            checkpoints=(),
-            history=None,
-            damaged=(),
-        )
+    return Gathered(
+        results=Path(),
+        summaries=summaries,
+        left_out=0,
+        shown=summaries,
+        charted=summaries,
+        machines=(),
+        older=(),
+        sweeps=(summaries,),
+        costs={},
+        peaks={},
+        comparisons=comparisons,
+        lopsided=(),
+        pairs={},
+        explanations={},
+        undecided=(),
+        outcomes=(),
+        stall=None,
+        loaders=(),
+        object_store=(),
+        writes=(),
+        scaling=(),
+        checkpoints=(),
+        history=None,
+        damaged=(),
     )
 
 
@@ -124,6 +127,26 @@ def test_backends_are_held_against_each_other(measured):
         "Of jax and tensorflow, each at the largest batch that all of them trained: in float32 jax is the fastest for "
         "dense, tensorflow is the fastest for convnet; in mixed_bfloat16 tensorflow is the fastest for dense."
     )
+
+
+def test_many_models_of_a_backend_are_counted(measured):
+    """A sentence names three; the picture shows by how much each is ahead, the farthest first."""
+    models = ("dense", "convnet", "convnet_gap", "squeezenet")
+    steps = [measured(model=model, seconds=(0.1,) * 3) for model in models]
+    slower = [
+        measured(model=model, backend="torch", seconds=(0.2 + 0.1 * number,) * 3) for number, model in enumerate(models)
+    ]
+    *_, finding = key_findings.pictured(
+        gathered(
+            *steps,
+            *slower,
+            measured(model="vgg16", seconds=(1.0,) * 3),
+            measured(model="vgg16", backend="torch", seconds=(0.5,) * 3),
+        )
+    )
+
+    assert "tensorflow is the fastest for 4 of 5 models, torch is the fastest for vgg16" in finding.sentence
+    assert [(bar.label, bar.figure) for bar in finding.bars[:2]] == [("squeezenet", "x5.00"), ("convnet_gap", "x4.00")]
 
 
 def test_knee_is_told_only_where_there_is_one(measured):
