@@ -69,8 +69,8 @@ def _row(group: Sequence[ScalingResult], alone: Sequence[ScalingResult]) -> tupl
     gains = [_rate(result) / _rate(base[result.round]) for result in measured if result.round in base]
     return (
         *names,
-        _spread([median(result.step_seconds) for result in measured]),
-        _spread([_rate(result) for result in measured]),
+        median(median(result.step_seconds) for result in measured),
+        median(_rate(result) for result in measured),
         _spread(gains),
         median(gains) / first.total if gains else None,
         verdict(group, alone),
