@@ -179,21 +179,22 @@ def _instructions(module: bytes) -> Iterator[tuple[str, Instruction]]:
                 paths = [part.path for part in within if part.path]
                 opcode = kinds[-1] if kinds and known.instruction.opcode == "fusion" else known.instruction.opcode
                 known.instruction = replace(known.instruction, opcode=opcode, path=paths[-1] if paths else "")
-        users = defaultdict(list)
-        for number, known in found.items():
-            for operand in known.operands:
+        operands, users = {number: known.operands for number, known in found.items()}, defaultdict(list)
+        for number, used in operands.items():
+            for operand in used:
                 users[operand].append(number)
         for number, known in found.items():
-            path = known.instruction.path or _path_beside(number, found, users)
+            path = known.instruction.path or _path_beside(number, found, users, operands)
             yield known.instruction.name, replace(known.instruction, path=path)
 
 
-def _path_beside(number: int, found: dict[int, _Known], users: dict[int, list[int]]) -> str:
+def _path_beside(
+    number: int, found: dict[int, _Known], users: dict[int, list[int]], operands: dict[int, list[int]]
+) -> str:
     """The path of what uses an instruction, else of what it uses, the nearest first, ending in its own kind.
 
     A layer comes first: what an optimizer uses is the gradient of one.
     """
-    operands = {key: known.operands for key, known in found.items()}
     near = [path for path in (_nearest(number, found, users), _nearest(number, found, operands)) if path]
     path = next((path for path in near if DIFFERENTIATED in path), near[0] if near else "")
     return f"{path.rpartition('/')[0]}/{found[number].instruction.opcode}" if path else ""

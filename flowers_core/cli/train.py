@@ -166,7 +166,8 @@ def train(model: str, *, request: Request, choices: Choices, hosts: Hosts, json:
     run = Run(request.output or Path(TRAININGS) / shown(model).replace(":", "."))
     written = request.manifest(records)
     if among := hosts.place(backend=backends.choose()):
-        _train_over_hosts(model, request, choices, (run, among), json=json)
+        resolved = _resolve_over_hosts(model, request, choices, written, among)
+        _train_over_hosts(resolved, request, run, among, json=json)
         return
     choices = _complete(model, choices, request, run, image_size=written.image_size)
     device = _find_device(choices.device)
@@ -197,13 +198,12 @@ def _report(settings: Settings, run: Run, rows: Sequence[dict[str, float]], requ
         raise click.exceptions.Exit(entry.FAILED)
 
 
-def _train_over_hosts(
-    model: str, request: Request, choices: Choices, where: "tuple[Run, Place]", *, json: bool
-) -> None:
-    """Trains as one of several workers; the coordinator keeps and reports what comes of it."""
-    from flowers_core.train import meeting, settings
+def _resolve_over_hosts(
+    model: str, request: Request, choices: Choices, written: "Manifest", place: "Place"
+) -> Settings:
+    """The settings of one of several workers; loads the framework."""
+    from flowers_core.train import settings
 
-    run, place = where
     if request.dispatcher or choices.cached_features or choices.torch_compile:
         raise InputError(
             "`--dispatcher`, `--cached-features` and `--torch-compile` are for a training on one host: each worker "
@@ -211,10 +211,13 @@ def _train_over_hosts(
         )
     backend = load_backend()
     kind = choices.device or backends.devices.best(backend=backend, tell=entry.tell)
-    choices = replace(choices, cached_features=False)
     known = {"records": request.path, "device": kind, "replicas": place.total, "backend": backend}
-    resolved = settings.resolve(model, request.manifest(request.path), choices, **known)
-    from flowers_core.train import over_hosts  # loads the framework
+    return settings.resolve(model, written, replace(choices, cached_features=False), **known)
+
+
+def _train_over_hosts(resolved: Settings, request: Request, run: Run, place: "Place", *, json: bool) -> None:
+    """Trains as one of several workers; the coordinator keeps and reports what comes of it."""
+    from flowers_core.train import meeting, over_hosts
 
     with ExitStack() as stack:
         if place.leads:

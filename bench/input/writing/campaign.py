@@ -88,7 +88,8 @@ def run(plan: Plan, *, ask: Ask = process.ask, read: Read = process.spawn) -> It
     Raises:
         InputError: If there are fewer photos than shards.
     """
-    described, images = plan.source.describe("photos"), len(plan.source.load_photos())
+    described = plan.source.describe("photos")
+    images = described["images"]
     if max(plan.shards) > images:
         raise InputError(
             f"`shards` must be at most the number of photos, {images}. Received: {max(plan.shards)}. Give fewer, or "
