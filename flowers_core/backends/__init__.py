@@ -261,6 +261,22 @@ class Backend(ABC):
         """The running loss and metrics over the global batches; every process of the group must ask."""
 
 
+def loss_in_training(model: Any) -> Callable[[tuple], Any]:
+    """A function of a batch that gives the loss as Keras' own training step computes it, where variables are at hand.
+
+    Args:
+        model: A Keras model on TensorFlow or torch; JAX hands its state in.
+    """
+    options = {"training": True} if model._call_has_training_arg else {}
+
+    def loss(batch: tuple) -> Any:
+        images, labels = batch
+        predicted = model(images, **options)
+        return model._compute_loss(x=images, y=labels, y_pred=predicted, training=True)
+
+    return loss
+
+
 @cache
 def get(name: str) -> Backend:
     """A backend by name; imports its framework.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from flowers_core.backends import Backend, StepParts
+from flowers_core.backends import Backend, StepParts, loss_in_training
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
@@ -65,12 +65,7 @@ class TensorFlow(Backend):
         """A training step in parts, by the loop over an iterator that Keras puts around its own step."""
         iterator = _distributed(model, batches)
         keras_model: Any = model
-        options = {"training": True} if keras_model._call_has_training_arg else {}
-
-        def forward(batch: tuple) -> Any:
-            images, labels = batch
-            predicted = keras_model(images, **options)
-            return keras_model._compute_loss(x=images, y=labels, y_pred=predicted, training=True)
+        forward = loss_in_training(model)
 
         def gradients(batch: tuple) -> tuple:
             with tf.GradientTape() as tape:

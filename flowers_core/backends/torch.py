@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from flowers_core import resources
-from flowers_core.backends import Backend, StepParts
+from flowers_core.backends import Backend, StepParts, loss_in_training
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
@@ -70,12 +70,7 @@ class Torch(Backend):
         """A training step in parts; the forward pass keeps what the backward one would need, as in the step."""
         iterator, step = tensors(batches), self.train_step(model, batches)
         keras_model: Any = model
-        options = {"training": True} if keras_model._call_has_training_arg else {}
-
-        def forward(batch: tuple) -> torch.Tensor:
-            images, labels = batch
-            predicted = keras_model(images, **options)
-            return keras_model._compute_loss(x=images, y=labels, y_pred=predicted, training=True)
+        forward = loss_in_training(model)
 
         def gradients(batch: tuple) -> torch.Tensor:
             loss = forward(batch)
