@@ -101,8 +101,9 @@ def _show(compared: Compared, output: Output) -> int:
     from bench.input.formats import table
     from bench.input.formats.campaign import FormatResult
     from bench.results import store
+    from bench.results.result import of_last_campaign
 
-    results = table.last(store.load(FormatResult, output.results).results)
+    results = of_last_campaign(store.load(FormatResult, output.results).results)
     if not results:
         raise InputError(f"{output.results} holds no comparison of formats. Leave out --show-last to run one")
     machine = compared.machine()

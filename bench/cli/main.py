@@ -27,7 +27,7 @@ from bench.cli import (
 from bench.cli.options import Data, Output, Places, Swept
 from bench.cli.trace import MEASURING, Measuring
 from bench.results import summary_table
-from bench.results.result import Kind
+from bench.results.result import Kind, of_last_campaign
 from bench.results.table import Table, markdown_text, say
 from flowers_core.cli import entry
 from flowers_core.data import storage
@@ -163,8 +163,8 @@ def _further_tables(results: Path, *, everything: bool) -> list[tuple[Table, str
         stored = store.load(kind, results).results
         return list(stored if everything else summary.current(stored))
 
-    writes = writing_table.last(chosen(WriteResult))
-    checkpoints = checkpoint_table.last(chosen(CheckpointResult))
+    writes = of_last_campaign(chosen(WriteResult))
+    checkpoints = of_last_campaign(chosen(CheckpointResult))
     return [
         *((table, writes[0].origin) for table in writing_table.tables(writes)),
         *((table, checkpoints[0].origin) for table in checkpoint_table.tables(checkpoints)),

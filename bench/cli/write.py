@@ -94,10 +94,11 @@ def write(written: Written, show_last: bool, data: Data, output: Output) -> None
     """
     from bench.input.writing import campaign, table
     from bench.results import store
+    from bench.results.result import of_last_campaign
 
     code = 0
     if show_last:
-        results = table.last(store.load(WriteResult, output.results).results)
+        results = of_last_campaign(store.load(WriteResult, output.results).results)
         if not results:
             raise InputError(f"{output.results} holds no writing of records. Leave out --show-last to measure")
     else:

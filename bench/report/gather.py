@@ -21,7 +21,6 @@ from bench.input.object_store import table as object_store_table
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.stall import tables as stall_tables
 from bench.input.stall.tables import StallReport
-from bench.input.writing import table as writing_table
 from bench.input.writing.result import WriteResult
 from bench.machine import facts
 from bench.report import cache, machines
@@ -29,11 +28,11 @@ from bench.report.two_sets import TwoSets
 from bench.results import identity, peak, store, summary
 from bench.results.cell import NO_MODEL
 from bench.results.measurement import Measurement
-from bench.results.result import Kind, Result
+from bench.results.result import Kind, Result, of_last_campaign
 from bench.results.summary import Summary
 from bench.run.scaling import table as scaling_table
 from bench.run.scaling.result import ScalingResult
-from bench.training import campaign, checkpoint_table, outcome
+from bench.training import campaign, outcome
 from bench.training.checkpoint import CheckpointResult
 from bench.training.outcome import Outcome
 from flowers_core.cli import entry
@@ -164,9 +163,9 @@ def gather(results: Path) -> Gathered:
         stall=_stall(results, measurements, by_recency),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
-        writes=tuple(writing_table.last(load(WriteResult))),
+        writes=tuple(of_last_campaign(load(WriteResult))),
         scaling=tuple(scaling_table.last(load(ScalingResult))),
-        checkpoints=tuple(checkpoint_table.last(load(CheckpointResult))),
+        checkpoints=tuple(of_last_campaign(load(CheckpointResult))),
         history=_history(Path(results), damaged),
         damaged=tuple(damaged),
     )

@@ -16,7 +16,7 @@ from bench.report.comparison_part import Part
 from bench.report.gather import Gathered, Undecided
 from bench.results import store, summary_table
 from bench.results.cell import NO_MODEL, RESIDENT, is_users
-from bench.results.result import folders
+from bench.results.result import Result, folders
 from bench.results.summary import Summary
 from bench.results.table import Column, Table
 from bench.run import trace_table
@@ -198,28 +198,22 @@ def _object_store(far: Sequence[object_store_table.Row]) -> Section:
     )
 
 
+def _of_campaign(name: str, title: str, sentence: str, results: Sequence[Result], tables: Sequence[Table]) -> Section:
+    """What one campaign came to, in tables of its own."""
+    origins = [results[0].origin] * len(tables) if results else ()
+    return Section(name=name, title=title, sentence=sentence, tables=tables, origins=origins)
+
+
 def _writing(results: Sequence[WriteResult]) -> Section:
     """What it takes to make records, and what their number of shards means for reading."""
-    tables = writing_table.tables(results)
-    return Section(
-        name="writing",
-        title="Writing",
-        sentence="How fast photos become records on the disk, by shards and threads, and how fast these are read.",
-        tables=tables,
-        origins=[results[0].origin] * len(tables) if results else (),
-    )
+    sentence = "How fast photos become records on the disk, by shards and threads, and how fast these are read."
+    return _of_campaign("writing", "Writing", sentence, results, writing_table.tables(results))
 
 
 def _scaling(results: Sequence[ScalingResult]) -> Section:
     """What further replicas and hosts bring."""
-    tables = scaling_table.tables(results)
-    return Section(
-        name="scaling",
-        title="Scaling",
-        sentence="What a second replica or host brings a training step, and whether losses stay the same.",
-        tables=tables,
-        origins=[results[0].origin] * len(tables) if results else (),
-    )
+    sentence = "What a second replica or host brings a training step, and whether losses stay the same."
+    return _of_campaign("scaling", "Scaling", sentence, results, scaling_table.tables(results))
 
 
 def _stall(gathered: Gathered, drawings: dict[str, list[Chart]]) -> Section:
@@ -333,11 +327,5 @@ def _training(gathered: Gathered) -> Section:
 
 def _checkpoints(results: Sequence[CheckpointResult]) -> Section:
     """What a checkpoint costs."""
-    tables = checkpoint_table.tables(results)
-    return Section(
-        name="checkpoints",
-        title="Checkpoints",
-        sentence="How long it takes to save a model until it is on the disk, and to restore it.",
-        tables=tables,
-        origins=[results[0].origin] * len(tables) if results else (),
-    )
+    sentence = "How long it takes to save a model until it is on the disk, and to restore it."
+    return _of_campaign("checkpoints", "Checkpoints", sentence, results, checkpoint_table.tables(results))

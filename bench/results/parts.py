@@ -1,6 +1,6 @@
 """Forward, backward and optimizer of a training step: differences between programs that stop one after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -139,12 +139,9 @@ def _intervals(cells: Sequence[Sequence[Rounds]]) -> str:
 def facts(processes: Sequence[Rounds]) -> dict[str, Value]:
     """The parts of a step, plain and by name, for CSV and JSON; None where they were not timed."""
     known = {part.name: part for part in split(processes)} if processes else {}
-    ends: dict[str, Callable[[Part], float]] = {
-        "seconds": lambda part: part.seconds,
-        "low": lambda part: part.low,
-        "high": lambda part: part.high,
-    }
     values: dict[str, Value] = {
-        f"{name}_{end}": value(known[name]) if name in known else None for name in PARTS for end, value in ends.items()
+        f"{name}_{end}": getattr(known[name], end) if name in known else None
+        for name in PARTS
+        for end in ("seconds", "low", "high")
     }
     return {**values, "below_noise": ", ".join(name for name in PARTS if name in known and known[name].below_noise)}

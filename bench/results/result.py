@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypedDict, TypeVar, get_type_hints
+from typing import Any, ClassVar, Protocol, Self, TypedDict, TypeVar, get_type_hints
 
 from bench.machine import facts, variables
 from bench.machine.variables import without_home
@@ -248,6 +248,21 @@ def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_s
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:
     """The result of each key that was started last."""
     return {key(result): result for result in chronological(results)}
+
+
+class _OfCampaign(Protocol):
+    @property
+    def campaign(self) -> str: ...
+
+
+OfCampaign = TypeVar("OfCampaign", bound=_OfCampaign)
+
+
+def of_last_campaign(results: Iterable[OfCampaign]) -> list[OfCampaign]:
+    """The results of the campaign that was started last; its mark begins with the date."""
+    known = list(results)
+    newest = max((result.campaign for result in known), default="")
+    return [result for result in known if result.campaign == newest]
 
 
 def chronological(results: Iterable[Kind]) -> list[Kind]:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -273,6 +274,13 @@ class Table:
         lines.writerow(map(_csv, records[0] if records else [column.key or column.name for column in self.columns]))
         lines.writerows([_csv(value) for value in record.values()] for record in records)
         return text.getvalue()
+
+
+def spread(values: Sequence[float]) -> float | Interval | None:
+    """Median with lowest and highest; one figure where all are alike, None of nothing."""
+    if len(set(values)) < 2:
+        return values[0] if values else None
+    return Interval(statistics.median(values), min(values), max(values))
 
 
 def page(title: str, tables: Iterable[Table], *lines: str, command: str, hint: str = "") -> str:

@@ -1,23 +1,16 @@
 """What saving and restoring gave, as a table: the terminal at 80 columns, Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from bench.machine.facts import BUSY_SHARE
-from bench.results.table import Column, Interval, Table, Value, page
+from bench.results.table import Column, Table, Value, page, spread
 from bench.training.checkpoint import SAVES, CheckpointResult
 
 COLUMNS = (
     *(Column("model"), Column("content"), Column("MB", "bytes"), Column("save", "time"), Column("MB/s", "rate")),
     *(Column("restore, cold", "time"), Column("restore, warm", "time")),
 )
-
-
-def last(results: Iterable[CheckpointResult]) -> list[CheckpointResult]:
-    """The results of the command that ran last."""
-    results = list(results)
-    newest = max((result.campaign for result in results), default="")
-    return [result for result in results if result.campaign == newest]
 
 
 def tables(results: Sequence[CheckpointResult]) -> list[Table]:
@@ -45,17 +38,10 @@ def _row(group: Sequence[CheckpointResult]) -> tuple[Value, ...]:
     save = [median(result.save_seconds) for result in good]
     restores = ([median(times) for result in good if (times := getattr(result, name))] for name in _RESTORES)
     rate = good[-1].bytes / 1e6 / median(save)
-    return first.cell.model, first.content, good[-1].bytes, _spread(save), rate, *map(_spread, restores)
+    return first.cell.model, first.content, good[-1].bytes, spread(save), rate, *map(spread, restores)
 
 
 _RESTORES = ("cold_seconds", "warm_seconds")
-
-
-def _spread(values: Sequence[float]) -> Value:
-    """Median with lowest and highest; nothing of nothing."""
-    if len(set(values)) < 2:
-        return values[0] if values else None
-    return Interval(median(values), min(values), max(values))
 
 
 def _notes(results: Sequence[CheckpointResult]) -> list[str]:

@@ -1,6 +1,6 @@
 """Formats of records beside each other: what each costs, which are worth it, and which to take where."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 
@@ -68,13 +68,6 @@ class Row:
         """Images/s on so many cores that do nothing else, from such a disk; None for memory."""
         by_cores = cores / self.cpu_seconds if self.cpu_seconds else 0.0
         return min(by_cores, bytes_per_second / self.image_bytes) if bytes_per_second else by_cores
-
-
-def last(results: Iterable[FormatResult]) -> list[FormatResult]:
-    """Those of the last campaign."""
-    known = list(results)
-    newest = max((result.campaign for result in known), default="")
-    return [result for result in known if result.campaign == newest]
 
 
 def rows(results: Sequence[FormatResult]) -> list[Row]:

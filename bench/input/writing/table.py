@@ -1,12 +1,12 @@
 """What writing records took, by shards and threads, and how fast they are read: a table, and its command."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from bench.input.writing.result import PIPELINE, WriteResult, default_threads
 from bench.machine.facts import BUSY_SHARE
 from bench.results.result import folders
-from bench.results.table import Column, Interval, Table, Value, page
+from bench.results.table import Column, Table, Value, page, spread
 from flowers_core.data import encodings
 
 COLUMNS = (
@@ -18,13 +18,6 @@ COLUMNS = (
     Column("CPU", "time", key="cpu_image_seconds"),
     Column("read, images/s", "rate", key="read_images_per_second"),
 )
-
-
-def last(results: Iterable[WriteResult]) -> list[WriteResult]:
-    """The results of the command that ran last."""
-    results = list(results)
-    newest = max((result.campaign for result in results), default="")
-    return [result for result in results if result.campaign == newest]
 
 
 def tables(results: Sequence[WriteResult]) -> list[Table]:
@@ -57,19 +50,12 @@ def _row(group: Sequence[WriteResult]) -> tuple[Value, ...]:
     return (
         first.shards,
         first.threads,
-        _spread(rates),
+        spread(rates),
         median(rates) * megabytes,
         median(median(result.sync_seconds) for result in good),
         median(median(result.cpu_seconds) / result.images for result in good),
-        _spread(read),
+        spread(read) or "",
     )
-
-
-def _spread(values: Sequence[float]) -> Value:
-    """Median with lowest and highest; an empty text of nothing."""
-    if len(set(values)) < 2:
-        return values[0] if values else ""
-    return Interval(median(values), min(values), max(values))
 
 
 def _notes(results: Sequence[WriteResult]) -> list[str]:

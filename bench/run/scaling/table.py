@@ -7,7 +7,7 @@ from statistics import median
 from bench.machine.facts import BUSY_SHARE
 from bench.machine.own import user_code
 from bench.results.cell import RESIDENT, Cell
-from bench.results.result import latest
+from bench.results.result import latest, of_last_campaign
 from bench.results.table import Column, Interval, Table, Value, page
 from bench.run import product
 from bench.run.scaling.result import LOSS_TOLERANCE, SCALING, STRONG, WEAK, ScalingResult, loss_difference
@@ -24,9 +24,7 @@ Shape = tuple[str, int, int]
 
 def last(results: Iterable[ScalingResult]) -> list[ScalingResult]:
     """The results of the campaign that was started last, and of each group and round the last."""
-    results = list(results)
-    newest = max((result.campaign for result in results), default="")
-    return list(latest((result for result in results if result.campaign == newest), _key).values())
+    return list(latest(of_last_campaign(results), _key).values())
 
 
 def _key(result: ScalingResult) -> tuple:

@@ -7,6 +7,7 @@ import pytest
 from bench.machine import page_cache
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.result import of_last_campaign
 from bench.training import checkpoint, checkpoint_table
 from bench.training.checkpoint import WEIGHTS, WHOLE, CheckpointResult
 
@@ -58,7 +59,7 @@ def test_results_come_back(tmp_path, results):
 
 def test_table_is_of_the_last_command(results, terminal):
     """Medians over processes, MB/s of saving, and why there is no cold restore."""
-    shown = checkpoint_table.last(results)
+    shown = of_last_campaign(results)
     (table,) = checkpoint_table.tables(shown)
 
     assert table.texts() == [

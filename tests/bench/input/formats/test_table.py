@@ -5,6 +5,7 @@ import pytest
 from bench.input.formats import table
 from bench.input.formats.campaign import FormatResult
 from bench.input.formats.table import Machine
+from bench.results.result import of_last_campaign
 
 DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 # bytes an image, images/s, CPU seconds an image, dB
@@ -27,7 +28,7 @@ def results():
             image_bytes=size, decibels=decibels, data=DATA, disk={"bytes_per_second": 100e6},
         )  # fmt: skip
 
-    return table.last([result("raw", campaign="1"), *map(result, FORMATS)])
+    return of_last_campaign([result("raw", campaign="1"), *map(result, FORMATS)])
 
 
 def test_rows_say_which_formats_are_worth_it(results):

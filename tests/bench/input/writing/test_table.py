@@ -8,6 +8,7 @@ from bench.input.writing import table
 from bench.input.writing.result import WriteResult, default_threads
 from bench.report import sections
 from bench.results import store
+from bench.results.result import of_last_campaign
 
 DATA = {"photos": "synthetic", "images": 300, "batch_size": 32, "cores": 2, "folders": {"photos": "data/synthetic"}}
 
@@ -32,7 +33,7 @@ def results():
 
 def test_table_is_of_the_last_command(results, terminal):
     """A row for each number of shards: images and megabytes a second, what fsync took, CPU, and reading."""
-    last = table.last(results)
+    last = of_last_campaign(results)
     (drawn,) = table.tables(last)
 
     assert drawn.title == "Writing records (300 synthetic, 192 px, jpeg444, 2 cores)"
@@ -56,8 +57,8 @@ def test_a_process_that_failed_is_a_row(results):
 
 def test_command_measures_the_same_again(results):
     """What is not usual is named."""
-    assert table.command(table.last(results)).startswith("python -m bench write --shards 1,16")
-    usual = [replace(result, threads=default_threads()) for result in table.last(results)]
+    assert table.command(of_last_campaign(results)).startswith("python -m bench write --shards 1,16")
+    usual = [replace(result, threads=default_threads()) for result in of_last_campaign(results)]
     assert table.command(usual) == "python -m bench write --shards 1,16 --rounds 2"
     other = [replace(result, threads=1, encoding="raw", image_size=224, pipeline="") for result in usual[:1]]
     assert table.command(other).endswith(
@@ -68,12 +69,12 @@ def test_command_measures_the_same_again(results):
 
 def test_nothing_makes_no_table():
     """As the page asks."""
-    assert table.tables(table.last([])) == []
+    assert table.tables(of_last_campaign([])) == []
 
 
 def test_page_has_a_section(results):
     """With the origin of its table."""
-    section = sections._writing(table.last(results))
+    section = sections._writing(of_last_campaign(results))
 
     assert section.tables
     assert len(section.origins) == 1
