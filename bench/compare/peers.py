@@ -7,6 +7,7 @@ plain float32 step. Each pair is stored the moment it ends, so that a run can be
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +22,7 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import PEERS_BACKEND, Cell
+from bench.results.result import chronological
 from bench.run import process
 from bench.run.data_source import Source
 from flowers_core import models
@@ -34,6 +36,7 @@ PAIRS = 3  # of the fastest two
 MOST_WAYS = 4  # of ours, unless all are asked for: as many as the peer has
 BLOCK_SECONDS = 8.0  # for the blocks of a pair where steps are long
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps what it has compiled
+TRUSTED = "is_trusted"  # of what a pair keeps of ours, see `Entry`
 
 Record = Callable[..., list[PairResult]]
 
@@ -63,6 +66,11 @@ class Entry:
     def is_waiting(self) -> bool:
         """Whether it has not been tried yet."""
         return not self.rates and not self.reason
+
+    def refuse(self, reason: str) -> None:
+        """Leaves it out, whatever it has shown before."""
+        self.reason = reason
+        self.rates.clear()
 
     @property
     def name(self) -> str:
@@ -150,7 +158,7 @@ class Contest:
         return max(self.seconds, default=tune.PAIR_SECONDS)
 
     def enter(self, result: PairResult) -> None:
-        """Adds a pair; of one that died the process whose name its reason begins with."""
+        """Adds a pair; of one that died, or whose losses were refused, the way whose name its reason begins with."""
         cells = [Cell(**side["cell"]) for side in (result.base, result.candidate)]
         entries = [
             next((entry for entry in side if entry.cell == cell), None)
@@ -163,10 +171,11 @@ class Contest:
         self.last = result
         if result.status != "ok":
             failed = ours if result.reason.startswith(f"{ours.name}: ") else peer
-            failed.reason = result.reason.removeprefix(f"{failed.name}: ")
+            failed.refuse(result.reason.removeprefix(f"{failed.name}: "))
             return
         for entry, name in ((ours, "base"), (peer, "candidate")):
             entry.rates.append(entry.cell.batch_size / median(result.step_seconds(name, "wall")))
+        ours.is_trusted = ours.is_trusted or result.base.get(TRUSTED) is True
         self.logs.setdefault((ours.cell, peer.cell), []).append(sequential_test.value(result, "wall"))
         self.shares.append(result.foreign_cpu_share or 0.0)
 
@@ -202,7 +211,7 @@ class Plan:
             tell: Called with a sentence on what `tune` has found and cannot be used.
         """
         row = models.spec(model)
-        batch_size = self.batch_size or (HEAVY_BATCH_SIZE if row.heavy else tune.BATCH_SIZE)
+        batch_size = self.batch_size or usual_batch_size(model)
         place = {"device": self.device, "backend": self.backend}
         plain = tune.plain_cell(model, image_size=row.image_size, batch_size=batch_size, **place)
         found = tuned.find(model, image_size=row.image_size, device=self.device, path=self.settings, tell=tell)
@@ -217,6 +226,11 @@ class Plan:
             peers=[Entry(cell) for cell in _peers(first)],
             wanted=self.pairs,
         )
+
+
+def usual_batch_size(model: str) -> int:
+    """Images a step of both sides unless told otherwise."""
+    return HEAVY_BATCH_SIZE if models.spec(model).heavy else tune.BATCH_SIZE
 
 
 def _by_way(plain: Cell, way: tuned.Way) -> Cell:
@@ -253,6 +267,53 @@ def take_up(contests: Sequence[Contest], results: Iterable[PairResult], machine:
         for taking in contests if result.comparison == mark else ():
             taking.enter(result)
     return mark
+
+
+def of_stored(results: Iterable[PairResult]) -> list[Contest]:
+    """What the last runs on the machine and with the code of the last pair came to: of each model its last run.
+
+    Ways that were never reached are unknown to a store.
+
+    Args:
+        results: Whatever pairs a store holds.
+    """
+    runs = [(result, cells) for result in chronological(results) if (cells := _cells(result))]
+    last = max((result for result, _ in runs), key=lambda result: result.comparison, default=None)
+    by_model: dict[str, list[tuple[PairResult, list[Cell]]]] = {}
+    for result, cells in runs:
+        if last is not None and _place(result) == _place(last):
+            by_model.setdefault(cells[0].model, []).append((result, cells))
+    return [_of_pairs(model, by_model[model]) for model in models.MODELS if model in by_model]
+
+
+def _place(result: PairResult) -> tuple:
+    """The machine and the code of a pair."""
+    return result.machine.get("id"), result.base.get("digest")
+
+
+def _cells(result: PairResult) -> list[Cell]:
+    """Ours and the peer's cell of a pair; none where it is of no run, or says nothing that could be read."""
+    blocks = (*result.base_samples, *result.candidate_samples)
+    if result.comparison.startswith(MARK) and all(1e-9 < block.step_seconds("wall") < 1e9 for block in blocks):
+        with suppress(InputError, TypeError, KeyError):
+            return [Cell(**side["cell"]) for side in (result.base, result.candidate)]
+    return []
+
+
+def _of_pairs(model: str, runs: Sequence[tuple[PairResult, list[Cell]]]) -> Contest:
+    """The last run of a model."""
+    mark = max(result.comparison for result, _ in runs)
+    pairs = [(result, cells) for result, cells in runs if result.comparison == mark]
+    # older lines do not say it: whoever wrote them looked at the losses before the last pairs
+    trusted = {cells[0] for result, cells in pairs if result.base.get(TRUSTED, True) is True}
+    ours, peers = (dict.fromkeys(cells[number] for _, cells in pairs) for number in (0, 1))
+    contest = Contest(
+        model=model, ours=[Entry(cell, is_trusted=cell in trusted) for cell in ours], peers=[*map(Entry, peers)]
+    )
+    for result, _ in pairs:
+        contest.enter(result)
+    contest.wanted = max(map(len, contest.logs.values()), default=PAIRS)
+    return contest
 
 
 def new_mark() -> str:
@@ -297,31 +358,50 @@ def run(
     def left() -> float:
         return deadline - now()
 
-    def can_go_on(waiting: Contest) -> bool:
-        return waiting.next is not None and waiting.pair_seconds() <= left()
+    def next_pair(waiting: Contest) -> tuple[Entry, Entry] | None:
+        return waiting.next if waiting.pair_seconds() <= left() else None
 
     with process.scratch() as compiled:
         measure = partial(record or pair.record, comparison=mark, left=left, most_seconds=BLOCK_SECONDS)
-        while any(map(can_go_on, contests)):
-            for waiting in filter(can_go_on, contests):
-                variants = [_variant(entry, compiled) for entry in waiting.next or ()]
-                (result,) = measure(*variants)
+        while any(map(next_pair, contests)):
+            for waiting in contests:
+                if not (entries := next_pair(waiting)):
+                    continue
+                (result,) = measure(*(_variant(entry, compiled) for entry in entries))
                 if result.status != "ok" and left() <= 0:
                     return  # it was the budget that ended it
+                result = replace(result, base=result.base | {TRUSTED: entries[0].is_trusted})
                 store.append(result, results)
                 waiting.enter(result)
                 while (entry := waiting.unchecked) and left() > 0:
                     _check_losses(entry, waiting.ours[0].cell, losses)
+                    if entry.reason:  # or the next command would take it for the fastest
+                        store.append(_refusal(result, entry), results)
                 yield waiting
 
 
 def _check_losses(entry: Entry, plain: Cell, losses: tune.Losses | None) -> None:
     """Refuses a way of ours whose losses are not those of a plain float32 step."""
     with process.scratch() as folder:
-        entry.reason = tune.LossCheck(plain, Source(), losses).why_refused(entry.cell, folder)
-    entry.is_trusted = not entry.reason
-    if entry.reason:
-        entry.rates.clear()
+        reason = tune.LossCheck(plain, Source(), losses).why_refused(entry.cell, folder)
+    entry.is_trusted = not reason
+    if reason:
+        entry.refuse(reason)
+
+
+def _refusal(result: PairResult, entry: Entry) -> PairResult:
+    """What the store keeps of a way that was refused, beside the pair after which that was found."""
+    return replace(
+        result,
+        base=result.base | {"name": entry.name, "cell": entry.cell.to_json(), TRUSTED: False},
+        status="error",
+        reason=f"{entry.name}: {entry.reason}",
+        order="",
+        base_samples=(),
+        candidate_samples=(),
+        seconds=0.0,
+        foreign_cpu_share=None,
+    )
 
 
 def _variant(entry: Entry, compiled: Path) -> Variant:

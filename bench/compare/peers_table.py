@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
+from bench.compare import peers
+from bench.compare.pair_result import PairResult
 from bench.compare.peers import Contest, Entry
 from bench.machine.facts import BUSY_SHARE
 from bench.results import identity
+from bench.results.cell import Cell
 from bench.results.peak import of_format
 from bench.results.table import Column, Interval, Table, Value, page
+from flowers_core import models
 
 COLUMNS = (
     Column("model"),
@@ -23,6 +27,8 @@ COLUMNS = (
     Column("our way", below="model", key="way"),
     Column("its way", below="model", key="peer_way"),
 )
+
+MOST_SECONDS = 24 * 3600.0  # of a budget
 
 Costs = Mapping[tuple[str, int], Mapping]
 """By model and image size what `flowers_core.train.flops` counts, `training_gflops` among it."""
@@ -90,10 +96,15 @@ def _notes(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[st
         notes.append("MFU: model FLOP utilisation, FLOPs by those of large matrix products of the same number format")
     for contest in contests:
         notes += _failures(contest)
-    shares = [share for contest in contests for share in contest.shares]
-    if shares and median(shares) > BUSY_SHARE:
-        notes.append(f"others used {median(shares):.0%} of the CPU meanwhile (median): `python -m bench doctor`")
+    if (share := foreign_share(contests)) > BUSY_SHARE:
+        notes.append(f"others used {share:.0%} of the CPU meanwhile (median): `python -m bench doctor`")
     return notes
+
+
+def foreign_share(contests: Sequence[Contest]) -> float:
+    """What others used of the CPU during the pairs, the median; 0 where no pair ended."""
+    shares = [share for contest in contests for share in contest.shares]
+    return median(shares) if shares else 0.0
 
 
 def _failures(contest: Contest) -> list[str]:
@@ -129,11 +140,38 @@ def plain(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[dic
     ]
 
 
+def last_pair(contests: Sequence[Contest]) -> PairResult:
+    """The last pair of all models; at least one must have ended."""
+    return max((contest.last for contest in contests if contest.last), key=lambda result: result.started)
+
+
+def cells(contests: Sequence[Contest]) -> list[Cell]:
+    """Every way of both sides."""
+    return [entry.cell for contest in contests for entry in (*contest.ours, *contest.peers)]
+
+
+def origin(contests: Sequence[Contest]) -> str:
+    """The machine, the software, the code and the day of the last pair."""
+    last = last_pair(contests)
+    return replace(last, code=last.base).origin
+
+
 def markdown(contests: Sequence[Contest], costs: Costs, limits: Limits, *, command: str) -> str:
     """Table, machine and versions, and the command that measures it again; at least one pair must have ended."""
-    last = max((contest.last for contest in contests if contest.last), key=lambda result: result.started)
-    cells = [entry.cell for contest in contests for entry in (*contest.ours, *contest.peers)]
-    versions = "; ".join(f"{name} {version}" for name, version in identity.versions(last.machine, cells).items())
-    origin = replace(last, code=last.base).origin
+    used = identity.versions(last_pair(contests).machine, cells(contests))
+    versions = "; ".join(f"{name} {version}" for name, version in used.items())
     drawn = [table(contests, costs, limits)]
-    return page("Our models beside plain torch.nn", drawn, origin, f"versions: {versions}", command=command)
+    return page("Our models beside plain torch.nn", drawn, origin(contests), f"versions: {versions}", command=command)
+
+
+def command(contests: Sequence[Contest]) -> str:
+    """What measures the same again, in about the time that it took."""
+    names = [contest.model for contest in contests]
+    sizes = {contest.model: contest.ours[0].cell.batch_size for contest in contests}
+    unusual = {size for model, size in sizes.items() if size != peers.usual_batch_size(model)}
+    minutes = math.ceil(min(sum(second for contest in contests for second in contest.seconds), MOST_SECONDS) / 300) * 5
+    words = [f" --model {','.join(names)}"] if len(names) < len(models.MODELS) else []
+    words += [f" --budget {max(5, minutes)}m"]
+    words += [f" --batch-size {max(unusual)}"] if unusual else []
+    words += [" --all-ways"] if any(len(contest.ours) > peers.MOST_WAYS for contest in contests) else []
+    return "".join(["python -m bench peers", *words])

@@ -10,11 +10,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
-from bench.compare import alarms, revision
+from bench.compare import alarms, peers, peers_table, revision
 from bench.compare.comparison import CONTROL
 from bench.compare.comparison_result import Comparison
 from bench.compare.explain import Explained
 from bench.compare.pair_result import PairResult
+from bench.compare.peers import Contest
+from bench.input.formats.campaign import FormatResult
 from bench.input.loaders import table as loaders_table
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store import table as object_store_table
@@ -81,7 +83,8 @@ class Gathered:
         older: Of cells and settings that were measured with earlier code alone, that of its last one; and what was
             measured in other settings of the machine than that of now.
         sweeps: What sentences are made from, see `quiet_sweeps`.
-        costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed.
+        costs: By model and image size, see `flowers_core.train.flops.table`; empty where Keras is not installed. Of
+            models in `shown` and `peers`.
         peaks: What each machine could do at most, see `bench.results.peak`.
         comparisons: The latest, with the verdicts that they gave, the last first.
         lopsided: What is said where all stored comparisons lean to one side, see `bench.compare.alarms`.
@@ -90,7 +93,10 @@ class Gathered:
         undecided: The latest of which no verdict was stored, likewise.
         outcomes: Of the machine and code that trained last.
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
+        peers: Our models beside their peers, see `bench.compare.peers.of_stored`.
+        limits: Of the machine that these ran on, see `bench.results.peak.of_machine`.
         loaders: The latest comparison of loaders.
+        formats: What the last comparison of formats of records measured.
         object_store: What the latest measurements over an object store came to, the disk beside it.
         writes: What writing records took in the last command that measured it.
         scaling: The latest campaign over replicas and hosts.
@@ -117,7 +123,10 @@ class Gathered:
     undecided: tuple[Undecided, ...]
     outcomes: tuple[Outcome, ...]
     stall: StallReport | None
+    peers: tuple[Contest, ...]
+    limits: peers_table.Limits
     loaders: tuple[loaders_table.Row, ...]
+    formats: tuple[FormatResult, ...]
     object_store: tuple[object_store_table.Row, ...]
     writes: tuple[WriteResult, ...]
     scaling: tuple[ScalingResult, ...]
@@ -143,6 +152,7 @@ def gather(results: Path) -> Gathered:
     drawn = charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
+    contests, peaks = peers.of_stored(pairs), load(peak.Peak)
     return Gathered(
         results=Path(results),
         summaries=tuple(map(summary.summarise, newest)),
@@ -152,8 +162,8 @@ def gather(results: Path) -> Gathered:
         machines=machines.beside(measurements, shown, drawn),
         older=tuple(older),
         sweeps=tuple(sweeps),
-        costs=costs({figure.cell.model for figure in shown} - {NO_MODEL}),
-        peaks=peak.ceilings(shown, load(peak.Peak)),
+        costs=costs({*(figure.cell.model for figure in shown), *(contest.model for contest in contests)} - {NO_MODEL}),
+        peaks=peak.ceilings(shown, peaks),
         comparisons=latest_comparisons,
         lopsided=tuple(alarms.sentences(comparisons)),
         pairs=_by_mark(pairs, latest_comparisons),
@@ -161,7 +171,10 @@ def gather(results: Path) -> Gathered:
         undecided=tuple(undecided(pairs, comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
         stall=_stall(results, measurements, by_recency),
+        peers=tuple(contests),
+        limits=_limits(contests, peaks),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
+        formats=tuple(of_last_campaign(load(FormatResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
         writes=tuple(of_last_campaign(load(WriteResult))),
         scaling=tuple(scaling_table.last(load(ScalingResult))),
@@ -179,6 +192,13 @@ def _by_mark(results: Iterable[Marked], comparisons: Iterable[Comparison]) -> di
         if result.comparison in marks:
             kept.setdefault(result.comparison, []).append(result)
     return kept
+
+
+def _limits(contests: Sequence[Contest], peaks: Sequence[peak.Peak]) -> dict[tuple[str, str], float]:
+    """What the machine could do at most that our models and their peers ran on."""
+    if not contests:
+        return {}
+    return peak.of_machine(peaks, peers_table.last_pair(contests).machine, peers_table.cells(contests))
 
 
 def _stall(

@@ -1,11 +1,17 @@
 """Key findings: a few sentences as a person would write them, each with its figure, made from the data."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from statistics import median
 
+from bench.compare import peers_table
+from bench.compare.peers import Contest as WithPeer
+from bench.input.formats import table as formats_table
+from bench.input.loaders import table as loaders_table
+from bench.input.loaders.registry import JOBS
+from bench.machine.facts import BUSY_SHARE
 from bench.machine.own import user_code
 from bench.report.bars import Bar
 from bench.report.gather import Gathered
@@ -13,9 +19,12 @@ from bench.results import backend_table, format
 from bench.results.backend_table import Contest
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.summary import Summary
+from bench.training.outcome import Outcome
+from flowers_core.data import encodings
 
 readable = user_code.readable  # a user's own model or loader without the digest
 
+FIRST = 6  # so many fit on the page's first screen
 ENOUGH = 0.97  # of the best: the smallest batch with so many images a second is the knee
 MOST_NAMED = 3  # models that a sentence names one by one
 NOTABLE = 0.05  # by so much a precision must differ to be named faster or slower
@@ -29,11 +38,13 @@ class Finding:
         sentence: As a person would write it.
         section: The page's section that says more.
         bars: The picture; none where words say it.
+        origin: Where its figures come from, unless that is the sweep or the sentence says it.
     """
 
     sentence: str
     section: str
     bars: tuple[Bar, ...] = ()
+    origin: str = ""
 
 
 def findings(gathered: Gathered) -> list[str]:
@@ -42,15 +53,44 @@ def findings(gathered: Gathered) -> list[str]:
 
 
 def pictured(gathered: Gathered) -> list[Finding]:
-    """Findings on input, steps, demand, precision, batches, backends, verdicts and accuracy, where there is data.
+    """What the data says, the most important first: the page's first screen has room for `FIRST`.
 
-    The figures of a sentence are of one sweep: those of two may be of two moods of a machine.
+    First whether images come fast enough, then whether the steps are fast, how good models become and whether a change
+    made something slower; then what to choose: model, precision, backend, format, batch size. The figures of a sentence
+    are of one sweep, or of one campaign: those of two may be of two moods of a machine.
     """
-    makers = (_input, _steps, _demand, _precisions, _batches)
     sweeps = [_of_one_backend(sweep) for sweep in gathered.sweeps]
-    found = [next(filter(None, map(make, sweeps)), None) for make in makers]
-    found.append(next(filter(None, map(_backends, gathered.sweeps)), None))
-    return [finding for finding in (*found, _verdicts(gathered), _accuracy(gathered)) if finding]
+
+    def of_sweep(make: Callable[[Sequence[Summary]], Finding | None]) -> Finding | None:
+        return next(filter(None, map(make, sweeps)), None)
+
+    found = (
+        of_sweep(_input),
+        _loaders(gathered),
+        of_sweep(_demand),
+        _peers(gathered),
+        _accuracy(gathered),
+        _verdicts(gathered),
+        of_sweep(_steps),
+        of_sweep(_precisions),
+        next(filter(None, map(_backends, gathered.sweeps)), None),
+        _formats(gathered),
+        of_sweep(_batches),
+    )
+    return [finding for finding in found if finding]
+
+
+def origins(found: Iterable[Finding], swept: str) -> list[str]:
+    """Where figures come from that are of no sweep, by section: of each what differs from the sweep's origin."""
+    known = swept.split("; ")
+    own = {finding.section: finding.origin.split("; ") for finding in found if finding.origin}
+    differing = {section: [part for part in parts if part not in known] for section, parts in own.items()}
+    return [f"{section} ({'; '.join(parts)})" for section, parts in differing.items() if parts]
+
+
+def _beside(share: float) -> str:
+    """What a sentence must add where others used the CPU meanwhile."""
+    return f"; meanwhile others used {share:.0%} of the CPU" if share > BUSY_SHARE else ""
 
 
 def _rates(bars: Iterable[tuple[str, float]], *strong: str) -> tuple[Bar, ...]:
@@ -100,6 +140,109 @@ def _input(summaries: Sequence[Summary]) -> Finding | None:
     )
     first = sorted(((name, rate) for name, rate in alone.items() if not is_cached(name)), key=itemgetter(1))
     return Finding(sentence, "input", _rates(first, "photos_one_by_one", "records_parallel"))
+
+
+def _loaders(gathered: Gathered) -> Finding | None:
+    """How near the fastest loader comes to the decode ceiling, and the next one, or the best of the other side."""
+    parts: list[str] = []
+    bars: list[Bar] = []
+    for job, images in JOBS.items():
+        rows = _loaders_of(gathered.loaders, job)
+        if len(rows) < 2:
+            continue
+        first, other = rows[0], next((row for row in rows if row.loader.kind != rows[0].loader.kind), rows[1])
+        place = "next" if other is rows[1] else "of ours" if other.loader.kind == "pipeline" else "of other libraries"
+        parts.append(f"{_share(first)} on {images} ({place}: {_share(other)})")
+        shown = rows[:MOST_NAMED] if other in rows[:MOST_NAMED] else [*rows[: MOST_NAMED - 1], other]
+        bars.append(Bar(images, 0.0, ""))
+        bars += [Bar(row.loader.name, row.share or 0.0, f"{row.share:.0%}", row is first) for row in shown]
+    if not parts:
+        return None
+    sentence = f"Of the decode ceiling, the fastest loaders reach: {' and '.join(parts)}."
+    return Finding(sentence, "loaders", tuple(bars), gathered.loaders[0].result.origin)
+
+
+def _share(row: loaders_table.Row) -> str:
+    return f"{row.loader.name} {row.share:.0%}"
+
+
+def _loaders_of(rows: Sequence[loaders_table.Row], job: str) -> list[loaders_table.Row]:
+    """Loaders of a job that decode photos whole, the fastest first, each with its best number of workers."""
+    best: dict[str, loaders_table.Row] = {}
+    for row in sorted(rows, key=lambda row: -loaders_table.rate(row.result)):
+        if row.loader.job == job and row.loader.kind != "ceiling" and not row.loader.decode and row.share:
+            best.setdefault(row.loader.id, row)
+    return list(best.values())
+
+
+def _peers(gathered: Gathered) -> Finding | None:
+    """How fast our training steps are beside the same models in plain torch, and which are slower."""
+    measured = sorted((contest for contest in gathered.peers if contest.ratio), key=_ratio, reverse=True)
+    if not measured:
+        return None
+    mean, count = peers_table.geometric_mean(measured)
+    slower = [contest for contest in reversed(measured) if _ratio(contest) < 1]
+    if count == 1:
+        (only,) = measured
+        over = f"on {only.model}{'' if _is_decided(only) else ', undecided'}"
+    else:
+        over = f"over {count} models (geometric mean), {_slower(slower, count)}"
+    share = _beside(peers_table.foreign_share(measured))
+    sentence = f"Our training steps against plain torch: {mean:.2f} times its images/s {over}{share}."
+    bars = tuple(
+        Bar(contest.model, _ratio(contest), f"x{_ratio(contest):.2f}", _ratio(contest) < 1) for contest in measured
+    )
+    return Finding(sentence, "peers", bars, peers_table.origin(measured))
+
+
+def _ratio(contest: WithPeer) -> float:
+    return contest.ratio or 0.0
+
+
+def _is_decided(contest: WithPeer) -> bool:
+    """Whether the interval of its ratio leaves 1 out."""
+    return contest.estimate is not None and not contest.estimate.low <= 1 <= contest.estimate.high
+
+
+def _slower(slower: Sequence[WithPeer], count: int) -> str:
+    """On which of so many models ours is slower, the slowest first, and where pairs leave that open."""
+    named = [
+        f"{contest.model} ({_ratio(contest):.2f}{'' if _is_decided(contest) else ', undecided'})" for contest in slower
+    ]
+    if not named:
+        return "slower on none"
+    if len(named) == count:
+        return "slower on all of them"
+    few = len(named) < MOST_NAMED
+    return f"slower only on {' and '.join(named)}" if few else f"slower on {len(named)}, most on {named[0]}"
+
+
+def _formats(gathered: Gathered) -> Finding | None:
+    """Which format records should have on the machine that formats were measured on."""
+    if not gathered.formats:
+        return None
+    rows, machine = formats_table.rows(gathered.formats), formats_table.measured_on(gathered.formats)
+    rates = {
+        row.encoding: row.at(cores=machine.cores, bytes_per_second=machine.bytes_per_second)
+        for row in rows
+        if row.cpu_seconds
+    }
+    chosen = formats_table.recommend(rows, cores=machine.cores, bytes_per_second=machine.bytes_per_second)
+    if chosen is None:
+        return None
+    usual = next((row for row in rows if row.encoding == encodings.JPEG and row.encoding in rates), chosen)
+    of_each = [
+        f"{format.rate(rates[row.encoding])} images/s of {format.size(round(row.image_bytes))}"
+        for row in (chosen, usual)
+    ]
+    beside = "" if usual is chosen else f"; as {usual.encoding}, the usual format, {of_each[1]}"
+    place = f"and {machine.disk}" if machine.disk else "and records in memory"
+    sentence = (
+        f"With {machine.cores:g} cores {place}, records should hold images as {chosen.encoding}: {of_each[0]}"
+        f"{beside} (computed)."
+    )
+    ordered = sorted(rates.items(), key=itemgetter(1), reverse=True)
+    return Finding(sentence, "formats", _rates(ordered, chosen.encoding), gathered.formats[0].origin)
 
 
 def _steps(summaries: Sequence[Summary]) -> Finding | None:
@@ -245,20 +388,46 @@ def _verdicts(gathered: Gathered) -> Finding | None:
 
 
 def _accuracy(gathered: Gathered) -> Finding | None:
-    """Which model became best."""
-    trained = {outcome.accuracy.value: outcome for outcome in gathered.outcomes if outcome.accuracy}
-    if not trained:
+    """Which model became best, by how many seeds, and how long it took to its target."""
+    trained = [outcome for outcome in gathered.outcomes if outcome.accuracy]
+    best = max(trained, key=_middle, default=None)
+    if best is None:
         return None
-    accuracy, best = max(trained.items(), key=lambda item: item[0])
     only = best.first_epoch_seconds if best.epoch_seconds is None else None
-    took = f" after one epoch of {format.duration(only.value)}" if only else ""
-    if best.target_seconds:
-        took = f"; {best.target:g} is reached in {format.duration(best.target_seconds.value)}"
-    count = len({outcome.model for outcome in gathered.outcomes if outcome.accuracy})
-    first = f"{best.model} became best of {count} models that were trained" if count > 1 else f"Trained: {best.model}"
-    sentence = f"{first}: validation accuracy {accuracy:.3f} (median of {len(best.trainings)}){took}."
-    by_model: dict[str, float] = {}
-    for value, outcome in sorted(trained.items(), key=itemgetter(0)):
-        by_model[outcome.model] = value
-    ordered = sorted(by_model.items(), key=itemgetter(1), reverse=True)
-    return Finding(sentence, "training", tuple(Bar(name, of, f"{of:.3f}", name == best.model) for name, of in ordered))
+    took = f" after one epoch of {format.duration(only.value)}" if only else _time_to_target(best)
+    models = {outcome.model for outcome in trained}
+    first = f"{best.model} became best of {len(models)} models" if len(models) > 1 else f"Trained: {best.model}"
+    shares = [training.foreign_cpu_share or 0.0 for training in best.trainings]
+    sentence = f"{first}: validation accuracy {_accuracies(best)}{took}{_beside(median(shares)) if took else ''}."
+    by_model: dict[str, Outcome] = {}
+    for outcome in sorted(trained, key=_middle):  # the last of each is its best
+        by_model[outcome.model] = outcome
+    ordered = sorted(by_model.values(), key=_middle, reverse=True)
+    bars = tuple(
+        Bar(outcome.model, _middle(outcome), f"{_middle(outcome):.3f}", outcome.model == best.model)
+        for outcome in ordered
+    )
+    return Finding(sentence, "training", bars, best.trainings[-1].origin)
+
+
+def _middle(outcome: Outcome) -> float:
+    return outcome.accuracy.value if outcome.accuracy else 0.0
+
+
+def _accuracies(outcome: Outcome) -> str:
+    """The accuracy of a model's seeds: median, range and number."""
+    seeds, accuracy = len(outcome.trainings), outcome.accuracy
+    if seeds == 1 or accuracy is None:
+        return f"{_middle(outcome):.3f} (1 seed)"
+    return f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}] (median of {seeds} seeds)"
+
+
+def _time_to_target(outcome: Outcome) -> str:
+    """How long the seeds took until their target, and how many of them came to it; empty where that says nothing."""
+    seconds = outcome.target_seconds
+    if not seconds or not outcome.target:
+        return ""
+    alone = seconds.low == seconds.high
+    text = format.duration(seconds.value) if alone else format.interval(seconds.value, seconds.low, seconds.high)
+    came = "" if outcome.reached == outcome.started else f" by {outcome.reached} of {outcome.started} seeds"
+    return f"; {outcome.target:g} is reached in {text}{came}"

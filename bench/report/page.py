@@ -13,6 +13,7 @@ from bench.report import bars, charts, gather, key_findings, sections, svg, two_
 from bench.report import machines as machines_beside
 from bench.report.charts import Chart
 from bench.report.gather import Gathered
+from bench.report.key_findings import Finding
 from bench.report.sections import Section
 from bench.report.two_sets import TwoSets
 from bench.results import store, summary_table
@@ -45,10 +46,15 @@ def render(gathered: Gathered, shown: Sequence[Section] | None = None, tidy: Tab
     )
     environment.filters["code"] = _code
     environment.filters["picture"] = _picture
+    environment.filters["bars"] = bars.svg
     shown = sections.sections(gathered) if shown is None else shown
+    first, further = _placed(gathered, shown)
+    swept = gathered.sweeps[0][0].measurement.origin if gathered.sweeps else ""
     return environment.get_template("page.html").render(
-        findings=[(finding, bars.svg(finding.bars)) for finding in key_findings.pictured(gathered)],
-        swept=gathered.sweeps[0][0].measurement.origin if gathered.sweeps else "",
+        findings=first,
+        further=further,
+        swept=swept,
+        origins=key_findings.origins(first, swept),
         machines=machines(gathered.shown),
         sections=shown,
         specs=_safe([chart.spec for section in shown for chart in section.charts]),
@@ -65,6 +71,16 @@ def render(gathered: Gathered, shown: Sequence[Section] | None = None, tidy: Tab
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def _placed(gathered: Gathered, shown: Sequence[Section]) -> tuple[list[Finding], dict[str, list[Finding]]]:
+    """The findings of the first screen, and the others by the section that they begin."""
+    found, names = key_findings.pictured(gathered), {section.name for section in shown}
+    first, further = found[: key_findings.FIRST], dict[str, list[Finding]]()
+    for finding in found[key_findings.FIRST :]:
+        if finding.section in names:
+            further.setdefault(finding.section, []).append(finding)
+    return first, further
 
 
 def _picture(chart: Chart) -> str:
@@ -154,10 +170,13 @@ def markdown(results: Path) -> str:
     gathered = gather.gather(results)
     shown = sections.sections(gathered)
     _check_shows(shown, results)
-    lines = [*(f"- {markdown_text(finding)}" for finding in key_findings.findings(gathered)), ""]
+    first, further = _placed(gathered, shown)
+    lines = [*(f"- {markdown_text(finding.sentence)}" for finding in first), ""]
     for section in shown:
         again = markdown_code(section.command)
         lines += [f"## {section.title}", "", f"{markdown_text(section.sentence)} Measure again: {again}", ""]
+        own = [f"- {markdown_text(finding.sentence)}" for finding in further.get(section.name, ())]
+        lines += [*own, ""] if own else []
         lines += [table.markdown() for table in section.tables]
         lines += [_comparison(compared, gathered) for compared in gathered.comparisons if section.name == "verdicts"]
         lines += [_machines(sets) for sets in gathered.machines if section.name == "machines"]

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.compare import peers_table
+from bench.input.formats import table as formats_table
+from bench.input.formats.campaign import FormatResult
 from bench.input.loaders import table as loaders_table
 from bench.input.object_store import table as object_store_table
 from bench.input.writing import table as writing_table
@@ -86,9 +89,11 @@ def sections(gathered: Gathered) -> list[Section]:
     candidates = [
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered, drawings),
         _loaders(gathered.loaders),
+        _formats(gathered.formats),
         _object_store(gathered.object_store),
         _writing(gathered.writes),
         _measured("steps", "Steps", "How fast each model trains on a batch that is there.", gathered, drawings),
+        _peers(gathered),
         _scaling(gathered.scaling),
         _stall(gathered, drawings),
         _traces(gathered),
@@ -112,6 +117,10 @@ def _command(name: str, gathered: Gathered) -> str:
         read = [row.result.data for row in gathered.loaders]
     if name == "training":
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
+    if name == "formats":
+        return formats_table.command(gathered.formats) + store.option(gathered.results)
+    if name == "peers":
+        return peers_table.command(gathered.peers) + store.option(gathered.results)
     if name == "scaling":
         return scaling_table.command(gathered.scaling) + store.option(gathered.results)
     if name == "writing":
@@ -186,6 +195,13 @@ def _loaders(rows: Sequence[loaders_table.Row]) -> Section:
     )
 
 
+def _formats(results: Sequence[FormatResult]) -> Section:
+    """What each format of records costs, and which to take where."""
+    sentence = "The same photos as records in each format: images/s against bytes, and which to take on which machine."
+    tables = formats_table.tables(results, machine=formats_table.measured_on(results)) if results else ()
+    return _of_campaign("formats", "Formats", sentence, results, tables)
+
+
 def _object_store(far: Sequence[object_store_table.Row]) -> Section:
     """What latency costs, and how it is hidden."""
     results = [result for row in far for result in row.results]
@@ -208,6 +224,18 @@ def _writing(results: Sequence[WriteResult]) -> Section:
     """What it takes to make records, and what their number of shards means for reading."""
     sentence = "How fast photos become records on the disk, by shards and threads, and how fast these are read."
     return _of_campaign("writing", "Writing", sentence, results, writing_table.tables(results))
+
+
+def _peers(gathered: Gathered) -> Section:
+    """Our training steps beside those of plain torch."""
+    contests = gathered.peers
+    return Section(
+        name="peers",
+        title="Peers",
+        sentence="Our training steps beside the same models in plain torch.nn, the fastest way of each side.",
+        tables=[peers_table.table(contests, gathered.costs, gathered.limits)] if contests else (),
+        origins=[peers_table.origin(contests)] if contests else (),
+    )
 
 
 def _scaling(results: Sequence[ScalingResult]) -> Section:

@@ -22,6 +22,7 @@ from flowers_core.errors import InputError
 
 PIPELINE = "records_turbo"
 MOST_PHOTOS = 48  # whose pixels are compared with what records keep of them
+TINY, HUGE = 1e-9, 1e15  # beyond which a number of a line is none that was measured
 LEAST_BYTES = 16e6  # below that a read says nothing of the disk
 
 
@@ -53,6 +54,19 @@ class FormatResult(Result):
     image_bytes: float = 0.0
     decibels: float | None = None
     disk: dict = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Checks that what images/s are computed of are numbers.
+
+        Raises:
+            InputError: If not.
+        """
+        numbers = (self.image_bytes, self.cpu_seconds or 1.0, self.data.get("cores", 1))
+        if not all(
+            isinstance(number, int | float) and TINY <= number <= HUGE
+            for number in (*numbers, self.disk.get("bytes_per_second", 1.0))
+        ):
+            raise InputError(f"not a {type(self).__name__}: bytes, CPU seconds, cores and the disk's speed are numbers")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,11 @@ class Machine:
     cores: float
     bytes_per_second: float | None = None
 
+    @property
+    def disk(self) -> str:
+        """Its disk in words; empty where that is unknown."""
+        return f"a disk of {self.bytes_per_second / 1e6:,.0f} MB/s" if self.bytes_per_second else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -133,17 +138,26 @@ def _values(row: Row) -> tuple:
 
 def _advice(found: Sequence[Row], result: FormatResult, machine: Machine) -> str:
     """What to take on the machine that was asked about."""
-    measured = result.disk.get("bytes_per_second")
-    speed, cores = machine.bytes_per_second or measured, machine.cores
-    disk = f"a disk of {speed / 1e6:,.0f} MB/s" if speed else f"memory (disk: {result.disk.get('reason', 'unknown')})"
-    chosen = recommend(found, cores=cores, bytes_per_second=speed)
+    asked = asked_about(machine, result)
+    disk = asked.disk or f"memory (disk: {result.disk.get('reason', 'unknown')})"
+    chosen = recommend(found, cores=asked.cores, bytes_per_second=asked.bytes_per_second)
     if chosen is None:
         return "no format could be measured, so none is recommended"
-    expected = chosen.at(cores=cores, bytes_per_second=speed)
+    expected = chosen.at(cores=asked.cores, bytes_per_second=asked.bytes_per_second)
     return (
-        f"for {cores:g} cores and {disk}: --format {chosen.encoding}, {expected:,.0f} images/s computed "
+        f"for {asked.cores:g} cores and {disk}: --format {chosen.encoding}, {expected:,.0f} images/s computed "
         f"(cores over CPU seconds, bytes a second over bytes)"
     )
+
+
+def measured_on(results: Sequence[FormatResult]) -> Machine:
+    """The machine that a campaign was measured on, with the speed of its disk where that is known."""
+    return asked_about(Machine(cores=results[0].data.get("cores", 1)), results[0])
+
+
+def asked_about(machine: Machine, result: FormatResult) -> Machine:
+    """A machine with the disk that was measured, unless it has another."""
+    return replace(machine, bytes_per_second=machine.bytes_per_second or result.disk.get("bytes_per_second"))
 
 
 def _by_machine(found: Sequence[Row]) -> Table:
@@ -167,10 +181,14 @@ def _by_machine(found: Sequence[Row]) -> Table:
 
 def markdown(results: Sequence[FormatResult], *, machine: Machine, into: str = "") -> str:
     """Both tables, with their command; `into` is the option that names another store than ours."""
-    first = results[0]
-    command = f"python -m bench formats --image-size {first.data['image_size']}{folders(first.data)}{into}"
     drawn = tables(results, machine=machine)
-    return page("Formats of records", drawn, first.origin, command=command)
+    return page("Formats of records", drawn, results[0].origin, command=f"{command(results)}{into}")
+
+
+def command(results: Sequence[FormatResult]) -> str:
+    """What measures a campaign again."""
+    data = results[0].data
+    return f"python -m bench formats --image-size {data.get('image_size', 192)}{folders(data)}"
 
 
 def plain(row: Row) -> dict:

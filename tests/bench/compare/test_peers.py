@@ -95,6 +95,11 @@ def test_a_way_with_other_losses_is_refused(tmp_path):
     notes = " ".join(peers_table.table([running], *KNOWN).notes)
     assert "tensorflow, float32, XLA: its loss in step 3 is 3, that of a plain float32 step 1.4" in notes
 
+    again, stored = [contest()], store.load(PairResult, tmp_path).results
+    peers.take_up(again, stored, "m", "d")
+    assert (again[0].left, again[0].fastest[0].cell) == (0, OURS)
+    assert peers_table.plain(peers.of_stored(stored), *KNOWN) == peers_table.plain([running], *KNOWN)
+
 
 def test_models_take_turns_within_the_budget_and_a_run_goes_on(tmp_path):
     """An early end leaves each with something, which counts when the run is resumed; other code's pairs do not."""
@@ -115,6 +120,27 @@ def test_models_take_turns_within_the_budget_and_a_run_goes_on(tmp_path):
     assert peers.take_up(again, stored, "m", "other code") == ""
     with pytest.raises(InputError, match="must allow one pair"):
         follow(again, runs, tmp_path, budget=1.0)
+
+
+def test_a_store_gives_each_model_its_last_run(tmp_path):
+    """As the run itself ended; not with pairs of an older run, of another machine, or that nobody can read."""
+    runs, running = Runs(), contest()
+    follow([running], runs, tmp_path)
+    stored = store.load(PairResult, tmp_path).results
+    first = replace(stored[0], foreign_cpu_share=0.9)
+    others = [
+        replace(first, comparison="peers-0"),
+        replace(first, comparison="peers-00", machine={"id": "n"}),
+        replace(first, comparison="peers-2", base={"cell": {"model": "gone"}}),
+        replace(first, comparison="peers-3", candidate={}),
+        replace(first, comparison="20261124T120000Z"),
+    ]
+    found = peers.of_stored([*others, *stored])
+
+    assert peers_table.plain(found, *KNOWN) == peers_table.plain([running], *KNOWN)
+    assert peers_table.table(found, *KNOWN).notes == peers_table.table([running], *KNOWN).notes
+    assert peers_table.command(found) == "python -m bench peers --model squeezenet --budget 5m"
+    assert peers.of_stored(others[2:]) == []
 
 
 def test_contest_begins_with_what_was_found(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.compare.explain import Explanation
+from bench.input.formats.campaign import FormatResult
 from bench.input.stall import campaign as stall_campaign
 from bench.report import page, tensorboard
 from bench.results import summary_table
@@ -55,7 +56,19 @@ def lines(measured, paired, compared):
     fed = measured(pipeline="records_parallel")
     kept = {
         "measurements": [measured(), measured(model="none", pipeline="records_parallel"), fed],
-        "pairs": [paired(1.1)],
+        "pairs": [paired(1.1), paired(1.1, comparison="peers-1")],
+        "formats": [
+            FormatResult(
+                campaign="1",
+                encoding="raw",
+                pipeline="records_turbo",
+                images_per_second=9.0,
+                cpu_seconds=0.1,
+                image_bytes=9e4,
+                disk={"bytes_per_second": 1e8},
+                data={"photos": "synthetic", "cores": 2},
+            )
+        ],
         "comparisons": [compared(dense="slower", convnet="same")],
         "explanations": [Explanation(cell="dense", base={}, candidate={("forward", "a"): 0.1}).kept([paired(1.1)])],
     }

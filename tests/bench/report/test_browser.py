@@ -3,7 +3,10 @@
 import pytest
 from PIL import Image
 
-from bench.report import page
+from bench.report import gather, key_findings, page
+from bench.report.bars import Bar
+from bench.report.key_findings import Finding
+from bench.report.sections import COMMANDS, Section
 from bench.results import store
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -89,6 +92,24 @@ def test_page_fits_every_width_in_light_and_dark(opened, tmp_path, width, scheme
 
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
     assert (corner > 200) == (scheme == "light")
+
+
+def test_findings_fit_on_one_screen(browser, tmp_path, monkeypatch):
+    """Six of the longest with the longest pictures, below links to every section, on a laptop's screen."""
+    bars = tuple(Bar(f"model {number}", number, "1.23") for number in range(20))
+    found = [Finding("word " * 38, "steps", bars, "commit c0ffee00; 2026-11-27")] * 8
+    monkeypatch.setattr(key_findings, "pictured", lambda _: found)
+    sections = [Section(name=name, title=name.title(), sentence="") for name in (*COMMANDS, "formats", "peers")]
+    path = tmp_path / "page.html"
+    path.write_text(page.render(gather.gather(tmp_path), sections), encoding="utf-8")
+    shown = browser.new_page(viewport={"width": 1280, "height": 800})
+    shown.goto(f"file://{path}")
+    box = shown.locator("#findings .findings").bounding_box()
+    cards = shown.locator("#findings .findings li").count()
+    shown.close()
+
+    assert cards == key_findings.FIRST
+    assert box["y"] + box["height"] <= 800
 
 
 def test_heading_sorts_by_value(page_in_browser):

@@ -1,12 +1,22 @@
 """Sentences that are made from the data say what the data says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bench.compare import peers
+from bench.input.formats.campaign import FormatResult
+from bench.input.loaders import table as loaders_table
+from bench.input.loaders.run import LoaderResult
 from bench.report import key_findings
 from bench.report.gather import Gathered
 from bench.results import summary
+from bench.results.cell import Cell
+from bench.training import outcome
+from bench.training.run import TrainingRun
+
+PHOTOS = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 
 
 def findings(*measurements, comparisons=()) -> list[str]:
@@ -35,7 +45,10 @@ def gathered(*measurements, comparisons=()) -> Gathered:
         undecided=(),
         outcomes=(),
         stall=None,
+        peers=(),
+        limits={},
         loaders=(),
+        formats=(),
         object_store=(),
         writes=(),
         scaling=(),
@@ -171,3 +184,162 @@ def test_last_comparison_is_told_in_its_words(compared):
     assert undecided.endswith(": 1 inconclusive; 1 same.")
     (passed,) = findings(comparisons=[compared(convnet="same")])
     assert passed.endswith(": nothing is slower; 1 same.")
+
+
+@pytest.fixture
+def beside(paired):
+    """What is said of models beside their peers: `beside(dense=1.5)`, ours so many times as fast in pairs of a run."""
+
+    def find(*, runs=3, share=0.01, **ratios: float) -> key_findings.Finding:
+        pairs = []
+        for model, ratio in ratios.items():
+            ours, peer = Cell(model=model, batch_size=16), Cell(model=f"torch:{model}", backend="torch", batch_size=16)
+            sides = {
+                name: {"name": name, "cell": cell.to_json(), "digest": "d", "commit": "c0ffee"}
+                for name, cell in (("base", ours), ("candidate", peer))
+            }
+            pairs += [
+                paired(ratio * 1.001**run, comparison="peers-1", pair=f"{run}", foreign_cpu_share=share, **sides)
+                for run in range(runs)
+            ]
+        (finding,) = key_findings.pictured(replace(gathered(), peers=tuple(peers.of_stored(pairs))))
+        return finding
+
+    return find
+
+
+def test_peers_are_told_by_their_mean_and_by_what_is_slower(beside):
+    """The geometric mean over models; the picture has each model, those that are slower strong."""
+    finding = beside(dense=2.0, convnet=1.6, squeezenet=0.8)
+
+    assert finding.sentence == (
+        "Our training steps against plain torch: 1.37 times its images/s over 3 models (geometric mean), slower only "
+        "on squeezenet (0.80)."
+    )
+    assert [(bar.label, bar.figure, bar.strong) for bar in finding.bars] == [
+        ("dense", "x2.00", False),
+        ("convnet", "x1.60", False),
+        ("squeezenet", "x0.80", True),
+    ]
+    assert "commit c0ffee" in finding.origin
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"dense": 2.0, "convnet": 1.5}, "(geometric mean), slower on none."),
+        ({"dense": 0.5, "convnet": 0.8}, "(geometric mean), slower on all of them."),
+        ({"dense": 2.0, "convnet": 0.9985}, "slower only on convnet (1.00, undecided)."),
+        ({"dense": 2.0, "convnet": 0.9, "vgg16": 0.8, "xception": 0.7}, "slower on 3, most on xception (0.70)."),
+        ({"dense": 2.0, "share": 0.4}, "2.00 times its images/s on dense; meanwhile others used 40% of the CPU."),
+        ({"dense": 2.0, "runs": 1}, "2.00 times its images/s on dense, undecided."),
+    ],
+)
+def test_peers_claim_no_more_than_was_measured(beside, measured, said):
+    """Few models, one pair, an interval that holds 1, a busy machine."""
+    assert beside(**measured).sentence.endswith(said)
+
+
+def loaders(**rates: float) -> list[str]:
+    """What is said of loaders of records with so many images/s; of `x_y` where a name has a comma."""
+    results = [
+        LoaderResult(comparison="1", loader=f"records/{name.replace('_z_', ', ')}", rates=(rate,) * 3, data=PHOTOS)
+        for name, rate in rates.items()
+    ]
+    return key_findings.findings(replace(gathered(), loaders=tuple(loaders_table.rows(results))))
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ({"records_turbo": 90.0, "DALI": 80.0, "records_uint8": 60.0}, "records_turbo 90% on records (next: DALI 80%)"),
+        ({"records_turbo": 90.0, "records_uint8": 60.0, "DALI": 50.0}, "90% on records (of other libraries: DALI 50%)"),
+        ({"DALI": 90.0, "grain": 60.0, "records_turbo": 50.0}, "DALI 90% on records (of ours: records_turbo 50%)"),
+        ({"DALI": 90.0, "grain": 60.0}, "DALI 90% on records (next: grain 60%)"),
+    ],
+)
+def test_loaders_are_held_against_the_decode_ceiling(rates, said):
+    """The fastest with its share, and the best of the other side, ours or another library's."""
+    (sentence,) = loaders(decode=100.0, **rates)
+
+    assert sentence.startswith("Of the decode ceiling, the fastest loaders reach: ")
+    assert sentence.endswith(f"{said}.")
+
+
+def test_loaders_without_a_ceiling_or_alone_say_nothing():
+    """A share of nothing is none, and nothing is fastest of one."""
+    assert loaders(records_turbo=90.0, DALI=80.0) == loaders(decode=100.0, DALI=80.0) == []
+
+
+@pytest.mark.parametrize(
+    ("disk", "said"),
+    [
+        (100e6, "With 2 cores and a disk of 100 MB/s, records should hold images as jpeg420: 5,000 images/s of 20.0 kB"
+                "; as jpeg444, the usual format, 3,333 images/s of 30.0 kB (computed)."),
+        (None, "With 2 cores and records in memory, records should hold images as raw: 20,000 images/s of 110 kB; "
+               "as jpeg444, the usual format, 4,000 images/s of 30.0 kB (computed)."),
+    ],
+)  # fmt: skip
+def test_formats_are_recommended_for_the_machine_they_were_measured_on(disk, said):
+    """By its cores and, where that is known, the speed of its disk, beside what records hold unless told otherwise."""
+    costs = {"jpeg444": (30e3, 0.5e-3), "jpeg420": (20e3, 0.4e-3), "raw": (110e3, 0.1e-3)}
+    results = [
+        FormatResult(
+            campaign="1", encoding=name, pipeline="records_turbo", images_per_second=1.0, cpu_seconds=cpu,
+            image_bytes=size, data=PHOTOS, disk={"bytes_per_second": disk} if disk else {"reason": "no"},
+        )
+        for name, (size, cpu) in costs.items()
+    ]  # fmt: skip
+
+    assert key_findings.findings(replace(gathered(), formats=tuple(results))) == [said]
+
+
+def trained(*accuracies: float, model="dense", share=0.0) -> list[TrainingRun]:
+    """A training of two epochs for each accuracy; 0.5 is to be reached, an epoch takes 10 s and one more a seed."""
+    return [
+        TrainingRun(
+            model=model,
+            variant="ours",
+            seed=seed,
+            campaign="c",
+            images=10,
+            stated_target=0.5,
+            foreign_cpu_share=share,
+            history=tuple(
+                {"epoch": n, "val_accuracy": reached, "elapsed_seconds": n * (10.0 + seed), "images_per_second": 1.0}
+                for n, reached in ((1, 0.1), (2, accuracy))
+            ),
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trainings", "said"),
+    [
+        (trained(0.5, 0.7, 0.6), "Trained: dense: validation accuracy 0.600 [0.500, 0.700] (median of 3 seeds); "
+                                 "0.5 is reached in 22.0 s [20.0, 24.0]."),
+        (trained(0.5, 0.7, 0.4), "0.500 [0.400, 0.700] (median of 3 seeds); 0.5 is reached in 22.0 s [20.0, 22.0] by "
+                                 "2 of 3 seeds."),
+        (trained(0.4, 0.3), "Trained: dense: validation accuracy 0.350 [0.300, 0.400] (median of 2 seeds)."),
+        ([*trained(0.6, share=0.3), *trained(0.55, model="convnet")],
+         "dense became best of 2 models: validation accuracy 0.600 (1 seed); 0.5 is reached in 20.0 s; meanwhile "
+         "others used 30% of the CPU."),
+    ],
+)  # fmt: skip
+def test_accuracy_is_told_with_its_seeds(trainings, said):
+    """Median, range and number of seeds, likewise of the time to the target, which not every seed may reach."""
+    (sentence,) = key_findings.findings(replace(gathered(), outcomes=tuple(outcome.summarize(trainings))))
+
+    assert sentence.endswith(said)
+
+
+def test_origins_name_what_differs_from_the_sweep():
+    """The machine stands there once; what is of the sweep, or says so itself, has no origin of its own."""
+    found = [key_findings.Finding("", "steps")]
+    found += [
+        key_findings.Finding("", section, origin=origin)
+        for section, origin in (("loaders", "CPU; commit 2; today"), ("training", "CPU; commit 1; today"))
+    ]
+
+    assert key_findings.origins(found, "CPU; commit 1; today") == ["loaders (commit 2)"]

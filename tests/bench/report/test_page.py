@@ -8,12 +8,15 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.compare.explain import Explanation
+from bench.input.formats.campaign import FormatResult
 from bench.input.loaders import registry
 from bench.input.loaders.run import LoaderResult
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.writing.result import WriteResult
 from bench.machine import facts
-from bench.report import gather, page
+from bench.report import gather, key_findings, page
+from bench.report.bars import Bar
+from bench.report.key_findings import Finding
 from bench.results import store
 from bench.results.cell import Cell
 from bench.results.peak import Peak
@@ -52,6 +55,10 @@ SENT = {"round_trips": 3.0, "requests": {"read": 2}, "sent_bytes": {"read": 100}
 EPOCHS = tuple(
     {"epoch": n, "val_accuracy": 0.3 * n, "elapsed_seconds": 2.0 * n, "seconds": 1.0, "images_per_second": 10.0}
     for n in (1, 2)
+)
+OURS, PEER = (
+    {"name": HOSTILE, "commit": HOSTILE, "cell": Cell(model=model, backend="torch", batch_size=16).to_json()}
+    for model in ("dense", "torch:dense")
 )
 PHOTOS = {"images": 10, "photos": HOSTILE, "image_size": 192, "batch_size": 32, "cores": 2}
 
@@ -93,6 +100,23 @@ def filled(tmp_path_factory, measured, paired, compared):
         *(
             ObjectStoreResult(measurement=alone, campaign="c", latency_seconds=latency, server_cpu_seconds=0.1, **SENT)
             for latency in (None, 0.03)
+        ),
+        *(
+            FormatResult(
+                campaign="c",
+                encoding=name,
+                pipeline=HOSTILE,
+                images_per_second=9.0,
+                cpu_seconds=0.1,
+                image_bytes=9e4,
+                data=PHOTOS,
+                disk={"reason": HOSTILE},
+            )
+            for name in ("jpeg444", HOSTILE)
+        ),
+        *(
+            paired(1.5 + 0.01 * number, comparison="peers-1", pair=f"{number}", base=OURS, candidate=PEER)
+            for number in range(3)
         ),
         WriteResult(campaign="c", shards=1, threads=2, status="error", reason=HOSTILE, pipeline=HOSTILE, data=PHOTOS),
         *(
@@ -139,8 +163,8 @@ def pull_request(filled):
 def test_page_has_every_section(written):
     """What the store holds is shown, in the order in which data flows."""
     assert re.findall(r'<section id="(\w+)">', written) == [
-        *("findings", "input", "loaders", "object_store", "writing", "steps", "scaling", "stall", "traces", "verdicts"),
-        *("history", "training", "explorer", "data"),
+        *("findings", "input", "loaders", "formats", "object_store", "writing", "steps", "peers", "scaling", "stall"),
+        *("traces", "verdicts", "history", "training", "explorer", "data"),
     ]
 
 
@@ -255,9 +279,11 @@ def test_pull_request_has_findings_and_tables(pull_request):
     titles = (
         "Input",
         "Loaders",
+        "Formats",
         "Object store",
         "Writing",
         "Steps",
+        "Peers",
         "Scaling",
         "Stall",
         "Traces",
@@ -267,6 +293,31 @@ def test_pull_request_has_findings_and_tables(pull_request):
     )
     assert re.findall("^## (.*)", pull_request, re.MULTILINE) == list(titles)
     assert all(said in pull_request for said in ("| dense |", "python -m bench loaders", "30 ms"))
+
+
+def test_findings_that_the_first_screen_has_no_room_for_begin_their_sections(filled, monkeypatch):
+    """Six are first; the others stand with their pictures where their figures are, if that is on the page."""
+    places = (*["input"] * key_findings.FIRST, "formats", "steps", "gone")
+    found = [Finding(f"finding {n}", place, (Bar("a", 1.0, f"{n}"),)) for n, place in enumerate(places)]
+    monkeypatch.setattr(key_findings, "pictured", lambda _: found)
+    text, markdown = page.render(gather.gather(filled)), page.markdown(filled)
+    cards = re.findall(r'<ul class="findings">(.*?)</ul>', body(text))
+
+    assert [card.count("<li>") for card in cards] == [6, 1, 1]
+    assert re.findall(r'id="(formats|steps)"(?:(?!<section).)*?<p>(finding \d)', text, re.DOTALL) == [
+        ("formats", "finding 6"),
+        ("steps", "finding 7"),
+    ]
+    assert "finding 8" not in text
+    assert "- finding 5" in markdown.split("## ")[0]
+    assert "- finding 6" in markdown.split("## Formats")[1].split("## ")[0]
+
+
+def test_page_says_where_figures_of_other_runs_come_from(written):
+    """Of peers, trainings and their like, beside the origin of the sweep."""
+    assert re.search(r"Of other runs: peers \([^<]*commit &lt;img src", body(written))
+    assert "Our training steps against plain torch: 1.51 times" in written
+    assert "python -m bench peers --model dense --budget 5m" in written
 
 
 def test_command_of_a_section_names_what_is_a_users_own(tmp_path, measured):
