@@ -10,7 +10,10 @@ LETTERS = 19  # of a label that fit
 
 
 class Bar(NamedTuple):
-    """One bar: what it is of, its length, and its figure as text; a strong one is what the sentence speaks of."""
+    """One bar: what it is of, its length, and its figure as text; a strong one is what the sentence speaks of.
+
+    Without a figure it is the heading of those below it.
+    """
 
     label: str
     length: float
@@ -39,9 +42,9 @@ def _row(bar: Bar, number: int, longest: float) -> str:
     top, middle = ROW * number, ROW * number + 12
     label = bar.label if len(bar.label) <= LETTERS else f"{bar.label[: LETTERS - 1]}…"
     length = (WIDTH - LABELS - FIGURES) * max(0.0, bar.length) / longest
-    look = "strong" if bar.strong else "plain"
+    look, weight = "strong" if bar.strong else "plain", "" if bar.figure else ' font-weight="600"'
     return (
-        f'<text x="{LABELS - 6}" y="{middle}" text-anchor="end">{escape(label)}</text>'
+        f'<text x="{LABELS - 6}" y="{middle}" text-anchor="end"{weight}>{escape(label)}</text>'
         f'<rect class="{look}" x="{LABELS}" y="{top + 3}" width="{length:.1f}" height="{ROW - 6}" rx="2"/>'
         f'<text x="{LABELS + length + 5:.1f}" y="{middle}">{escape(bar.figure)}</text>'
     )
