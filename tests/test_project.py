@@ -203,11 +203,26 @@ def test_readme_shows_both_commands():
     assert "make test" in beginning
 
 
-@pytest.mark.parametrize(
-    "path", sorted([PROJECT_ROOT / "README.md", *(PROJECT_ROOT / "docs").glob("*.md")]), ids=relative
-)
+DOCUMENTS = [
+    *(PROJECT_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "results/README.md")),
+    *sorted((PROJECT_ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
 def test_documents_lead_somewhere(path):
-    """Every relative link is a file that is there."""
-    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    """Every relative link, and every source file that is named, is there."""
+    text, sources = path.read_text(), [f"/{relative(module)}" for module in (*MODULES, *TESTS)]
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    named = re.findall(r"`((?:bench|flowers_core|tests|data|input|models|train)/[\w/]+\.py)`", text)
 
     assert [link for link in links if not (path.parent / link).exists()] == []
+    assert [name for name in named if not any(source.endswith(f"/{name}") for source in sources)] == []
+
+
+def test_readme_of_results_names_every_kind():
+    """results/README.md says of each folder of lines what it holds."""
+    sources = "\n".join(path.read_text() for path in MODULES)
+    kinds = set(re.findall(r"^    KIND = \"(\w+)\"", sources, re.MULTILINE))
+
+    assert kinds - set(re.findall(r"`(\w+)/\*\.jsonl`", (PROJECT_ROOT / "results/README.md").read_text())) == set()
