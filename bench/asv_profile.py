@@ -52,7 +52,7 @@ def _by_profile(run: Callable) -> Callable:
         said = _hint(bench or (), conf.results_dir)
         asked = bench
         if not bench:
-            bench = _announced()
+            bench = _announce()
             draw_missing()
         code = run(cls, conf, *args, bench=bench, **options)
         if code and not said:  # a first run has only now listed the benchmarks
@@ -102,7 +102,7 @@ def misspelt(asked: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _announced() -> list[str]:
+def _announce() -> list[str]:
     from asv.console import log
     from asv.util import UserError
 

@@ -41,7 +41,7 @@ class Stall(suite.Suite):
         alone_cell = Cell(model=model, batch_size=8, device=device, **suite.backend_fields())
         turn = cells.turn(fed_cell, "Stall.track_stall_seconds")
         fed, alone = (
-            suite.checked(cells.measurement(cell, turn, partial(suite.measure_beside, cell)))
+            suite.check(cells.measurement(cell, turn, partial(suite.measure_beside, cell)))
             for cell in (fed_cell, alone_cell)
         )
         if not (fed.step_seconds and alone.step_seconds):

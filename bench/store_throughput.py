@@ -32,7 +32,7 @@ class StoreThroughput(suite.Suite):
         conditions = Conditions(latency_seconds=latency_milliseconds / 1000)
         with measure.open_store(source, conditions) as opened:
             done = measure.read(self.cell(pipeline, latency_milliseconds), source, store=opened, effort=suite.EFFORT)
-        store.append(replace(done, measurement=suite.marked(done.measurement)))
+        store.append(replace(done, measurement=suite.mark(done.measurement)))
         if done.measurement.status not in ("ok", "n/a"):
             raise RuntimeError(f"{done.measurement.status}: {done.measurement.reason}")
         rate = done.measurement.images_per_second

@@ -84,7 +84,7 @@ class Suite(ABC):
         """
         cell = self.cell(*params)
         asker = f"{type(self).__name__}.{benchmark}"
-        return checked(shared_cells.of(asv_process()).get(cell, asker, partial(measure_here, cell)))
+        return check(shared_cells.of(asv_process()).get(cell, asker, partial(measure_here, cell)))
 
 
 def measure_here(cell: Cell) -> Measurement:
@@ -92,7 +92,7 @@ def measure_here(cell: Cell) -> Measurement:
     from bench.run.measure import measure
 
     done = measure(_job(cell))
-    store.append(marked(done))
+    store.append(mark(done))
     return done
 
 
@@ -101,7 +101,7 @@ def measure_beside(cell: Cell) -> Measurement:
     from bench.run import process
 
     done = process.spawn(_job(cell), timeout=Suite.timeout / 2)
-    store.append(marked(done))
+    store.append(mark(done))
     return done
 
 
@@ -112,7 +112,7 @@ def _job(cell: Cell) -> "Job":
     return Job(cell=cell, effort=EFFORT, source=source, classes=source.classes())
 
 
-def checked(done: Measurement) -> Measurement:
+def check(done: Measurement) -> Measurement:
     """The measurement, if there is a figure or a reason why it makes no sense to ask for one.
 
     Raises:
@@ -164,7 +164,7 @@ def axes() -> dict:
     }
 
 
-def marked(result: Kind) -> Kind:
+def mark(result: Kind) -> Kind:
     """A result that says that asv measured it: of another commit than today's it belongs to the history alone."""
     return replace(result, code={**result.code, "by": "asv"})
 

@@ -40,7 +40,7 @@ class TimeToAccuracy:
         source, target = data_source.find(), self._target(model)[1]
         job = run.Job(model=model, variant="ours", seed=random.randrange(2**31), source=source, target=target)
         done = run.train(job, timeout=self.timeout)
-        store.append(suite.marked(done))
+        store.append(suite.mark(done))
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.reason}")
         reached = outcome.first_reaching(done, target)

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+@options.list_option("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
                 help=f"[{', '.join(models.representatives())}]")  # fmt: skip
 @click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
@@ -68,9 +67,10 @@ def checkpoint(
 
 def _run(cells: "list[Cell]", rounds: int, folder: Path, timeout: float) -> "Iterator[CheckpointResult]":
     """Each model with each content in turn, round after round."""
+    from bench.results.result import new_mark
     from bench.training.checkpoint import FILES, measure
 
-    mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    mark = new_mark()
     for number in range(rounds):
         for cell in cells:
             for content in FILES:

@@ -48,10 +48,10 @@ class Choice(InputOptions):
 CHOICE = options.group(
     "choice",
     Choice,
-    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+    options.list_option("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
                    help=f"{', '.join(models.MODELS)}, keras.applications:NAME, torch:NAME, your own "
                    "path/to/file.py:function. [a few of each kind]"),
-    options.listed("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+    options.list_option("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
                    help=f"{', '.join(PIPELINES)}, or your own. Alone, or feeding the models."),
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8 for models, 32 for pipelines]"),
     click.option("--profile", metavar="NAME", help="`quick`, `full`: all cells of it instead."),
@@ -196,7 +196,7 @@ def _run(
     else:
         rebuild = partial(variants.rebuild, tell=options.tell)
         pairs = variants.of_revisions(cells, compared.base or "", compared.candidate or "", source, tell=options.tell)
-    runs = PairRuns(control=True, rebuild=rebuild, command=options.typed(), acknowledged=accepted)
+    runs = PairRuns(control=True, rebuild=rebuild, command=options.command_line(), acknowledged=accepted)
     return _run_pairs(pairs, compared.title(pairs[0]), certainty, output, runs)
 
 
@@ -332,7 +332,7 @@ def _explain(differing: Sequence["Trial"], output: Output) -> None:
         options.tell("nothing is slower or faster: there is nothing to explain")
     explanations = explain.explain([trial.variants for trial in differing], output.results, tell=options.tell)
     for trial, explanation in zip(differing, explanations, strict=True):
-        store.append(explanation.kept(trial.pairs), output.results)
+        store.append(explanation.result(trial.pairs), output.results)
         output.show([explanation.plain()], [explanation.table()])
 
 

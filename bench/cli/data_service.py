@@ -64,7 +64,7 @@ SPREAD = options.group(
     click.option("--workers", type=options.Several(Count()), default="1,2", show_default=True, metavar="N[,N]",
                  help="Numbers to try."),
     click.option("--dispatcher", default="", metavar="ADDRESS", help="A service that runs already, grpc://host:port."),
-    options.listed("--pipeline", kind=options.Choice(RECORDS), metavar="NAME[,NAME]",
+    options.list_option("--pipeline", kind=options.Choice(RECORDS), metavar="NAME[,NAME]",
                    help=f"{', '.join(RECORDS)}. [parallel, uint8]"),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
     options.ROUNDS,
@@ -106,7 +106,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
 @click.argument("role", type=options.Choice(list(PORTS)))
 @click.option("--bind", metavar="HOST:PORT", help="Where others reach it. [127.0.0.1, port 5050 or 5051]")
 @click.option("--dispatcher", default="", metavar="ADDRESS", help="Of a worker: its dispatcher, grpc://host:port.")
-@options.listed(
+@options.list_option(
     "--worker",
     "workers",
     metavar="HOST:PORT[,HOST:PORT]",

@@ -67,8 +67,8 @@ class Compared:
 COMPARED = options.group(
     "compared",
     Compared,
-    options.listed("--job", kind=options.Choice(["photos", "records"]), help="One of the two alone."),
-    options.listed("--only", metavar="TEXT[,TEXT]",
+    options.list_option("--job", kind=options.Choice(["photos", "records"]), help="One of the two alone."),
+    options.list_option("--only", metavar="TEXT[,TEXT]",
                    help="Only loaders with one of these in their name, beside the ceilings."),
     click.option("--rounds", default=9, show_default=True, type=click.IntRange(1), help="Blocks of each loader."),
     click.option("--processes", default=3, show_default=True, type=click.IntRange(1),

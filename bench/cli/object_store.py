@@ -74,7 +74,7 @@ class Reads:
 READS = options.group(
     "reads",
     Reads,
-    options.listed(
+    options.list_option(
         "--pipeline",
         kind=options.Choice(list(PIPELINES)),
         metavar="NAME[,NAME]",

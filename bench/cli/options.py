@@ -17,7 +17,7 @@ from bench.run import product
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
-from flowers_core.cli.entry import TIME, Choice, Quantity, Several, group, json_line, listed, tell
+from flowers_core.cli.entry import TIME, Choice, Quantity, Several, group, json_line, list_option, tell
 from flowers_core.errors import InputError, near
 from flowers_core.input.registry import PIPELINES
 from flowers_core.models import MODELS
@@ -198,10 +198,10 @@ class Swept(InputOptions):
 SWEPT = group(
     "swept",
     Swept,
-    listed("--model", kind=Named("model", list(MODELS)), metavar="NAME[,NAME]",
+    list_option("--model", kind=Named("model", list(MODELS)), metavar="NAME[,NAME]",
            help="In place of the profile's models; keras.applications:NAME and your own path/to/file.py:function "
            "among them."),
-    listed("--pipeline", kind=Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+    list_option("--pipeline", kind=Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
            help="In place of the profile's pipelines, your own among them."),
     *INPUT,
 )  # fmt: skip
@@ -348,7 +348,7 @@ def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *
         draw(terminal)
 
 
-def typed() -> str:
+def command_line() -> str:
     """The command line of this process, for whoever wants to run it again."""
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 

@@ -58,7 +58,7 @@ class Wanted:
 WANTED = options.group(
     "wanted",
     Wanted,
-    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+    options.list_option("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
                    help="Of ours, e.g. squeezenet,dense. [all]"),
     click.option("--budget", type=options.TIME, default="30m", show_default=True, help="How long it may take."),
     click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of both. [16; 4 of models that take long]"),
@@ -115,9 +115,10 @@ def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
 def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark: str) -> int:
     """Runs pairs behind a bar; gives the exit code so far."""
     from bench.compare import peers
+    from bench.results.result import new_mark
 
     left = sum(contest.left for contest in contests)
-    mark = mark or peers.new_mark()
+    mark = mark or f"{peers.MARK}{new_mark()}"
     with progress.bar("pairs with peers", left) as advance:
         try:
             for _ in peers.run(contests, output.results, budget_seconds=wanted.budget, mark=mark):

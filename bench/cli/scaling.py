@@ -84,7 +84,7 @@ class Scaled:
 SCALED = options.group(
     "scaled",
     Scaled,
-    options.listed("--model", kind=options.Named("model", list(MODELS)), default=["squeezenet"], show_default=True,
+    options.list_option("--model", kind=options.Named("model", list(MODELS)), default=["squeezenet"], show_default=True,
                    metavar="NAME[,NAME]",
                    help="Your own path/to/file.py:function among them; on several hosts each under the same path."),
     click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",

@@ -68,10 +68,10 @@ FED = options.group(
     Fed,
     click.option("--profile", default="quick", show_default=True, metavar="NAME",
                  help="`quick`: every model once, minutes. `full`: some of each kind by every pipeline as well."),
-    options.listed("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
+    options.list_option("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
                    help=f"{', '.join(models.MODELS)}, keras.applications:NAME, or your own path/to/file.py:function. "
                    "[those of the profile]"),
-    options.listed("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
+    options.list_option("--pipeline", kind=options.Named("pipeline", list(PIPELINES)), metavar="NAME[,NAME]",
                    help=f"{', '.join(PIPELINES)}, or your own."),
     *options.INPUT,
     click.option("--batch-size", type=click.IntRange(1), help="Over all replicas. [8, heavy models 1]"),

@@ -80,13 +80,13 @@ class Trainings:
 TRAININGS = options.group(
     "trainings",
     Trainings,
-    options.listed(
+    options.list_option(
         "--model",
         kind=options.Choice(list(models.MODELS)),
         metavar="NAME[,NAME]",
         help=f"[{', '.join(models.representatives())}]",
     ),
-    options.listed(
+    options.list_option(
         "--variant",
         kind=options.Choice(list(VARIANTS)),
         metavar="NAME[,NAME]",

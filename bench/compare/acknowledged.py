@@ -79,9 +79,9 @@ class Slowdown:
         """
         if self.has_ended or low > self.at_most or not _matches(cell, self.cells):
             return False
-        return not self.commit or bool(set(self._own(commits)) & set(commits()))
+        return not self.commit or bool(set(self._own_commits(commits)) & set(commits()))
 
-    def _own(self, commits: Callable[[], Sequence[str]]) -> list[str]:
+    def _own_commits(self, commits: Callable[[], Sequence[str]]) -> list[str]:
         if ".." in self.commit:
             return between(self.commit)
         return [commit for commit in commits() if commit.startswith(self.commit)]

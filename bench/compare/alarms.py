@@ -43,7 +43,7 @@ def count(comparisons: Iterable[Comparison]) -> Tally:
     Cells of one comparison share their cause, so a comparison counts once; of two comparisons of the same code the
     later one counts. What is unproven or mixed counts to neither side.
     """
-    latest = {_compared(comparison): comparison for comparison in _in_order(comparisons)}
+    latest = {_comparison_key(comparison): comparison for comparison in _in_order(comparisons)}
     words = [{cell.verdict.word for cell in comparison.cells} for comparison in latest.values()]
     return Tally(
         slower=sum("slower" in found and "faster" not in found for found in words),
@@ -64,7 +64,7 @@ def _in_order(comparisons: Iterable[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=lambda comparison: comparison.started)
 
 
-def _compared(comparison: Comparison) -> tuple:
+def _comparison_key(comparison: Comparison) -> tuple:
     sides = (comparison.base, comparison.candidate)
     return (
         comparison.machine.get("id"),

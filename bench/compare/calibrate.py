@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.compare import noise_floor, pair
@@ -11,6 +10,7 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.result import new_mark
 from bench.results.table import say
 from bench.run.data_source import Source
 from flowers_core import progress
@@ -37,7 +37,7 @@ def run(
     from rich import console
 
     common = {"source": source, "code": facts.code(), "classes": source.classes(cells)}
-    comparison = datetime.now(UTC).strftime("calibration-%Y%m%dT%H%M%S%fZ")
+    comparison = f"calibration-{new_mark()}"
     failures = {}
     with progress.bar("identical pairs", pairs * len(cells)) as advance:
         for _ in range(pairs):

@@ -14,6 +14,7 @@ from bench.compare.pair_result import INSTRUCTIONS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Command, Variant, VariantPair, shared_clocks, short_names
 from bench.results import store
+from bench.results.result import new_mark
 from flowers_core.errors import InputError, ReportedError
 
 UNKNOWN_SECONDS = 20.0  # a pair, until the first has run: two imports of TensorFlow, warm-up, 32 blocks
@@ -301,7 +302,7 @@ def run(
         The same trials, as they change; after the last time all have a verdict.
     """
     begun, started = now(), datetime.now(UTC)
-    mark = started.strftime("%Y%m%dT%H%M%S%fZ")
+    mark = new_mark(started)
     base = variant_pairs[0].base
     control = Trial(variants=VariantPair(base, base)) if runs.control else None
     trials = [Trial(variants=variants, control=control) for variants in variant_pairs]

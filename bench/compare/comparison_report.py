@@ -51,7 +51,7 @@ def markdown(compared: Comparison, explanations: Iterable[Explanation] = ()) -> 
     lines = [
         f"### {markdown_text(sentence(compared))}",
         "",
-        *(f"- {side}: {markdown_text(_described(facts))}" for side, facts in _sides(compared)),
+        *(f"- {side}: {markdown_text(_describe(facts))}" for side, facts in _sides(compared)),
         *([f"- Measured: {markdown_text(', '.join(compared.shared))}"] if compared.shared else []),
         "",
         table(compared).markdown(),
@@ -103,7 +103,7 @@ def _sides(compared: Comparison) -> tuple[tuple[str, dict], tuple[str, dict]]:
     return ("Base", compared.base), ("Candidate", compared.candidate)
 
 
-def _described(facts: dict) -> str:
+def _describe(facts: dict) -> str:
     return describe(**facts) or "unknown"
 
 
@@ -145,7 +145,7 @@ def picture(compared: Comparison) -> list[str]:
     length = max((len(cell.short) for cell, _ in estimates), default=0)
     name = min(length, 79 - WIDTH - 2)
     lines = [
-        f"{_shortened(_in_block(cell.short), name):<{name}}  {_drawn(estimate, span)}" for cell, estimate in estimates
+        f"{_shorten(_in_block(cell.short), name):<{name}}  {_draw(estimate, span)}" for cell, estimate in estimates
     ]
     half = WIDTH // 2
     axis = f"{math.exp(-span):.3f}".ljust(half - 1) + "1.000" + f"{math.exp(span):.3f}".rjust(WIDTH - half - 4)
@@ -157,11 +157,11 @@ def _in_block(text: str) -> str:
     return printable(text).replace("`", "'").replace("\n", " ")
 
 
-def _shortened(text: str, length: int) -> str:
+def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _drawn(estimate: Estimate | None, span: float) -> str:
+def _draw(estimate: Estimate | None, span: float) -> str:
     """One line of the picture."""
     if estimate is None:
         return "n/a".center(WIDTH).rstrip()

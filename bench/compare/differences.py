@@ -34,7 +34,7 @@ def differences(base: Iterable[Measurement], candidate: Iterable[Measurement]) -
     reasons += _unlike(machines, lambda stored: _libraries(stored.machine))
     read = [_first_of_each(members, lambda stored: (id(stored.data), stored.cell)) for members in sets]
     # a resident batch has no photos
-    reasons += _unlike(read, lambda stored: _named(stored.data) if "photos" in stored.data else None)
+    reasons += _unlike(read, lambda stored: _names(stored.data) if "photos" in stored.data else None)
     reasons += _other_content(read, cells)
     reasons += _unlike(read, _resident_classes)
     of_codes = [_first_of_each(members, lambda stored: id(stored.code)) for members in sets]
@@ -82,7 +82,7 @@ def _run_key(stored: Measurement) -> Hashable:
     return *place, *moment, stored.cell, stored.status, stored.process_seconds, stored.step_seconds, stored.loss
 
 
-def _named(data: dict) -> dict[str, str]:
+def _names(data: dict) -> dict[str, str]:
     """What a set read, but for the digest, which photos and records of each size have of their own."""
     return {name: str(value) for name, value in identity.content(data).items() if name != "digest"}
 

@@ -117,7 +117,7 @@ class Explanation:
             notes=(self.sentence(), "own time of operations a step, over all threads; two traces of each, in turns"),
         )
 
-    def kept(self, pairs: Sequence[PairResult]) -> "Explained":
+    def result(self, pairs: Sequence[PairResult]) -> "Explained":
         """As the store keeps it, with the comparison, the machine and the time of the cell's pairs."""
         last = pairs[-1]
         return Explained(
@@ -203,7 +203,7 @@ def explain(
                 problem = "a command tells nothing of what it does"
                 break
             try:
-                for key, value in _traced(variant, store.trace_folder(variant.cell.id, results), spawn, read).items():
+                for key, value in _trace(variant, store.trace_folder(variant.cell.id, results), spawn, read).items():
                     seconds[name][key] += value
             except xprof.Unreadable as error:
                 problem = f"{name} ({variant.name}): {error}"
@@ -213,7 +213,7 @@ def explain(
         yield Explanation(cell=pair.cell, base=base, candidate=candidate, problem=problem)
 
 
-def _traced(variant: Variant, folder: Path, spawn: Callable, read: Callable) -> dict[Key, float]:
+def _trace(variant: Variant, folder: Path, spawn: Callable, read: Callable) -> dict[Key, float]:
     """Seconds a step of one variant by stage and layer, from a trace in a fresh process.
 
     Raises:

@@ -9,7 +9,6 @@ plain float32 step. Each pair is stored the moment it ends, so that a run can be
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -314,11 +313,6 @@ def _of_pairs(model: str, runs: Sequence[tuple[PairResult, list[Cell]]]) -> Cont
         contest.enter(result)
     contest.wanted = max(map(len, contest.logs.values()), default=PAIRS)
     return contest
-
-
-def new_mark() -> str:
-    """What marks the pairs of a run."""
-    return MARK + datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def run(

@@ -79,7 +79,7 @@ def resolve(name: str, *, repo: Path = WORK_DIR) -> Revision:
     """
     git(repo, "rev-parse", "--git-dir")
     commit = _commit("HEAD" if name == WORKTREE else name, repo)
-    committed = _committed(commit, repo)
+    committed = _tracked_files(commit, repo)
     blobs = _worktree_blobs(repo) if name == WORKTREE else committed
     if not any(path.startswith(f"{PACKAGE}/") for path in blobs):
         raise InputError(
@@ -248,7 +248,7 @@ def _where_it_may_be(name: str, repo: Path) -> str:
     return f"This clone holds {'few commits' if shallow else 'few branches'}: `{words}` brings all of them"
 
 
-def _committed(commit: str, repo: Path) -> dict[str, str]:
+def _tracked_files(commit: str, repo: Path) -> dict[str, str]:
     """Files of a commit that its environment is made of, and git's digests of them."""
     blobs = {}
     for entry in git(repo, "ls-tree", "-r", "-z", commit, "--", *PARTS).split("\0")[:-1]:
@@ -278,7 +278,7 @@ def _export(revision: Revision, folder: Path, repo: Path) -> Path:
     """
     folder.mkdir()
     if revision.name != WORKTREE:
-        present = sorted({path.split("/")[0] for path in _committed(revision.commit, repo)})
+        present = sorted({path.split("/")[0] for path in _tracked_files(revision.commit, repo)})
         archive = folder.with_name("source.zip")
         git(repo, "archive", "--format=zip", f"--output={archive}", revision.commit, "--", *present)
         with zipfile.ZipFile(archive) as zipped:

@@ -82,15 +82,15 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     ]
     for text, ids in texts.items():
         everywhere = len(ids) == len(figures) or text.startswith("inconclusive")  # the table says it of each row
-        lines.append(text if everywhere else f"{text} ({_listed(ids)})")
+        lines.append(text if everywhere else f"{text} ({_list_first(ids)})")
     left_out: dict[str, list[str]] = {}
     for row in rows:
         if not row.seconds:
             left_out.setdefault(row.verdict.reason, []).append(row.cell.id)
-    return lines + [f"left out, {reason}: {_listed(ids)}" for reason, ids in left_out.items()]
+    return lines + [f"left out, {reason}: {_list_first(ids)}" for reason, ids in left_out.items()]
 
 
-def _listed(ids: list[str]) -> str:
+def _list_first(ids: list[str]) -> str:
     """Names, and how many more there are."""
     more = len(ids) - len(ids[:MOST])
     return ", ".join(ids[:MOST]) + (f" and {more} more" if more else "")

@@ -94,10 +94,10 @@ def _point(entry: Summary, time: Interval, gathered: Gathered, shown: dict[str, 
     counted = cost.get("training_gflops" if cell.mode == "train" else "forward_gflops")
     work = counted or entry.measurement.cost.get("gflops")  # that of others' models was counted as they ran
     return {
-        "million parameters": _rounded(cost.get("parameters", 0) / 1e6 or None),
-        WORK: _rounded(work),
-        "GFLOP/s": _rounded(work and work * entry.rate),
-        PEAK: _rounded(work and peak and 100 * work * entry.rate / peak),
+        "million parameters": _round(cost.get("parameters", 0) / 1e6 or None),
+        WORK: _round(work),
+        "GFLOP/s": _round(work and work * entry.rate),
+        PEAK: _round(work and peak and 100 * work * entry.rate / peak),
         "model": shown[cell.model],
         "pipeline": " ".join((shown[cell.pipeline], *cell.input_words)),
         "batch": size,
@@ -106,16 +106,16 @@ def _point(entry: Summary, time: Interval, gathered: Gathered, shown: dict[str, 
         "device": cell.device,
         "precision": " ".join(filter(None, (cell.precision, cell.chosen_compiler, cell.loop))),
         "backend": cell.backend,
-        RATE: _rounded(entry.rate),
-        "low": _rounded(size / time.high),
-        "high": _rounded(size / time.low),
-        "ms a step": _rounded(1000 * time.centre),
-        "first step, s": _rounded(entry.first_step_seconds),
-        "MB": _rounded((entry.peak_bytes or 0) / 1e6),
+        RATE: _round(entry.rate),
+        "low": _round(size / time.high),
+        "high": _round(size / time.low),
+        "ms a step": _round(1000 * time.centre),
+        "first step, s": _round(entry.first_step_seconds),
+        "MB": _round((entry.peak_bytes or 0) / 1e6),
     }
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     """Four significant digits: more are not seen, and make the page heavy."""
     return value if value is None else float(f"{value:.4g}")
 
@@ -125,7 +125,7 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     alone = [point for point in cells if point["model"] == NO_MODEL]
     steps = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] == RESIDENT]
     training = [point for point in steps if point["mode"] == "train"]
-    trained = _labelled(training)
+    trained = _label(training)
     fed = [point for point in cells if point["model"] != NO_MODEL and point["pipeline"] != RESIDENT]
     candidates = {
         "input": (pipelines(alone),),
@@ -135,7 +135,7 @@ def charts(cells: Sequence[Point]) -> dict[str, list[Chart]]:
     return {section: [chart for chart in of_section if chart] for section, of_section in candidates.items()}
 
 
-def _labelled(steps: Sequence[Point]) -> list[Point]:
+def _label(steps: Sequence[Point]) -> list[Point]:
     """Steps whose precision names device, backend and size, too, where these differ among the steps of a model."""
     varied = {
         field
@@ -355,8 +355,8 @@ def learning(outcomes: Iterable[Outcome]) -> Chart | None:
             "model": outcome.model,
             "variant": outcome.variant,
             "seed": training.seed,
-            "seconds": _rounded(row["elapsed_seconds"]),
-            "accuracy": _rounded(row["val_accuracy"]),
+            "seconds": _round(row["elapsed_seconds"]),
+            "accuracy": _round(row["val_accuracy"]),
             "epoch": row["epoch"],
         }
         for outcome in outcomes
@@ -390,7 +390,7 @@ def commits(history: dict) -> list[Chart]:
                 "commit": point["commit"][:8],
                 "subject": point["subject"],
                 "place": point["position"],
-                "ms": _rounded(1000 * point["value_seconds"]),
+                "ms": _round(1000 * point["value_seconds"]),
                 "step": steps.get(point["commit"], ""),
             }
             for point in history["points"]

@@ -145,11 +145,11 @@ def gather(results: Path) -> Gathered:
         return loaded.results
 
     measurements = load(Measurement)
-    groups, by_recency = summary.grouped(measurements), recency()
+    groups, by_recency = summary.group_by_setting(measurements), recency()
     newest = sorted(groups, key=lambda group: summary.last_of(group).started)[-MOST_ROWS:]
     shown, older = latest(groups, by_recency)
     sweeps = quiet_sweeps(measurements, by_recency)
-    drawn = charted(shown, sweeps)
+    drawn = choose_charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
     contests, peaks = peers.of_stored(pairs), load(peak.Peak)
@@ -168,7 +168,7 @@ def gather(results: Path) -> Gathered:
         lopsided=tuple(alarms.sentences(comparisons)),
         pairs=_by_mark(pairs, latest_comparisons),
         explanations=_by_mark(load(Explained), latest_comparisons),
-        undecided=tuple(undecided(pairs, comparisons))[:MOST_COMPARISONS],
+        undecided=tuple(find_undecided(pairs, comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
         stall=_stall(results, measurements, by_recency),
         peers=tuple(contests),
@@ -342,7 +342,7 @@ def latest(
     """Of each cell in each setting, which is all but the code, the summary of the most current code.
 
     Args:
-        groups: Measurements of a cell in a setting each, see `summary.grouped`.
+        groups: Measurements of a cell in a setting each, see `summary.group_by_setting`.
         by_recency: How current the code of a measurement is.
 
     Returns:
@@ -366,7 +366,7 @@ def latest(
     return current, others
 
 
-def charted(shown: Iterable[Summary], sweeps: Sequence[Sequence[Summary]]) -> list[Summary]:
+def choose_charted(shown: Iterable[Summary], sweeps: Sequence[Sequence[Summary]]) -> list[Summary]:
     """What charts are drawn from: one figure a cell, of the machine that sentences are about or else has most cells.
 
     Of several folders of data that of most figures, of as many the latest.
@@ -419,7 +419,7 @@ def quiet_sweeps(
     return [sweep for sweep in sweeps if sweep[0].measurement.machine.get("id") == machine]
 
 
-def undecided(pairs: Iterable[PairResult], comparisons: Iterable[Comparison]) -> list[Undecided]:
+def find_undecided(pairs: Iterable[PairResult], comparisons: Iterable[Comparison]) -> list[Undecided]:
     """Comparisons of which pairs are stored and no verdict, the latest first."""
     decided = {comparison.comparison for comparison in comparisons}
     groups: dict[str, list[PairResult]] = {}

@@ -180,7 +180,7 @@ def _curves(entry: Summary, resident: Summary | None) -> dict[str, list[float]]:
     if figure is None:
         return {}
     batches = [seconds / last.batches_per_step for seconds in last.step_seconds]
-    chosen = _thinned(range(1, len(batches)))
+    chosen = _thin_out(range(1, len(batches)))
     seconds = [*(median(batches[:count]) for count in chosen), figure]
     curves = {
         "images_per_second": [entry.cell.batch_size / value for value in seconds],
@@ -195,7 +195,7 @@ def _curves(entry: Summary, resident: Summary | None) -> dict[str, list[float]]:
     return curves
 
 
-def _thinned(counts: range) -> Iterable[int]:
+def _thin_out(counts: range) -> Iterable[int]:
     return counts[:: max(1, -(-len(counts) // MOST_POINTS))]
 
 

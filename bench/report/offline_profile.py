@@ -54,12 +54,12 @@ def complete(application: Application) -> Application:
             return [stand_in()]
         if name not in REPLACED:
             return application(environ, start_response)
-        return _rewritten(application, environ, start_response, REPLACED[name])
+        return _rewrite(application, environ, start_response, REPLACED[name])
 
     return filtered
 
 
-def _rewritten(application: Application, environ: dict, start_response: Callable, replaced: Iterable) -> list[bytes]:
+def _rewrite(application: Application, environ: dict, start_response: Callable, replaced: Iterable) -> list[bytes]:
     """An answer with some bytes of it replaced by others; its headers stay, but for its length."""
     said: list[Any] = []
     parts = application(environ, lambda status, headers, *_: said.extend((status, headers)))
@@ -69,14 +69,14 @@ def _rewritten(application: Application, environ: dict, start_response: Callable
         getattr(parts, "close", lambda: None)()
     status, headers = said
     packed = ("Content-Encoding", "gzip") in headers
-    body = _replaced(body, tuple(replaced), packed)
+    body = _replace(body, tuple(replaced), packed)
     kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
     start_response(status, [*kept, ("Content-Length", str(len(body)))])
     return [body]
 
 
 @lru_cache(maxsize=len(REPLACED))
-def _replaced(body: bytes, replaced: tuple, packed: bool) -> bytes:
+def _replace(body: bytes, replaced: tuple, packed: bool) -> bytes:
     plain = gzip.decompress(body) if packed else body
     for before, after in replaced:
         plain = plain.replace(before, after)

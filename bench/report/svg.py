@@ -38,7 +38,7 @@ CONFIG = {
 }  # fmt: skip
 
 
-def styled(spec: dict[str, Any]) -> dict[str, Any]:
+def add_style(spec: dict[str, Any]) -> dict[str, Any]:
     """A chart with the look of the page."""
     return {"$schema": "https://vega.github.io/schema/vega-lite/v5.json", **spec, "config": CONFIG}
 
@@ -47,7 +47,7 @@ def svg(spec: dict[str, Any]) -> str:
     """A picture of a chart whose text and lines take the colours of the page around it."""
     import vl_convert
 
-    picture = vl_convert.vegalite_to_svg(styled(spec))
+    picture = vl_convert.vegalite_to_svg(add_style(spec))
     prefix = hashlib.sha256(picture.encode()).hexdigest()[:8]  # or another picture's mask would clip it
     picture = re.sub(r'(id="|url\(#)', rf"\g<1>{prefix}-", picture)
     return picture.replace(INK, "currentColor").replace(LINE, "var(--line)")

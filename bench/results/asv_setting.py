@@ -26,7 +26,7 @@ def check(machine: str, environment: Mapping[str, str], results: Path | None = N
     """
     now = setting(environment)
     place = Path("asv", machine, NAME)
-    before = _parsed(store.noted(place, json.dumps(now, indent=1), results or store.RESULTS))
+    before = _parse(store.note_once(place, json.dumps(now, indent=1), results or store.RESULTS))
     differing = [
         f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
         for name in {**before, **now}
@@ -61,15 +61,13 @@ def machine_of(command: Sequence[str], host: str, known: Path | None = None) -> 
         if word.startswith("--machine="):
             return word.partition("=")[2]
     try:
-        machines = _parsed((known or Path.home() / ".asv-machine.json").read_text(encoding="utf-8")).keys() - {
-            "version"
-        }
+        machines = _parse((known or Path.home() / ".asv-machine.json").read_text(encoding="utf-8")).keys() - {"version"}
     except OSError:
         return host
     return next(iter(machines)) if len(machines) == 1 and host not in machines else host
 
 
-def _parsed(text: str) -> dict[str, str]:
+def _parse(text: str) -> dict[str, str]:
     """Reads a setting; a damaged one is none."""
     try:
         read = json.loads(text)

@@ -22,10 +22,10 @@ def bencher(summaries: Iterable[Summary]) -> str:
     Bounds are the interval of the figure, see `Summary.spread`. Cells without a figure are left out: the format knows
     no n/a.
     """
-    return json.dumps({name: _measures(entry) for name, entry in _named(summaries).items()}, indent=1)
+    return json.dumps({name: _measures(entry) for name, entry in _by_name(summaries).items()}, indent=1)
 
 
-def _named(summaries: Iterable[Summary]) -> dict[str, Summary]:
+def _by_name(summaries: Iterable[Summary]) -> dict[str, Summary]:
     """Those that have a figure by their names: two of one name would be one point of a curve."""
     cells: dict[str, list[Summary]] = {}
     for entry in summaries:
@@ -62,7 +62,7 @@ def _measures(entry: Summary) -> dict[str, dict[str, float]]:
 
 def github_action_benchmark(summaries: Iterable[Summary]) -> str:
     """What its tool `customSmallerIsBetter` reads: milliseconds a batch, with half the interval as range."""
-    return json.dumps([_entry(name, entry) for name, entry in _named(summaries).items()], indent=1)
+    return json.dumps([_entry(name, entry) for name, entry in _by_name(summaries).items()], indent=1)
 
 
 def _entry(name: str, entry: Summary) -> dict[str, Any]:

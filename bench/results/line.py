@@ -43,7 +43,7 @@ class Reader(Generic[Kind]):
             msgspec.defstruct(
                 f"{kind.__name__}Line",
                 [
-                    *((name, _bounded(hints[name]), msgspec.UNSET) for name in self._plain),
+                    *((name, _bound(hints[name]), msgspec.UNSET) for name in self._plain),
                     *((name, msgspec.Raw, msgspec.UNSET) for name in self._whole),
                 ],
                 rename={name: key for name, key in kind.KEYS.items() if name in hints},
@@ -113,10 +113,10 @@ def _is_plain(hint: Any) -> bool:
     return bool(named) and all(kind in (int, float) for kind in get_type_hints(hint).values())
 
 
-def _bounded(hint: Any) -> Any:
+def _bound(hint: Any) -> Any:
     """A type without the whole numbers that other programs cannot read."""
     if hint is int:
         return Annotated[int, msgspec.Meta(ge=LOWEST, le=HIGHEST)]
     if get_origin(hint) is types.UnionType and int in get_args(hint):
-        return reduce(or_, map(_bounded, get_args(hint)))
+        return reduce(or_, map(_bound, get_args(hint)))
     return hint

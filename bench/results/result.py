@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self, TypedDict, TypeVar, get_type_hints
@@ -243,6 +244,25 @@ def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_s
     given = {kind: quoted(name) for kind, name in named.items() if name != USUAL_FOLDERS[kind]}
     given |= {name: shlex.quote(str(value)) for data in read for name, value in data.get("read_by", {}).items()}
     return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
+
+
+def new_mark(now: datetime | None = None) -> str:
+    """Marks what one run of a command measures, by the time of its start: marks sort by time.
+
+    Args:
+        now: When it started; now, unless given.
+    """
+    return (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def stamp(started: datetime | None = None) -> dict[str, Any]:
+    """The fields of a result that say when, where and of which code: `started`, `machine` and `code`.
+
+    Args:
+        started: When its measurement began; now, unless given.
+    """
+    start = (started or datetime.now(UTC)).isoformat(timespec="seconds")
+    return {"started": start, "machine": facts.fingerprint(), "code": facts.code()}
 
 
 def latest(results: Iterable[Kind], key: Callable[[Kind], Key]) -> dict[Key, Kind]:

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -21,7 +20,7 @@ from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
 from bench.results import table
-from bench.results.result import Kind, Result, portable, quoted
+from bench.results.result import Kind, Result, new_mark, portable, quoted
 from flowers_core import errors
 from flowers_core.errors import InputError
 
@@ -235,7 +234,7 @@ def load_plan(results: Path = RESULTS) -> dict:
         raise InputError(f"{path} is damaged ({error}): start the sweep anew, without `--resume`") from None
 
 
-def noted(place: Path, text: str, results: Path = RESULTS) -> str:
+def note_once(place: Path, text: str, results: Path = RESULTS) -> str:
     """The text of a file below a store; if there is none yet, it is written with this one."""
     path = Path(results) / place
     if not path.exists():
@@ -256,8 +255,7 @@ def save_page(text: str, results: Path = RESULTS, *, name: str = "index.html") -
 def trace_folder(cell_id: str, results: Path = RESULTS) -> Path:
     """A new log directory for a trace of a cell, when older ones have been pruned."""
     prune_traces(results)
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    return (Path(results) / "traces" / cell_id / now).resolve()
+    return (Path(results) / "traces" / cell_id / new_mark()).resolve()
 
 
 def traces(results: Path = RESULTS) -> list[Path]:

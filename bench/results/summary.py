@@ -167,10 +167,10 @@ def summarise(measurements: Sequence[Measurement]) -> Summary:
 
 def by_cell(measurements: Iterable[Measurement]) -> list[Summary]:
     """One summary for each cell in each setting, by the time of their first measurement, however stores were merged."""
-    return [summarise(group) for group in grouped(measurements)]
+    return [summarise(group) for group in group_by_setting(measurements)]
 
 
-def grouped(measurements: Iterable[Measurement]) -> list[list[Measurement]]:
+def group_by_setting(measurements: Iterable[Measurement]) -> list[list[Measurement]]:
     """What `by_cell` summarises, for whoever shows a few of many."""
     groups: dict[tuple, list[Measurement]] = {}
     for measurement in chronological(measurements):

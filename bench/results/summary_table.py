@@ -341,7 +341,7 @@ def _backends(summaries: Sequence[Summary], results: Path, shape: str) -> str:
                 table.draw(console)
             say(console, origin_of_all(group), style="dim")
 
-    return captured(show)
+    return capture(show)
 
 
 def origin_of_all(summaries: Sequence[Summary]) -> str:
@@ -357,10 +357,10 @@ def ceilings(summaries: Iterable[Summary], results: Path) -> Ceilings:
 
 def _terminal(summaries: Sequence[Summary], known: Ceilings) -> str:
     """Tables for a terminal, as wide as it is."""
-    return captured(lambda console: draw(summaries, console, known=known))
+    return capture(lambda console: draw(summaries, console, known=known))
 
 
-def captured(show: Callable[["Console"], object]) -> str:
+def capture(show: Callable[["Console"], object]) -> str:
     """What is drawn on a terminal, as wide as it is."""
     from rich.console import Console
 

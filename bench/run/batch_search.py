@@ -5,15 +5,13 @@ Each batch is tried in a fresh process, which may run out of memory: that is how
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from bench.machine import facts
 from bench.results import format
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.results.table import Column, Table
 
 NEARLY = 0.97  # of the best images/s: the smallest batch with so many is enough
@@ -105,15 +103,14 @@ def run(
     Yields:
         Each measurement as it ends, and the result as far as it is known after it: the last one is the answer.
     """
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    place = {"started": started, "machine": facts.fingerprint(), "code": facts.code(), "memory_bytes": memory_bytes}
+    shared = {**stamp(), "memory_bytes": memory_bytes}
     tried: list[Measurement] = []
     candidates: Any = sizes(cell.batch_size, most)
     size = next(candidates)
     while size is not None:
         tried.append(measure(replace(cell, batch_size=size)))
         yield tried[-1]
-        yield summarise(tried, place)
+        yield summarise(tried, shared)
         if tried[-1].status not in ("ok", *DOES_NOT_FIT):
             return  # no batch of it would do better
         try:
@@ -122,8 +119,13 @@ def run(
             return
 
 
-def summarise(tried: list[Measurement], place: dict[str, Any]) -> BatchSearch:
-    """What some batches of a cell say together."""
+def summarise(tried: list[Measurement], shared: dict[str, Any]) -> BatchSearch:
+    """What the batches of a cell that were tried say together.
+
+    Args:
+        tried: A measurement of each batch.
+        shared: Other fields of the result.
+    """
     good = {done.cell.batch_size: done for done in tried if done.status == "ok"}
     bad = {done.cell.batch_size: done for done in tried if done.status != "ok"}
     rates = {size: size / median(done.step_seconds) for size, done in sorted(good.items())}
@@ -143,7 +145,7 @@ def summarise(tried: list[Measurement], place: dict[str, Any]) -> BatchSearch:
         }
     else:
         known |= {"cell": tried[-1].cell, "status": tried[-1].status, "reason": tried[-1].reason}
-    return BatchSearch(**known, **place)
+    return BatchSearch(**known, **shared)
 
 
 def table(tried: list[Measurement], found: BatchSearch) -> Table:

@@ -68,7 +68,7 @@ def facts(path: Path) -> dict:
     if not steps:
         raise xprof.Unreadable("no step is marked in it: take it by `bench trace`, which marks each, of 3 or more")
     work, operations = defaultdict(float), defaultdict(float)
-    for name, seconds in _own(events, steps[0][0], sum(steps[-1])):
+    for name, seconds in _own_seconds(events, steps[0][0], sum(steps[-1])):
         operations[name] += seconds
         work[_kind(name)] += seconds
     return {
@@ -87,7 +87,7 @@ def _kind(name: str) -> str:
     return next((kind for kind, pattern in KINDS if re.search(pattern, name)), xprof.OTHER)
 
 
-def _own(events: Sequence[dict], begin: float, end: float) -> Iterator[tuple[str, float]]:
+def _own_seconds(events: Sequence[dict], begin: float, end: float) -> Iterator[tuple[str, float]]:
     """Operations between two times with the seconds that they took themselves: the GPU's kernels where it has any."""
     chosen = [event for event in events if begin <= event["ts"] < end]
     kernels = [event for event in chosen if event.get("cat") in KERNELS]
@@ -99,10 +99,10 @@ def _own(events: Sequence[dict], begin: float, end: float) -> Iterator[tuple[str
         if event.get("cat") == HOST:
             threads[event.get("pid"), event.get("tid")].append(event)
     for thread in threads.values():
-        yield from _less_children(thread)
+        yield from _subtract_children(thread)
 
 
-def _less_children(events: Iterable[dict]) -> Iterator[tuple[str, float]]:
+def _subtract_children(events: Iterable[dict]) -> Iterator[tuple[str, float]]:
     """The events of one thread, which nest, each without those inside it."""
     inside: list[list] = []  # name, end, own microseconds
     for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):

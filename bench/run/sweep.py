@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -13,6 +12,7 @@ from bench.machine import facts
 from bench.results import store
 from bench.results.cell import GIVEN, NO_MODEL, Cell
 from bench.results.measurement import Measurement
+from bench.results.result import new_mark, stamp
 from bench.run import product, step_parts, user_check
 from bench.run.data_source import Source
 from bench.run.measure import Job
@@ -60,8 +60,7 @@ class Sweep:
 
 def start(sweep: Sweep, results: Path) -> Sweep:
     """Gives a sweep its id and the code it begins with, and remembers it, so that it can be resumed."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    begun = replace(sweep, id=now, code=facts.code_digest())
+    begun = replace(sweep, id=new_mark(), code=facts.code_digest())
     store.save_plan(asdict(replace(begun, source=begun.source.without_home())), results)
     return begun
 
@@ -190,7 +189,7 @@ def run(
                 break
             reason = too_large(cell, mine) or product.why_not_input(cell.pipeline, cell.input_options)
             if reason:
-                done = _not_tried(cell, reason)
+                done = not_tried(cell, reason)
             else:
                 folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
                 detail = sweep.detailed and not step_parts.why_whole(cell)
@@ -208,11 +207,9 @@ def run(
             yield cell, done
 
 
-def _not_tried(cell: Cell, reason: str) -> Measurement:
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Measurement(
-        cell=cell, status="n/a", reason=reason, started=started, machine=facts.fingerprint(), code=facts.code()
-    )
+def not_tried(cell: Cell, reason: str) -> Measurement:
+    """The measurement of a cell that cannot be measured here, which is known without a process."""
+    return Measurement(cell=cell, status="n/a", reason=reason, **stamp())
 
 
 def _together(process: tuple[int, Cell]) -> tuple:

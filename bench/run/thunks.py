@@ -64,7 +64,7 @@ def rows(paths: Sequence[Path]) -> list[dict]:
             for module, name, duration in _thunks(plane):
                 instruction = programs.get(module, {}).get(name)
                 if instruction is None or instruction.opcode not in CALLING:
-                    seconds[_described(name, instruction)] += duration
+                    seconds[_describe(name, instruction)] += duration
     return [
         {"type": kind, "operation": path, "total_self_time": total * 1e6} for (kind, path), total in seconds.items()
     ]
@@ -232,7 +232,7 @@ def _numbers(value: bytes | int) -> list[int]:
     return [value] if isinstance(value, int) else list(varints(value))
 
 
-def _described(name: str, instruction: Instruction | None) -> tuple[str, str]:
+def _describe(name: str, instruction: Instruction | None) -> tuple[str, str]:
     """Type and path of an operation, its layers as TensorFlow's paths have them."""
     path = tidy(instruction.path) if instruction else ""
     kind = path.rpartition("/")[2] or NUMBER.sub("", name)

@@ -20,7 +20,7 @@ _CODELAB_NORM = {"eps": _EPSILON, "momentum": 0.1}  # what Keras calls a momentu
 
 
 @cache
-def _own() -> SimpleNamespace:
+def _own_modules() -> SimpleNamespace:
     """The modules that torch has not; classes of its own can be made only where it is installed."""
     import torch
 
@@ -67,14 +67,14 @@ def _own() -> SimpleNamespace:
 
 def dense_single(*, image_size: int, classes: int) -> Any:
     """One layer on the pixels."""
-    return nn.Sequential(_own().Flatten(), nn.Linear(3 * image_size**2, classes))
+    return nn.Sequential(_own_modules().Flatten(), nn.Linear(3 * image_size**2, classes))
 
 
 def dense(*, image_size: int, classes: int) -> Any:
     """Dense layers of 500, 50 and `classes` units."""
     widths = (3 * image_size**2, 500, 50)
     hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
-    return nn.Sequential(_own().Flatten(), *hidden, nn.Linear(widths[-1], classes))
+    return nn.Sequential(_own_modules().Flatten(), *hidden, nn.Linear(widths[-1], classes))
 
 
 _PAIRS = ((32, 32), (32, 32), (32, 32), (32, 32), (16, 8))  # filters of the 3x3 and the 1x1 of each pair
@@ -87,7 +87,7 @@ def convnet(*, image_size: int, classes: int) -> Any:
         layers += _convolutions(channels, pair, sizes=(3, 1))
         layers += [nn.MaxPool2d(2)] * (number < len(_PAIRS))
         channels = pair[-1]
-    return nn.Sequential(*layers, _own().Flatten(), nn.Linear(channels * (image_size // 16) ** 2, classes))
+    return nn.Sequential(*layers, _own_modules().Flatten(), nn.Linear(channels * (image_size // 16) ** 2, classes))
 
 
 def convnet_unpooled(*, image_size: int, classes: int) -> Any:
@@ -169,7 +169,7 @@ def _five_fires(convolution: _Convolution) -> list[Any]:
 
 def _fire(channels: int, squeeze: int, expand: int, convolution: _Convolution) -> Any:
     wide, half = convolution(channels, squeeze, 1), expand // 2
-    return _own().Fire(wide, convolution(squeeze, half, 1), convolution(squeeze, half, 3))
+    return _own_modules().Fire(wide, convolution(squeeze, half, 1), convolution(squeeze, half, 3))
 
 
 def _relu(channels: int, filters: int, size: int) -> Any:
@@ -194,7 +194,7 @@ def mobilenetv2(*, image_size: int, classes: int) -> Any:
     for expansion, filters, repeats, stride in blocks:
         for number in range(repeats):
             block = _inverted(channels, filters, expansion, stride=1 if number else stride)
-            layers += [_own().Residual(block)] if number else block
+            layers += [_own_modules().Residual(block)] if number else block
             channels = filters
     return _on_frozen([*layers, *_clipped(channels, 1280, 1)], 1280, _halved(image_size), classes)
 
@@ -238,7 +238,7 @@ def resnet50(*, image_size: int, classes: int) -> Any:
                 *_normalised(filters, 4 * filters, 1, **settings),
             ]  # fmt: skip
             past = None if number else _normalised(channels, 4 * filters, 1, stride=stride, **settings)
-            layers += [_own().Residual(stack, past and nn.Sequential(*past)), nn.ReLU(inplace=True)]
+            layers += [_own_modules().Residual(stack, past and nn.Sequential(*past)), nn.ReLU(inplace=True)]
             channels = 4 * filters
     return _on_frozen(layers, channels, _halved(image_size), classes)
 
@@ -254,7 +254,7 @@ def xception(*, image_size: int, classes: int) -> Any:
     for filters, first_relu in (((128, 128), False), ((256, 256), True), ((728, 728), True)):
         layers += [_shrinking(channels, filters, first_relu=first_relu)]
         channels = filters[-1]
-    layers += [_own().Residual(_separables(channels, (728,) * 3)) for _ in range(8)]
+    layers += [_own_modules().Residual(_separables(channels, (728,) * 3)) for _ in range(8)]
     layers += [_shrinking(channels, (728, 1024), first_relu=True)]
     for before, filters in ((1024, 1536), (1536, 2048)):
         layers += [*_separable(before, filters), nn.ReLU(inplace=True)]
@@ -265,7 +265,7 @@ def _shrinking(channels: int, filters: Sequence[int], *, first_relu: bool) -> An
     """Separable convolutions that a pooling halves, past which a 1x1 convolution goes in steps of 2."""
     stack = _separables(channels, filters)[0 if first_relu else 1 :]
     past = nn.Sequential(*_normalised(channels, filters[-1], 1, stride=2))
-    return _own().Residual([*stack, nn.MaxPool2d(3, 2, padding=1)], past)
+    return _own_modules().Residual([*stack, nn.MaxPool2d(3, 2, padding=1)], past)
 
 
 def _separables(channels: int, filters: Sequence[int]) -> list[Any]:
@@ -304,7 +304,7 @@ def _halved(image_size: int) -> int:
 
 
 def _on_frozen(layers: Iterable[Any], channels: int, side: int, classes: int) -> Any:
-    own = _own()
+    own = _own_modules()
     return nn.Sequential(own.Frozen(*layers), own.Flatten(), nn.Linear(channels * side**2, classes))
 
 

@@ -1,12 +1,12 @@
 """Many trainings, a fresh process each, with the variants alternating; each is stored as it ends."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.machine import facts
 from bench.results import identity, store
 from bench.results.cell import Cell
+from bench.results.result import new_mark
 from bench.run.data_source import Source
 from bench.training import outcome, run
 from bench.training.price import Price
@@ -38,7 +38,7 @@ def plan(  # noqa: PLR0913 - what a campaign is
         target: Validation accuracy to be reached; None for the codelab's.
         price: What an hour costs.
     """
-    campaign = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    campaign = new_mark()
     return [
         Job(
             model=model,

@@ -10,11 +10,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench.machine import facts, page_cache
+from bench.machine import page_cache
 from bench.machine.cpu_time import ForeignLoad
 from bench.machine.own import durable
 from bench.results.cell import Cell
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.run import child, process, step_under_test
 from bench.run.data_source import CLASSES
 from bench.run.product import RunFailed, Unsuitable
@@ -70,7 +70,7 @@ def measure(
         campaign: Mark of the command.
         round: Which round.
     """
-    started, load = datetime.now(UTC).isoformat(timespec="seconds"), ForeignLoad()
+    started, load = datetime.now(UTC), ForeignLoad()
     job = {"cell": cell.to_json(), "content": content, "folder": str(folder)}
     try:
         answer = process.ask("bench.training.checkpoint", job, timeout=timeout, cell=cell)
@@ -84,10 +84,8 @@ def measure(
         content=content,
         campaign=campaign,
         round=round,
-        started=started,
         foreign_cpu_share=load.share(),
-        machine=facts.fingerprint(),
-        code=facts.code(),
+        **stamp(started),
         **figures,
     )
 

@@ -11,10 +11,9 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import TypedDict
 
-from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.machine.energy import PackageEnergy
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.run import process, product
 from bench.run.data_source import Source
 from flowers_core.errors import one_of
@@ -178,14 +177,12 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
         status=status,
         reason=reason,
         **described,
-        started=started.isoformat(timespec="seconds"),
         process_seconds=perf_counter() - start,
         foreign_cpu_share=load.share(),
         stated_target=job.stated_target,
         price=job.price,
         energy=energy.used(),
-        machine=facts.fingerprint(),
-        code=facts.code(),
+        **stamp(started),
     )
 
 

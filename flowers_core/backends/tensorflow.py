@@ -54,7 +54,7 @@ class TensorFlow(Backend):
 
         See `Backend.train_step`.
         """
-        iterator = _distributed(model, batches)
+        iterator = _distribute(model, batches)
         if steps > 1:
             model.steps_per_execution = steps
         model.make_train_function()
@@ -63,7 +63,7 @@ class TensorFlow(Backend):
 
     def step_parts(self, model: "keras.Model", batches: Iterable) -> StepParts:
         """A training step in parts, by the loop over an iterator that Keras puts around its own step."""
-        iterator = _distributed(model, batches)
+        iterator = _distribute(model, batches)
         keras_model: Any = model
         forward = loss_in_training(model)
 
@@ -82,7 +82,7 @@ class TensorFlow(Backend):
 
     def predict_step(self, model: "keras.Model", batches: Iterable) -> Callable[[], Any]:
         """A prediction; see `Backend.predict_step`."""
-        iterator = _distributed(model, batches)
+        iterator = _distribute(model, batches)
         model.make_predict_function()
         function: Any = model.predict_function
         return lambda: function([next(iterator)])
@@ -227,6 +227,6 @@ def _processes(strategy: Any) -> int:
     return max(1, len(resolver.cluster_spec().as_dict().get("worker", ()))) if resolver else 1
 
 
-def _distributed(model: "keras.Model", batches: Iterable) -> Any:
+def _distribute(model: "keras.Model", batches: Iterable) -> Any:
     """An iterator that gives each replica its share of the global batch."""
     return iter(model.distribute_strategy.experimental_distribute_dataset(batches))

@@ -130,7 +130,7 @@ class Several(click.ParamType):
         return tuple(self.kind.convert(part.strip(), param, ctx) for part in str(value).split(","))
 
 
-def listed(*names: str, kind: click.ParamType = click.STRING, **settings: Any) -> Decorator:
+def list_option(*names: str, kind: click.ParamType = click.STRING, **settings: Any) -> Decorator:
     """An option that takes several values: by commas, again and again, or both; each counts once.
 
     Args:

@@ -62,7 +62,7 @@ def download(folder: str) -> None:
 @click.option("--image-size", default=192, show_default=True, help="Side of the square images: 192, 224, 331 or 512.")
 @click.option("--shards", type=int, help="How many files. [16, or one a photo where there are fewer]")
 @click.option("--seed", default=35155, show_default=True, help="Of the one shuffle; the default is the codelab's.")
-@entry.listed(
+@entry.list_option(
     "--accept",
     kind=entry.Choice(photo_kinds.ACCEPTABLE),
     metavar="KIND[,KIND]",

@@ -163,7 +163,7 @@ def train(model: str, *, request: Request, choices: Choices, hosts: Hosts, json:
     records = request.path
     if request.dispatcher:
         records = _records_for_workers(records, request.dispatcher, choices)
-    run = Run(request.output or Path(TRAININGS) / shown(model).replace(":", "."))
+    run = Run(request.output or Path(TRAININGS) / shown_name(model).replace(":", "."))
     written = request.manifest(records)
     if among := hosts.place(backend=backends.choose()):
         resolved = _resolve_over_hosts(model, request, choices, written, among)
@@ -186,7 +186,7 @@ def train(model: str, *, request: Request, choices: Choices, hosts: Hosts, json:
 def _draw_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]]) -> None:
     from flowers_core.train import plots
 
-    title = f"{shown(settings.model)}, {settings.precision}, batch {settings.batch_size}"
+    title = f"{shown_name(settings.model)}, {settings.precision}, batch {settings.batch_size}"
     if plots.is_possible(tell=entry.tell):
         plots.draw_history(run.curves, rows, title=title, goal=models.spec(settings.model).recipe.accuracy)
 
@@ -227,7 +227,7 @@ def _train_over_hosts(resolved: Settings, request: Request, run: Run, place: "Pl
             else:
                 run.begin(resolved)
         meet = meeting.meet(place, over_hosts.terms(resolved), tell=entry.tell, seed=resolved.seed)
-        with meet, _explained(run) if place.leads else nullcontext(), _nothing_printed():
+        with meet, _explain_errors(run) if place.leads else nullcontext(), _print_nothing():
             rows = over_hosts.train(
                 resolved, run if place.leads else None, meet, target=request.target, tell=entry.tell
             )
@@ -251,7 +251,7 @@ def _complete(model: str, choices: Choices, request: Request, run: Run, *, image
         return choices
     _use_backend(found.way.backend)
     entry.tell(f"tuned: {found} (`--variant plain` goes without)")
-    return tuned.applied(found, choices)
+    return tuned.apply(found, choices)
 
 
 def _use_backend(name: str) -> None:
@@ -260,7 +260,7 @@ def _use_backend(name: str) -> None:
         os.environ["KERAS_BACKEND"] = name
 
 
-def shown(model: str) -> str:
+def shown_name(model: str) -> str:
     """A model without the folder of its file."""
     if not user_code.is_option(model):
         return model
@@ -304,7 +304,8 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
     """Trains and returns the history; says what is kept when the disk is full or the user interrupts."""
     from flowers_core.train import fit
 
-    with _explained(run), redirect_stdout(sys.stderr):  # Keras reports weights that it downloads, which is no result
+    # Keras reports weights that it downloads, which is no result.
+    with _explain_errors(run), redirect_stdout(sys.stderr):
         return fit.train(
             settings,
             run,
@@ -316,7 +317,7 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
 
 
 @contextmanager
-def _nothing_printed() -> Iterator[None]:
+def _print_nothing() -> Iterator[None]:
     """While frameworks meet: what they print, below Python, too, is no result, and goes where all else is told."""
     sys.stdout.flush()
     kept = os.dup(1)
@@ -330,7 +331,7 @@ def _nothing_printed() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(run: Run) -> Iterator[None]:
+def _explain_errors(run: Run) -> Iterator[None]:
     """While something trains: says what is kept when the disk is full or the user interrupts."""
     try:
         yield
@@ -360,7 +361,7 @@ def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]
             ("seconds in all", f"{last['elapsed_seconds']:,.1f}"),
             ("images/s of an epoch, median", f"{median(row['images_per_second'] for row in rows):,.0f}"),
         ],
-        title=f"{shown(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
+        title=f"{shown_name(settings.model)}: {settings.precision}, batch {settings.batch_size}, {settings.device}",
     )  # fmt: skip
     curves = f", curves {run.curves}" if run.curves.exists() else ""
     entry.say(f"weights {run.model}, history {run.folder / 'history.csv'}{curves}")

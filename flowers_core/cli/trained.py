@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowers_core.cli import entry, source_options
-from flowers_core.cli.train import BACKEND, JSON, load_backend, shown
+from flowers_core.cli.train import BACKEND, JSON, load_backend, shown_name
 from flowers_core.data import photos as photo_kinds
 from flowers_core.errors import InputError
 from flowers_core.train.run_dir import Run
@@ -65,7 +65,7 @@ def evaluate(
             )
             for number, row in enumerate(evaluation.rows(), start=1)
         ],
-        title=f"{shown(settings.model)}: accuracy {evaluation.accuracy:.3f} over {len(evaluation.labels)} images",
+        title=f"{shown_name(settings.model)}: accuracy {evaluation.accuracy:.3f} over {len(evaluation.labels)} images",
     )
 
 

@@ -33,7 +33,7 @@ def read(
         content = Path(path).read_bytes()
     except OSError as error:
         raise errors.InputError(f"cannot be read: {error.strerror}") from error
-    return jpeg_check.checked(content, accept=accept, strict=strict, decoding=decoding)
+    return jpeg_check.check(content, accept=accept, strict=strict, decoding=decoding)
 
 
 def decode_photo(photo: bytes, image_size: int, decoding: Decoding = decodings.CODELAB) -> np.ndarray:

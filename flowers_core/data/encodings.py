@@ -116,12 +116,12 @@ def decode(content: Any, encoding: str, image_size: int) -> tf.Tensor:
     pixels = tf.cast(tf.ensure_shape(pixels, (whole + 2 * colour,)), tf.float32)
     brightness = tf.reshape(pixels[:whole], (image_size, image_size)) - 16
     blue, red = (
-        _doubled(tf.reshape(pixels[start : start + colour], (half, half)) - 128) for start in (whole, whole + colour)
+        _double(tf.reshape(pixels[start : start + colour], (half, half)) - 128) for start in (whole, whole + colour)
     )
     channels = [y * brightness + u * blue + v * red for y, u, v in _TO_RGB]
     return tf.cast(tf.clip_by_value(tf.round(tf.stack(channels, axis=-1)), 0, 255), tf.uint8)
 
 
-def _doubled(plane: Any) -> Any:
+def _double(plane: Any) -> Any:
     """Each pixel four times."""
     return tf.repeat(tf.repeat(plane, 2, axis=0), 2, axis=1)

@@ -51,7 +51,7 @@ def read(
             content = file.read()
     except _unreadable() as error:
         raise errors.InputError(f"cannot be read: {message(error)}") from error
-    return jpeg_check.checked(content, accept=accept, strict=strict, decoding=decoding)
+    return jpeg_check.check(content, accept=accept, strict=strict, decoding=decoding)
 
 
 def message(error: Exception) -> str:

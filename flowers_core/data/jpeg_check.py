@@ -30,7 +30,7 @@ def kind(content: bytes) -> str:
     return next((kind for kind, magic in _MAGIC.items() if re.match(magic, content, re.DOTALL)), "")
 
 
-def checked(content: bytes, *, accept: Collection[str], strict: bool, decoding: Decoding = CODELAB) -> bytes:
+def check(content: bytes, *, accept: Collection[str], strict: bool, decoding: Decoding = CODELAB) -> bytes:
     """The content of a photo, an accepted PNG or WebP made a PNG as by `as_png`.
 
     Args:

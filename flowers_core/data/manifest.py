@@ -130,7 +130,7 @@ def from_json(text: str, *, path: str = NAME) -> Manifest:
         if version == FORMAT:
             return msgspec.convert(asdict(Manifest(**_tuples(fields))), Manifest)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # msgspec's are ValueErrors
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     raise errors.InputError(
         f"{path} must be of format {FORMAT}. Received: format {version!r}. "
         f"Read it with the release that wrote it, or remove the folder and write the records again"
@@ -180,7 +180,7 @@ def _read(path: str) -> Manifest:
     try:
         text = storage.read_text(path)
     except UnicodeDecodeError as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     return from_json(text, path=path)
 
 
@@ -273,7 +273,7 @@ def _tuples(fields: dict) -> dict:
     }
 
 
-def _damaged(path: str, error: Exception) -> errors.InputError:
+def _damage_error(path: str, error: Exception) -> errors.InputError:
     return errors.InputError(
         f"{path} must be as it was written. Received: {type(error).__name__}: {error}. "
         f"Remove the folder and write the records again"

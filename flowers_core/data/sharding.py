@@ -108,7 +108,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
     mark = storage.join(folder, manifest.UNFINISHED)
     if storage.is_bucket(folder):
         storage.write_text(mark, "records are being written here\n")
-    with nullcontext() if storage.is_bucket(folder) else _locked(Path(mark)):
+    with nullcontext() if storage.is_bucket(folder) else _lock(Path(mark)):
         try:
             _clear(folder)
             yield
@@ -120,7 +120,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(mark: Path) -> Iterator[None]:
+def _lock(mark: Path) -> Iterator[None]:
     """Holds the lock of a folder, which is made if missing."""
     mark.parent.mkdir(parents=True, exist_ok=True)
     with mark.open("a", encoding="utf-8") as file:

@@ -180,7 +180,7 @@ def checksums(address: str) -> dict[str, str]:
     try:
         while True:
             url = f"{_API}{bucket}/o?{parse.urlencode({**query, **({'pageToken': token} if token else {})})}"
-            page = json.loads(_get_granted(url))
+            page = json.loads(_get_authorised(url))
             items = page.get("items", ())
             known |= {f"gs://{bucket}/{item['name']}": f"{item['size']}:{item['crc32c']}" for item in items}
             if not (token := page.get("nextPageToken", "")):
@@ -384,7 +384,7 @@ def _ask(bucket: str) -> None:
     end, cause = monotonic() + REACH_SECONDS, ""
     while (left := end - monotonic()) > 0:
         try:
-            request.urlopen(url, timeout=left, context=_trusted()).close()
+            request.urlopen(url, timeout=left, context=_trust_roots()).close()
             return
         except answers.HTTPError as answer:
             answer.close()
@@ -402,12 +402,12 @@ def _ask(bucket: str) -> None:
     raise _unreachable(bucket, cause or f"which did not answer within {REACH_SECONDS} s")
 
 
-def _trusted() -> ssl.SSLContext:
+def _trust_roots() -> ssl.SSLContext:
     """The authorities that TensorFlow's client trusts."""
     return ssl.create_default_context(cafile=os.environ.get("CURL_CA_BUNDLE") or None)
 
 
-def _get_granted(url: str) -> bytes:
+def _get_authorised(url: str) -> bytes:
     """What an address of Google's answers: to anybody or, if it wants to know who asks, to this machine's user.
 
     Raises:
@@ -423,7 +423,7 @@ def _get_granted(url: str) -> bytes:
 
 
 def _get(address: str | request.Request) -> bytes:
-    with request.urlopen(address, timeout=REACH_SECONDS, context=_trusted()) as answer:
+    with request.urlopen(address, timeout=REACH_SECONDS, context=_trust_roots()) as answer:
         return answer.read()
 
 

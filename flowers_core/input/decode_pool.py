@@ -243,13 +243,13 @@ class _Worker:
         return self._process.wait()
 
 
-def _damaged(says: str) -> Exception:
+def _damage_error(says: str) -> Exception:
     import tensorflow as tf
 
     return tf.errors.InvalidArgumentError(None, None, says)
 
 
-_ERRORS = {"input": errors.InputError, "image": _damaged, "file": OSError}
+_ERRORS = {"input": errors.InputError, "image": _damage_error, "file": OSError}
 
 
 def _cpu_seconds_of(pid: int) -> float:

@@ -54,30 +54,30 @@ def follow(lines: Iterable[str], answer: Callable[[dict], None]) -> None:
         order = json.loads(line)
         slot, last, began = memory.slot(order["slot"]), [""], time.time_ns()
         try:
-            jpegs = _copy_labels(read(_remembered(order["items"], last), job), slot.labels)
+            jpegs = _copy_labels(read(_remember_last(order["items"], last), job), slot.labels)
             decode(decoder, jpegs, slot.images[: len(order["items"])])
             answer({"began_ns": began, "ended_ns": time.time_ns(), "images": len(order["items"])})
         except errors.InputError as error:
-            answer({"error": "input", "says": _named(str(error), last[0])})
+            answer({"error": "input", "says": _name_photo(str(error), last[0])})
         except OSError as error:
             answer({"error": "file", "says": str(error)})
-        except _damaged() as error:
-            answer({"error": "image", "says": _named(getattr(error, "message", str(error)), last[0])})
+        except _damage_errors() as error:
+            answer({"error": "image", "says": _name_photo(getattr(error, "message", str(error)), last[0])})
 
 
-def _remembered(items: Iterable[Any], last: list[str]) -> Iterator[Any]:
+def _remember_last(items: Iterable[Any], last: list[str]) -> Iterator[Any]:
     """Yields what a batch is made of, and keeps the path of the latest."""
     for item in items:
         last[0] = item[0]
         yield item
 
 
-def _named(says: str, path: str) -> str:
+def _name_photo(says: str, path: str) -> str:
     """What is wrong, with the path of the photo or shard."""
     return says if path in says else f"{path}: {says}"
 
 
-def _damaged() -> tuple[type[Exception], ...]:
+def _damage_errors() -> tuple[type[Exception], ...]:
     """What TensorFlow raises of a damaged image; nothing as long as it has not been asked."""
     tensorflow = sys.modules.get("tensorflow")
     return (tensorflow.errors.InvalidArgumentError,) if tensorflow else ()

@@ -68,7 +68,7 @@ class Batching:
         """Images decoded at once."""
         return self.options.parallel_calls or AUTOTUNE
 
-    def augmented(self, decode: Callable) -> Callable:
+    def with_augmentation(self, decode: Callable) -> Callable:
         """A map to an image and its label with its image, float32, augmented where that is chosen."""
         if not self.options.augment:
             return decode
@@ -131,7 +131,7 @@ def build(
 def photos_one_by_one(photos: Photos, batching: Batching) -> tf.data.Dataset:
     """Photos as the codelab first reads them: one file is read, decoded and cropped, and only then the next."""
     data = _paths_and_labels(photos, batching.epochs)
-    data = data.map(batching.augmented(_decode_photo(photos, batching.image_size)))
+    data = data.map(batching.with_augmentation(_decode_photo(photos, batching.image_size)))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
@@ -141,7 +141,7 @@ def photos_parallel(photos: Photos, batching: Batching) -> tf.data.Dataset:
     data = _paths_and_labels(photos, batching.epochs)
     # From a bucket a thread for each photo that is waited for: those of the process are as few as the cores.
     requests = (batching.options.parallel_calls or BUCKET_PHOTOS) if storage.is_bucket(photos.folder) else None
-    decode = batching.augmented(_decode_photo(photos, batching.image_size))
+    decode = batching.with_augmentation(_decode_photo(photos, batching.image_size))
     data = data.map(decode, num_parallel_calls=requests or batching.calls)
     data = batching.apply(data)
     return batching.finish(data, threads=requests)
@@ -165,7 +165,7 @@ def records_sequential(shards: Shards, batching: Batching) -> tf.data.Dataset:
     data = tf.data.Dataset.from_tensor_slices(list(shards))
     data = data.repeat(batching.epochs)
     data = tf.data.TFRecordDataset(data)
-    data = data.map(batching.augmented(_decode_and_scale_record(shards, batching.image_size)))
+    data = data.map(batching.with_augmentation(_decode_and_scale_record(shards, batching.image_size)))
     data = batching.apply(data)
     return data.with_options(_serial_options())
 
@@ -199,7 +199,7 @@ def records_cached(shards: Shards, batching: Batching) -> tf.data.Dataset:
     data = data.cache()
     data = data.repeat(batching.epochs)  # after the cache, which one whole pass has to fill
     if batching.options.augment:  # likewise, or every epoch would show the first one's images
-        data = data.map(batching.augmented(scale), num_parallel_calls=batching.calls)
+        data = data.map(batching.with_augmentation(scale), num_parallel_calls=batching.calls)
     data = batching.apply(data)
     return batching.finish(data)
 
@@ -240,7 +240,7 @@ def _paths_and_labels(photos: Photos, epochs: int | None) -> tf.data.Dataset:
 
 def _records_parallel(shards: Shards, batching: Batching, decode: Callable) -> tf.data.Dataset:
     data = read_records(shards, batching.epochs, at_once=batching.options.parallel_reads)
-    data = data.map(batching.augmented(decode), num_parallel_calls=batching.calls)
+    data = data.map(batching.with_augmentation(decode), num_parallel_calls=batching.calls)
     data = batching.apply(data)
     return batching.finish(data)
 

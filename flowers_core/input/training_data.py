@@ -44,7 +44,7 @@ def training(  # noqa: PLR0913 - its options
         Dataset of `(images, labels)`, images float32 in [0, 1].
     """
     data = _decode(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
-    data = _cached(data, cache)  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
+    data = _cache(data, cache)  # as uint8: 0.4 GB for all 3,670 images at 192 pixels; the codelab's float32 takes 1.6
     data = data.repeat()
     # After the cache, which would freeze the first epoch's augmentation for all others.
     data = _augment(data, augmentation, seed)
@@ -71,12 +71,12 @@ def validation(
     """
     data = _decode(shards, image_size=image_size, batch_size=batch_size, dispatcher=dispatcher)
     data = data.batch(batch_size)
-    data = _cached(data, cache)  # batches, for their order is always the same
+    data = _cache(data, cache)  # batches, for their order is always the same
     data = data.map(pipelines.scale, num_parallel_calls=tf.data.AUTOTUNE)
     return data.prefetch(tf.data.AUTOTUNE)
 
 
-def _cached(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
+def _cache(data: tf.data.Dataset, cache: Cache) -> tf.data.Dataset:
     """Elements that later passes need not make again; a cache on disk is deleted when the process ends."""
     if cache.place == "none":
         return data

@@ -91,13 +91,13 @@ def build(
         raise InputError(f"Models of timm and torch are measured (`bench measure`), not trained. Received: {name}")
     if is_users(name):
         model = user_code.build_model(name, image_size=size, classes=classes)
-        with _weight_errors_explained(name, weights):
+        with _explain_weight_errors(name, weights):
             if weights is not None:
                 model.load_weights(weights)
         return model
     module, function = row.builder.split(":")
     builder = getattr(import_module(f"{__name__}.{module}"), function)
-    with _weight_errors_explained(name, weights):
+    with _explain_weight_errors(name, weights):
         if row.has_base:
             return builder(image_size=size, classes=classes, weights=weights and str(weights), pixels=pixels)
         model = builder(image_size=size, classes=classes)
@@ -156,7 +156,7 @@ def _check_weights(name: str, weights: str | Path | None) -> None:
 
 
 @contextmanager
-def _weight_errors_explained(name: str, weights: str | Path | None) -> Iterator[None]:
+def _explain_weight_errors(name: str, weights: str | Path | None) -> Iterator[None]:
     """Turns what Keras raises about weights into sentences; lets everything else through."""
     try:
         with warnings.catch_warnings():
@@ -173,12 +173,12 @@ def _weight_errors_explained(name: str, weights: str | Path | None) -> Iterator[
             ) from error
         reason = " ".join(str(error).partition("List of objects")[0].split())
         raise InputError(
-            f"The weights do not fit {name}. Expected: {_expected(name)}. Received: "
+            f"The weights do not fit {name}. Expected: {_expected_weights(name)}. Received: "
             f"weights={str(weights)!r}, and Keras says: {reason}"
         ) from error
 
 
-def _expected(name: str) -> str:
+def _expected_weights(name: str) -> str:
     if spec(name).has_base:
         return "the base's weights without its top (include_top=False)"
     return "a file that `save_weights` wrote for the same model, image size and classes"

@@ -114,7 +114,7 @@ def evaluate(
     if records is None:
         shards = manifest.split(shards, validation=settings.validation)[split == "validation"]
     arrays, size = feeding.by_arrays(settings.records), settings.image_size
-    with feeding.explained_errors(shards, arrays=arrays, classes=len(settings.classes), image_size=size):
+    with feeding.explain_errors(shards, arrays=arrays, classes=len(settings.classes), image_size=size):
         data = feeding.validation(shards, arrays=arrays, image_size=size, batch_size=settings.batch_size)
         return _evaluate(model, data, settings.classes)
 

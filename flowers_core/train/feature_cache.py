@@ -114,14 +114,14 @@ class Features:
         import tensorflow as tf
 
         data = tf.data.Dataset.range(len(self.labels)).repeat()
-        data = self._flipped(data, seed) if self.mirrored else data
+        data = self._flip(data, seed) if self.mirrored else data
         data = data.shuffle(shuffle_buffer, seed=seed)
         data = data.batch(batch_size, drop_remainder=True)
         values, labels = tf.constant(self.values), tf.constant(self.labels)  # held once, not in the graph
         data = data.map(lambda rows: (tf.gather(values, rows), tf.gather(labels, rows % len(self.labels))))
         return data.prefetch(tf.data.AUTOTUNE)
 
-    def _flipped(self, rows: Any, seed: int | None) -> Any:
+    def _flip(self, rows: Any, seed: int | None) -> Any:
         """Rows of a dataset of which, at random, half become those of the mirror images."""
         import tensorflow as tf
 

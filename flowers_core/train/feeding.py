@@ -96,7 +96,7 @@ def with_length(batches: Any, count: int) -> Any:
 
 
 @contextmanager
-def explained_errors(shards: Sequence[str], *, arrays: bool, **expected: Any) -> Iterator[None]:
+def explain_errors(shards: Sequence[str], *, arrays: bool, **expected: Any) -> Iterator[None]:
     """While shards are read: what TensorFlow raises names the damaged record; decode workers name it themselves."""
     with ExitStack() as stack:
         if not arrays:

@@ -128,7 +128,7 @@ def train(
     steps = manifest.images_in(parts[0]) // settings.batch_size
     _seed(settings)
     arrays = feeding.by_arrays(settings.records, dispatcher)
-    with feeding.explained_errors(shards, arrays=arrays, **expected(settings)), device.scope():
+    with feeding.explain_errors(shards, arrays=arrays, **expected_records(settings)), device.scope():
         with precision.use(settings.precision):
             model = compiled_model(settings, run)
             done = -(-int(model.optimizer.iterations) // steps)  # up: float16 skips a step whose gradients overflow
@@ -165,8 +165,8 @@ def train(
     return rows
 
 
-def expected(settings: Settings) -> dict[str, Any]:
-    """What records are to hold, for `feeding.explained_errors`."""
+def expected_records(settings: Settings) -> dict[str, Any]:
+    """What records are to hold, for `feeding.explain_errors`."""
     unchecked = not settings.manifest().checked
     return {"classes": len(settings.classes), "image_size": settings.image_size, "unchecked": unchecked}
 

@@ -92,9 +92,11 @@ def train(
     device = _join(backend, settings, meeting)
     arrays = not storage.is_bucket(settings.records) or feeding.by_arrays(settings.records)
     with (
-        feeding.explained_errors(parts[0].select([*parts[0], *parts[1]]), arrays=arrays, **fit.expected(settings)),
+        feeding.explain_errors(
+            parts[0].select([*parts[0], *parts[1]]), arrays=arrays, **fit.expected_records(settings)
+        ),
         precision.use(settings.precision),
-        _kept(run, meeting) as kept,
+        _keep_rows(run, meeting) as kept,
     ):
         with device.scope():
             keras.utils.set_random_seed(meeting.seed)  # the same weights in every process
@@ -147,7 +149,7 @@ def own_shards(shards: Shards, place: Place) -> Shards:
 
 
 @contextmanager
-def _kept(run: Run | None, meeting: Meeting) -> Iterator[Run]:
+def _keep_rows(run: Run | None, meeting: Meeting) -> Iterator[Run]:
     """What the coordinator has kept so far, for all to load the same."""
     with tempfile.TemporaryDirectory() as folder:
         if run:

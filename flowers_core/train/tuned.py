@@ -150,7 +150,7 @@ def load(path: str | Path) -> list[Tuned]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     try:
         values = json.loads(text)
         if values["format"] != FORMAT:
@@ -164,7 +164,7 @@ def load(path: str | Path) -> list[Tuned]:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         if isinstance(error, errors.InputError):
             raise
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     return found
 
 
@@ -181,7 +181,7 @@ def _check(tuned: Tuned) -> None:
         raise ValueError("ratio and images a second must be above 0")
 
 
-def _damaged(path: str | Path, error: Exception) -> errors.InputError:
+def _damage_error(path: str | Path, error: Exception) -> errors.InputError:
     return errors.InputError(
         f"{path} must be as it was written. Received: {type(error).__name__}: {error}. "
         f"Remove it and run `python -m bench tune` again"
@@ -248,7 +248,7 @@ def find(
     return None
 
 
-def applied(tuned: Tuned, choices: Any) -> Any:
+def apply(tuned: Tuned, choices: Any) -> Any:
     """The choices of a training, with what was found where they choose nothing."""
     way = tuned.way
     batch = {} if way.batch_size is None or choices.batch_size is not None else {"batch_size": way.batch_size}

@@ -34,7 +34,7 @@ def cli() -> None:
     type=click.FloatRange(0, 0.95),
     help="Share of a core that a background load takes meanwhile, in bursts.",
 )
-@entry.listed(
+@entry.list_option(
     "--inject",
     "kinds",
     kind=entry.Choice(KINDS[1:]),

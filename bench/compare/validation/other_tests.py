@@ -53,8 +53,8 @@ def decide(comparisons: Sequence[Comparison], used: Sequence[int]) -> dict[str, 
         "asv": [asv(pairs) for pairs in comparisons],
         "asv_suite": [asv_suite(pairs) for pairs in comparisons],
         "asv_test": [asv(pairs, factor=1.0) for pairs in comparisons],
-        "mann_whitney": pooled("mannwhitneyu", needed),
-        "welch": pooled("ttest_ind", needed),
+        "mann_whitney": pooled_test("mannwhitneyu", needed),
+        "welch": pooled_test("ttest_ind", needed),
     }
 
 
@@ -90,7 +90,7 @@ def _asv(base: list[float], candidate: list[float], factor: float) -> str:
     return "no change"
 
 
-def pooled(test: str, comparisons: Iterable[Comparison]) -> list[str]:
+def pooled_test(test: str, comparisons: Iterable[Comparison]) -> list[str]:
     """A test of scipy.stats on all blocks of all pairs of each comparison, as if each block were independent.
 
     Args:

@@ -5,7 +5,6 @@ import random
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -16,6 +15,7 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
+from bench.results.result import new_mark
 from bench.run import process
 from bench.run.data_source import Source
 from flowers_core import progress
@@ -80,7 +80,7 @@ def _run(
     The results of a pair have different injections, so the results of one injection are all of different pairs.
     """
     start, draw = perf_counter(), random.Random()
-    comparison = datetime.now(UTC).strftime("validation-%Y%m%dT%H%M%S%fZ")
+    comparison = f"validation-{new_mark()}"
     name = f"{load_share:g} core" if load_share else ""
     code, classes = facts.code(), source.classes(CELLS)
     with background_load(load_share):

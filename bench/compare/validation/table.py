@@ -93,7 +93,7 @@ def target(rates: ErrorRates) -> str:
     return f"{'≤' if rates.kind == 'none' else '≥'} {percent(bound)}: {'yes' if reached else 'NO'}"
 
 
-def _injected(rates: ErrorRates) -> str:
+def _injection(rates: ErrorRates) -> str:
     return INJECTIONS[rates.kind].format(percent(rates.share))
 
 
@@ -162,7 +162,7 @@ ASV = Column("asv", "percent", whole=True)
 MANN_WHITNEY = Column("M.-W.", "percent", whole=True)
 OVERALL: Columns = {
     Column("load"): load,
-    INJECTED: _injected,
+    INJECTED: _injection,
     EFFECT: _min_effect,
     Column("counted"): lambda rates: "false alarms" if rates.kind == "none" else "found",
     DRAWN: _hits,
@@ -173,7 +173,7 @@ OVERALL: Columns = {
     MANN_WHITNEY: _hits_of("mann_whitney"),
 }
 TERMINAL: Columns = {column: OVERALL[column] for column in (INJECTED, EFFECT, DRAWN, MINUTES, ASV, MANN_WHITNEY)}
-CELL: Columns = {Column("cell"): lambda rates: f"`{rates.cell}`", INJECTED: _injected}
+CELL: Columns = {Column("cell"): lambda rates: f"`{rates.cell}`", INJECTED: _injection}
 CLOCKS: Columns = CELL | {
     Column("pairs", "count"): _pairs,
     Column("wall clock", "percent"): _effect("wall"),

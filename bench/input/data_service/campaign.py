@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.input.data_service import cluster, result
 from bench.input.data_service.reader import Job, Task
 from bench.input.data_service.result import DataServiceResult
 from bench.results import store
+from bench.results.result import new_mark
 from bench.run.data_source import Source
 from flowers_core.errors import InputError, one_of
 from flowers_core.input import data_service
@@ -69,7 +69,7 @@ def run(plan: Plan, results: Path) -> Iterator[DataServiceResult]:
         InputError: If the dispatcher that was given does not answer.
         RunFailed: If a server does not start.
     """
-    campaign, expected = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"), {}
+    campaign, expected = new_mark(), {}
     if plan.dispatcher:
         data_service.reach(plan.dispatcher)
     for round_number, workers in plan.schedule:

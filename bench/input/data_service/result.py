@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from bench.input.data_service.reader import Job, Task
-from bench.machine import facts as machine
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.run import process
 
 
@@ -69,13 +68,12 @@ def read(job: Job, *, timeout: float, expected: dict[str, Counter], **facts) -> 
         expected: What an epoch of each pipeline holds without a service; filled by the first that is read.
         facts: Fields of the result that the caller knows: `campaign`, `workers`, `round`.
     """
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = datetime.now(UTC)
     try:
         answers = process.ask("bench.input.data_service.reader", job.to_json(), timeout=timeout)["tasks"]
     except process.Died as died:
         answers = [{"status": died.status, "reason": died.reason} for _ in job.tasks]
-    facts |= {"started": started, "data": job.source.describe("records")}
-    facts |= {"machine": machine.fingerprint(), "code": machine.code()}
+    facts |= {"data": job.source.describe("records"), **stamp(started)}
     return [_result(task, fields, expected, facts) for task, fields in zip(job.tasks, answers, strict=True)]
 
 

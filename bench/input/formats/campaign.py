@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.machine import facts, page_cache
+from bench.machine import page_cache
 from bench.machine.own import resources
 from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.measurement import Measurement
-from bench.results.result import Result
+from bench.results.result import Result, new_mark, stamp
 from bench.run import process, timing
 from bench.run.data_source import Source
 from bench.run.measure import Job
@@ -120,7 +119,7 @@ def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Itera
     Raises:
         InputError: If the photos are too few, or a folder holds other records.
     """
-    started = datetime.now(UTC)
+    campaign = new_mark()
     photos = plan.source.load_photos()
     written = {name: _write(plan, photos, name) for name in plan.formats}
     kept = {name: decibels(photos.paths, name, image_size=plan.image_size) for name in plan.formats}
@@ -130,7 +129,7 @@ def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Itera
         source = Source(records=str(plan.folder / name))
         measured = measure(Job(cell=cell, effort=timing.Effort(seconds=plan.seconds), source=source), timeout=600.0)
         result = FormatResult(
-            campaign=started.strftime("%Y%m%dT%H%M%S%fZ"),
+            campaign=campaign,
             encoding=name,
             pipeline=plan.pipeline,
             round=number,
@@ -147,9 +146,7 @@ def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Itera
                 "batch_size": plan.batch_size,
                 "cores": resources.usable_cores(),
             },
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine=facts.fingerprint(),
-            code=facts.code(),
+            **stamp(),
         )
         store.append(result, results)
         yield result

@@ -67,7 +67,7 @@ def load_spdl(task: Task) -> Iterator[int]:
     decode = task.decoder()
     pipeline = (
         PipelineBuilder()
-        .add_source(_shuffled(task.labelled()))
+        .add_source(_shuffle(task.labelled()))
         .pipe(lambda pair: (decode(Path(pair[0]).read_bytes()), pair[1]), concurrency=task.cores)
         .aggregate(task.batch_size)
         .pipe(lambda pairs: np.stack([image for image, _ in pairs]))
@@ -79,7 +79,7 @@ def load_spdl(task: Task) -> Iterator[int]:
             yield len(images)
 
 
-def _shuffled(labelled: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def _shuffle(labelled: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """The same pairs for ever, in another order in each pass."""
     import random
 

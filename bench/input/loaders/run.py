@@ -17,9 +17,8 @@ from types import MappingProxyType
 from bench.input.loaders import scaled
 from bench.input.loaders.registry import JOBS, Loader
 from bench.input.loaders.task import Task
-from bench.machine import facts
 from bench.machine.own import resources
-from bench.results.result import Result
+from bench.results.result import Result, new_mark, stamp
 from bench.run import process
 from bench.run.data_source import Source
 from flowers_core.input import decode_pool
@@ -194,10 +193,8 @@ def run(
         paths = source.load_photos().paths
         about["photos"][size] = scaled.decibels(paths, image_size=written.image_size, size=size)
     common = {
-        "comparison": started.strftime("%Y%m%dT%H%M%S%fZ"),
-        "started": started.isoformat(timespec="seconds"),
-        "machine": facts.fingerprint(),
-        "code": facts.code(),
+        "comparison": new_mark(started),
+        **stamp(started),
     }
     contenders = effort.contenders(loaders)
     results = {

@@ -38,13 +38,13 @@ def decibels(paths: Sequence[str], *, image_size: int, size: str = "scaled") -> 
         if ratio == 1:
             continue
         full, scaled = (BatchDecoder(image_size, how).decode_photos([jpeg])[0] for how in (Decoding(), smaller))
-        averaged = _averaged(simplejpeg.decode_jpeg(jpeg, "RGB"), image_size)
+        averaged = _downscale(simplejpeg.decode_jpeg(jpeg, "RGB"), image_size)
         rows.append((ratio, _psnr(scaled, full), _psnr(scaled, averaged), _psnr(full, averaged)))
     medians = [median(column) for column in zip(*rows, strict=True)] or [None] * len(names)
     return {"photos": len(rows), **dict(zip(names, medians, strict=True))}
 
 
-def _averaged(photo: Any, size: int) -> Any:
+def _downscale(photo: Any, size: int) -> Any:
     """A photo filled and cropped with antialias: each pixel is the weighted mean of all that fall into it."""
     import numpy as np
     from PIL import Image

@@ -44,7 +44,7 @@ class Task:
         return lambda jpeg: decode(jpeg, self.image_size, resize=self.job == "photos", scaled=bool(self.decode))
 
 
-def _filled(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+def _fill(width: int, height: int, size: int) -> tuple[int, int, int, int]:
     """Width and height that just fill a square, and left and top of the square in their middle."""
     short = min(width, height)
     width, height = width * size // short, height * size // short
@@ -63,7 +63,7 @@ def _decode_with_pil(jpeg: bytes, size: int, *, resize: bool, scaled: bool):
         image.draft("RGB", (size, size))
     image = image.convert("RGB")
     if resize:
-        width, height, left, top = _filled(image.width, image.height, size)
+        width, height, left, top = _fill(image.width, image.height, size)
         image = image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))
     return np.asarray(image)
 
@@ -79,5 +79,5 @@ def _decode_with_simplejpeg(jpeg: bytes, size: int, *, resize: bool, scaled: boo
     import cv2
 
     cv2.setNumThreads(1)  # the loader's processes take every core already
-    width, height, left, top = _filled(image.shape[1], image.shape[0], size)
+    width, height, left, top = _fill(image.shape[1], image.shape[0], size)
     return cv2.resize(image, (width, height))[top : top + size, left : left + size]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.input.object_store import measure
 from bench.input.object_store.measure import ObjectStoreResult
 from bench.input.object_store.network import Conditions
 from bench.results import store
+from bench.results.result import new_mark
 from bench.run.data_source import Source
 from bench.run.timing import Effort
 from flowers_core.errors import one_of
@@ -49,7 +49,7 @@ class Plan:
 
 def run(plan: Plan, results: Path) -> Iterator[ObjectStoreResult]:
     """Measures the disk and each store, in reverse order every other round; gives each result when it is stored."""
-    campaign, effort = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"), Effort(seconds=plan.seconds)
+    campaign, effort = new_mark(), Effort(seconds=plan.seconds)
     with measure.open_store(plan.source, plan.stores[0]) as opened:
         for number in range(plan.rounds):
             places = [None, *plan.stores] if number % 2 == 0 else [*reversed(plan.stores), None]

@@ -1,8 +1,7 @@
 """Runs what `stall` was asked for: cells by three processes each, then emulated accelerators; stores each at once."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.input.stall import emulate, tables, three_runs, verdict
@@ -13,7 +12,7 @@ from bench.machine import facts
 from bench.results import identity, labels, store, summary
 from bench.results.cell import INPUT_OPTIONS, Cell
 from bench.results.measurement import Measurement
-from bench.results.result import folders, quoted
+from bench.results.result import folders, new_mark, quoted
 from bench.results.table import say
 from bench.run import product, sweep, sweep_progress
 from bench.run.data_source import Source
@@ -77,7 +76,7 @@ def plan(
     readable = [cell for cell in alone if not _why_not(cell, source)]
     return Campaign(
         sweep=sweep.Sweep(
-            id=datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ"),
+            id=new_mark(),
             cells=tuple(dict.fromkeys([*readable, *three_runs.cells(able)])),
             rounds=rounds,
             effort=Effort(seconds=seconds),
@@ -108,11 +107,9 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
         Exit code, as `sweep_progress.run` gives it or 130, and what is known now; nothing is known, and a cell counts
         as failed, where the code changed meanwhile.
     """
-    code, place = 0, {"machine": facts.fingerprint(), "code": facts.code()}
+    code = 0
     for cell, reason in campaign.absent:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        absent = Measurement(cell=cell, status="n/a", reason=reason, started=started, sweep=campaign.sweep.id, **place)
-        store.append(absent, results)
+        store.append(replace(sweep.not_tried(cell, reason), sweep=campaign.sweep.id), results)
     limits = sweep.Limits(timeout_seconds=campaign.timeout_seconds)
     try:
         if campaign.sweep.cells:

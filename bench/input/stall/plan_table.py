@@ -81,7 +81,7 @@ def other_sizes(supplies: Sequence[Supply], stages: dict[str, Stages]) -> Table:
     for supply in supplies:
         costs = stages.get(supply.row.reads)
         if not supply.row.cached:
-            rows.append((_name(supply), *(planner.resized(supply, size, costs) for size in planner.SIZES)))
+            rows.append((_name(supply), *(planner.resize(supply, size, costs) for size in planner.SIZES)))
     note = "what grows by pixels (of records decoding, of photos resizing, then scaling and batching) grows by them"
     return Table(
         title="What if images had so many pixels a side (images/s, computed from the costs of stages)",
@@ -100,7 +100,7 @@ def _name(supply: Supply) -> str:
     return name if supply.image_size == 192 else f"{name} {supply.image_size} px"
 
 
-def emulated(emulations: Sequence[Emulation]) -> Table:
+def emulated_accelerators(emulations: Sequence[Emulation]) -> Table:
     """What reached each emulated accelerator."""
     notes = [
         "emulated: nothing is computed; a process sleeps for the time of a step between batches of a real pipeline",

@@ -181,11 +181,11 @@ def plan(demand: Demand, available: Sequence[Supply], *, memory_bytes: int, stag
 def _smaller(demand: Demand, supply: Supply, costs: Stages | None) -> int | None:
     """The largest image size below the demand's at which its rate would be reached."""
     sizes = [size for size in SIZES if size < demand.image_size]
-    enough = (size for size in reversed(sizes) if (resized(supply, size, costs) or 0) >= demand.images_per_second)
+    enough = (size for size in reversed(sizes) if (resize(supply, size, costs) or 0) >= demand.images_per_second)
     return next(enough, None)
 
 
-def resized(supply: Supply, image_size: int, costs: Stages | None) -> float | None:
+def resize(supply: Supply, image_size: int, costs: Stages | None) -> float | None:
     """Images/s at another image size, computed from the measured costs of stages; None where there are none."""
     if costs is None or costs.status != "ok":
         return None

@@ -21,7 +21,7 @@ def tables(measured: Sequence[Stages]) -> list[Table]:
         table
         for stages in measured
         if stages.status == "ok"
-        for table in (_costs(stages), _reading(stages), _chosen(stages))
+        for table in (_costs(stages), _reading(stages), _autotune(stages))
     ]
 
 
@@ -79,7 +79,7 @@ def _reading(stages: Stages) -> Table:
     return Table(title=title, columns=READING, rows=tuple(rows), notes=tuple(notes))
 
 
-def _chosen(stages: Stages) -> Table:
+def _autotune(stages: Stages) -> Table:
     rows = []
     for pipeline, settings in stages.autotune.items():
         if isinstance(settings, str):

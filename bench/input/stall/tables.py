@@ -50,7 +50,7 @@ class StallReport:
             shown.append(plan_table.what_if(self.supplies))
         if self.supplies and self.stages:
             shown.append(plan_table.other_sizes(self.supplies, self.stages))
-        return [*shown, plan_table.emulated(self.emulations)] if self.emulations else shown
+        return [*shown, plan_table.emulated_accelerators(self.emulations)] if self.emulations else shown
 
     def plain(self) -> list[dict]:
         """One object of plain values for each verdict, plan and emulation."""

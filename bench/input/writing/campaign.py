@@ -14,11 +14,12 @@ from time import perf_counter
 from typing import Any
 
 from bench.input.writing.result import PIPELINE, SHARDS, WriteResult, default_threads
-from bench.machine import facts, page_cache
+from bench.machine import page_cache
 from bench.machine.cpu_time import ForeignLoad, cpu_seconds
 from bench.machine.own import resources
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.measurement import Measurement
+from bench.results.result import new_mark, stamp
 from bench.run import child, process, timing
 from bench.run.data_source import Source
 from bench.run.measure import Job
@@ -96,9 +97,9 @@ def run(plan: Plan, *, ask: Ask = process.ask, read: Read = process.spawn) -> It
             f"more photos: `--photos FOLDER`"
         )
     cores = {"cores": resources.usable_cores(), "batch_size": plan.batch_size}
-    mark = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    mark = new_mark()
     for number, shards, threads in plan.schedule:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = datetime.now(UTC)
         place = plan.folder / f"{shards}-{threads}"
         with _removed_at_the_end(place):
             figures = _write(plan, place, shards, threads, ask)
@@ -115,10 +116,8 @@ def run(plan: Plan, *, ask: Ask = process.ask, read: Read = process.spawn) -> It
             image_size=plan.image_size,
             round=number,
             pipeline=plan.pipeline,
-            started=started,
             data={**described, **cores},
-            machine=facts.fingerprint(),
-            code=facts.code(),
+            **stamp(started),
             **values,
         )
 

@@ -161,7 +161,7 @@ def test_kept_explanation_says_the_same(explained, paired, tmp_path):
     known, _ = explained([operation("m/dense_1/x", 0.002)], [operation("m/dense_1/x", 0.003), operation("m/new/x", 1)])
     unknown, _ = explained([], [], status="oom")
     for explanation in (known, unknown):
-        store.append(explanation.kept(pairs), tmp_path)
+        store.append(explanation.result(pairs), tmp_path)
     loaded = store.load(explain.Explained, tmp_path).results
 
     assert [kept.explanation for kept in loaded] == [known, unknown]

@@ -70,7 +70,7 @@ def lines(measured, paired, compared):
             )
         ],
         "comparisons": [compared(dense="slower", convnet="same")],
-        "explanations": [Explanation(cell="dense", base={}, candidate={("forward", "a"): 0.1}).kept([paired(1.1)])],
+        "explanations": [Explanation(cell="dense", base={}, candidate={("forward", "a"): 0.1}).result([paired(1.1)])],
     }
     found = {kind: [json.dumps(result.to_json()) for result in results] for kind, results in kept.items()}
     for folder in (Path(__file__).parents[3] / "results" / "reference").iterdir():

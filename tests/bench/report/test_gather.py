@@ -18,7 +18,9 @@ def test_latest_figure_of_each_cell_is_shown(measured):
     old = [measured(seconds=(0.2,) * 3), measured(seconds=(0.4,) * 3, batch_size=8)]
     new = measured(seconds=(0.1,) * 3, code={"digest": "new"})
     other = measured(seconds=(0.3,) * 3, machine={"id": "other"})
-    shown, older = gather.latest(summary.grouped([*old, new, other]), lambda entry: entry.code["digest"] == "new")
+    shown, older = gather.latest(
+        summary.group_by_setting([*old, new, other]), lambda entry: entry.code["digest"] == "new"
+    )
 
     assert sorted(figure.batch_seconds for figure in shown) == [0.1, 0.3]
     assert [figure.batch_seconds for figure in older] == [0.4]
@@ -100,7 +102,7 @@ def test_another_machine_is_taken_as_it_was_last(measured):
         replace(measured(machine={"usable_cores": cores}, sweep=day), started=day)
         for cores, day in ((2, "2026-11-24"), (0.5, "2026-11-25"))
     ]
-    shown, older = gather.latest(summary.grouped(rows), lambda entry: entry.started)
+    shown, older = gather.latest(summary.group_by_setting(rows), lambda entry: entry.started)
     sweeps = gather.quiet_sweeps(rows, lambda entry: entry.started)
 
     assert [figure.measurement.machine["usable_cores"] for figure in shown] == [0.5]
@@ -117,13 +119,13 @@ def test_charts_draw_a_figure_a_cell(measured):
     ]
     other = [measured(batch_size=size, machine={"id": "other"}) for size in (1, 2, 4, 8)]
     shown = summary.by_cell([*many, replace(few, data={"photos": "few"}), *other])
-    swept = gather.charted(shown, [summary.by_cell(many)])
+    swept = gather.choose_charted(shown, [summary.by_cell(many)])
 
     assert {(figure.cell.pipeline, figure.measurement.data["photos"]) for figure in swept} == {
         ("photos_parallel", "many"),
         ("photos_turbo", "many"),
     }
-    assert len(gather.charted(shown, [])) == len(other)
+    assert len(gather.choose_charted(shown, [])) == len(other)
 
 
 def test_what_asv_measured_of_an_old_commit_is_history(tmp_path, measured, stored):
@@ -198,7 +200,7 @@ def test_verdicts_are_those_that_were_given(tmp_path, paired, compared):
 def test_comparison_without_a_verdict_is_not_decided_again(paired, compared):
     """Only its pairs are counted; what was recorded for validation is no comparison."""
     pairs = [paired(1.5, comparison=mark) for mark in ("20261123T100000Z", "20261124T120000Z", "validation-2026")]
-    (undecided,) = gather.undecided([*pairs, pairs[0]], [compared(dense="same")])
+    (undecided,) = gather.find_undecided([*pairs, pairs[0]], [compared(dense="same")])
 
     assert (undecided.comparison, undecided.cells, undecided.pairs) == ("20261123T100000Z", 1, 2)
 

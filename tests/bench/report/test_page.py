@@ -355,7 +355,7 @@ def test_page_has_a_fold_for_each_comparison(tmp_path, paired, compared):
     )
     pairs = [paired(1.05 + number / 1000, cell="dense") for number in range(4)]
     older = replace(compared(dense="faster", started="2026-11-20"), comparison="20261120T120000Z")
-    for stored in (older, compared(dense="slower"), *pairs, explanation.kept(pairs)):
+    for stored in (older, compared(dense="slower"), *pairs, explanation.result(pairs)):
         store.append(stored, tmp_path)
     folds = re.findall(r'<details class="more comparison"(.*?)</details>', page.write(tmp_path).read_text(), re.DOTALL)
 

@@ -186,9 +186,9 @@ def test_read_takes_numbers_that_others_can_read(tmp_path, measured, number):
 def test_noted_keeps_what_was_noted_first(tmp_path):
     """Later texts do not replace it; a file that is no text is read as far as it is."""
     place = Path("asv") / "note"
-    assert [store.noted(place, text, str(tmp_path)) for text in ("first", "second")] == ["first", "first"]
+    assert [store.note_once(place, text, str(tmp_path)) for text in ("first", "second")] == ["first", "first"]
     (tmp_path / place).write_bytes(b"\xffx")
-    assert store.noted(place, "third", tmp_path) == "\ufffdx"
+    assert store.note_once(place, "third", tmp_path) == "\ufffdx"
 
 
 def test_option_names_a_store_that_is_not_the_usual_one(tmp_path):

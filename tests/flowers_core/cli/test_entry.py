@@ -78,7 +78,7 @@ def test_listed_takes_commas_and_repetition(words):
     given = []
 
     @click.command()
-    @entry.listed("--of", "kinds", kind=entry.Choice(["a", "b"]))
+    @entry.list_option("--of", "kinds", kind=entry.Choice(["a", "b"]))
     def command(kinds):
         given.append(kinds)
 
@@ -90,7 +90,7 @@ def test_listed_takes_commas_and_repetition(words):
 
 def test_listed_answers_a_misspelt_name():
     """Each of the names is checked."""
-    command = entry.listed("--of", kind=entry.Choice(["photos", "records"]))(click.command()(lambda of: of))
+    command = entry.list_option("--of", kind=entry.Choice(["photos", "records"]))(click.command()(lambda of: of))
 
     with pytest.raises(click.BadParameter, match="did you mean records"):
         command.main(["--of", "photos,recrods"], standalone_mode=False)

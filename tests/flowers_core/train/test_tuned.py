@@ -49,11 +49,11 @@ def test_a_stale_setting_is_told_and_not_used(path):
 
 def test_applied_leaves_what_the_user_chose():
     """The batch is the user's, or the recipe's unless batches were compared."""
-    chosen = tuned.applied(FOUND, Choices(epochs=3))
+    chosen = tuned.apply(FOUND, Choices(epochs=3))
     assert (chosen.precision, chosen.xla, chosen.torch_compile, chosen.batch_size) == ("float32", True, False, None)
     with_batch = replace(FOUND, way=replace(FOUND.way, batch_size=64))
-    assert tuned.applied(with_batch, Choices()).batch_size == 64
-    assert tuned.applied(with_batch, Choices(batch_size=8)).batch_size == 8
+    assert tuned.apply(with_batch, Choices()).batch_size == 64
+    assert tuned.apply(with_batch, Choices(batch_size=8)).batch_size == 8
 
 
 @pytest.mark.parametrize(

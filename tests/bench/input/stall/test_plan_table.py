@@ -51,7 +51,7 @@ def test_emulated_rows_say_that_they_are():
     """Name, utilisation and the threshold of 90 % stand in the row; the source of the step time below."""
     slow = emulated(compute_seconds=0.8, total_seconds=1.0, wait_seconds=(0.2,), images_per_second=900.0)
     fast = emulated(compute_seconds=0.9, total_seconds=1.0, wait_seconds=(0.1,), images_per_second=1000.0)
-    table = plan_table.emulated([slow, fast, emulated(status="n/a", reason="no records")])
+    table = plan_table.emulated_accelerators([slow, fast, emulated(status="n/a", reason="no records")])
 
     assert [row[0] for row in table.rows] == ["emulated TPU v2-8"] * 3
     assert [row[-2:] for row in table.rows] == [(0.8, "no"), (0.9, "yes"), ("", "")]

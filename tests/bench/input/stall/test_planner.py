@@ -64,9 +64,9 @@ def test_plan_needs_cores_by_cpu_seconds(supply):
 
 def test_smaller_images_are_computed_from_stages(supply):
     """At 128 px decoding takes 4/9: 0.5 becomes 0.278 ms, so 1,000 become 1,800 images/s; nothing is augmented."""
-    assert planner.resized(supply, 128, STAGES) == pytest.approx(1000 * 0.5 / (0.1 + 0.4 * 4 / 9))
+    assert planner.resize(supply, 128, STAGES) == pytest.approx(1000 * 0.5 / (0.1 + 0.4 * 4 / 9))
     assert planner.plan(demand(1700), [supply], memory_bytes=1, stages={"records": STAGES}).image_size == 128
-    assert planner.resized(supply, 128, None) is None
+    assert planner.resize(supply, 128, None) is None
 
 
 def test_serial_pipelines_do_not_scale(supply):
