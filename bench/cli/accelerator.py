@@ -12,13 +12,12 @@ from bench.cli.options import Data, Output, Place, Places
 from bench.cli.trace import CellOptions
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED
 from flowers_core import backends, progress
 from flowers_core.cli import entry
 
 if TYPE_CHECKING:
     from bench.run.batch_search import BatchSearch
-
-NOTHING_MEASURED = 3
 
 
 @click.command()
@@ -58,7 +57,7 @@ def peak(places: Places, seconds: float, output: Output) -> None:
                 entry.say(
                     f"  {name}: {limit['value']:,.1f} [{limit['low']:,.1f}, {limit['high']:,.1f}] {limit['unit']}"
                 )
-    options.leave(0 if any(result.limits for result in measured) else NOTHING_MEASURED)
+    options.leave(DONE if any(result.limits for result in measured) else NOTHING_MEASURED)
 
 
 @click.command()
@@ -116,7 +115,7 @@ def batch(  # noqa: PLR0913 - its options
     if found:
         store.append(found, output.results)
         output.show([found.to_json()], [batch_search.table(tried, found)])
-        code = code or {"ok": 0, "n/a": NOTHING_MEASURED}.get(found.status, entry.FAILED)
+        code = code or {"ok": DONE, "n/a": NOTHING_MEASURED}.get(found.status, FAILED)
     options.leave(code)
 
 

@@ -9,6 +9,7 @@ import click
 
 from bench.cli import options
 from bench.cli.options import Output, Place
+from bench.results.result import DONE, NOTHING_MEASURED, new_mark
 from flowers_core import backends, models, progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError, one_of
@@ -16,8 +17,6 @@ from flowers_core.train import tuned
 
 if TYPE_CHECKING:
     from bench.compare.peers import Contest
-
-NOTHING = 3  # could be compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +92,9 @@ def peers(wanted: Wanted, place: Place, output: Output) -> None:
         code = _follow(contests, wanted, output, mark)
     if not any(contest.last for contest in contests):
         options.tell(f"no pair of processes ended within {wanted.budget:.0f} s: give more time, or fewer models")
-        options.leave(code or NOTHING)
+        options.leave(code or NOTHING_MEASURED)
     _show(contests, wanted, output)
-    options.leave(code or (0 if any(contest.fastest for contest in contests) else NOTHING))
+    options.leave(code or (DONE if any(contest.fastest for contest in contests) else NOTHING_MEASURED))
 
 
 def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
@@ -115,7 +114,6 @@ def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
 def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark: str) -> int:
     """Runs pairs behind a bar; gives the exit code so far."""
     from bench.compare import peers
-    from bench.results.result import new_mark
 
     left = sum(contest.left for contest in contests)
     mark = mark or f"{peers.MARK}{new_mark()}"

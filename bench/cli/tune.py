@@ -8,6 +8,7 @@ import click
 
 from bench.cli import options
 from bench.cli.options import Output, Place
+from bench.results.result import NOTHING_MEASURED
 from flowers_core import models, progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError, near
@@ -15,9 +16,6 @@ from flowers_core.train import tuned
 
 if TYPE_CHECKING:
     from bench.compare.tune import Search
-
-
-NOTHING = 3  # could be compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +86,7 @@ def tune(wanted: Wanted, place: Place, output: Output) -> None:
             f"no way to train {wanted.model} was compared with the recipe's within {wanted.budget:.0f} s: "
             f"{reasons or 'give more time, or a smaller --batch-size'}"
         )
-        options.leave(code or NOTHING)
+        options.leave(code or NOTHING_MEASURED)
     if not code or search.found:  # an interrupted search that found nothing proves nothing
         path = output.results / Path(tuned.PATH).name
         tuned.keep(found, path)

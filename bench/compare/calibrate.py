@@ -10,12 +10,10 @@ from bench.compare.variant import Variant
 from bench.machine import facts
 from bench.results import store
 from bench.results.cell import Cell
-from bench.results.result import new_mark
+from bench.results.result import DONE, NOTHING_MEASURED, new_mark
 from bench.results.table import say
 from bench.run.data_source import Source
 from flowers_core import progress
-
-DONE, NOTHING = 0, 3
 
 
 def run(
@@ -61,4 +59,4 @@ def run(
             out.file.write(json.dumps(row) + "\n")
     else:
         noise_floor.table(floors).draw(out)
-    return DONE if any(not floor.reason for floor in floors) else NOTHING
+    return DONE if any(not floor.reason for floor in floors) else NOTHING_MEASURED

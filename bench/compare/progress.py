@@ -12,12 +12,13 @@ from bench.compare.sequential_test import Rule
 from bench.compare.table import plain, table
 from bench.compare.variant import VariantPair
 from bench.results import format
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED
 from bench.results.table import say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-NOTHING_SLOWER, SLOWER, NOTHING_COMPARED = 0, 1, 3
+NOTHING_SLOWER, SLOWER, NOTHING_COMPARED = DONE, FAILED, NOTHING_MEASURED
 
 
 def run(

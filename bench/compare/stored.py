@@ -18,7 +18,7 @@ from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.format import ABSENT
 from bench.results.measurement import Measurement
-from bench.results.result import chronological
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED, chronological
 from flowers_core.errors import InputError
 
 MIN_EFFECT = 0.05
@@ -168,8 +168,8 @@ def exit_code(rows: Iterable[Row]) -> int:
     """0 nothing slower, 1 something slower, 3 no cell has a verdict; inconclusive is one, though it clears nobody."""
     words = {row.verdict.word for row in rows}
     if "slower" in words:
-        return 1
-    return 3 if words <= {ABSENT} else 0
+        return FAILED
+    return NOTHING_MEASURED if words <= {ABSENT} else DONE
 
 
 def _verdict(by_clock: dict[str, tuple[Processes, Processes]], rule: Rule) -> Verdict:

@@ -18,6 +18,10 @@ STATUSES = ("ok", "n/a", "oom", "timeout", "crash", "error")
 # Goes up when a change of how we measure moves figures; part of every asv version, so that history breaks there.
 HARNESS_VERSION = "2"
 
+DONE, FAILED, NOTHING_MEASURED = 0, 1, 3
+"""Exit codes, beside those of `flowers_core.cli.entry` for wrong use and interruption: nothing could be measured or
+compared here, which is no failure and no success either."""
+
 RENAMED_PHOTOS = {"garden": "synthetic"}
 """Folders of photos by their names in older results: the photos are the same."""
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from bench.results import format, store, summary, summary_table
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED
 from bench.results.table import printable, say
 from bench.run import sweep, trace_table
 
 if TYPE_CHECKING:
     from rich import progress
     from rich.console import Console
-
-DONE, SOME_FAILED, NOTHING_MEASURED = 0, 1, 3
 
 
 def run(
@@ -123,8 +122,8 @@ def exit_code(measurements: list[Measurement]) -> int:
     """How a sweep went."""
     statuses = {measurement.status for measurement in measurements}
     if not statuses & {"ok"}:
-        return NOTHING_MEASURED if statuses <= {"n/a"} else SOME_FAILED
-    return SOME_FAILED if statuses - {"ok", "n/a"} else DONE
+        return NOTHING_MEASURED if statuses <= {"n/a"} else FAILED
+    return FAILED if statuses - {"ok", "n/a"} else DONE
 
 
 def print_plan(planned: sweep.Sweep, results: Path, *, as_json: bool = False) -> None:

@@ -12,7 +12,7 @@ from bench.machine import facts
 from bench.results import identity, labels, store, summary
 from bench.results.cell import INPUT_OPTIONS, Cell
 from bench.results.measurement import Measurement
-from bench.results.result import folders, new_mark, quoted
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED, folders, new_mark, quoted
 from bench.results.table import say
 from bench.run import product, sweep, sweep_progress
 from bench.run.data_source import Source
@@ -121,7 +121,7 @@ def run(campaign: Campaign, results: Path, *, tell: Callable[[str], object]) -> 
         tell(f"interrupted: what has ended is kept and shown; `{again}` shows it again")
     if campaign.sweep.cells and campaign.sweep.code != facts.code_digest():
         tell("flowers_core changed while it was measured, and no verdict mixes two codes: measure again")
-        code = max(code, sweep_progress.SOME_FAILED)
+        code = max(code, FAILED)
     mark, ours = campaign.sweep.id, _ours(results)
     measured = [measurement for measurement in ours if measurement.sweep == mark]
     stalls = three_runs.group(measured)
@@ -140,7 +140,7 @@ def _emulate(campaign: Campaign, results: Path, tell: Callable[[str], object]) -
     """Emulates what is planned, and gives the exit code: what has ended is kept, whatever becomes of the others."""
     jobs, statuses = campaign.emulations, []
     if not jobs:
-        return sweep_progress.DONE
+        return DONE
     emulations = emulate.run(
         jobs,
         campaign.sweep.source,
@@ -154,10 +154,10 @@ def _emulate(campaign: Campaign, results: Path, tell: Callable[[str], object]) -
             statuses.append(emulation.status)
     except ReportedError as error:
         tell(f"{error}: {len(jobs) - len(statuses)} accelerators were not emulated")
-        return sweep_progress.SOME_FAILED
+        return FAILED
     if "ok" not in statuses and not campaign.sweep.cells:
-        return sweep_progress.NOTHING_MEASURED
-    return sweep_progress.SOME_FAILED if "error" in statuses else sweep_progress.DONE
+        return NOTHING_MEASURED
+    return FAILED if "error" in statuses else DONE
 
 
 def _ours(results: Path) -> list[Measurement]:
