@@ -41,7 +41,7 @@ class Choice(InputOptions):
         elif self.model or self.pipeline:
             cells = matrix.select(self.model, self.pipeline, batch_size=self.batch_size, **place.step_fields())
         else:
-            cells = matrix.few(**place.step_fields())
+            cells = matrix.of_each_kind(**place.step_fields())
         return matrix.filter_cells(self.vary(cells), list(self.filters))
 
 

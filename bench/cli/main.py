@@ -97,7 +97,7 @@ def sweep(  # noqa: PLR0913 - its options
     if resume:
         planned = sweeps.resume(output.results)
     else:
-        chosen = {"named": swept.model, "piped": swept.pipeline}
+        chosen = {"model_names": swept.model, "pipeline_names": swept.pipeline}
         cells = matrix.in_turn([matrix.profile(profile, **chosen, **place.fields()) for place in places.each()])
         cells = matrix.with_steps(swept.vary(cells, strict=False), steps_per_execution)
         cells = matrix.filter_cells(cells, list(filters))

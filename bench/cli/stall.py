@@ -44,13 +44,12 @@ class Fed(InputOptions):
         source = data.source()
         size = source.manifest().image_size if source.records else 0
         step = {"precision": self.precision, **place.step_fields()}
-        named, piped = self.model, self.pipeline
-        fed = cells.select(self.profile, named, piped, image_size=size, batch_size=self.batch_size, **step)
-        alone = cells.pipelines_alone(self.profile) if not (named or piped) else []
+        fed = cells.select(self.profile, self.model, self.pipeline, image_size=size, batch_size=self.batch_size, **step)
+        alone = cells.pipelines_alone(self.profile) if not (self.model or self.pipeline) else []
         emulations = [
             (workload, name)
-            for workload in accelerators.select(self.step_times, named)
-            for name in piped or cells.emulation_pipelines(workload.image_size, size)
+            for workload in accelerators.select(self.step_times, self.model)
+            for name in self.pipeline or cells.emulation_pipelines(workload.image_size, size)
         ]
         return campaign.plan(
             [] if self.emulated else self.vary(fed, strict=False),

@@ -84,7 +84,7 @@ class Cell:
 
     def __post_init__(self):
         if user_code.peer(self.model):
-            self._is_peer()
+            self._check_peer()
         elif not is_users(self.model):
             one_of("model", self.model, (*product.MODELS, NO_MODEL))
         if not user_code.is_name(self.pipeline):
@@ -102,16 +102,16 @@ class Cell:
         if (self.model, self.pipeline) == (NO_MODEL, RESIDENT):
             raise InputError("A cell needs a model, a pipeline or both. Received: model='none' and pipeline='resident'")
         if self.model == NO_MODEL:
-            self._has_no_model()
+            self._check_pipeline_alone()
         if self.mode != "train" and self.steps_per_execution > 1:
             raise InputError(
                 f"`{STEPS}` is of training: leave it out. Received: {STEPS}={self.steps_per_execution} and "
                 f"mode={self.mode!r}"
             )
-        self._has_compiler()
-        self._has_input_options()
+        self._check_compiler()
+        self._check_input_options()
 
-    def _is_peer(self) -> None:
+    def _check_peer(self) -> None:
         """Checks that a model of timm or torch is there, and to run where it can."""
         if user_code.peers_library(self.model) == "torch":
             one_of("model", user_code.peer(self.model), product.MODELS)
@@ -121,7 +121,7 @@ class Cell:
                 f"Received: backend={self.backend!r}"
             )
 
-    def _has_compiler(self) -> None:
+    def _check_compiler(self) -> None:
         """Checks that the backend has the compiler that is asked for."""
         spec = product.backends()[self.backend]
         if spec.always_compiled and not self.xla:
@@ -133,7 +133,7 @@ class Cell:
                     f"Received: {name}=True"
                 )
 
-    def _has_input_options(self) -> None:
+    def _check_input_options(self) -> None:
         """Checks what is chosen of the pipeline; whether that one takes it is said by `product.why_not_input`."""
         for name, number in INPUT_OPTIONS.items():
             value = getattr(self, name)
@@ -147,7 +147,7 @@ class Cell:
             named = ", ".join(f"`{name}`" for name in self.input_options)
             raise InputError(f"{named} must be left out: {what} has none. Received: pipeline={self.pipeline!r}")
 
-    def _has_no_model(self) -> None:
+    def _check_pipeline_alone(self) -> None:
         """Checks that a pipeline alone claims nothing of a step, or one thing would have many names."""
         for name in ("mode", "device", "precision", "backend", *COMPILERS, STEPS):
             value = getattr(self, name)

@@ -29,82 +29,84 @@ def _steps(names: Iterable[str], *, batch_size: int, heavy_batch_size: int, **fi
     ]
 
 
-def _alone(piped: Iterable[str]) -> list[Cell]:
+def _alone(pipeline_names: Iterable[str]) -> list[Cell]:
     """Input pipelines, each alone."""
-    return [Cell(model=NO_MODEL, pipeline=name) for name in piped]
+    return [Cell(model=NO_MODEL, pipeline=name) for name in pipeline_names]
 
 
-def quick(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
+def quick(model_names: Sequence[str] = (), pipeline_names: Sequence[str] = (), **place) -> list[Cell]:
     """Every pipeline, and one training step of every model of the codelab: minutes. Further models wait for `full`.
 
     Args:
-        named: Models instead of the codelab's.
-        piped: Pipelines instead of all.
+        model_names: Models instead of the codelab's.
+        pipeline_names: Pipelines instead of all.
         place: Device, backend and XLA of the models.
     """
-    steps = named or ([] if piped else models.codelab_names())
-    pipelines = piped or ([] if named else PIPELINES)
+    steps = model_names or ([] if pipeline_names else models.codelab_names())
+    pipelines = pipeline_names or ([] if model_names else PIPELINES)
     return _alone(pipelines) + _steps(steps, batch_size=32, heavy_batch_size=4, **place)
 
 
-def full(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
+def full(model_names: Sequence[str] = (), pipeline_names: Sequence[str] = (), **place) -> list[Cell]:
     """Batch sizes, precisions, XLA, inference and real feeding as well; coarse grid first.
 
     A budget that ends early then leaves every model measured once rather than one model in every way. Models and
     pipelines that are named take the place of all, see `quick`.
     """
-    names = named or ([] if piped else list(models.MODELS))
+    names = model_names or ([] if pipeline_names else list(models.MODELS))
     base = _steps(names, batch_size=32, heavy_batch_size=4, **place)
-    few = [cell for cell in base if named or models.spec(cell.model).representative]
-    feeding = piped or [name for name, pipeline in PIPELINES.items() if pipeline.feeds_models]
+    representative = [cell for cell in base if model_names or models.spec(cell.model).representative]
+    feeding = pipeline_names or [name for name, pipeline in PIPELINES.items() if pipeline.feeds_models]
     cells = [
-        *_alone(piped or ([] if named else PIPELINES)),
+        *_alone(pipeline_names or ([] if model_names else PIPELINES)),
         *base,
         *(replace(cell, precision="mixed_bfloat16") for cell in base),
         *_steps(names, batch_size=8, heavy_batch_size=1, **place),
         *(replace(cell, mode="predict") for cell in base),
-        *(replace(cell, pipeline=name) for cell in few for name in feeding),
-        *(cell.compile() for cell in few),
-        *(replace(cell, batch_size=128) for cell in few),
+        *(replace(cell, pipeline=name) for cell in representative for name in feeding),
+        *(cell.compile() for cell in representative),
+        *(replace(cell, batch_size=128) for cell in representative),
         *(replace(cell, precision="mixed_float16") for cell in base),
     ]
     return list(dict.fromkeys(cells))  # a cell that two lines name is measured once
 
 
-def few(**place) -> list[Cell]:
+def of_each_kind(**place) -> list[Cell]:
     """A pipeline of each kind and a training step of each kind of model: what a comparison takes unless told."""
     parallel = {row.reads: name for name, row in reversed(PIPELINES.items()) if not row.serial}  # the plainest of each
     read = [Cell(model=NO_MODEL, pipeline=parallel[source]) for source in ("photos", "records")]
     return read + _steps(models.representatives(), batch_size=8, heavy_batch_size=1, **place)
 
 
-def select(named: Sequence[str], piped: Sequence[str], *, batch_size: int | None = None, **place) -> list[Cell]:
+def select(
+    model_names: Sequence[str], pipeline_names: Sequence[str], *, batch_size: int | None = None, **place
+) -> list[Cell]:
     """Cells by name: models on a resident batch, pipelines alone, or each model fed by each pipeline.
 
     Args:
-        named: Models.
-        piped: Pipelines.
+        model_names: Models.
+        pipeline_names: Pipelines.
         batch_size: 8 for a model, 32 for a pipeline alone, unless given.
         place: Device, backend and XLA of the models.
 
     Raises:
         InputError: If a name is unknown.
     """
-    if not named:
-        return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in piped]
+    if not model_names:
+        return [Cell(model=NO_MODEL, pipeline=name, batch_size=batch_size or 32) for name in pipeline_names]
     size = batch_size or 8
-    steps = _steps(named, batch_size=size, heavy_batch_size=batch_size or 1, **place)
-    return [replace(cell, pipeline=name) for cell in steps for name in piped or [RESIDENT]]
+    steps = _steps(model_names, batch_size=size, heavy_batch_size=batch_size or 1, **place)
+    return [replace(cell, pipeline=name) for cell in steps for name in pipeline_names or [RESIDENT]]
 
 
-def accelerator(named: Sequence[str] = (), piped: Sequence[str] = (), **place) -> list[Cell]:
+def accelerator(model_names: Sequence[str] = (), pipeline_names: Sequence[str] = (), **place) -> list[Cell]:
     """Training steps alone of six kinds of models in two batches that fill an accelerator, bfloat16 and float32.
 
     The larger batches come first: of a budget that ends early they say more.
     """
-    chosen = named or ([] if piped else ACCELERATED)
+    chosen = model_names or ([] if pipeline_names else ACCELERATED)
     sizes = ({"batch_size": 256, "heavy_batch_size": 64}, {"batch_size": 32, "heavy_batch_size": 8})
-    return _alone(piped) + [
+    return _alone(pipeline_names) + [
         cell
         for size in sizes
         for precision in ("mixed_bfloat16", "float32")
@@ -120,8 +122,8 @@ def profile(
     *,
     device: str = "cpu",
     backend: str = "tensorflow",
-    named: Sequence[str] = (),
-    piped: Sequence[str] = (),
+    model_names: Sequence[str] = (),
+    pipeline_names: Sequence[str] = (),
 ) -> list[Cell]:
     """Cells of a named profile on one device and backend, in the order in which they are to be measured.
 
@@ -129,14 +131,16 @@ def profile(
         name: One of `PROFILES`.
         device: Where steps run.
         backend: Of Keras.
-        named: Models in place of the profile's own; then it has no pipelines but those that are named.
-        piped: Pipelines likewise.
+        model_names: Models in place of the profile's own; then it has no pipelines but those that are named.
+        pipeline_names: Pipelines likewise.
 
     Raises:
         InputError: If there is no such profile.
     """
     one_of("profile", name, PROFILES)
-    return PROFILES[name](named, piped, device=device, backend=backend, xla=BACKENDS[backend].always_compiled)
+    return PROFILES[name](
+        model_names, pipeline_names, device=device, backend=backend, xla=BACKENDS[backend].always_compiled
+    )
 
 
 def in_turn(profiles: Iterable[Sequence[Cell]]) -> list[Cell]:

@@ -187,24 +187,33 @@ def run(
             if left is not None and sum(map(durations.expected_seconds, cells[position:])) > left:
                 yield from ((other, None) for other in cells[position:])
                 break
+            timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
             reason = too_large(cell, mine) or product.why_not_input(cell.pipeline, cell.input_options)
             if reason:
                 done = not_tried(cell, reason)
             else:
-                folder = str(store.trace_folder(cell.id, results)) if sweep.traced else ""
-                detail = sweep.detailed and not step_parts.why_whole(cell)
-                how = {"effort": sweep.effort, "trace": folder, "detail": detail}
-                job = Job(cell=cell, source=sweep.source, classes=classes, **how)
-                timeout = limits.timeout_seconds if left is None else min(limits.timeout_seconds, left)
+                job = _job(sweep, cell, results, classes)
                 done = measure(job, timeout=timeout, memory_bytes=limits.memory_bytes)
-                if done.status == "timeout" and timeout < limits.timeout_seconds:
-                    yield cell, None  # it was the budget that ended it, and says nothing of the cell
-                    continue
+            if done.status == "timeout" and timeout < limits.timeout_seconds:
+                yield cell, None  # it was the budget that ended it, and says nothing of the cell
+                continue
             done = replace(done, sweep=sweep.id, round=number)
             store.append(done, results)
             mine.append(done)
             durations.add(done)
             yield cell, done
+
+
+def _job(sweep: Sweep, cell: Cell, results: Path, classes: int) -> Job:
+    """What the process of a cell measures."""
+    return Job(
+        cell=cell,
+        effort=sweep.effort,
+        source=sweep.source,
+        classes=classes,
+        trace=str(store.trace_folder(cell.id, results)) if sweep.traced else "",
+        detail=sweep.detailed and not step_parts.why_whole(cell),
+    )
 
 
 def not_tried(cell: Cell, reason: str) -> Measurement:

@@ -40,14 +40,20 @@ PROFILES = {"quick": quick, "full": full}
 
 
 def select(
-    profile: str, named: Sequence[str], piped: Sequence[str], *, image_size: int, batch_size: int | None, **place
+    profile: str,
+    model_names: Sequence[str],
+    pipeline_names: Sequence[str],
+    *,
+    image_size: int,
+    batch_size: int | None,
+    **place,
 ) -> list[Cell]:
     """The fed cells of a profile, or each named model by each named pipeline.
 
     Args:
         profile: One of `PROFILES`; counts where no model and no pipeline is named.
-        named: Models; one of each kind where only pipelines are named.
-        piped: Pipelines; the codelab's last where only models are named.
+        model_names: Models; one of each kind where only pipelines are named.
+        pipeline_names: Pipelines; the codelab's last where only models are named.
         image_size: Of the records.
         batch_size: 8, 1 for heavy models, unless given.
         place: Device, backend, XLA and precision of the steps.
@@ -56,12 +62,12 @@ def select(
         InputError: If a name is unknown.
     """
     one_of("profile", profile, PROFILES)
-    for name in piped:
+    for name in pipeline_names:
         if not is_users(name):
             one_of("pipeline", name, PIPELINES)
-    if named or piped:
-        named = list(named or models.representatives())
-        return matrix.select(named, list(piped or [USUAL]), batch_size=batch_size, **place)
+    if model_names or pipeline_names:
+        model_names = list(model_names or models.representatives())
+        return matrix.select(model_names, list(pipeline_names or [USUAL]), batch_size=batch_size, **place)
     cells = PROFILES[profile](image_size, **place)
     return cells if batch_size is None else list(dict.fromkeys(replace(cell, batch_size=batch_size) for cell in cells))
 

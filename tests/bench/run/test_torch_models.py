@@ -123,7 +123,7 @@ def test_cell_of_a_peer():
     assert peer("squeezenet", 192).id == "torch.squeezenet-train-resident-192-b2-cpu-float32-torch"
     assert peer("squeezenet", 192).frameworks == ["torch"]
     assert (models.image_size("torch:xception"), models.spec("torch:xception").heavy) == (331, True)
-    cells = matrix.profile("quick", backend="jax", named=["xception", "torch:xception"])
+    cells = matrix.profile("quick", backend="jax", model_names=["xception", "torch:xception"])
     assert [(cell.backend, cell.xla, cell.image_size, cell.batch_size) for cell in cells] == [
         ("jax", True, 331, 4),
         ("torch", False, 331, 4),
