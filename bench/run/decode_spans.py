@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench.run.wire import field, fields
+from bench.run.wire import by_number, field, fields
 
 PLANE = "/device:CUSTOM:decode workers"  # XProf's trace viewer shows planes of this prefix, and counts nothing of them
 ENVIRONMENT, START = "Task Environment", "profile_start_time"  # where the file says from when its times count
@@ -72,14 +72,12 @@ def _line(number: int, worker: int, spans: Sequence[Span], kinds: dict[int, int]
 
 def _start_ns(trace: bytes) -> int | None:
     """Nanoseconds since 1970 from which the times of a trace count."""
-    for plane in (value for number, value in fields(trace) if number == 1):
-        parts = list(fields(plane))
-        if (2, ENVIRONMENT.encode()) not in parts:
+    for plane in map(by_number, by_number(trace)[1]):
+        if ENVIRONMENT.encode() not in plane[2]:
             continue
-        known = [dict(fields(dict(fields(value))[2])) for number, value in parts if number == 5]
+        known = [dict(fields(dict(fields(entry))[2])) for entry in plane[5]]
         ids = {entry[2]: entry.get(1, 0) for entry in known}
-        for number, value in parts:
-            stat = dict(fields(value)) if number == 6 else {}
-            if stat and stat.get(1, 0) == ids.get(START.encode()):
-                return stat.get(3) or stat.get(4)
+        for statistic in map(dict, map(fields, plane[6])):
+            if statistic.get(1, 0) == ids.get(START.encode()):
+                return statistic.get(3) or statistic.get(4)
     return None

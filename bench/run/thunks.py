@@ -11,11 +11,11 @@ XProf.
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.run.wire import fields, varints
+from bench.run.wire import by_number, fields, varints
 
 PROGRAMS, HLO_PROTO = "/host:metadata", "Hlo Proto"
 OPERATION, MODULE, END = "hlo_op", "hlo_module", "end: "
@@ -37,14 +37,14 @@ class Instruction:
     path: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Plane:
     """A plane of a trace: names by number, and what stands below it as bytes."""
 
-    name: str = ""
-    events: dict[int, bytes] = field(default_factory=dict)
-    statistics: dict[int, str] = field(default_factory=dict)
-    lines: list[bytes] = field(default_factory=list)
+    name: str
+    events: dict[int, bytes]
+    statistics: dict[int, str]
+    lines: list[bytes]
 
 
 def rows(paths: Sequence[Path]) -> list[dict]:
@@ -71,22 +71,15 @@ def rows(paths: Sequence[Path]) -> list[dict]:
 
 
 def _planes(trace: bytes) -> Iterator[_Plane]:
-    for number, value in fields(trace):
-        if number == 1:
-            plane = _Plane()
-            for part, content in fields(value):
-                if part == 2:
-                    plane.name = content.decode(errors="replace")
-                elif part == 3:
-                    plane.lines.append(content)
-                elif part in (4, 5):
-                    entry = dict(fields(content))
-                    known = entry.get(2, b"")
-                    if part == 4:
-                        plane.events[entry.get(1, 0)] = known
-                    else:
-                        plane.statistics[entry.get(1, 0)] = _text(known, 2)
-            yield plane
+    for plane in by_number(trace)[1]:
+        parts = by_number(plane)
+        events, statistics = ([dict(fields(entry)) for entry in parts[number]] for number in (4, 5))
+        yield _Plane(
+            name=_text(plane, 2),
+            events={entry.get(1, 0): entry.get(2, b"") for entry in events},
+            statistics={entry.get(1, 0): _text(entry.get(2, b""), 2) for entry in statistics},
+            lines=parts[3],
+        )
 
 
 def _text(message: bytes, wanted: int) -> str:
@@ -99,11 +92,10 @@ def _thunks(plane: _Plane) -> Iterator[tuple[str, str, float]]:
     begun: list[tuple[int, int, str, str]] = []
     ended: dict[str, list[int]] = defaultdict(list)
     for line in plane.lines:
-        start = next((value for number, value in fields(line) if number == 3), 0) * 1000
-        for number, value in fields(line):
-            if number != 4:
-                continue
-            name, offset, duration, statistics = _event(value, names)
+        parts = by_number(line)
+        start = 1000 * next(iter(parts[3]), 0)
+        for event in parts[4]:
+            name, offset, duration, statistics = _event(event, names)
             if name.startswith(END):
                 ended[name.removeprefix(END)].append(start + offset + duration)
             elif statistics:
@@ -121,17 +113,10 @@ def _thunks(plane: _Plane) -> Iterator[tuple[str, str, float]]:
 
 def _event(message: bytes, names: dict[int, str]) -> tuple[str, int, int, list[tuple[int, bytes]]]:
     """Name, offset and duration in picoseconds, and statistics of an event, each by its number."""
-    name, offset, duration, statistics = "", 0, 0, []
-    for number, value in fields(message):
-        if number == 1:
-            name = names.get(value, "")
-        elif number == 2:
-            offset = value
-        elif number == 3:
-            duration = value
-        elif number == 4:
-            statistics.append((next((part for key, part in fields(value) if key == 1), 0), value))
-    return name, offset, duration, statistics
+    parts = by_number(message)
+    number, offset, duration = (parts[part][-1] if parts[part] else 0 for part in (1, 2, 3))
+    statistics = [(next(iter(by_number(statistic)[1]), 0), statistic) for statistic in parts[4]]
+    return names.get(number, ""), offset, duration, statistics
 
 
 def _value(statistic: bytes, plane: _Plane) -> Any:
@@ -149,14 +134,11 @@ def _value(statistic: bytes, plane: _Plane) -> Any:
 def _programs(plane: _Plane) -> Iterator[tuple[str, dict[str, Instruction]]]:
     """Name and instructions of each program of a trace."""
     for known in plane.events.values():
-        for number, statistic in fields(known):
-            if number != 5:
-                continue
-            key = next((value for part, value in fields(statistic) if part == 1), 0)
+        for statistic in by_number(known)[5]:
+            key = next(iter(by_number(statistic)[1]), 0)
             if plane.statistics.get(key) == HLO_PROTO:
-                for part, module in fields(_value(statistic, plane)):
-                    if part == 1:
-                        yield _text(module, 1), dict(_instructions(module))
+                for module in by_number(_value(statistic, plane))[1]:
+                    yield _text(module, 1), dict(_instructions(module))
 
 
 @dataclass
@@ -170,7 +152,7 @@ class _Known:
 
 def _instructions(module: bytes) -> Iterator[tuple[str, Instruction]]:
     """Each by its name; what tells of no operation counts for the layer that uses what it gives."""
-    computations = dict(_computation(value) for number, value in fields(module) if number == 3)
+    computations = dict(map(_computation, by_number(module)[3]))
     for found in computations.values():
         for known in found.values():
             within = [part.instruction for key in known.calls for _, part in sorted(computations.get(key, {}).items())]
@@ -214,17 +196,14 @@ def _nearest(number: int, found: dict[int, _Known], beside: dict[int, list[int]]
 
 def _computation(message: bytes) -> tuple[int, dict[int, _Known]]:
     """Number and instructions of a computation, these by their numbers."""
-    number, found = 0, dict[int, _Known]()
-    for key, value in fields(message):
-        if key == 5:
-            number = value
-        elif key == 2:
-            parts = dict(fields(value))
-            name, opcode = (parts.get(part, b"").decode(errors="replace") for part in (1, 2))
-            calls, operands = (_numbers(parts.get(part, b"")) for part in (38, 36))
-            instruction = Instruction(name, opcode, _text(parts.get(7, b""), 2))
-            found[parts.get(35, len(found))] = _Known(instruction, calls, operands)
-    return number, found
+    values, found = by_number(message), dict[int, _Known]()
+    for value in values[2]:
+        parts = dict(fields(value))
+        name, opcode = (parts.get(part, b"").decode(errors="replace") for part in (1, 2))
+        calls, operands = (_numbers(parts.get(part, b"")) for part in (38, 36))
+        instruction = Instruction(name, opcode, _text(parts.get(7, b""), 2))
+        found[parts.get(35, len(found))] = _Known(instruction, calls, operands)
+    return next(iter(values[5]), 0), found
 
 
 def _numbers(value: bytes | int) -> list[int]:

@@ -1,5 +1,6 @@
 """Protocol buffers as bytes, a field at a time: TensorFlow brings the classes of a trace, JAX does not."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,14 @@ def fields(message: bytes) -> Iterator[tuple[int, Any]]:
             length, place = _read_varint(message, place)
         yield number, message[place : place + length]
         place += length
+
+
+def by_number(message: bytes) -> defaultdict[int, list[Any]]:
+    """The values of a message's fields by their number, each in the order of the message; none of what is absent."""
+    values = defaultdict(list)
+    for number, value in fields(message):
+        values[number].append(value)
+    return values
 
 
 def _read_varint(message: bytes, place: int) -> tuple[int, int]:
