@@ -157,7 +157,9 @@ class Compared:
             click.UsageError: If both kinds are given, or only one of two.
         """
         if self.axis and self.base:
-            raise click.UsageError("Give two revisions or `--axis`, not both.")
+            raise click.UsageError(
+                f"Give two revisions or `--axis`, not both. Received: {self.base} and --axis {self.axis}."
+            )
         if not self.axis and not (self.base and self.candidate):
             raise click.UsageError(
                 "Expected BASE and CANDIDATE, e.g. `HEAD~1 HEAD`, or `--axis NAME=BASE,CANDIDATE`. "

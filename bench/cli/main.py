@@ -190,7 +190,7 @@ def report(base: Path | None, candidate: Path | None, markdown: bool, results: P
         _report_two(base, candidate, markdown, results)
         return
     if base:
-        raise click.UsageError("Give two stored sets, or none for the page of the store.")
+        raise click.UsageError(f"Give two stored sets, or none for the page of the store. Received: only {base}.")
     from bench.report import page
 
     if markdown:

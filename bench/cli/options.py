@@ -146,6 +146,11 @@ class InputOptions:
         """What is given, by field of a cell."""
         return {name: values for name in INPUT_OPTIONS if (values := getattr(self, name))}
 
+    @property
+    def options(self) -> str:
+        """The options that are given, as a user writes them."""
+        return ", ".join(f"`--{name.replace('_', '-')}`" for name in self.chosen)
+
     def vary(self, cells: Iterable[Cell], *, strict: bool = True) -> list[Cell]:
         """The cells with every choice; those without a pipeline of the package as they are.
 
@@ -159,9 +164,8 @@ class InputOptions:
         cells, chosen = list(cells), self.chosen
         if not chosen:
             return cells
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in chosen)
         if not any(cell.pipeline in PIPELINES for cell in cells):
-            raise InputError(f"`{options}` is about an input pipeline: give `--pipeline {', '.join(PIPELINES)}`")
+            raise InputError(f"{self.options} is for an input pipeline: give `--pipeline {', '.join(PIPELINES)}`")
         varied = []
         for cell in cells:
             ways = itertools.product(*chosen.values()) if cell.pipeline in PIPELINES else [()]

@@ -40,7 +40,10 @@ class Fed(InputOptions):
         from bench.input.stall import accelerators, campaign, cells
 
         if self.emulated and self.chosen:
-            raise InputError("Emulated accelerators are fed by pipelines as they are: leave out `--emulated`")
+            raise InputError(
+                f"Emulated accelerators are fed by pipelines as they are. Received: `--emulated` and {self.options}. "
+                "Leave out either"
+            )
         source = data.source()
         size = source.manifest().image_size if source.records else 0
         step = {"precision": self.precision, **place.step_fields()}

@@ -140,7 +140,9 @@ def of_axis(cells: Sequence[Cell], axis: str, source: Source) -> list[VariantPai
 def _along(cell: Cell, name: str, value: str) -> Cell:
     """A cell with another value on an axis."""
     if name == "pipeline" and value == RESIDENT and cell.model == NO_MODEL:
-        raise InputError("The resident batch feeds a model: give `--model` to compare it with a pipeline")
+        raise InputError(
+            f"The resident batch feeds a model alone. Received: no model, and {name}={value}. Give `--model`"
+        )
     if name in COMPILERS:
         one_of(name, value, SWITCH)
         chosen: dict[str, Any] = {name: SWITCH[value]}
@@ -167,7 +169,7 @@ def _with_input(cell: Cell, name: str, value: bool | int | None) -> Cell:
         InputError: If it has none, or one that does not take the option.
     """
     if cell.pipeline not in product.pipelines():
-        raise InputError(f"`{name}` is about an input pipeline: give `--pipeline {', '.join(product.pipelines())}`")
+        raise InputError(f"`{name}` is for an input pipeline: give `--pipeline {', '.join(product.pipelines())}`")
     if reason := product.why_not_input(cell.pipeline, [name]):
         raise InputError(f"{reason}. Give another `--pipeline`")
     chosen: dict[str, Any] = {name: value}

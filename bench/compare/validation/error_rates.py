@@ -111,7 +111,10 @@ def validate(pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, see
     pairs = [pair for pair in pairs if pair.comparison.startswith(RECORDED) or aa_runs.is_live(pair)]
     places = Counter(_place(pair) for pair in pairs if pair.status == "ok")
     if not places:
-        raise InputError("There are no pair results to validate with: record some first")
+        raise InputError(
+            "The store must hold pairs of processes to validate verdicts with. Received: none with a figure. Record "
+            "them by `python -m bench.compare.validation record --minutes 10`"
+        )
     usable = [pair for pair in pairs if _place(pair) == places.most_common(1)[0][0]]
     good = [pair for pair in usable if pair.status == "ok"]
     # Of a pair, what its first result took: the others are spared the start of its processes.

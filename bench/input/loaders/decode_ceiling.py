@@ -35,8 +35,9 @@ def load(task: Task) -> Iterator[int]:
         process.start()
     while True:
         is_ready = finished.acquire(timeout=LOOK_SECONDS)
-        if any(process.exitcode is not None for process in processes):
-            raise RunFailed(f"A process that was to {task.variant} died")
+        codes = [process.exitcode for process in processes if process.exitcode is not None]
+        if codes:
+            raise RunFailed(f"A process that decodes ({task.variant}) died with exit code {codes[0]}")
         if is_ready:
             yield task.batch_size
 

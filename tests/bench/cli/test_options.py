@@ -22,7 +22,7 @@ def test_vary_leaves_steps_alone_as_they_are():
     """A resident batch has no pipeline; nothing chosen changes nothing."""
     assert InputOptions(prefetch=(0, 1)).vary([RESIDENT, ALONE])[0] == RESIDENT
     assert InputOptions().vary([RESIDENT, ALONE]) == [RESIDENT, ALONE]
-    with pytest.raises(InputError, match="`--parallel-calls` is about an input pipeline"):
+    with pytest.raises(InputError, match="`--parallel-calls` is for an input pipeline"):
         InputOptions(parallel_calls=(1,)).vary([RESIDENT])
 
 
