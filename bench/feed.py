@@ -1,4 +1,4 @@
-"""The series of fed steps that are older than `stall`, of the same processes: names hold history."""
+"""The older series of fed steps, from the same processes as `stall`: benchmark names hold history."""
 
 from statistics import median
 

@@ -1,4 +1,4 @@
-"""How long the product takes to import, framework included: what every process pays before its first image."""
+"""How long the package takes to import, framework included: what every process pays before its first image."""
 
 import os
 import subprocess

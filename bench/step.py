@@ -1,4 +1,4 @@
-"""A step of each architecture on a batch that stays on the device: its time, what compiles it, the memory it takes."""
+"""A step of each architecture on a batch that stays on the device: its time, its compilation, its memory."""
 
 from statistics import median
 

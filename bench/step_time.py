@@ -1,4 +1,4 @@
-"""The series of training steps that are older than `step`, of the same processes: names hold history."""
+"""The older series of training steps, from the same processes as `step`: benchmark names hold history."""
 
 from statistics import median
 

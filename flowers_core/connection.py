@@ -1,6 +1,6 @@
-"""Processes of several hosts that talk: JSON lines over TCP, and a sign of life every second.
+"""Messages between processes on several hosts: JSON lines over TCP, and a sign of life every second.
 
-Nobody is asked for a password: use it in a network of your own.
+There is no authentication: use it on a network of your own.
 """
 
 import json

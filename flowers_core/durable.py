@@ -1,4 +1,4 @@
-"""Names on a disk that survive a power cut, and that say nobody's name; of the standard library alone.
+"""Files that are whole after a power cut, and paths without a user's name; of the standard library alone.
 
 The harness loads this file, too, see `bench.machine.own`.
 """

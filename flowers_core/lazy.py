@@ -1,4 +1,4 @@
-"""A framework that is imported when it is first used: some who import a module need only what does without it."""
+"""A framework that is imported on first use, for modules that are also imported where it is not needed."""
 
 from importlib import import_module
 from typing import Any

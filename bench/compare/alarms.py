@@ -1,4 +1,4 @@
-"""Counts what stored comparisons said one way and the other: a rule that only ever says slower is itself alarming."""
+"""Counts the verdicts of stored comparisons by direction: a rule that only ever says slower is itself alarming."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Measures how much identical pairs of processes differ here, and says what slowdown that lets this machine find."""
+"""Measures how much identical pairs of processes differ here, and which slowdown this machine can therefore detect."""
 
 import json
 from collections.abc import Callable, Sequence

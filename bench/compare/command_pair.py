@@ -1,4 +1,4 @@
-"""Runs two commands in turns, each time from start to end as a fresh process: one result of a verdict."""
+"""Runs two commands in turns, each time from start to end as a fresh process: one observation of the test."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What a live comparison came to: one line of the store, so that whoever reads it later need not decide again."""
+"""The outcome of a live comparison, one line of the store: whoever reads it later need not decide again."""
 
 from dataclasses import dataclass, field
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""What got slower: base and candidate traced in turns after the verdict, side by side by stage and layer.
+"""What got slower: base and candidate traced in turns after the verdict, compared by stage and layer.
 
 TensorFlow names each operation by the path of layers that made it: `gradient_tape/squeezenet/fire3/…` is the backward
 pass of `fire3`; JAX likewise, see `thunks`. XLA fuses operations of several layers into one: a fusion counts for the

@@ -1,4 +1,4 @@
-"""A process that trains a few steps from given weights on one batch, and answers the losses.
+"""A process that trains a few steps from given weights on one batch, and answers with their losses.
 
 `python -m bench.compare.loss_worker` follows one job, see `bench.run.child`.
 """

@@ -1,4 +1,4 @@
-"""Runs a pair of fresh processes, base and candidate, that take turns on one machine: one result of a verdict.
+"""Runs a pair of fresh processes, base and candidate, that take turns on one machine: one observation of the test.
 
 What disturbs the machine for seconds disturbs both; what differs from process to process (where memory lies, how
 threads fall) is drawn anew with each pair. So pairs are independent, which steps of one process never are.

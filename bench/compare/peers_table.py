@@ -1,4 +1,4 @@
-"""What our models and their peers in plain torch.nn came to: a table for all models, with the geometric mean."""
+"""How our models compare with their peers in plain torch.nn: a table of all models, with the geometric mean."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The harness's own copies of a few modules of `flowers_core`: alike for every commit under test.
+"""The harness's own copies of a few modules of `flowers_core`: the same for every commit under test.
 
 A measured process imports the package of the commit under test, which may be from before these modules. So the harness
 loads the files that lie beside itself, in its checkout or its wheel.

@@ -1,4 +1,4 @@
-"""A token that a server of this machine wants from whoever asks: another user of the machine must not read its files.
+"""A token that a server on this machine demands of every client: other users of the machine must not read its files.
 
 A browser shows it once, in the address that the command printed, and then keeps it as a cookie.
 """

@@ -1,4 +1,4 @@
-"""The setting in which asv first measured under a machine's name: figures of another are not filed among its own.
+"""The setting in which asv first measured under a machine's name, so that no other's figures are filed with its own.
 
 asv files by name, commit and environment alone: under a CPU quota it would write into the series of the whole machine.
 """

@@ -1,4 +1,4 @@
-"""Durations -> what they say: the median with an interval, and how sure that is."""
+"""Durations -> summary: the median with an interval, and how certain that is."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which file of what a cell reads is damaged: frameworks name neither the shard nor the photo."""
+"""Finds the damaged file among those that a cell read: frameworks name neither the shard nor the photo."""
 
 from bench.results.cell import GIVEN, Cell
 from bench.run import product

@@ -1,4 +1,4 @@
-"""What frameworks print of themselves while they start, kept off a user's terminal: the one place that says how.
+"""Keeps what frameworks print at their start off the user's terminal: the only place that does.
 
 A script that imports one begins with `from flowers_core.cli import quiet; quiet.imports()`; every command does.
 """

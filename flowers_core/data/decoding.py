@@ -1,4 +1,4 @@
-"""How photos become pixels where another way than the codelab's is chosen: upright, decoded smaller, or large ones."""
+"""How photos become pixels where the codelab's way is not wanted: turned upright, decoded smaller, or very large."""
 
 import struct
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""A TFRecord file that is written past TensorFlow: records one after another, each framed and with its checksums."""
+"""Writes a TFRecord file without TensorFlow: records one after another, each framed and with its checksums."""
 
 import struct
 from pathlib import Path

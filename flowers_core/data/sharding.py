@@ -1,4 +1,4 @@
-"""Photos are dealt to shards; a folder that holds these records already, or that another process writes, is found."""
+"""Deals photos to shards, and finds a folder that holds these records already or that another process is writing."""
 
 import fcntl
 import hashlib

@@ -1,4 +1,4 @@
-"""Paths of shards, with what reading their records takes that paths do not say."""
+"""Paths of shards, with what else is needed to read their records."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Records of shards on this machine's disk, read past TensorFlow: several shards in turn, each record checked."""
+"""Reads records from shards on this machine's disk without TensorFlow: several shards in turn, each record checked."""
 
 import mmap
 import os

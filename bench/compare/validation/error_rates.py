@@ -1,4 +1,4 @@
-"""Pair results of known truth -> how often the rule is right: false alarms, slowdowns found, minutes; other tests."""
+"""How often the rule is right about pairs of known truth: false alarms, slowdowns found, minutes; other tests too."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Runs what `stall` was asked for: cells by three processes each, then emulated accelerators; stores each at once."""
+"""Runs what `stall` plans: three processes for each cell, then emulated accelerators; stores each result at once."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

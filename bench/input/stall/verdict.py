@@ -1,4 +1,4 @@
-"""Verdicts on stalls as they were given, a line of the store each: whoever reads it later need not decide again."""
+"""Stall verdicts as they were given, one line of the store each: whoever reads them later need not decide again."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
