@@ -204,10 +204,16 @@ def _resolve_over_hosts(
     """The settings of one of several workers; loads the framework."""
     from flowers_core.train import settings
 
-    if request.dispatcher or choices.cached_features or choices.torch_compile:
+    single = {
+        "--dispatcher": request.dispatcher,
+        "--cached-features": choices.cached_features,
+        "--torch-compile": choices.torch_compile,
+    }
+    if given := [option for option, value in single.items() if value]:
         raise InputError(
-            "`--dispatcher`, `--cached-features` and `--torch-compile` are for a training on one host: each worker "
-            "reads and decodes its part of the shards, and computes the whole model in every step"
+            f"{', '.join(f'`{option}`' for option in single)} are for a training on one host: each worker reads and "
+            f"decodes its part of the shards, and computes the whole model in every step. Received: {', '.join(given)} "
+            f"and {place.workers} workers. Leave it out"
         )
     backend = load_backend()
     kind = choices.device or backends.devices.best(backend=backend, tell=entry.tell)
@@ -227,7 +233,7 @@ def _train_over_hosts(resolved: Settings, request: Request, run: Run, place: "Pl
             else:
                 run.begin(resolved)
         meet = meeting.meet(place, over_hosts.terms(resolved), tell=entry.tell, seed=resolved.seed)
-        with meet, _explain_errors(run) if place.leads else nullcontext(), _print_nothing():
+        with meet, _explain_errors(run) if place.leads else nullcontext(), _print_to_stderr():
             rows = over_hosts.train(
                 resolved, run if place.leads else None, meet, target=request.target, tell=entry.tell
             )
@@ -317,8 +323,8 @@ def _train(settings: Settings, run: Run, device: Device, request: Request) -> li
 
 
 @contextmanager
-def _print_nothing() -> Iterator[None]:
-    """While frameworks meet: what they print, below Python, too, is no result, and goes where all else is told."""
+def _print_to_stderr() -> Iterator[None]:
+    """Sends what is printed meanwhile to standard error, that of libraries below Python, too: it is no result."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -80,10 +80,10 @@ def run(
         RunFailed: If the process dies or takes too long.
     """
     fed = [{"workload": asdict(workload), "pipeline": pipeline} for workload, pipeline in jobs]
-    place = {"machine": facts.fingerprint(), "code": facts.code(), "campaign": campaign}
+    origin = {"machine": facts.fingerprint(), "code": facts.code(), "campaign": campaign}
     job = {"jobs": fed, "source": asdict(source), "seconds": seconds}
     for answer in process.answers("bench.input.stall.emulate", job, timeout=timeout):
-        yield Emulation.from_json({**answer, **place})
+        yield Emulation.from_json({**answer, **origin})
 
 
 def emulate(workload: Workload, pipeline: str, source: Source, *, seconds: float) -> Emulation:

@@ -89,10 +89,10 @@ def run(kinds: Sequence[str], source: Source, *, seconds: float, timeout: float)
         RunFailed: If the process dies or takes too long.
     """
     product.require_tensorflow("stages")
-    place = {"machine": facts.fingerprint(), "code": facts.code()}
+    origin = {"machine": facts.fingerprint(), "code": facts.code()}
     job = {"kinds": list(kinds), "source": asdict(source), "seconds": seconds}
     for answer in process.answers("bench.input.stall.stages", job, timeout=timeout):
-        yield Stages.from_json({**answer, **place})
+        yield Stages.from_json({**answer, **origin})
 
 
 def measure(kind: str, source: Source, *, seconds: float) -> Stages:
