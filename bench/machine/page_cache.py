@@ -1,6 +1,5 @@
 """The kernel's page cache: how much of a set of files it holds, and how to make it drop them."""
 
-import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,21 +36,30 @@ def cached_share(paths: Iterable[str | Path]) -> float | None:
         None where the file system cannot answer.
     """
     resident, sampled = 0, 0
-    page = bytearray(1)
     for path in paths:
         file = os.open(path, os.O_RDONLY)
         try:
             pages = max(1, -(-os.fstat(file).st_size // PAGE))
             for number in range(0, pages, max(1, pages // MOST_SAMPLES)):
                 sampled += 1
-                try:
-                    resident += os.preadv(file, [page], number * PAGE, os.RWF_NOWAIT) == 1
-                except OSError as error:
-                    if error.errno != errno.EAGAIN:
-                        return None
+                resident += _is_resident(file, number)
+        except OSError:  # the file system does not answer
+            return None
         finally:
             os.close(file)
     return resident / sampled if sampled else None
+
+
+def _is_resident(file: int, page: int) -> bool:
+    """Whether the page cache holds a page of an open file.
+
+    Raises:
+        OSError: If the file system does not say.
+    """
+    try:
+        return os.preadv(file, [bytearray(1)], page * PAGE, os.RWF_NOWAIT) == 1
+    except BlockingIOError:
+        return False
 
 
 def evict(paths: Iterable[str | Path]) -> Eviction:

@@ -169,13 +169,19 @@ def write(  # noqa: PLR0913 - its options
             f"Received: image_size={image_size}, shards={shards}. Ask for fewer shards, or give more photos"
         )
     encodings.check_size(encoding, image_size)
-    digest = sharding.source_digest(photos)
     photos.decoding.check_memory(threads)
     folder = storage.normalize(folder)
-    source = storage.relative_to(folder, photos.folder)
-    wanted = manifest.Manifest(source, seed, image_size, tuple(photos.classes), (), (), digest)
-    wanted = replace(wanted, passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()})
-    wanted = replace(wanted, decoding=photos.decoding, features=Features(encoding=encoding))
+    wanted = manifest.Manifest(
+        source=storage.relative_to(folder, photos.folder),
+        seed=seed,
+        image_size=image_size,
+        classes=tuple(photos.classes),
+        shards=(),
+        source_digest=sharding.source_digest(photos),
+        passed_over={reason: len(paths) for reason, paths in photos.passed_over.items()},
+        decoding=photos.decoding,
+        features=Features(encoding=encoding),
+    )
     existing = sharding.existing(folder, wanted, shards=shards)
     if existing:
         if strict and existing.skipped:
