@@ -87,7 +87,8 @@ def of(asv: "psutil.Process | None") -> SharedCells:
     _prune(root)
     folder = root / f"{PREFIX}{asv.pid}-{asv.create_time():.0f}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return SharedCells(folder if folder.stat().st_uid == os.getuid() else None)
+    is_ours = folder.stat().st_uid == os.getuid() and not folder.is_symlink()  # another user may have been there first
+    return SharedCells(folder if is_ours else None)
 
 
 def _prune(root: Path) -> None:

@@ -85,3 +85,15 @@ def test_of_removes_what_ended_runs_have_left(tmp_path, monkeypatch):
     assert ours == again
     assert list(tmp_path.iterdir()) == [ours.folder]
     assert ours.folder.stat().st_mode & 0o077 == 0
+
+
+def test_of_shares_nothing_by_another_users_link(tmp_path, monkeypatch):
+    """Where a link stands in place of the folder each process measures for itself: files would go where it leads."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "shared"))
+    asv = psutil.Process()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "shared").mkdir()
+    folder = tmp_path / "shared" / f"{shared_cells.PREFIX}{asv.pid}-{asv.create_time():.0f}"
+    folder.symlink_to(tmp_path / "elsewhere")
+
+    assert shared_cells.of(asv).folder is None
