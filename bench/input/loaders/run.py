@@ -54,7 +54,7 @@ class LoaderResult(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class LoaderSetup:
     """A loader with a number of threads or processes that decode; 0 for one a core."""
 
     loader: Loader
@@ -79,9 +79,9 @@ class Effort:
     processes: int = 3
     workers: tuple[int, ...] = ()
 
-    def contenders(self, loaders: Sequence[Loader]) -> list[Contender]:
+    def setups(self, loaders: Sequence[Loader]) -> list[LoaderSetup]:
         """What takes turns: each loader, with each number of workers that was asked for."""
-        return [Contender(loader=loader, workers=workers) for loader in loaders for workers in self.workers or (0,)]
+        return [LoaderSetup(loader=loader, workers=workers) for loader in loaders for workers in self.workers or (0,)]
 
     @property
     def rounds_by_process(self) -> list[int]:
@@ -97,13 +97,13 @@ class Effort:
 class Runner:
     """The parent's end of the process of a loader."""
 
-    def __init__(self, contender: Contender, task: Task, *, python: str):
-        loader = contender.loader
-        self.contender, self.rates, self.cpu_seconds = contender, [], []
+    def __init__(self, setup: LoaderSetup, task: Task, *, python: str):
+        loader = setup.loader
+        self.setup, self.rates, self.cpu_seconds = setup, [], []
         self.status, self.reason = "ok", ""
         command, env = [python, "-P", "-m", "bench.input.loaders.worker"], process.environment()
-        if contender.workers:
-            env[decode_pool.WORKERS] = str(contender.workers)
+        if setup.workers:
+            env[decode_pool.WORKERS] = str(setup.workers)
         self._process = process.ChildProcess(command, Path(task.scratch), name=loader.id, env=env)
         try:
             order = {"task": asdict(task), "module": loader.module, "function": loader.function}
@@ -196,23 +196,23 @@ def run(
         "comparison": new_mark(started),
         **stamp(started),
     }
-    contenders = effort.contenders(loaders)
+    setups = effort.setups(loaders)
     results = {
-        contender: LoaderResult(
-            loader=contender.loader.id,
-            workers=contender.workers,
-            data=about[contender.loader.job],
+        setup: LoaderResult(
+            loader=setup.loader.id,
+            workers=setup.workers,
+            data=about[setup.loader.job],
             processes=0,
             **common,
         )
-        for contender in contenders
+        for setup in setups
     }
     with process.scratch() as scratch:
         files = {"photos": source.photos, "records": str(_unpack(source, scratch / "files"))}
 
-        def start(contender: Contender, folder: Path) -> Runner:
+        def start(setup: LoaderSetup, folder: Path) -> Runner:
             folder.mkdir(parents=True)
-            loader = contender.loader
+            loader = setup.loader
             task = Task(
                 job=loader.job,
                 variant=loader.variant,
@@ -220,18 +220,17 @@ def run(
                 files=files[loader.job],
                 source=asdict(source),
                 scratch=str(folder),
-                **data | ({"cores": contender.workers} if contender.workers else {}),
+                **data | ({"cores": setup.workers} if setup.workers else {}),
             )
-            return Runner(contender, task, python=python if loader.kind == "peer" and python else sys.executable)
+            return Runner(setup, task, python=python if loader.kind == "peer" and python else sys.executable)
 
         order = random.Random(0)
         try:
             for process_number, rounds in enumerate(effort.rounds_by_process):
-                able = [contender for contender in contenders if results[contender].status == "ok"]
-                advance((len(contenders) - len(able)) * (rounds + 2))
+                able = [setup for setup in setups if results[setup].status == "ok"]
+                advance((len(setups) - len(able)) * (rounds + 2))
                 starts = [
-                    partial(start, contender, scratch / f"{process_number}-{number}")
-                    for number, contender in enumerate(able)
+                    partial(start, setup, scratch / f"{process_number}-{number}") for number, setup in enumerate(able)
                 ]
                 _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
         finally:
@@ -243,7 +242,7 @@ def run(
 
 def _run_rounds(
     starts: Sequence[Callable[[], Runner]],
-    results: dict[Contender, LoaderResult],
+    results: dict[LoaderSetup, LoaderResult],
     *,
     rounds: int,
     seconds: float,
@@ -267,7 +266,7 @@ def _run_rounds(
                     advance(1)
         finally:
             for runner in runners:
-                results[runner.contender] = runner.add_to(results[runner.contender])
+                results[runner.setup] = runner.add_to(results[runner.setup])
 
 
 def _unpack(source: Source, folder: Path) -> Path:

@@ -71,13 +71,13 @@ def test_records_are_unpacked_byte_for_byte(source, tmp_path):
     assert sorted(files) == sorted(tfrecords.parse_batch(theirs)[0].numpy())
 
 
-def test_each_number_of_workers_is_a_contender():
+def test_setups_are_a_loader_with_each_number_of_workers():
     """Loaders take turns with each; without a number they have one a core."""
     decode = registry.LOADERS["records/decode"]
     effort = run.Effort(rounds=2, processes=1, workers=(1, 4))
-    assert [(contender.loader, contender.workers) for contender in effort.contenders([decode])] == [
+    assert [(setup.loader, setup.workers) for setup in effort.setups([decode])] == [
         (decode, 1),
         (decode, 4),
     ]
-    assert [contender.workers for contender in EFFORT.contenders([decode])] == [0]
+    assert [setup.workers for setup in EFFORT.setups([decode])] == [0]
     assert effort.steps(1) == 2 * (2 + 2)
