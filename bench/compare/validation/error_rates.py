@@ -112,7 +112,7 @@ def validate(pairs: Sequence[PairResult], *, comparisons: int = COMPARISONS, see
     places = Counter(_place(pair) for pair in pairs if pair.status == "ok")
     if not places:
         raise InputError(
-            "The store must hold pairs of processes to validate verdicts with. Received: none with a figure. Record "
+            "The store must hold pair results to validate verdicts. Received: no pair results with a figure. Record "
             "them by `python -m bench.compare.validation record --minutes 10`"
         )
     usable = [pair for pair in pairs if _place(pair) == places.most_common(1)[0][0]]

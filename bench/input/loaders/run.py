@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from bench.input.loaders import scaled
 from bench.input.loaders.registry import JOBS, Loader
@@ -192,10 +193,7 @@ def run(
     for size in sorted({loader.decode for loader in loaders} - {""}):
         paths = source.load_photos().paths
         about["photos"][size] = scaled.decibels(paths, image_size=written.image_size, size=size)
-    common = {
-        "comparison": new_mark(started),
-        **stamp(started),
-    }
+    common: dict[str, Any] = {"comparison": new_mark(started), **stamp(started)}
     setups = effort.setups(loaders)
     results = {
         setup: LoaderResult(

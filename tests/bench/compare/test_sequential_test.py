@@ -219,11 +219,11 @@ def test_follow_asks_for_more_and_ends_inconclusive():
 
 def test_follow_looks_when_it_says(request):
     """The looks, levels and margins are those that the method describes."""
-    text = (request.config.rootpath / "docs" / "method.md").read_text("utf-8")
+    text = " ".join((request.config.rootpath / "docs" / "method.md").read_text("utf-8").split())
 
     assert "**Looks** after {}, {}, {}, {}, {} and {} pairs".format(*LOOKS) in text
     assert f"p < {sequential_test.LOOK_LEVEL}, " in text
-    assert f"{100 * sequential_test.SINGLE_LOOK_LEVEL:.2f} % false alarms in all" in text.replace("\n   ", " ")
+    assert f"{100 * sequential_test.SINGLE_LOOK_LEVEL:.2f} % false alarms in all" in text
     assert [Rule.for_effect(effect).margin for effect in (0.02, 0.048, 0.05)] == pytest.approx([0.01, 0.024, 0.03])
     assert "±3 % (±1 % with `--min-effect 2%`; ±5 % on the wall" in text
     assert (RULE.margin, RULE.wall_margin, RULE.cells) == (0.03, 0.05, 1)
