@@ -52,7 +52,7 @@ def _by_profile(run: Callable) -> Callable:
         said = _hint(bench or (), conf.results_dir)
         asked = bench
         if not bench:
-            bench = _announce()
+            bench = _announce(conf.results_dir)
             draw_missing()
         code = run(cls, conf, *args, bench=bench, **options)
         if code and not said:  # a first run has only now listed the benchmarks
@@ -102,7 +102,7 @@ def misspelt(asked: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _announce() -> list[str]:
+def _announce(results: str) -> list[str]:
     from asv.console import log
     from asv.util import UserError
 
@@ -113,8 +113,25 @@ def _announce() -> list[str]:
         meant = near(name, PROFILES)
         raise UserError(f"{VARIABLE} must be one of {', '.join(PROFILES)}. Received: {name!r}{meant}")
     other = "" if name == "full" else f", {VARIABLE}=full all"
-    log.info(f"Profile `{name}`: `-b REGEX` measures others{other}; see docs/asv.md for what each costs")
+    log.info(
+        f"Profile `{name}`: {forecast(results)}; `-b REGEX` measures others{other}; see docs/asv.md for what each costs"
+    )
     return selection(name)
+
+
+def forecast(results: str | Path) -> str:
+    """How long a commit should take: as long as the one that was measured last, of which asv has kept it."""
+    from bench.run.durations import rough
+
+    files = [path for path in Path(results).glob("*/*.json") if path.name != "machine.json"]
+    try:
+        last = json.loads(max(files, key=lambda path: path.stat().st_mtime).read_text("utf-8"))
+        place = last["result_columns"].index("duration")
+        seconds = sum(entry[place] or 0.0 for entry in last["results"].values() if len(entry) > place)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or of a version of asv that kept none
+        seconds = 0.0
+    known = f"about {rough(seconds)} a commit, as the last one took here"
+    return known if seconds else "how long a commit takes is known when the first has ended"
 
 
 def draw_missing() -> None:

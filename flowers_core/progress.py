@@ -1,18 +1,23 @@
 """A progress bar with count and ETA on standard error, for anything that may take over 2 seconds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
+
+LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator:
+def bar(description: str, total: int, *, now: Callable[[], float] = perf_counter) -> Iterator:
     """Shows a bar while the block runs.
 
-    On a terminal the bar moves; elsewhere (a log file, CI) one line is written when it ends.
+    On a terminal the bar moves; elsewhere (a log file, CI) a line a minute says how far it is and what is left, and one
+    more is written when it ends.
 
     Args:
         description: What is being done, e.g. "drawing photos".
         total: How many times the block will call the function it is given.
+        now: A clock in seconds.
 
     Yields:
         `advance(count=1)`, to be called for each thing done.
@@ -27,9 +32,25 @@ def bar(description: str, total: int) -> Iterator:
         "ETA",
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console.Console(stderr=True)) as shown:
+    screen = console.Console(stderr=True)
+    begun = said = now()
+    done = 0
+
+    def advance(count: int = 1) -> None:
+        nonlocal done, said
+        shown.advance(task, count)
+        done += count
+        time = now()
+        if screen.is_terminal or time - said < LINE_SECONDS or done >= total:
+            return
+        said = time
+        minutes = (said - begun) / done * (total - done) / 60
+        line = f"{description}: {done:,} of {total:,}, about {max(1, round(minutes))} min to go"
+        screen.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+    with progress.Progress(*columns, console=screen) as shown:
         task = shown.add_task(description, total=total)
-        yield lambda count=1: shown.advance(task, count)
+        yield advance
 
 
 def track(things: Iterable, description: str, total: int) -> Iterator:
@@ -38,3 +59,8 @@ def track(things: Iterable, description: str, total: int) -> Iterator:
         for thing in things:
             yield thing
             advance()
+
+
+def printable(text: str) -> str:
+    """The text with what would command a terminal, such as escape codes in the name of a file, spelt out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -60,7 +60,7 @@ def test_installed_harness_works_in_any_folder(wheel, tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == f"{site}|{folder / 'results'}|{folder / 'data'}|unknown"
-    assert f"{len(matrix.quick())} processes, about " in done.stdout
+    assert f"{len(matrix.quick())} fresh processes: about " in done.stdout
 
 
 def test_wheel_of_package_alone_leaves_harness_out(tmp_path):

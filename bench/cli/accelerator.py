@@ -37,12 +37,16 @@ def peak(places: Places, seconds: float, output: Output) -> None:
     Example: python -m bench peak --device gpu --backend jax,torch
     """
     from bench.results import store
+    from bench.run import durations, product
     from bench.run import peak as peaks
 
     output.check_writable()
     chosen = places.each()
     for place in chosen:
         backends.check_installed(place.backend)
+    limits = len(chosen) * (len(product.FORMATS) + 1)
+    what = f"{limits} limits of {len(chosen)} backend{'s' * (len(chosen) > 1)}"
+    options.tell(durations.forecast(what, limits * seconds, by="or less, and what starting takes"))
     measured = []
     for place in progress.track(chosen, "backends", len(chosen)):
         measured.append(peaks.measure(**place.fields(), seconds=seconds))
@@ -93,7 +97,7 @@ def batch(  # noqa: PLR0913 - its options
     Example: python -m bench batch --model dense_single --batch-size 8 --memory 2G
     """
     from bench.results import store
-    from bench.run import batch_search, sweep
+    from bench.run import batch_search, durations, sweep
     from bench.run.measure import Job
     from bench.run.process import spawn
     from bench.run.timing import Effort
@@ -111,6 +115,8 @@ def batch(  # noqa: PLR0913 - its options
         store.append(done, output.results)
         return done
 
+    tries = batch_search.most_tries(cell.batch_size, most)
+    options.tell(durations.forecast(f"at most {tries} batches, a fresh process each"))
     code, tried, found = _search(batch_search.run(cell, most=most, measure=measure, memory_bytes=limit), cell, most)
     if found:
         store.append(found, output.results)
@@ -136,7 +142,8 @@ def _search(
                 else:
                     found = result
     except KeyboardInterrupt:
-        options.tell(f"interrupted after {len(tried)} batches; what they say is kept")
+        again = entry.how_to_go_on(sys.argv)
+        options.tell(f"interrupted after {len(tried)} batches; what they say is kept; {again}")
         return entry.INTERRUPTED, tried, found
     return 0, tried, found
 
@@ -158,7 +165,9 @@ def accelerator_check(folder: Path, records: str, versions: str) -> None:
     """
     from bench.run import accelerator_folder
 
-    held = accelerator_folder.prepare(folder, records, versions.split(","))
+    names = versions.split(",")
+    entry.tell(f"wheels for Python {', '.join(names)} by pip, which takes what the network does, then {records}")
+    held = accelerator_folder.prepare(folder, records, names)
     entry.say(f"{folder}: {held / 2**20:.0f} MiB. There: python3 {folder}/accelerator_check.py --output results")
 
 

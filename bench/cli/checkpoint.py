@@ -1,9 +1,8 @@
 """Saving and restoring models: checkpoint."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,25 +11,23 @@ from bench.cli.options import Output, Place
 from flowers_core import backends, models
 from flowers_core.backends.precision import PRECISIONS
 
-if TYPE_CHECKING:
-    from bench.results.cell import Cell
-    from bench.training.checkpoint import CheckpointResult
-
 
 @click.command()
 @options.list_option("--model", kind=options.Named("model", list(models.MODELS)), metavar="NAME[,NAME]",
                 help=f"[{', '.join(models.representatives())}]")  # fmt: skip
 @click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True)
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Fresh processes of each.")
+@options.ROUNDS
+@options.BUDGET
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="On the disk that is to be measured. [the store]")  # fmt: skip
 @options.TIMEOUT
 @options.PLACE
 @options.OUTPUT
-def checkpoint(
+def checkpoint(  # noqa: PLR0913 - its options
     model: tuple[str, ...],
     precision: str,
     rounds: int,
+    budget: float,
     folder: Path | None,
     timeout: float,
     place: Place,
@@ -47,6 +44,7 @@ def checkpoint(
     """
     from bench.results import store
     from bench.results.cell import Cell
+    from bench.training import checkpoint as measuring
     from bench.training import checkpoint_table as table
     from bench.training.checkpoint import FILES
 
@@ -56,25 +54,14 @@ def checkpoint(
     cells = [Cell(model=name, image_size=models.image_size(name), **shape) for name in names]
     output.check_writable()
     with tempfile.TemporaryDirectory(dir=folder or output.results, prefix=".checkpoints-") as place_of_files:
-        running = _run(cells, rounds, Path(place_of_files), timeout)
-        total = rounds * len(cells) * len(FILES)
-        ended, code = options.collect(running, "processes", total, keep=output.results)
+        schedule = [(number, cell, content) for number in range(rounds) for cell in cells for content in FILES]
+        planned = measuring.planned(schedule, output.results, budget_seconds=budget)
+        running = measuring.run(schedule, Path(place_of_files), timeout=timeout)
+        ended, code = options.collect(running, planned, keep=output.results)
     if ended:
         store.save_table("checkpoints.md", table.markdown(ended, store.option(output.results)), output.results)
         output.show((result.to_json() for result in ended), table.tables(ended))
     options.leave(code or int(any(result.status not in ("ok", "n/a") for result in ended)))
-
-
-def _run(cells: "list[Cell]", rounds: int, folder: Path, timeout: float) -> "Iterator[CheckpointResult]":
-    """Each model with each content in turn, round after round."""
-    from bench.results.result import new_mark
-    from bench.training.checkpoint import FILES, measure
-
-    mark = new_mark()
-    for number in range(rounds):
-        for cell in cells:
-            for content in FILES:
-                yield measure(cell, content, folder, timeout=timeout, campaign=mark, round=number)
 
 
 COMMANDS = (checkpoint,)

@@ -39,6 +39,7 @@ class Spread:
     pipeline: tuple[str, ...]
     batch_size: int
     rounds: int
+    budget: float
     seconds: float
 
     def plan(self, data: Data) -> "Plan":
@@ -68,6 +69,7 @@ SPREAD = options.group(
                    help=f"{', '.join(RECORDS)}. [parallel, uint8]"),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1)),
     options.ROUNDS,
+    options.BUDGET,
     options.SECONDS,
 )  # fmt: skip
 
@@ -94,7 +96,8 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
 
     plan = spread.plan(data)
     output.check_writable()
-    ended, code = options.collect(campaign.run(plan, output.results), "measurements", campaign.count(plan))
+    planned = campaign.planned(plan, output.results, budget_seconds=spread.budget)
+    ended, code = options.collect(campaign.run(plan, output.results), planned)
     if not ended:
         options.leave(code)
     store.save_table("data-service.md", table.markdown(ended, store.option(output.results)), output.results)

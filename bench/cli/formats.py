@@ -27,6 +27,7 @@ class Compared:
     image_size: int
     batch_size: int
     rounds: int
+    budget: float
     seconds: float
     cores: float | None
     disk: float | None
@@ -62,6 +63,7 @@ COMPARED = options.group(
     click.option("--image-size", default=192, show_default=True, type=click.IntRange(1), metavar="PX"),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch."),
     options.ROUNDS,
+    options.BUDGET,
     options.SECONDS,
     click.option("--cores", type=click.FloatRange(0, min_open=True), help="Cores to recommend for. [this machine's]"),
     click.option("--disk", type=options.BANDWIDTH, help="Speed of the disk to recommend for. [measured here]"),
@@ -91,8 +93,8 @@ def formats(compared: Compared, show_last: bool, data: Data, output: Output) -> 
         output.check_writable()
         with process.scratch() as folder:
             plan = compared.plan(data, folder)
-            ended = campaign.run(plan, output.results)
-            _, code = options.collect(ended, "formats", len(plan.schedule))
+            planned = campaign.planned(plan, output.results, budget_seconds=compared.budget)
+            _, code = options.collect(campaign.run(plan, output.results), planned)
     options.leave(code or _show(compared, output))
 
 

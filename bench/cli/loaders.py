@@ -1,6 +1,7 @@
 """The command that compares loaders: loaders."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Compared:
             processes=self.processes,
             workers=tuple(dict.fromkeys(self.decode_workers or ())),
         )
+        options.tell(effort.forecast(len(loaders)))
         with progress.bar("blocks", effort.steps(len(loaders))) as advance:
             run.run(
                 loaders,
@@ -105,6 +107,7 @@ def loaders(compared: Compared, show_last: bool, data: Data, output: Output) -> 
             compared.run(data, output.results)
         except KeyboardInterrupt:
             code = entry.INTERRUPTED
+            options.tell(f"interrupted: what ran is kept; {entry.how_to_go_on(sys.argv)}")
     options.leave(code or _show(output))
 
 

@@ -54,6 +54,7 @@ class Reads:
 
     pipeline: tuple[str, ...]
     rounds: int
+    budget: float
     seconds: float
     timeout: float
 
@@ -81,6 +82,7 @@ READS = options.group(
         help=f"{', '.join(PIPELINES)}. [one of each kind]",
     ),
     options.ROUNDS,
+    options.BUDGET,
     options.SECONDS,
     options.TIMEOUT,
 )
@@ -129,7 +131,8 @@ def object_store(  # noqa: PLR0913 - its options
         return
     plan = reads.plan(source, network)
     output.check_writable()
-    ended, code = options.collect(campaign.run(plan, output.results), "measurements", plan.count)
+    planned = campaign.planned(plan, output.results, budget_seconds=reads.budget)
+    ended, code = options.collect(campaign.run(plan, output.results), planned)
     shown = _show(ended, output) if ended else 0
     options.leave(code or shown)
 

@@ -14,6 +14,7 @@ from bench.results import store
 from bench.results.cell import INPUT_OPTIONS, Cell, read_input_option
 from bench.results.result import Result
 from bench.run import product
+from bench.run.durations import Budget, Planned
 from flowers_core import backends, progress, user_code
 from flowers_core.backends import BACKENDS, devices
 from flowers_core.cli import entry, source_options
@@ -301,6 +302,13 @@ STEPS_PER_EXECUTION = click.option(
     metavar="N[,N]",
     help="Training steps that one call runs, in a loop on the device; n/a on torch.",
 )
+BUDGET = click.option(
+    "--budget",
+    type=TIME,
+    default="10m",
+    show_default=True,
+    help="How long it may take, in whole rounds; of the first, what fits.",
+)
 SHOW_LAST = click.option("--show-last", is_flag=True, help="Measure nothing: show the last comparison again.")
 TIMEOUT = click.option("--timeout", type=TIME, default="10m", show_default=True, help="Limit for one process.")
 MEMORY_LIMIT = click.option("--memory", type=MEMORY, help="Limit for one process, e.g. 8G. [90 % of what is free]")
@@ -313,30 +321,44 @@ FILTERS = click.option(
 )
 
 
-def collect(
-    results: Iterable[Collected], what: str, total: int, *, keep: Path | None = None
-) -> tuple[list[Collected], int]:
-    """Collects results behind a progress bar; Ctrl-C ends it with those that there are.
+def collect(results: Iterable[Collected], planned: Planned, *, keep: Path | None = None) -> tuple[list[Collected], int]:
+    """Says what is to come and how long that takes, and collects results behind a progress bar within the budget.
+
+    Ctrl-C ends it with those that there are, and so does the end of the budget, in whole rounds.
 
     Args:
         results: What a campaign gives, one by one.
-        what: What they are called, e.g. "trainings".
-        total: How many there will be.
+        planned: What is to come.
         keep: The store to which each is appended as it ends, unless the campaign does that.
 
     Returns:
         The results, and the exit code: 0, or 130 after Ctrl-C.
     """
     collected: list[Collected] = []
+    what, total = planned.what, len(planned.rounds)
+    tell(str(planned))
+    budget = Budget(planned)
     try:
         for result in progress.track(results, what, total):
             if keep:
                 store.append(result, keep)
             collected.append(result)
+            if not budget.has_time():
+                break
     except KeyboardInterrupt:
         tell(f"interrupted after {len(collected)} of {total} {what}; those are kept")
+        tell(entry.how_to_go_on(sys.argv, kept=bool(collected)))
         return collected, entry.INTERRUPTED
+    if budget.left_out:
+        tell(f"{what}: {budget.left_out}. {budget_advice()}")
     return collected, 0
+
+
+def budget_advice() -> str:
+    """What brings what a budget had no time for."""
+    if sys.argv[1:2] and sys.argv[1] in entry.RESUMED:
+        return f"`{entry.again(sys.argv)}` goes on"
+    return "A longer one measures more"
 
 
 def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *, json: bool) -> None:

@@ -1,5 +1,6 @@
 """The command that compares our models with the same models in plain torch.nn: peers."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Output, Place
 from bench.results.result import DONE, NOTHING_MEASURED, new_mark
+from bench.run import durations
 from flowers_core import backends, models, progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError, one_of
@@ -117,16 +119,19 @@ def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark:
 
     left = sum(contest.left for contest in contests)
     mark = mark or f"{peers.MARK}{new_mark()}"
+    what = f"about {left} pairs of processes, of {len(contests)} models and their peers in plain torch"
+    options.tell(durations.forecast(what, budget=wanted.budget))
     with progress.bar("pairs with peers", left) as advance:
         try:
             for _ in peers.run(contests, output.results, budget_seconds=wanted.budget, mark=mark):
                 before, left = left, sum(contest.left for contest in contests)
                 advance(before - left)
         except KeyboardInterrupt:
-            options.tell(f"interrupted with about {left} pairs to go; `--resume` goes on with them")
+            kept = any(contest.last for contest in contests)
+            options.tell(f"interrupted with about {left} pairs to go; {entry.how_to_go_on(sys.argv, kept=kept)}")
             return entry.INTERRUPTED
     if left:
-        options.tell(f"the budget ended with about {left} pairs to go; `--resume` goes on with them")
+        options.tell(f"the budget ended with about {left} pairs to go; `{entry.again(sys.argv)}` goes on")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Scaling over replicas and hosts: scaling."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Scaled:
     image_size: int
     precision: str
     rounds: int
+    budget: float
     seconds: float
     check: bool
     timeout: float
@@ -84,8 +86,8 @@ class Scaled:
 SCALED = options.group(
     "scaled",
     Scaled,
-    options.list_option("--model", kind=options.Named("model", list(MODELS)), default=["squeezenet"], show_default=True,
-                   metavar="NAME[,NAME]",
+    options.list_option("--model", kind=options.Named("model", list(MODELS)), default=["convnet_gap"],
+                   show_default=True, metavar="NAME[,NAME]",
                    help="Your own path/to/file.py:function among them; on several hosts each under the same path."),
     click.option("--pipeline", type=options.Named("pipeline", [*PIPELINES, RESIDENT]), default=RESIDENT, metavar="NAME",
                  show_default=True,
@@ -102,6 +104,7 @@ SCALED = options.group(
     click.option("--image-size", default=192, show_default=True, type=click.IntRange(1)),
     click.option("--precision", type=options.Choice(PRECISIONS), default="float32", show_default=True),
     options.ROUNDS,
+    options.BUDGET,
     options.SECONDS,
     click.option("--check/--no-check", default=True, show_default=True,
                  help="Whether losses after three steps are held against those of one replica."),
@@ -173,7 +176,7 @@ def scaling(scaled: Scaled, meeting: Meeting, data: Data, places: Places, resume
 
     Exit code: 0 done, 1 a worker was lost or losses differ, 2 wrong use, 130 interrupted: what ended is kept.
 
-    Example: python -m bench scaling --model squeezenet --replicas 1,2 --backend tensorflow,jax,torch
+    Example: python -m bench scaling --model squeezenet --replicas 1,2 --backend tensorflow,jax,torch --budget 1h
 
     Example: python -m bench scaling --replicas 1 --workers 1,2,4 --backend jax
 
@@ -189,7 +192,7 @@ def scaling(scaled: Scaled, meeting: Meeting, data: Data, places: Places, resume
     output.check_writable()
     earlier = campaign.unfinished(plan, output.results) if resume else ()
     if not place:
-        code, _ = _run(plan, output, earlier, ())
+        code, _ = _run(plan, scaled.budget, output, earlier, ())
         options.leave(code)
     workers = max(plan.workers)
     with connection.listen(place[0], "--coordinator", seconds=meeting.meet) as server:
@@ -197,14 +200,16 @@ def scaling(scaled: Scaled, meeting: Meeting, data: Data, places: Places, resume
         others = hosts.gather(server, workers, plan.limits, tell=entry.tell, seconds=meeting.meet)
     reason = INTERRUPTED
     try:
-        code, reason = _run(plan, output, earlier, (hosts.first(place[0][0]), *others))
+        code, reason = _run(plan, scaled.budget, output, earlier, (hosts.first(place[0][0]), *others))
     finally:
         hosts.dismiss(others, reason)
     options.leave(code)
 
 
-def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts: "Sequence[Host]") -> tuple[int, str]:
-    """Measures what is left of a plan, and shows it with what was there.
+def _run(
+    plan: "Plan", budget: float, output: Output, earlier: "Sequence[ScalingResult]", hosts: "Sequence[Host]"
+) -> tuple[int, str]:
+    """Measures what is left of a plan within the budget, and shows it with what was there.
 
     Returns:
         The exit code, and why other hosts have failed with this one; empty where they have not.
@@ -213,7 +218,7 @@ def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts
     from bench.run.scaling import campaign, table
 
     running = campaign.run(plan, output.results, hosts=hosts, earlier=earlier)
-    ended, code = options.collect(running, "groups", len(plan.pending(earlier)))
+    ended, code = options.collect(running, campaign.planned(plan, output.results, earlier, budget_seconds=budget))
     shown = table.last([*earlier, *ended])
     reason = INTERRUPTED if code else ""
     if not shown:
@@ -222,7 +227,7 @@ def _run(plan: "Plan", output: Output, earlier: "Sequence[ScalingResult]", hosts
     output.show((result.to_json() for result in ended), table.tables(shown))
     lost = next((result.reason for result in ended if result.status == "crash"), "")
     if lost:
-        entry.tell(f"error: {lost}. What ended before is kept; the same command with `--resume` goes on")
+        entry.tell(f"error: {lost}. What ended before is kept; `{entry.again(sys.argv)}` goes on")
     return code or table.exit_code(shown), lost or reason
 
 

@@ -9,6 +9,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Data, InputOptions, Output, Place
 from bench.input.stall.stages import STAGES
+from bench.run.durations import Planned
 from flowers_core import models
 from flowers_core.backends.precision import PRECISIONS
 from flowers_core.errors import InputError
@@ -147,7 +148,8 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
     kinds = [*STAGES] if kind == "both" else [kind]
     output.check_writable()
     running = measuring.run(kinds, data.source(), seconds=AUTOTUNE_SECONDS, timeout=timeout)
-    measured, code = options.collect(running, "stages", len(kinds), keep=output.results)
+    planned = Planned(what="kinds of data whose stages are measured", rounds=[0] * len(kinds))
+    measured, code = options.collect(running, planned, keep=output.results)
     good = [stage for stage in measured if stage.status == "ok"]
     for line in stage_table.absent(measured):
         options.tell(line)

@@ -104,14 +104,16 @@ TRAININGS = options.group(
 @click.option(
     "--price", type=PriceAnHour(), metavar="PRICE", help=f"What an hour of this machine costs, e.g. {EXAMPLE}."
 )
+@click.option("--budget", type=options.TIME, help="Stop in time, e.g. 2h, in whole seeds of all models and variants.")
 @click.option("--timeout", type=options.TIME, default="1h", show_default=True, help="Limit for one training.")
 @click.option("--show-last", is_flag=True, help="Train nothing: show what this code has trained.")
 @options.DATA
 @options.OUTPUT
-def accuracy(
+def accuracy(  # noqa: PLR0913 - its options
     trainings: Trainings,
     target: float | None,
     price: Price | None,
+    budget: float | None,
     timeout: float,
     show_last: bool,
     data: Data,
@@ -121,6 +123,9 @@ def accuracy(
 
     The variant `ours` is what `train` does on this machine; `plain` is the same as Keras does it by itself: float32,
     no XLA, no cached features, memory given back.
+
+    By default four models are trained through all their epochs, two variants of each by three seeds, which takes hours
+    on a CPU: `--model`, `--epochs`, `--seeds` and `--budget` shorten it.
 
     Exit code: 0 done, 1 a training failed, 2 wrong use, 130 interrupted: what has ended is shown and kept.
 
@@ -137,7 +142,8 @@ def accuracy(
         options.leave(_show(campaign.load_latest(output.results), target, price, output))
     jobs = trainings.plan(data, target, price)
     output.check_writable()
-    ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), "trainings", len(jobs))
+    planned = campaign.planned(jobs, output.results, budget_seconds=budget)
+    ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), planned)
     shown = _show(ended, target, price, output) if ended else 0
     options.leave(code or shown)
 

@@ -1,5 +1,6 @@
 """The command that finds the fastest way to train a model: tune."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import click
 from bench.cli import options
 from bench.cli.options import Output, Place
 from bench.results.result import NOTHING_MEASURED
+from bench.run import durations
 from flowers_core import models, progress
 from flowers_core.cli import entry
 from flowers_core.errors import InputError, near
@@ -74,11 +76,14 @@ def tune(wanted: Wanted, place: Place, output: Output) -> None:
     output.check_writable()
     search = wanted.search(place)
     code = 0
+    what = f"{len(search.candidates)} ways to train {wanted.model}, each in pairs with the recipe's"
+    options.tell(durations.forecast(what, budget=wanted.budget))
     with progress.bar(f"ways to train {wanted.model}", len(search.candidates)) as advance:
         try:
             search.run(advance=advance, tell=options.tell)
         except KeyboardInterrupt:
             code = entry.INTERRUPTED
+            options.tell(entry.how_to_go_on(sys.argv))
     found = search.result(with_batch=len(wanted.batch_size or ()) > 1)
     if found is None:
         reasons = "; ".join(candidate.reason for candidate in search.candidates if candidate.reason)

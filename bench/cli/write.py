@@ -32,6 +32,7 @@ class Written:
     pipeline: str
     folder: Path | None
     rounds: int
+    budget: float
     seconds: float
     timeout: float
 
@@ -71,6 +72,7 @@ WRITTEN = options.group(
     click.option("--folder", type=click.Path(path_type=Path, file_okay=False, exists=True),
                  help="On the disk that is to be measured. [the store]"),
     options.ROUNDS,
+    options.BUDGET,
     options.SECONDS,
     options.TIMEOUT,
 )  # fmt: skip
@@ -105,8 +107,8 @@ def write(written: Written, show_last: bool, data: Data, output: Output) -> None
         output.check_writable()
         with tempfile.TemporaryDirectory(dir=written.folder or output.results, prefix=".records-") as folder:
             plan = written.plan(data, Path(folder))
-            running = campaign.run(plan)
-            results, code = options.collect(running, "writing processes", len(plan.schedule), keep=output.results)
+            planned = campaign.planned(plan, output.results, budget_seconds=written.budget)
+            results, code = options.collect(campaign.run(plan), planned, keep=output.results)
     if results:
         store.save_table("writing.md", table.markdown(results, store.option(output.results)), output.results)
         output.show((result.to_json() for result in results), table.tables(results))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.compare import noise_floor, pair
+from bench.compare.comparison import known_pairs
 from bench.compare.pair_result import PairResult
 from bench.compare.variant import Variant
 from bench.machine import facts
@@ -13,6 +14,7 @@ from bench.results.cell import Cell
 from bench.results.result import DONE, NOTHING_MEASURED, new_mark
 from bench.results.table import say
 from bench.run.data_source import Source
+from bench.run.durations import forecast
 from flowers_core import progress
 
 
@@ -34,6 +36,9 @@ def run(
     """
     from rich import console
 
+    out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
+    seconds = known_pairs(results).total([cell.id] for cell in cells for _ in range(pairs))
+    say(err, forecast(f"{pairs} identical pairs of fresh processes of each of {len(cells)} cells", seconds))
     common = {"source": source, "code": facts.code(), "classes": source.classes(cells)}
     comparison = f"calibration-{new_mark()}"
     failures = {}
@@ -51,7 +56,6 @@ def run(
     here = facts.fingerprint()
     floors = noise_floor.floors(stored, machine_id=here["id"], setting=here)
     floors = [floor for floor in floors if floor.cell in measured]
-    out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     for name, reason in failures.items():
         say(err, f"{name}: a pair died: {reason}")
     if as_json:

@@ -14,7 +14,9 @@ from bench.compare.pair_result import INSTRUCTIONS, PairResult
 from bench.compare.sequential_test import LOOKS, Estimate, Rule, Verdict
 from bench.compare.variant import Command, Variant, VariantPair, shared_clocks, short_names
 from bench.results import store
-from bench.results.result import new_mark
+from bench.results.result import chronological, new_mark
+from bench.run import durations
+from bench.run.durations import Durations
 from flowers_core.errors import InputError, ReportedError
 
 UNKNOWN_SECONDS = 20.0  # a pair, until the first has run: two imports of TensorFlow, warm-up, 32 blocks
@@ -142,6 +144,25 @@ class Trial:
     def values(self, rule: Rule) -> dict[str, list[float]]:
         """What its pairs say, by clock."""
         return {clock: [sequential_test.value(result, clock) for result in self.pairs] for clock in rule.clocks}
+
+
+def known_pairs(results: Path) -> Durations:
+    """How long pairs of each cell took on this machine, by a store; a cell is named as a `PairResult` names it."""
+    known = Durations()
+    for result in chronological(store.load(PairResult, results).results):
+        known.note([result.cell], result.seconds, result.machine)
+    return known
+
+
+def forecast(variant_pairs: Sequence[VariantPair], results: Path, *, control: bool, budget: float | None) -> str:
+    """What a comparison is about to do and how long that takes, if it needs the usual number of pairs."""
+    known, cells = known_pairs(results), [variants.cell for variants in variant_pairs]
+    usual = known.total([cell] for cell in cells for _ in range(TYPICAL_PAIRS))
+    base = known.total([cells[0]] for _ in range(CONTROL_PAIRS)) if control else 0.0
+    what = f"{len(cells)} cell{'s' * (len(cells) > 1)}, each in about {TYPICAL_PAIRS} pairs of fresh processes"
+    what += f", and {CONTROL_PAIRS} of the base with itself" if control else ""
+    seconds = None if usual is None or base is None else usual + base
+    return durations.forecast(what, seconds, by=f"{durations.EARLIER}, if nothing surprises", budget=budget)
 
 
 def check_budget(budget_seconds: float | None, cells: int) -> None:

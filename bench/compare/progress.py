@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from bench.compare import comparison
@@ -18,6 +19,7 @@ from bench.results.table import say
 if TYPE_CHECKING:
     from rich.console import Console
 
+LINE_SECONDS = 60.0  # between two lines on what is left, where there is no terminal
 NOTHING_SLOWER, SLOWER, NOTHING_COMPARED = DONE, FAILED, NOTHING_MEASURED
 
 
@@ -41,6 +43,7 @@ def run(
     comparison.check_budget(budget_seconds, len(variant_pairs))
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     trials: list[Trial] = []
+    say(err, comparison.forecast(variant_pairs, results, control=runs.control, budget=budget_seconds))
     running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds, runs=runs)
     try:
         with _live(err, rule, title) as show, closing(running):
@@ -57,18 +60,27 @@ def run(
 
 @contextmanager
 def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequence[Trial]], None]]:
-    """Gives a function that shows how trials stand: a table that moves on a terminal, a line a pair elsewhere."""
+    """Gives a function that shows how trials stand: a table that moves on a terminal, lines elsewhere.
+
+    There a line says how a cell stands whenever that changes, and one what is left, each minute and with each verdict.
+    """
     from rich import console as consoles
     from rich import live
 
     if not console.is_terminal:
         printed: dict[str, list[str]] = {}  # by cell: rows change places when all are decided
+        said, known = perf_counter(), 0
 
         def print_changes(trials: Sequence[Trial]) -> None:
+            nonlocal said, known
             for row in table(trials, rule, title).texts():
                 if printed.get(row[0], row) != row:
                     say(console, "  ".join(filter(None, row)))
                 printed[row[0]] = row
+            decided = sum(trial.verdict is not None for trial in trials)
+            if decided < len(trials) and (decided > known or perf_counter() - said > LINE_SECONDS):
+                said, known = perf_counter(), decided
+                say(console, _what_is_left(trials))
 
         yield print_changes
         return
@@ -76,12 +88,15 @@ def _live(console: "Console", rule: Rule, title: str) -> Iterator[Callable[[Sequ
     with live.Live(console=console, auto_refresh=False, transient=True) as screen:
 
         def draw(trials: Sequence[Trial]) -> None:
-            left = format.duration(round(sum(trial.left_seconds() for trial in trials)))
-            decided = sum(trial.verdict is not None for trial in trials)
-            foot = f"{decided} of {len(trials)} decided; about {left} to go if nothing surprises"
-            screen.update(consoles.Group(table(trials, rule, title).renderable(), foot), refresh=True)
+            screen.update(consoles.Group(table(trials, rule, title).renderable(), _what_is_left(trials)), refresh=True)
 
         yield draw
+
+
+def _what_is_left(trials: Sequence[Trial]) -> str:
+    left = format.duration(round(sum(trial.left_seconds() for trial in trials)))
+    decided = sum(trial.verdict is not None for trial in trials)
+    return f"{decided} of {len(trials)} decided; about {left} to go if nothing surprises"
 
 
 def exit_code(trials: Sequence[Trial]) -> int:

@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-NAMES = ("resources", "durable", "user_code", "lazy")
+NAMES = ("resources", "durable", "user_code", "lazy", "last_words")
 """Modules of the package that are loaded so; a snapshot of the harness holds their files."""
 
 
@@ -23,4 +23,4 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-resources, durable, user_code, lazy = map(_load, NAMES)
+resources, durable, user_code, lazy, last_words = map(_load, NAMES)

@@ -341,6 +341,7 @@ def main(words: Sequence[str]) -> int:
         print(f"{' or '.join(BACKENDS)} must be installed for {sys.executable}. Received: neither", file=sys.stderr)
         return 2
     chosen.output.mkdir(parents=True, exist_ok=True)
+    print(f"checks {chosen.device} by {' and '.join(there)}: at most {chosen.minutes:g} min (--minutes)", flush=True)
     with tempfile.TemporaryDirectory(prefix="accelerator-check-") as scratch:
         folder, store = Path(scratch) / "run", Path(scratch) / "run" / "results"
         folder.mkdir()

@@ -30,9 +30,10 @@ from bench.machine.own import durable, resources
 from bench.results import format
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
-from bench.run import child, product
+from bench.run import child, death, product
+from bench.run.death import Died
 from bench.run.measure import Job
-from bench.run.product import InputError, RunFailed
+from bench.run.product import InputError
 
 MEASURE = (sys.executable, "-m", "bench.run.measure")
 
@@ -48,10 +49,6 @@ MEMORY_SHARE = 0.9  # of what the machine has free when the process starts
 MOST_TEMPORARY = 60  # characters of a path to which Python's multiprocessing adds its sockets, which may have 107
 
 PADDING, MOST_PADDING = "BENCH_ENVIRONMENT_PADDING", 4096
-
-# The kernel's out-of-memory killer sends SIGKILL. TensorFlow dies by SIGSEGV or SIGABRT when an allocation fails,
-# without a word; near the limit that is what it was.
-NEAR_LIMIT = 0.7
 
 
 def environment(cell: Cell | None = None, *, path: str = "") -> dict[str, str]:
@@ -75,19 +72,6 @@ def padding(draw: random.Random) -> dict[str, str]:
     percent slower in all runs from one shell. With a random one luck is noise, which a test knows how to treat.
     """
     return {PADDING: "x" * draw.randrange(MOST_PADDING)}
-
-
-class Died(RunFailed):
-    """A process ended without what was asked of it, or was ended at a limit.
-
-    Attributes:
-        status: One of `measurement.STATUSES`: `timeout`, `oom` or `crash`.
-        reason: Why; the error's message begins with the name of the process.
-    """
-
-    def __init__(self, name: str, status: str, reason: str):
-        super().__init__(f"{name}: {reason}")
-        self.status, self.reason = status, reason
 
 
 class ChildProcess:
@@ -166,7 +150,8 @@ class ChildProcess:
         """
         answer = self.answer_or_end(timeout=timeout, memory_bytes=memory_bytes)
         if answer is None:
-            raise Died(self.name, "crash", f"the process ended without an answer{self._last_words()}")
+            said = death.quote(self._words.read_bytes())
+            raise Died(self.name, "crash", f"the process ended without an answer{said}")
         return answer
 
     def answer_or_end(self, *, timeout: float, memory_bytes: int | None = None) -> dict | None:
@@ -206,7 +191,8 @@ class ChildProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LOOK_SECONDS)
         if self._process.returncode and self._process.returncode not in accepted:
-            raise Died(self.name, *self._how_it_died(self._process.returncode))
+            held = {"held_bytes": self.peak_bytes, "limit_bytes": self._limit}
+            raise Died(self.name, *death.explain(self._process.returncode, self._words.read_bytes(), **held))
 
     def hold(self) -> None:
         """Holds it and all that it started still, until `release`.
@@ -272,20 +258,6 @@ class ChildProcess:
         self._noted = names
         with suppress(OSError):  # a disk that is full must not end a measurement
             self._words.with_name(f"{durable.SHARED_NOTE}{self.pid}").write_text(json.dumps(held), encoding="utf-8")
-
-    def _how_it_died(self, code: int) -> tuple[str, str]:
-        """Status and reason of a process that ended with an exit code other than 0."""
-        number = -code if code < 0 else code - 128 if code > 128 else 0  # beyond 128: as a shell reports signals
-        if not number:
-            return "crash", f"exit code {code}{self._last_words()}"
-        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        if number == signal.SIGKILL or self.peak_bytes > NEAR_LIMIT * self._limit:
-            held = f" holding {format.size(self.peak_bytes)}" if self.peak_bytes else ""
-            return "oom", f"killed by {name}{held}, most likely for want of memory{self._last_words()}"
-        return "crash", f"memory or crash: ended by {name}{self._last_words()}"
-
-    def _last_words(self) -> str:
-        return _last_line(self._words.read_bytes())
 
 
 def _shared_names() -> set[str]:
@@ -464,18 +436,13 @@ def run_to_end(command: Sequence[str], *, env: Mapping[str, str], timeout: float
                 process.wait()
         if process.returncode:
             ending = f"exit code {process.returncode}" if process.returncode > 0 else f"signal {-process.returncode}"
-            raise Died(name, "crash", f"it ended with {ending}{_last_line(_content(err))}")
+            raise Died(name, "crash", f"it ended with {ending}{death.quote(_content(err))}")
         return Finished(wall_seconds=wall_seconds, cpu_seconds=usage.ru_utime + usage.ru_stime, printed=_content(out))
 
 
 def _content(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
-
-
-def _last_line(printed: bytes) -> str:
-    said = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
-    return f"; it said: {said[-1][:300]}" if said else "; it said nothing"
 
 
 class _Limits:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 from bench.machine import facts
@@ -15,13 +14,12 @@ from bench.results.measurement import Measurement
 from bench.results.result import new_mark, stamp
 from bench.run import product, step_parts, user_check
 from bench.run.data_source import Source
+from bench.run.durations import Durations
 from bench.run.measure import Job
 from bench.run.process import spawn
 from bench.run.timing import Effort
 from flowers_core.errors import InputError
 
-# What a cell is taken to cost until one like it has been measured: import, compilation and some seconds of steps.
-UNKNOWN_SECONDS = 12.0
 MOST_ROUNDS = 10_000
 
 
@@ -93,34 +91,6 @@ def pending(sweep: Sweep, measurements: tuple[Measurement, ...]) -> list[tuple[i
         {(earlier.round, earlier.cell) for earlier in measurements if earlier.sweep == sweep.id} if sweep.id else set()
     )
     return [process for process in sweep.processes() if process not in done]
-
-
-class Durations:
-    """How long processes took on this machine, to say how long others should take."""
-
-    def __init__(self, measurements: Iterable[Measurement] = ()):
-        """Remembers some measurements, in their order."""
-        self._here = facts.hardware_id()
-        self._lasted: dict[object, list[float]] = {}
-        for measurement in measurements:
-            self.add(measurement)
-
-    def add(self, measurement: Measurement) -> None:
-        """Remembers a measurement."""
-        if measurement.machine.get("id") == self._here and measurement.process_seconds:
-            for key in self._alike(measurement.cell):
-                self._lasted.setdefault(key, []).append(measurement.process_seconds)
-
-    def expected_seconds(self, cell: Cell) -> float:
-        """What a process for a cell should take, from earlier ones: of the cell, else of its model or pipeline."""
-        for key in self._alike(cell):
-            if key in self._lasted:
-                return median(self._lasted[key][-5:])
-        return UNKNOWN_SECONDS
-
-    @staticmethod
-    def _alike(cell: Cell) -> tuple[object, ...]:
-        return cell, (cell.model, cell.batch_size), (cell.model, cell.pipeline)
 
 
 def too_large(cell: Cell, measurements: list[Measurement]) -> str | None:

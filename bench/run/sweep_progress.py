@@ -13,6 +13,7 @@ from bench.results.measurement import Measurement
 from bench.results.result import DONE, FAILED, NOTHING_MEASURED
 from bench.results.table import printable, say
 from bench.run import sweep, trace_table
+from bench.run.durations import UNKNOWN_SECONDS, Durations, alike, forecast
 
 if TYPE_CHECKING:
     from rich import progress
@@ -47,7 +48,9 @@ def run(
     if not pending:
         say(err, "Every cell of this sweep is measured already; without `--resume` a new one starts.")
     mine = [measurement for measurement in earlier if planned.id and measurement.sweep == planned.id]
-    left_out, durations = 0, sweep.Durations(earlier)
+    left_out, durations = 0, Durations(earlier)
+    if pending:
+        say(err, _forecast(pending, durations, budget=limits.budget_seconds))
     with _bar(err) as bar:
         task = bar.add_task("", total=len(pending), ends=0.0)
         _update_estimate(bar, task, pending, durations)
@@ -101,7 +104,7 @@ def _update_estimate(
     bar: "progress.Progress",
     task: "progress.TaskID",
     pending: list[tuple[int, Cell]],
-    durations: sweep.Durations,
+    durations: Durations,
 ) -> None:
     """Names the next cell, and estimates the end anew from what has been measured since."""
     seconds = sum(durations.expected_seconds(cell) for _, cell in pending)
@@ -139,7 +142,7 @@ def print_plan(planned: sweep.Sweep, results: Path, *, as_json: bool = False) ->
     earlier = store.load(Measurement, results).results
     pending = sweep.pending(planned, earlier)
     out = console.Console(soft_wrap=True, highlight=False)
-    durations = sweep.Durations(earlier)
+    durations = Durations(earlier)
     costs = [durations.expected_seconds(cell) for _, cell in pending]
     if as_json:
         for (number, cell), seconds in zip(pending, costs, strict=True):
@@ -147,4 +150,13 @@ def print_plan(planned: sweep.Sweep, results: Path, *, as_json: bool = False) ->
         return
     for (_, cell), seconds in zip(pending, costs, strict=True):
         say(out, f"{cell.id}  {format.duration(seconds)}")
-    say(out, f"{len(pending)} processes, about {format.duration(sum(costs))}")
+    say(out, _forecast(pending, durations))
+
+
+def _forecast(pending: list[tuple[int, Cell]], durations: Durations, *, budget: float | None = None) -> str:
+    """How many processes there are, how long they should take, and how that is known."""
+    cells = [cell for _, cell in pending]
+    unknown = sum(durations.expected(alike(cell)) is None for cell in cells)
+    by = {"by": f"{UNKNOWN_SECONDS:.0f} s for each of {unknown} like none that was measured here"} if unknown else {}
+    what = f"{len(cells)} fresh process{'es' * (len(cells) > 1)}"
+    return forecast(what, sum(map(durations.expected_seconds, cells)), budget=budget, **by)

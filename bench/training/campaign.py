@@ -6,8 +6,11 @@ from pathlib import Path
 from bench.machine import facts
 from bench.results import identity, store
 from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 from bench.results.result import new_mark
+from bench.run import product
 from bench.run.data_source import Source
+from bench.run.durations import Durations, Planned
 from bench.training import outcome, run
 from bench.training.price import Price
 from bench.training.run import Job, TrainingRun
@@ -55,6 +58,44 @@ def plan(  # noqa: PLR0913 - what a campaign is
         for model in models
         for variant in (variants if seed % 2 else reversed(variants))
     ]
+
+
+def planned(jobs: Sequence[Job], results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The trainings to come, and how long they should take: as earlier ones did here, else by the steps measured here.
+
+    Args:
+        jobs: What to train.
+        results: The store.
+        budget_seconds: How long it may take.
+    """
+    known, rates = Durations(), dict[str, float]()
+    for training in store.load(TrainingRun, results).results:
+        epochs, images = training.settings.get("epochs"), training.data.get("images")
+        known.note([(training.model, training.variant, epochs, images)], training.process_seconds, training.machine)
+    for measured in store.load(Measurement, results).results:
+        rate = measured.images_per_second
+        if rate and measured.cell.mode == "train" and measured.machine.get("id") == facts.hardware_id():
+            rates[measured.cell.model] = max(rate, rates.get(measured.cell.model, 0.0))
+    seconds = [_expected_seconds(job, known, rates) for job in jobs]
+    total = sum(second for second in seconds if second is not None)
+    return Planned(
+        what="trainings",
+        rounds=[job.seed for job in jobs],
+        seconds=None if None in seconds else total,
+        by="as earlier ones and steps alone took here",
+        budget_seconds=budget_seconds,
+    )
+
+
+def _expected_seconds(job: Job, known: Durations, rates: Mapping[str, float]) -> float | None:
+    """How long a training should take; None where neither one like it nor a step of its model is known."""
+    recipe, images = product.recipe(job.model), job.source.describe("records")["images"]
+    epochs = job.epochs or recipe.epochs
+    seconds = known.expected([(job.model, job.variant, epochs, images)])
+    if seconds is not None or job.model not in rates:
+        return seconds
+    passes = 1 if recipe.frozen and "--no-cached-features" not in run.VARIANTS[job.variant] else epochs
+    return passes * images / rates[job.model]
 
 
 def run_all(jobs: Iterable[Job], results: Path, *, timeout: float) -> Iterator[TrainingRun]:

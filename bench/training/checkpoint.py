@@ -3,7 +3,7 @@
 `python -m bench.training.checkpoint` is a child of `measure`, see `bench.run.child`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import Any
 from bench.machine import page_cache
 from bench.machine.cpu_time import ForeignLoad
 from bench.machine.own import durable
+from bench.results import store
 from bench.results.cell import Cell
-from bench.results.result import Result, stamp
+from bench.results.result import Result, new_mark, stamp
 from bench.run import child, process, step_under_test
 from bench.run.data_source import CLASSES
+from bench.run.durations import Durations, Planned
 from bench.run.product import RunFailed, Unsuitable
 
 WEIGHTS, WHOLE = "weights", "weights and optimizer"
@@ -55,6 +57,41 @@ class CheckpointResult(Result):
     campaign: str = ""
     round: int = 0
     foreign_cpu_share: float | None = None
+
+
+Schedule = Sequence[tuple[int, Cell, str]]
+"""Round, model and content of each process; rounds outermost, so that a drift of the disk hits all."""
+
+
+def planned(schedule: Schedule, results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The processes that save and restore, and how long they should take: as earlier ones did here."""
+    known = Durations().note_campaigns(
+        store.load(CheckpointResult, results).results, lambda saved: [_alike(saved.cell, saved.content)]
+    )
+    return Planned(
+        what="processes that save and restore",
+        rounds=[number for number, *_ in schedule],
+        seconds=known.total([_alike(cell, content)] for _, cell, content in schedule),
+        budget_seconds=budget_seconds,
+    )
+
+
+def _alike(cell: Cell, content: str) -> tuple:
+    """What processes that take about as long have in common."""
+    return CheckpointResult.KIND, cell, content
+
+
+def run(schedule: Schedule, folder: Path, *, timeout: float) -> Iterator[CheckpointResult]:
+    """Measures all that is planned; gives each result as its process ends.
+
+    Args:
+        schedule: What to measure.
+        folder: On the disk that is to be measured; nothing is left there.
+        timeout: Seconds after which a process is ended.
+    """
+    mark = new_mark()
+    for number, cell, content in schedule:
+        yield measure(cell, content, folder, timeout=timeout, campaign=mark, round=number)
 
 
 def measure(

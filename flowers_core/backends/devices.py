@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowers_core.last_words import last_words
+
 DEVICES = ("tpu", "gpu", "cpu")  # in the order in which `best` tries them
 
 # A dead TPU address blocks the resolver for over 200 s: it is asked in a child process that may be given up.
@@ -61,8 +63,7 @@ def why_absent(kind: str, *, backend: str, seconds: float = PROBE_SECONDS) -> st
         return f"no {kind.upper()} answered within {seconds:g} s"
     if child.returncode == 0:
         return None
-    last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-    return f"no {kind.upper()} for {backend}: {last}"
+    return f"no {kind.upper()} for {backend}: {last_words(child.stderr) or 'no message'}"
 
 
 def hints(environment: dict[str, str] | None = None, root: Path = Path("/")) -> list[str]:

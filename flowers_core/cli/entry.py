@@ -22,8 +22,12 @@ from flowers_core import backends
 from flowers_core.cli import quiet
 from flowers_core.data import storage
 from flowers_core.errors import InputError, RunFailed, near
+from flowers_core.progress import printable
 
 WRONG_USE, FAILED, INTERRUPTED = 2, 1, 130
+
+RESUMED = ("peers", "scaling", "sweep", "train")
+"""Commands that go on with `--resume` where an earlier one was interrupted."""
 
 INSTALL = "Install what is missing: `make bench EXTRAS=[tensorflow]`, `[jax]`, `[torch]`, `[gpu]` or `[tpu]`"
 
@@ -59,26 +63,38 @@ def enter(command: click.Command) -> None:
         tell(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         code = FAILED
     except (KeyboardInterrupt, click.Abort):
-        tell(f"interrupted; this goes on, or begins again: {again(sys.argv)}")
+        tell(f"interrupted; {how_to_go_on(sys.argv)}")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def again(words: Sequence[str]) -> str:
+def how_to_go_on(words: Sequence[str], *, kept: bool = True) -> str:
+    """The command that goes on after an interruption, or begins again, and which of the two it does.
+
+    Args:
+        words: Those of the command line, the program first.
+        kept: Whether there is anything to go on with.
+    """
+    resumes = kept and words[1:2] and words[1] in RESUMED
+    return f"this {'goes on' if resumes else 'begins again'}: {again(words, resume=bool(resumes))}"
+
+
+def again(words: Sequence[str], *, resume: bool = True) -> str:
     """The command that goes on after an interruption: the same, with `--resume` where the command has it.
 
     Args:
         words: Those of the command line, the program first.
+        resume: Whether to go on where the command can, or to begin again.
     """
     program, *rest = words
     module = Path(program).parent.name if Path(program).name == "__main__.py" else ""
     python = Path(sys.executable)
     shown = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     start = [str(shown), "-m", module] if module else [Path(program).name]
-    if rest[:1] == ["sweep"]:  # its plan is in the store
+    if resume and rest[:1] == ["sweep"]:  # its plan is in the store
         kept = [word for number, word in enumerate(rest) if "--results" in (word, *rest[number - 1 : number])]
         rest = ["sweep", "--resume", *kept, *(word for word in rest if word.startswith("--results="))]
-    elif rest[:1] == ["train"] and "--resume" not in rest:
+    elif resume and rest and rest[0] in RESUMED and "--resume" not in rest:
         rest = [*rest, "--resume"]
     return shlex.join([*start, *rest])
 
@@ -208,11 +224,6 @@ def tell(line: str) -> None:
 def say(line: str) -> None:
     """Prints a line of results."""
     click.echo(printable(line))
-
-
-def printable(text: str) -> str:
-    """The text with what would command a terminal, such as escape codes in the name of a file, spelt out."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:

@@ -117,6 +117,9 @@ CHOICES = entry.group(
     click.option("--precision", metavar="NAME", help=f"{', '.join(PRECISIONS)}. [the fastest here]"),
     click.option("--xla/--no-xla", default=None, help="Compile the step with XLA. [where it pays]"),
     click.option("--torch-compile/--no-torch-compile", default=None, help="Compile it on torch. [no]"),
+    click.option("--steps-per-execution", type=click.IntRange(1), metavar="N",
+                 help="Steps that one call trains, a divisor of those of an epoch: on TensorFlow in a loop on the "
+                 "device, on JAX between two looks of Keras; 1 on torch and over replicas. [1]"),
     click.option("--seed", type=int, help="The same weights, order and augmentation in every run."),
     click.option("--pipeline", metavar="FILE:FUNCTION",
                  help="Your own loader, path/to/file.py:function, to train on; records validate. [the records]"),
@@ -208,6 +211,7 @@ def _resolve_over_hosts(
         "--dispatcher": request.dispatcher,
         "--cached-features": choices.cached_features,
         "--torch-compile": choices.torch_compile,
+        "--steps-per-execution": choices.steps_per_execution,
     }
     if given := [option for option, value in single.items() if value]:
         raise InputError(

@@ -1,7 +1,7 @@
 """Compiles and fits as the codelab does, from records to weights that are saved after every epoch."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,7 +24,9 @@ from flowers_core.train.settings import Settings
 FEATURES_SHARE = 0.5  # of the memory, which features take twice: as they are computed and as they are fed
 
 
-def compile_model(model: keras.Model, *, xla: bool, optimizer: str | keras.Optimizer = "adam") -> keras.Model:
+def compile_model(
+    model: keras.Model, *, xla: bool, optimizer: str | keras.Optimizer = "adam", steps_per_execution: int = 1
+) -> keras.Model:
     """Compiles a model for integer labels and returns it.
 
     The codelab's one-hot labels with `categorical_crossentropy` are the same loss written out.
@@ -33,8 +35,15 @@ def compile_model(model: keras.Model, *, xla: bool, optimizer: str | keras.Optim
         model: Ends in a softmax over the classes.
         xla: Whether XLA compiles the step. Keras' own "auto" would decide by the devices it happens to see.
         optimizer: Adam with its defaults, as in the codelab, unless given.
+        steps_per_execution: Steps that one call trains.
     """
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=xla)
+    model.compile(
+        optimizer=optimizer,
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=xla,
+        steps_per_execution=steps_per_execution,
+    )
     return model
 
 
@@ -126,6 +135,7 @@ def train(
     parts = split_shards(settings)
     shards = parts[0].select([*parts[0], *parts[1]])
     steps = manifest.images_in(parts[0]) // settings.batch_size
+    _check_loop(settings, steps)
     _seed(settings)
     arrays = feeding.by_arrays(settings.records, dispatcher)
     with feeding.explain_errors(shards, arrays=arrays, **expected_records(settings)), device.scope():
@@ -145,6 +155,8 @@ def train(
             begun=begun,
             tell=tell,
         )
+        tell(forecast(settings.epochs - done, steps, rows))
+        each = settings.steps_per_execution  # Keras calls back once for all of them
         with progress.bar(f"training {Path(settings.model).name}", (settings.epochs - done) * steps) as advance:
             learner.fit(
                 data,
@@ -157,12 +169,27 @@ def train(
                 callbacks=[
                     *_schedule(settings),
                     epochs,
-                    keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance()),  # noqa: ARG005
+                    keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(each)),  # noqa: ARG005
                     *_curves(run, tell),
                     *([StopAtTarget(target)] if target is not None else []),
                 ],
             )
     return rows
+
+
+def forecast(epochs: int, steps: int, rows: Sequence[dict[str, float]]) -> str:
+    """What is left of a training, and how long it takes.
+
+    Args:
+        epochs: How many are left.
+        steps: Of each.
+        rows: Of the epochs before them.
+    """
+    what = f"{epochs} epochs of {steps} steps"
+    if not rows:
+        return f"{what}: how long they take is known when the first has ended"
+    minutes = rows[-1]["elapsed_seconds"] / len(rows) * epochs / 60
+    return f"{what}: about {max(1, round(minutes))} min, as the {len(rows)} before took"
 
 
 def expected_records(settings: Settings) -> dict[str, Any]:
@@ -190,6 +217,16 @@ def split_shards(settings: Settings) -> tuple[Shards, Shards]:
     return parts
 
 
+def _check_loop(settings: Settings, steps: int) -> None:
+    """Checks that epochs are of whole calls: Keras would train more steps in each otherwise."""
+    if steps % settings.steps_per_execution:
+        several = ", ".join(str(number) for number in range(1, steps + 1) if steps % number == 0)
+        raise InputError(
+            f"`steps_per_execution` must divide the {steps} steps of an epoch: {several}. "
+            f"Received: steps_per_execution={settings.steps_per_execution}"
+        )
+
+
 def _seed(settings: Settings) -> None:
     if settings.deterministic:
         backends.get(keras.config.backend()).make_deterministic()
@@ -201,7 +238,7 @@ def compiled_model(settings: Settings, run: Run) -> keras.Model:
     """The model as it was saved last, or a new one."""
     if run.model.exists():
         model = load_trained(run, settings)
-        return compile_model(model, xla=settings.compiled, optimizer=model.optimizer)
+        return compile_model(model, optimizer=model.optimizer, **_how(settings))
     model = models.build(
         settings.model,
         image_size=settings.image_size,
@@ -209,7 +246,12 @@ def compiled_model(settings: Settings, run: Run) -> keras.Model:
         weights=settings.weights,
         pixels=settings.pixels,
     )
-    return compile_model(model, xla=settings.compiled, optimizer=_optimizer(settings))
+    return compile_model(model, optimizer=_optimizer(settings), **_how(settings))
+
+
+def _how(settings: Settings) -> dict[str, Any]:
+    """How a model is compiled, beside its optimizer."""
+    return {"xla": settings.compiled, "steps_per_execution": settings.steps_per_execution}
 
 
 def _optimizer(settings: Settings) -> keras.Optimizer:
@@ -276,7 +318,7 @@ def _inputs(
         )
         unseen = feature_cache.Features(base, validation_shards, count=manifest.images_in(validation_shards), **source)
         data = known.training(batch_size=settings.batch_size, shuffle_buffer=settings.shuffle_buffer, seed=seed)
-        head = compile_model(head, xla=settings.compiled, optimizer=model.optimizer)
+        head = compile_model(head, optimizer=model.optimizer, **_how(settings))
         return head, data, unseen.validation(batch_size=settings.batch_size)
     cache = caching.decide(count, image_size=settings.image_size)
     tell(cache.description)

@@ -104,6 +104,7 @@ def train(
             done = -(-int(_held(model.optimizer.iterations)) // steps)
         tell(f"{meeting.place.total} replicas; epochs that are kept: {done}")
         leader = _Leader(settings, run, done, parts[1], steps=steps, begun=begun, tell=tell) if run else None
+        tell(fit.forecast(settings.epochs - done, steps, leader.rows if leader else []))
         with closing(_shares(settings, own, meeting, steps=steps, first=done, arrays=arrays)) as shares:
             learner = Learner(backend, device, model, shares)
             with progress.bar(f"training {Path(settings.model).name}", (settings.epochs - done) * steps) as advance:

@@ -43,6 +43,7 @@ class Settings:
         backend: Keras' backend, one of `backends.BACKENDS`.
         xla: Whether XLA compiles the step.
         torch_compile: Whether `torch.compile` does.
+        steps_per_execution: Steps that one call of Keras trains: on TensorFlow in a loop on the device.
         seed: Makes weights, order and augmentation the same in every run; None draws them anew.
         deterministic: Whether every operation gives the same bits in every run, at a price.
         features: Names of the features of the records.
@@ -73,6 +74,7 @@ class Settings:
     deterministic: bool = False
     backend: str = "tensorflow"
     torch_compile: bool = False
+    steps_per_execution: int = 1
     features: Features = CODELAB
     decoding: Decoding = decodings.CODELAB
     pipeline: str = ""
@@ -114,6 +116,7 @@ class Choices:
     precision: str | None = None
     xla: bool | None = None
     torch_compile: bool | None = None
+    steps_per_execution: int | None = None
     seed: int | None = None
     deterministic: bool | None = None
     pipeline: str | None = None
@@ -192,7 +195,7 @@ def usual_way(recipe: models.Recipe, *, device: str, backend: str, replicas: int
 def _check(settings: Settings, recipe: models.Recipe) -> None:
     one_of("optimizer", settings.optimizer, OPTIMIZERS)
     one_of("augmentation", settings.augmentation, AUGMENTATIONS)
-    for name in ("epochs", "batch_size", "shuffle_buffer"):
+    for name in ("epochs", "batch_size", "shuffle_buffer", "steps_per_execution"):
         if getattr(settings, name) < 1:
             raise InputError(f"`{name}` must be at least 1. Received: {name}={getattr(settings, name)}")
     if settings.batch_size % settings.replicas:
@@ -221,9 +224,23 @@ def _check(settings: Settings, recipe: models.Recipe) -> None:
     if settings.deterministic and settings.seed is None:
         raise InputError("`deterministic` must have a `seed`, or each run draws other numbers. Received: no seed")
     _check_compiler(settings)
+    _check_loop(settings)
     unsuitable = precision.unsuitable(settings.precision, settings.device)
     if unsuitable:
         raise InputError(f"`precision` must suit the device. Received: {settings.precision}: {unsuitable}")
+
+
+def _check_loop(settings: Settings) -> None:
+    """Checks that several steps a call can be trained."""
+    if settings.steps_per_execution == 1:
+        return
+    given = f"Received: steps_per_execution={settings.steps_per_execution}"
+    if not BACKENDS[settings.backend].loops_on_device:
+        raise InputError(
+            f"`steps_per_execution` must be 1 on {settings.backend}, where a call trains one step. {given}"
+        )
+    if settings.replicas > 1:
+        raise InputError(f"`steps_per_execution` must be 1 where {settings.replicas} replicas share a batch. {given}")
 
 
 def _check_compiler(settings: Settings) -> None:

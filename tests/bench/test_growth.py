@@ -9,7 +9,7 @@ import pytest
 from bench.report import gather, sections, tensorboard, two_sets
 from bench.results import store, summary, summary_table
 from bench.results.measurement import Measurement
-from bench.run import sweep
+from bench.run.durations import Durations
 
 GROWTH = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "growth.py"), run_name="growth")
 FEW, TIMES, MOST = 480, 4, 7  # lines, how many times as many, and how many times the CPU time they may take
@@ -25,7 +25,7 @@ def stores(tmp_path_factory):
 
 
 def _plan(results):
-    durations = sweep.Durations(store.load(Measurement, results).results)
+    durations = Durations(store.load(Measurement, results).results)
     cells = {measurement.cell for measurement in store.load(Measurement, results).results}
     return [durations.expected_seconds(cell) for cell in cells]
 

@@ -89,9 +89,10 @@ def test_pipelines_alone(data):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_train_evaluate_and_predict(data, tmp_path, backend):
-    """A training of one epoch, its accuracy, and a photo."""
+    """A training of one epoch, on JAX all three steps in one call; its accuracy, and a photo."""
     photos, records, run_folder = data[1], data[3], tmp_path / "run"
     how = ("--epochs", "1", "--batch-size", "8", "--precision", "float32", "--seed", "1")
+    how += ("--steps-per-execution", "3" if backend == "jax" else "1")
     train = ("flowers_core", "train", "dense_single", "--records", records, "--output", run_folder)
     rows = json.loads(run(*train, *how, "--backend", backend, "--json"))["history"]
     evaluated = json.loads(run("flowers_core", "evaluate", run_folder, "--backend", backend, "--json"))

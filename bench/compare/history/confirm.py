@@ -12,6 +12,7 @@ from bench.compare.sequential_test import Rule, Verdict
 from bench.compare.variant import VariantPair
 from bench.results import store
 from bench.results.cell import Cell
+from bench.run import durations
 from bench.run.data_source import Source
 from bench.run.product import ReportedError
 
@@ -27,12 +28,30 @@ def find(results: Path, source: Source, *, confirm: bool, budget_seconds: float 
     accepted = acknowledged.load()
     history = regressions.find(results / "asv")
     if confirm:
+        if history.changes:
+            tell(_forecast(history, results, budget_seconds))
         paired_runs = PairedRuns(results, source, budget_seconds=budget_seconds, tell=tell)
         history = regressions.confirm(history, paired_runs, tell=tell)
     history = replace(history, changes=tuple(change.acknowledge(accepted) for change in history.changes))
     store.save_table("regressions.md", table.markdown(history), results)
     store.save_table("regressions.json", json.dumps(table.plain(history), indent=1), results)
     return history
+
+
+def _forecast(history: History, results: Path, budget_seconds: float | None) -> str:
+    """How many steps there are to confirm, and how long that takes if all are: the ends, then halves of the range."""
+    commits, known = list(history.commits), comparison.known_pairs(results)
+    seconds: list[float | None] = []
+    for candidate in (change.candidate for change in history.changes):
+        between = commits.index(candidate.after) - commits.index(candidate.before)
+        run = known.total([regressions.cell_id(candidate)] for _ in range(comparison.TYPICAL_PAIRS))
+        run = run if budget_seconds is None else min(budget_seconds, run or budget_seconds)
+        seconds.append(None if run is None else run * (1 + between.bit_length() - 1))
+    total = None if None in seconds else sum(second or 0.0 for second in seconds)
+    what = f"{len(seconds)} steps to confirm, each by paired runs of its ends and of commits between"
+    return durations.forecast(
+        what, total, by="by `--budget` and what pairs took here" if budget_seconds else durations.EARLIER
+    )
 
 
 class PairedRuns:

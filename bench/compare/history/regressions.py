@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 
 from bench.compare.acknowledged import Acknowledged
 from bench.compare.history import asv_series, bisect, change_points
@@ -11,6 +12,7 @@ from bench.compare.history.change_points import Candidate, TooShort
 from bench.compare.sequential_test import Verdict
 from bench.machine.facts import WORK_DIR
 from bench.results.cell import Cell
+from bench.run.durations import rough
 from flowers_core.errors import InputError
 
 PairedRun = Callable[[Cell, str, str], Verdict]  # cell, base, candidate
@@ -49,11 +51,8 @@ class Change:
         estimate = paired.estimate if paired else None
         low = estimate.low if estimate else self.candidate.ratio
         base, end = (f"{self.commit}~1", self.commit) if self.commit else self.within or self._span
-        try:
-            cell = asv_series.cell_of(self.candidate.series)
-        except InputError:  # it can no longer be measured
-            cell = None
-        known = accepted.why(cell.id, low, base, end) if cell and self.candidate.ratio > 1 else ""
+        cell = cell_id(self.candidate)
+        known = accepted.why(cell, low, base, end) if cell and self.candidate.ratio > 1 else ""
         return replace(self, acknowledged=known)
 
     @property
@@ -110,11 +109,22 @@ def confirm(history: History, paired_run: PairedRun, *, tell: Callable[[str], ob
             `inconclusive`.
         tell: Reports progress, a line at a time.
     """
-    changes = tuple(
-        _confirm(change, _neighbours(change, history.changes), history.commits, paired_run, tell)
-        for change in history.changes
-    )
-    return replace(history, changes=changes)
+    begun, changes, all_ = perf_counter(), list[Change](), history.changes
+    for change in all_:
+        changes.append(_confirm(change, _neighbours(change, all_), history.commits, paired_run, tell))
+        left = (perf_counter() - begun) / len(changes) * (len(all_) - len(changes))
+        if len(changes) < len(all_):
+            tell(f"{len(changes)} of {len(all_)} steps are settled; about {rough(left)} to go")
+    return replace(history, changes=tuple(changes))
+
+
+def cell_id(candidate: Candidate) -> str:
+    """The cell that confirms a step; empty where there is none."""
+    try:
+        cell = asv_series.cell_of(candidate.series)
+    except InputError:  # it can no longer be measured
+        return ""
+    return cell.id if cell else ""
 
 
 def _neighbours(change: Change, changes: Sequence[Change]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from bench.input.data_service.result import DataServiceResult
 from bench.results import store
 from bench.results.result import new_mark
 from bench.run.data_source import Source
+from bench.run.durations import Durations, Planned
 from flowers_core.errors import InputError, one_of
 from flowers_core.input import data_service
 from flowers_core.input import registry as pipelines
@@ -62,6 +63,25 @@ class Plan:
         ]
 
 
+def planned(plan: Plan, results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The measurements to come, and how long their processes should take: as earlier ones did here."""
+    known = Durations().note_campaigns(
+        store.load(DataServiceResult, results).results, lambda read: [_alike(read.round, read.workers)]
+    )
+    return Planned(
+        what="measurements",
+        rounds=[number for number, workers in plan.schedule for _ in tasks(plan, workers, number)],
+        seconds=known.total([_alike(number, workers)] for number, workers in plan.schedule),
+        budget_seconds=budget_seconds,
+        is_whole=True,  # a process gives several measurements at once
+    )
+
+
+def _alike(number: int, workers: int | None) -> tuple:
+    """What processes that take about as long have in common; those of the first round read whole epochs as well."""
+    return DataServiceResult.KIND, workers, number == 0
+
+
 def run(plan: Plan, results: Path) -> Iterator[DataServiceResult]:
     """Reads all that is planned; gives each result when it is stored.
 
@@ -100,8 +120,3 @@ def tasks(plan: Plan, workers: int | None, round_number: int) -> tuple[Task, ...
     shardings = tuple(data_service.SHARDING) if workers else ("dynamic",)
     epochs = [Task(pipeline=name, sharding=sharding, **size) for sharding in shardings for name in plan.pipelines]
     return (*timed, *epochs)
-
-
-def count(plan: Plan) -> int:
-    """How many results `run` will give."""
-    return sum(len(tasks(plan, workers, round_number)) for round_number, workers in plan.schedule)

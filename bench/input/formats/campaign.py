@@ -15,6 +15,7 @@ from bench.results.measurement import Measurement
 from bench.results.result import Result, new_mark, stamp
 from bench.run import process, timing
 from bench.run.data_source import Source
+from bench.run.durations import Durations, Planned
 from bench.run.measure import Job
 from flowers_core.data import array_images, encodings, tfrecords
 from flowers_core.errors import InputError
@@ -108,6 +109,22 @@ class Plan:
 Measure = Callable[..., Measurement]
 
 
+def planned(plan: Plan, results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The processes that read, and how long they should take: as earlier ones did here."""
+    known = Durations().note_campaigns(store.load(FormatResult, results).results, lambda read: [_alike(read.encoding)])
+    return Planned(
+        what="reading processes",
+        rounds=[number for number, _ in plan.schedule],
+        seconds=known.total([_alike(name)] for _, name in plan.schedule),
+        budget_seconds=budget_seconds,
+    )
+
+
+def _alike(encoding: str) -> tuple:
+    """What processes that take about as long have in common."""
+    return FormatResult.KIND, encoding
+
+
 def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Iterator[FormatResult]:
     """Writes records and reads them; gives each result when it is stored.
 
@@ -126,7 +143,7 @@ def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Itera
     disk = disk_speed(_shards(plan, max(written, key=lambda name: _bytes(written[name]))))
     cell = Cell(model=NO_MODEL, pipeline=plan.pipeline, batch_size=plan.batch_size, image_size=plan.image_size)
     for number, name in plan.schedule:
-        source = Source(records=str(plan.folder / name))
+        source, origin = Source(records=str(plan.folder / name)), stamp()
         measured = measure(Job(cell=cell, effort=timing.Effort(seconds=plan.seconds), source=source), timeout=600.0)
         result = FormatResult(
             campaign=campaign,
@@ -146,7 +163,7 @@ def run(plan: Plan, results: Path, *, measure: Measure = process.spawn) -> Itera
                 "batch_size": plan.batch_size,
                 "cores": resources.usable_cores(),
             },
-            **stamp(),
+            **origin,
         )
         store.append(result, results)
         yield result

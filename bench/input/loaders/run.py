@@ -22,6 +22,7 @@ from bench.machine.own import resources
 from bench.results.result import Result, new_mark, stamp
 from bench.run import process
 from bench.run.data_source import Source
+from bench.run.durations import forecast
 from flowers_core.input import decode_pool
 
 ANSWER_SECONDS = 180.0
@@ -93,6 +94,13 @@ class Effort:
     def steps(self, loaders: int) -> int:
         """How many starts and blocks a number of loaders takes, warm-up blocks among them."""
         return loaders * len(self.workers or (0,)) * sum(rounds + 2 for rounds in self.rounds_by_process)
+
+    def forecast(self, loaders: int) -> str:
+        """What is done, and how long the blocks of it take; nobody knows how long loaders take to start."""
+        contenders, processes = loaders * len(self.workers or (0,)), len(self.rounds_by_process)
+        what = f"{contenders} loaders in {self.rounds} rounds of blocks and {processes} fresh processes each"
+        blocks = contenders * (self.rounds + processes) * self.seconds
+        return forecast(what, blocks, by=f"and what {contenders * processes} processes take to start")
 
 
 class Runner:

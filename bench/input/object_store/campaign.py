@@ -10,6 +10,7 @@ from bench.input.object_store.network import Conditions
 from bench.results import store
 from bench.results.result import new_mark
 from bench.run.data_source import Source
+from bench.run.durations import Durations, Planned
 from bench.run.timing import Effort
 from flowers_core.errors import one_of
 from flowers_core.input.registry import PIPELINES
@@ -42,26 +43,51 @@ class Plan:
             self.source.describe(reads)  # says what is missing before the first process starts
 
     @property
-    def count(self) -> int:
-        """How many processes measure."""
-        return len(self.pipelines) * (1 + len(self.stores)) * self.rounds
+    def schedule(self) -> list[tuple[int, str, Conditions | None]]:
+        """Round, pipeline and place of each process: the disk and each store, in reverse order every other round."""
+        forth: list[Conditions | None] = [None, *self.stores]
+        return [
+            (number, pipeline, place)
+            for number in range(self.rounds)
+            for pipeline in self.pipelines
+            for place in (forth if number % 2 == 0 else reversed(forth))
+        ]
+
+
+def planned(plan: Plan, results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The processes that read, and how long they should take: as earlier ones did here."""
+    known = Durations()
+    for read in store.load(ObjectStoreResult, results).results:
+        keys = [_alike(read.measurement.cell.pipeline, read.latency_seconds)]
+        known.note(keys, read.measurement.process_seconds, read.machine)
+    return Planned(
+        what="reading processes",
+        rounds=[number for number, *_ in plan.schedule],
+        seconds=known.total(
+            [_alike(pipeline, place.latency_seconds if place else None)] for _, pipeline, place in plan.schedule
+        ),
+        budget_seconds=budget_seconds,
+    )
+
+
+def _alike(pipeline: str, latency_seconds: float | None) -> tuple:
+    """What processes that take about as long have in common."""
+    return ObjectStoreResult.KIND, pipeline, latency_seconds
 
 
 def run(plan: Plan, results: Path) -> Iterator[ObjectStoreResult]:
-    """Measures the disk and each store, in reverse order every other round; gives each result when it is stored."""
+    """Measures all that is planned; gives each result when it is stored."""
     campaign, effort = new_mark(), Effort(seconds=plan.seconds)
     with measure.open_store(plan.source, plan.stores[0]) as opened:
-        for number in range(plan.rounds):
-            places = [None, *plan.stores] if number % 2 == 0 else [*reversed(plan.stores), None]
-            for pipeline, place in ((pipeline, place) for pipeline in plan.pipelines for place in places):
-                opened.traffic.conditions = place or plan.stores[0]
-                result = measure.read(
-                    measure.cell_of(pipeline),
-                    plan.source,
-                    store=opened if place else None,
-                    effort=effort,
-                    timeout=plan.timeout,
-                )
-                result = replace(result, campaign=campaign, round=number)
-                store.append(result, results)
-                yield result
+        for number, pipeline, place in plan.schedule:
+            opened.traffic.conditions = place or plan.stores[0]
+            result = measure.read(
+                measure.cell_of(pipeline),
+                plan.source,
+                store=opened if place else None,
+                effort=effort,
+                timeout=plan.timeout,
+            )
+            result = replace(result, campaign=campaign, round=number)
+            store.append(result, results)
+            yield result

@@ -16,6 +16,7 @@ from bench.results.result import DONE, FAILED, NOTHING_MEASURED, folders, new_ma
 from bench.results.table import say
 from bench.run import product, sweep, sweep_progress
 from bench.run.data_source import Source
+from bench.run.durations import forecast, rough
 from bench.run.product import InputError, ReportedError
 from bench.run.timing import Effort
 from flowers_core import progress
@@ -141,6 +142,8 @@ def _emulate(campaign: Campaign, results: Path, tell: Callable[[str], object]) -
     jobs, statuses = campaign.emulations, []
     if not jobs:
         return DONE
+    by = f"and what warming up takes; {rough(MOST_EMULATION_SECONDS)} each at most"
+    tell(forecast(f"{len(jobs)} emulated accelerators", EMULATION_SECONDS * len(jobs), by=by))
     emulations = emulate.run(
         jobs,
         campaign.sweep.source,

@@ -17,11 +17,13 @@ from bench.input.writing.result import PIPELINE, SHARDS, WriteResult, default_th
 from bench.machine import page_cache
 from bench.machine.cpu_time import ForeignLoad, cpu_seconds
 from bench.machine.own import resources
+from bench.results import store
 from bench.results.cell import NO_MODEL, Cell
 from bench.results.measurement import Measurement
 from bench.results.result import new_mark, stamp
 from bench.run import child, process, timing
 from bench.run.data_source import Source
+from bench.run.durations import Durations, Keys, Planned
 from bench.run.measure import Job
 from flowers_core.data import encodings, tfrecords
 from flowers_core.errors import InputError, ReportedError
@@ -72,6 +74,24 @@ class Plan:
             for shards in self.shards
             for threads in self.threads
         ]
+
+
+def planned(plan: Plan, results: Path, *, budget_seconds: float | None = None) -> Planned:
+    """The processes that write, each with one that reads, and how long they should take: as earlier ones did here."""
+    known = Durations().note_campaigns(
+        store.load(WriteResult, results).results, lambda written: _alike(written.shards, written.threads)
+    )
+    return Planned(
+        what="writing processes",
+        rounds=[number for number, *_ in plan.schedule],
+        seconds=known.total(_alike(shards, threads or default_threads()) for _, shards, threads in plan.schedule),
+        budget_seconds=budget_seconds,
+    )
+
+
+def _alike(shards: int, threads: int) -> Keys:
+    """What processes that take about as long have in common."""
+    return (WriteResult.KIND, shards, threads), WriteResult.KIND
 
 
 Ask = Callable[..., dict]

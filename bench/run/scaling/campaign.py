@@ -12,8 +12,10 @@ from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.results import store
 from bench.results.cell import Cell
+from bench.results.measurement import Measurement
 from bench.run import product
 from bench.run.data_source import CLASSES, Source
+from bench.run.durations import Durations, Planned, alike
 from bench.run.process import Died
 from bench.run.product import InputError
 from bench.run.scaling import processes
@@ -113,6 +115,41 @@ def unfinished(plan: Plan, results: Path) -> tuple[ScalingResult, ...]:
     if plan.pending(earlier) == plan.schedule():
         raise InputError("The last campaign measured other models or replicas: start this one without `--resume`")
     return earlier
+
+
+def planned(
+    plan: Plan, results: Path, earlier: Sequence[ScalingResult] = (), *, budget_seconds: float | None = None
+) -> Planned:
+    """The groups that are left of a plan, and how long they should take: by others like them, or by single steps.
+
+    Args:
+        plan: What to train.
+        results: The store.
+        earlier: Results of the same campaign, which are not measured again.
+        budget_seconds: How long it may take.
+    """
+    known = Durations(store.load(Measurement, results).results)
+    known.note_campaigns(
+        store.load(ScalingResult, results).results,
+        lambda group: [_alike(group.cell, group.workers, group.replicas, group.round)],
+    )
+    pending = [
+        (number, plan.cell(cell, workers, replicas), workers, replicas)
+        for number, cell, workers, replicas in plan.pending(earlier)
+    ]
+    # Of single steps only those of the same batch: on stand-ins a group takes as long as its images.
+    keys = [[_alike(cell, workers, replicas, number), *alike(cell)[:2]] for number, cell, workers, replicas in pending]
+    return Planned(
+        what="groups of processes",
+        rounds=[number for number, *_ in pending],
+        seconds=known.total(keys),
+        budget_seconds=budget_seconds,
+    )
+
+
+def _alike(cell: Cell, workers: int, replicas: int, number: int) -> tuple:
+    """What groups that take about as long have in common; those of the first round compare losses as well."""
+    return cell, workers, replicas, number == 0
 
 
 def run(

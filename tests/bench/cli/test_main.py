@@ -298,7 +298,7 @@ def test_dry_run_measures_nothing(tmp_path, command_line):
     done = command_line("bench", "sweep", "--dry-run", "--results", tmp_path)
 
     assert done.code == 0
-    assert f"{len(matrix.quick())} processes, about " in done.out
+    assert f"{len(matrix.quick())} fresh processes: about " in done.out
     listed = command_line("bench", "sweep", "--dry-run", "--json", "--results", tmp_path)
     rows = map(json.loads, listed.out.splitlines())
     assert [row["cell_id"] for row in rows] == [cell.id for cell in matrix.quick()]

@@ -1,9 +1,14 @@
 """Options that commands share: what is chosen of pipelines varies cells."""
 
+import sys
+
 import pytest
 
+from bench.cli import main, options
 from bench.cli.options import InputOptions
 from bench.results.cell import Cell
+from bench.run.durations import Planned
+from flowers_core.cli import entry
 from flowers_core.errors import InputError
 
 ALONE = Cell(model="none", pipeline="records_parallel")
@@ -53,3 +58,50 @@ def test_wrong_options_are_told_before_anything_runs(command_line, arguments, me
     assert done.code == 2, done.err
     assert message in " ".join(done.err.split())
     assert "Traceback" not in done.err
+
+
+PLANNED = Planned(what="groups", rounds=(0, 1, 2), seconds=1620.0, budget_seconds=1e-9)
+
+
+def interrupted():
+    """A campaign that Ctrl-C ends after its first result."""
+    yield "first"
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [
+        ("scaling", "this goes on: bench scaling --rounds 3 --resume"),
+        ("formats", "begins again: bench formats --rounds 3"),
+    ],
+)
+def test_collect_says_how_long_it_takes_and_what_goes_on(command, goes_on, capsys, monkeypatch):
+    """First what is to come; after Ctrl-C the command that goes on, or begins again where none goes on."""
+    monkeypatch.setattr(sys, "argv", ["bench", command, "--rounds", "3"])
+    without_budget = Planned(what="groups", rounds=(0, 1, 2), seconds=1620.0)
+
+    assert options.collect(interrupted(), without_budget) == (["first"], 130)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "3 groups in 3 rounds: about 27 min, as earlier ones took here"
+    assert "interrupted after 1 of 3 groups; those are kept" in said
+    assert goes_on in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [("scaling", "`bench scaling --resume` goes on"), ("formats", "A longer one measures more")],
+)
+def test_collect_ends_with_the_budget_and_says_what_it_left_out(command, advice, capsys, monkeypatch):
+    """A round at least; more with a longer budget, or by going on."""
+    monkeypatch.setattr(sys, "argv", ["bench", command])
+
+    assert options.collect(iter("abc"), PLANNED) == (["a"], 0)
+    assert f"1 of 3 rounds are whole. {advice}" in capsys.readouterr().err
+
+
+def test_resumed_commands_are_those_with_the_option():
+    """Whoever adds `--resume` to a command lets its interruption say so."""
+    resumable = {name for name, command in main.cli.commands.items() if any(p.name == "resume" for p in command.params)}
+
+    assert resumable == set(entry.RESUMED) - {"train"}

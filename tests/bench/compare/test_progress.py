@@ -72,7 +72,10 @@ def test_show_fits_80_columns_and_has_all(trials):
 
 
 def test_lines_are_printed_once_where_rows_change_places(trial):
-    """When all is decided what is inconclusive stands above what is the same; nobody reads the other row as news."""
+    """When all is decided what is inconclusive stands above what is the same; nobody reads the other row as news.
+
+    With the first verdict a line says what is left.
+    """
     console = Console(file=io.StringIO(), width=80)
     same, open_ = trial(CELLS[0], [1.001, 0.999, 1.002, 0.998]), trial(CELLS[1], [1.1, 1.0])
     with progress._live(console, RULE, "") as show:
@@ -82,7 +85,8 @@ def test_lines_are_printed_once_where_rows_change_places(trial):
     printed = console.file.getvalue().splitlines()
 
     assert table.table([same, open_], RULE, "").texts()[0][-1] == "inconclusive"
-    assert [line.split()[-1] for line in printed] == ["inconclusive"]
+    assert printed[0].startswith("1 of 2 decided; about ")
+    assert [line.split()[-1] for line in printed[1:]] == ["inconclusive"]
 
 
 def test_rows_are_there_while_it_runs(trial):

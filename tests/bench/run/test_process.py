@@ -28,6 +28,8 @@ from flowers_core.errors import RunFailed
 CELL = Cell(model="dense_single", batch_size=4, image_size=32)
 JOB = Job(cell=CELL, effort=Effort(seconds=0.2, least_steps=3))
 
+CUINIT = "E0000 00:00:1795773847.766694   29928 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error"
+
 
 def child(code):
     """A measuring process that does something else."""
@@ -124,6 +126,7 @@ def test_spawn_ends_a_process_at_its_memory_limit():
         ("os.kill(os.getpid(), 11)", "crash", "SIGSEGV"),
         ("os.kill(os.getpid(), 9)", "oom", "SIGKILL"),
         ("sys.stderr.write('no luck\\n'); sys.exit(7)", "crash", "exit code 7; it said: no luck"),
+        (f"sys.stderr.write('no luck\\n{CUINIT}\\n'); sys.exit(7)", "crash", "exit code 7; it said: no luck"),
         ("sys.exit(139)", "crash", "SIGSEGV"),
         ("pass", "crash", "without an answer"),
     ],

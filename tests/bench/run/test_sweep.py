@@ -157,22 +157,6 @@ def test_run_skips_larger_batches_of_what_ran_out_of_memory(tmp_path, measured):
     assert "a batch of 8 of it ran out of memory" in done[large].reason
 
 
-def test_expected_seconds_come_from_earlier_durations(tmp_path, planned, measured):
-    """A cell is expected to take what it took, one like it what that took, an unknown one a stated default."""
-    lab = FakeLab(measured, seconds=42.0)
-    run(planned, tmp_path, lab)
-    stored = store.load(Measurement, tmp_path).results
-
-    assert sweep.Durations(stored).expected_seconds(CELLS[0]) == 42.0
-    assert sweep.Durations(stored).expected_seconds(Cell(model="dense", precision="mixed_bfloat16")) == 42.0
-    assert sweep.Durations(stored).expected_seconds(Cell(model="xception")) == sweep.UNKNOWN_SECONDS
-
-
-def test_expected_seconds_ignore_other_machines(measured):
-    """What a cell took elsewhere says nothing here."""
-    assert sweep.Durations((measured(),)).expected_seconds(Cell(model="dense")) == sweep.UNKNOWN_SECONDS
-
-
 def test_run_leaves_what_the_budget_ended_for_later(tmp_path, planned, measured):
     """It is not filed as a timeout of its own: `--resume` tries it again."""
     lab = FakeLab(measured, seconds=20.0)

@@ -115,8 +115,16 @@ def test_json_line_is_json_for_every_program():
         (["x/bench/__main__.py", "stall", "--model", "my net"], "-m bench stall --model 'my net'"),
         (["x/flowers_core/__main__.py", "train", "dense"], "-m flowers_core train dense --resume"),
         (["/usr/bin/flowers", "train", "dense", "--resume"], "flowers train dense --resume"),
+        (["x/bench/__main__.py", "scaling", "--replicas", "1,2"], "-m bench scaling --replicas 1,2 --resume"),
     ],
 )
 def test_again_is_the_command_that_goes_on(words, command):
     """With what it needs to go on where it was interrupted, and words as a shell reads them."""
     assert entry.again(words).endswith(command)
+
+
+def test_how_to_go_on_says_whether_it_begins_again():
+    """Where nothing is kept, and of commands that cannot go on, it is the command as it was typed."""
+    assert entry.how_to_go_on(["bench", "scaling"]) == "this goes on: bench scaling --resume"
+    assert entry.how_to_go_on(["bench", "scaling"], kept=False) == "this begins again: bench scaling"
+    assert entry.how_to_go_on(["bench", "noise"]) == "this begins again: bench noise"

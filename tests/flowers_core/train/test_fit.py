@@ -82,12 +82,25 @@ def test_train_keeps_row_and_weights_of_each_epoch(unbroken):
 
     assert [row["epoch"] for row in rows] == [row["epoch"] for row in run.history()] == numbers
     assert lines[0].startswith("decoded images are cached in memory: ")
-    assert [line.split(":")[0] for line in lines[1:]] == [f"epoch {number}" for number in numbers]
+    assert lines[1].startswith(f"{EPOCHS} epochs of {STEPS} steps: how long they take is known when")
+    assert [line.split(":")[0] for line in lines[2:]] == [f"epoch {number}" for number in numbers]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert all(row["images_per_second"] > 0 for row in rows)
     assert np.diff([row["elapsed_seconds"] for row in rows]).min() > 0
     assert int(fit.load(run.model).optimizer.iterations) == EPOCHS * STEPS
     assert any(run.logs.rglob("*tfevents*"))
+
+
+def test_train_runs_several_steps_a_call(settings, train, unbroken):
+    """The same steps and the same weights; a number that does not divide an epoch would train more of them."""
+    rows, run = train(settings(epochs=EPOCHS, steps_per_execution=3))
+
+    assert int(fit.load(run.model).optimizer.iterations) == EPOCHS * STEPS
+    np.testing.assert_allclose(without_times(rows), without_times(unbroken[0]), rtol=1e-5)
+    for mine, others in zip(weights(run), weights(unbroken[1]), strict=True):
+        np.testing.assert_allclose(mine, others, rtol=1e-4, atol=1e-6)
+    with pytest.raises(InputError, match="divide the 6 steps of an epoch: 1, 2, 3, 6"):
+        train(settings(steps_per_execution=4), "other")
 
 
 LOADER = """

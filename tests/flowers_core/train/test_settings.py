@@ -90,12 +90,20 @@ def test_resolve_caches_features_of_images_that_stay():
         ({"cached_features": True}, "all of which learns"),
         ({"model": "mobilenetv2", "augmentation": "codelab", "cached_features": True}, "colours that change at random"),
         ({"augmentation": "blur"}, "none, flip, codelab"),
+        ({"steps_per_execution": 0}, "steps_per_execution=0"),
+        ({"steps_per_execution": 2, "replicas": 2}, "must be 1 where 2 replicas share a batch"),
     ],
 )
 def test_resolve_refuses_nonsense(choices, message):
     """Unknown names, numbers too small, choices that exclude each other."""
     with pytest.raises(InputError, match=message):
         settle(**{"model": "convnet_gap", "written": written(), **HERE, **choices})
+
+
+def test_resolve_refuses_several_steps_a_call_on_torch():
+    """Keras has no loop over steps there."""
+    with pytest.raises(InputError, match="must be 1 on torch, where a call trains one step"):
+        resolve("dense", written(), Choices(steps_per_execution=2), **HERE, backend="torch")
 
 
 @pytest.mark.parametrize(
