@@ -114,10 +114,12 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
     first, places = backends[0], ("--device", device)
     kept = ("--results", str(store))
     read = ("--records", str(records), *kept)
-    timed = ("--seconds", f"{sizes.seconds:g}")
+    timed, brief = ("--seconds", f"{sizes.seconds:g}"), ("--seconds", "0.5")
     preferred = (*places, "--backend", first)
     model = ("--model", sizes.model, "--batch-size", str(sizes.batch), "--precision", "mixed_bfloat16")
     sweep = ("-m", "bench", "sweep", "--profile", "accelerator", *places, "--backend", ",".join(backends), *timed)
+    measure = ("-m", "bench", "measure", *timed, *kept, *places, "--backend", "torch", *sizes.peer_options)
+    measure += ("--precision", "mixed_bfloat16")
     train = ("--records", str(records), "--output", str(store / "training" / "check"), "--epochs", str(sizes.epochs))
     return [
         Part(
@@ -138,18 +140,7 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
         ),
         Part(
             name="largest batch",
-            words=(
-                "-m",
-                "bench",
-                "batch",
-                *model,
-                "--most",
-                str(sizes.most_batch),
-                *preferred,
-                "--seconds",
-                "0.5",
-                *kept,
-            ),
+            words=("-m", "bench", "batch", *model, "--most", f"{sizes.most_batch}", *preferred, *brief, *kept),
             seconds=60,
         ),
         Part(
@@ -160,21 +151,7 @@ def plan(device: str, backends: Sequence[str], sizes: Sizes, *, records: Path, s
         *(
             Part(
                 name=f"peer {peer}",
-                words=(
-                    *(
-                        "-m",
-                        "bench",
-                        "measure",
-                        "--model",
-                        peer,
-                        "--batch-size",
-                        str(size),
-                        "--image-size",
-                        str(pixels),
-                    ),
-                    *("--precision", "mixed_bfloat16", *sizes.peer_options, *places, "--backend", "torch"),
-                    *(*timed, *kept),
-                ),
+                words=(*measure, "--model", peer, "--batch-size", f"{size}", "--image-size", f"{pixels}"),
                 seconds=35,  # most of which compiles
             )
             for peer, size, pixels in (sizes.peers if "torch" in backends else ())

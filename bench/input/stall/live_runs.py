@@ -79,8 +79,6 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
     Raises:
         InputError: If the model is not compiled, or the dataset gives no batches or ends too soon.
     """
-    import keras
-
     begun, load = perf_counter(), ForeignLoad()
     _check_model(model)
     source = LiveInput(data)
@@ -88,8 +86,52 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
     check_batch(batch, model)
     source.close()
     _build(model, batch)
-    kept, effort = KeptState(model), Effort(seconds=seconds / RUNS, least_steps=LEAST_STEPS)
-    placed = keras.tree.map_structure(
+    kept = KeptState(model)
+    try:
+        times = _clock(model, source, batch, kept, Effort(seconds=seconds / RUNS, least_steps=LEAST_STEPS))
+    finally:
+        kept.restore()
+        model.reset_metrics()
+    return LiveRuns(
+        facts=_facts(times, shares_cores=_computes_on_cpu(model)),
+        first_step_seconds=times.before.first_step_seconds,
+        batch_size=_batch_size(batch),
+        steps=data.steps(),
+        passes=source.passes,
+        batches=source.drawn,
+        foreign_cpu_share=load.share(),
+        seconds=perf_counter() - begun,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Times:
+    """Times of the runs, those of the step alone from before and after the other two.
+
+    Attributes:
+        before: Of the step alone, the one that compiles among them.
+        pipeline: Wall and CPU seconds of a batch of the dataset alone.
+        fed: Of the fed step.
+        waits: How long each of its calls waited for a batch.
+        others: Share of the cores that others used meanwhile.
+        after: Of the step alone again.
+        calls: Batches of a step: several where the user compiled the model with `steps_per_execution`.
+    """
+
+    before: Timing
+    pipeline: tuple[float, float]
+    fed: Timing
+    waits: tuple[float, ...]
+    others: float
+    after: Timing
+    calls: int
+
+
+def _clock(model: Any, source: LiveInput, batch: Any, kept: KeptState, effort: Effort) -> _Times:
+    """Runs the step on a batch at hand, the dataset alone, the fed step, and the step on the batch once more."""
+    import keras
+
+    resident = keras.tree.map_structure(
         lambda array: None if array is None else keras.ops.convert_to_tensor(array), batch
     )
 
@@ -97,43 +139,40 @@ def measure(model: Any, data: FitData, *, seconds: float) -> LiveRuns:
         kept.restore()
         return timing.clock_steps(_step(model, batches), effort)
 
-    try:
-        before = clock(repeat(placed))
-        alone = _clock_alone(source, effort)
-        _draw_ready(source, alone[0])
-        timed = input_wait.TimedDraws(source)
-        fed, others = _beside_others(lambda: clock(timed))
-        # Several where the user compiled the model with `steps_per_execution`.
-        calls = max(1, round(len(timed.seconds) / (fed.warmup_steps + len(fed.step_seconds))))
-        waits = input_wait.last_waits(timed, len(fed.step_seconds) * calls)
-        source.close()
-        after = clock(repeat(placed))
-    finally:
-        kept.restore()
-        model.reset_metrics()
-    first = keras.tree.flatten(batch)[0]
+    before = clock(repeat(resident))
+    pipeline = _clock_alone(source, effort)
+    _draw_ready(source, pipeline[0])
+    timed = input_wait.TimedDraws(source)
+    fed, others = _beside_others(lambda: clock(timed))
+    calls = max(1, round(len(timed.seconds) / (fed.warmup_steps + len(fed.step_seconds))))
+    waits = input_wait.last_waits(timed, len(fed.step_seconds) * calls)
+    source.close()
+    after = clock(repeat(resident))
+    return _Times(before=before, pipeline=pipeline, fed=fed, waits=waits, others=others, after=after, calls=calls)
+
+
+def _facts(times: _Times, *, shares_cores: bool) -> Facts:
+    """What the times say of a batch."""
+    waits, fed = times.waits, times.fed
     centre = fmean if fmean(waits) > BURSTY * median(waits) else median  # most steps of a burst wait for none of it
-    both = centre(fed.step_seconds) / calls
-    return LiveRuns(
-        facts=Facts(
-            pipeline_seconds=alone[0],
-            step_seconds=centre([*before.step_seconds, *after.step_seconds]) / calls,
-            both_seconds=both,
-            wait_seconds=min(1.0, sum(waits) / sum(fed.step_seconds)) * both,
-            pipeline_cpu_seconds=alone[1],
-            both_cpu_seconds=median(fed.step_cpu_seconds) / calls,
-            cores=max(1, round(resources.usable_cores())),
-            shares_cores=_computes_on_cpu(model),
-            foreign_cpu_share=others,
-        ),
-        first_step_seconds=before.first_step_seconds,
-        batch_size=int(first.shape[0]),
-        steps=data.steps(),
-        passes=source.passes,
-        batches=source.drawn,
-        foreign_cpu_share=load.share(),
-        seconds=perf_counter() - begun,
+    both = centre(fed.step_seconds) / times.calls
+    return Facts(
+        pipeline_seconds=times.pipeline[0],
+        step_seconds=centre([*times.before.step_seconds, *times.after.step_seconds]) / times.calls,
+        both_seconds=both,
+        wait_seconds=min(1.0, sum(waits) / sum(fed.step_seconds)) * both,
+        pipeline_cpu_seconds=times.pipeline[1],
+        both_cpu_seconds=median(fed.step_cpu_seconds) / times.calls,
+        cores=max(1, round(resources.usable_cores())),
+        shares_cores=shares_cores,
+        foreign_cpu_share=times.others,
     )
+
+
+def _batch_size(batch: Any) -> int:
+    import keras
+
+    return int(keras.tree.flatten(batch)[0].shape[0])
 
 
 def _beside_others(run: Callable[[], Timing]) -> tuple[Timing, float]:
