@@ -216,20 +216,7 @@ def run(
     with process.scratch() as scratch:
         files = {"photos": source.photos, "records": str(_unpack(source, scratch / "files"))}
 
-        def start(setup: LoaderSetup, folder: Path) -> Runner:
-            folder.mkdir(parents=True)
-            loader = setup.loader
-            task = Task(
-                job=loader.job,
-                variant=loader.variant,
-                decode=loader.decode,
-                files=files[loader.job],
-                source=asdict(source),
-                scratch=str(folder),
-                **data | ({"cores": setup.workers} if setup.workers else {}),
-            )
-            return Runner(setup, task, python=python if loader.kind == "peer" and python else sys.executable)
-
+        start = partial(_start, files=files, source=source, shape=data, python=python)
         order = random.Random(0)
         try:
             for process_number, rounds in enumerate(effort.rounds_by_process):
@@ -244,6 +231,24 @@ def run(
                 if result.rates or result.status != "ok":
                     keep(result)
     return common["comparison"]
+
+
+def _start(
+    setup: LoaderSetup, folder: Path, *, files: dict[str, str], source: Source, shape: dict[str, Any], python: str
+) -> Runner:
+    """Starts a loader in a folder of its own; one of another library by `python`, if given."""
+    folder.mkdir(parents=True)
+    loader = setup.loader
+    task = Task(
+        job=loader.job,
+        variant=loader.variant,
+        decode=loader.decode,
+        files=files[loader.job],
+        source=asdict(source),
+        scratch=str(folder),
+        **shape | ({"cores": setup.workers} if setup.workers else {}),
+    )
+    return Runner(setup, task, python=python if loader.kind == "peer" and python else sys.executable)
 
 
 def _run_rounds(
