@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from bench.machine.own import user_code
-from bench.results.cell import NO_MODEL, Cell
+from bench.results.cell import Cell
 from bench.run import product
 from bench.run.data_source import Source
 from bench.run.product import InputError
@@ -29,7 +29,7 @@ def build(cell: Cell, source: Source) -> Any:
     if hasattr(first, "element_spec"):
         return _whole_batches(first, cell.batch_size)
     batches = loader.endless(first)
-    if (cell.backend == "tensorflow" or cell.model == NO_MODEL) and product.has_tensorflow():
+    if product.backends()[cell.backend].tf_data and product.has_tensorflow():
         return _dataset(batches)
     return batches
 
