@@ -99,14 +99,18 @@ def _rates(bars: Iterable[tuple[str, float]], *strong: str) -> tuple[Bar, ...]:
 
 
 def _of_one_backend(sweep: Sequence[Summary]) -> list[Summary]:
-    """Pipelines alone, and the steps of the device and backend with most of them: a best over several names neither.
+    """Pipelines alone, and the steps of the device and backend that are fastest at most of them.
 
     Without cells of which something is chosen of the pipeline: sentences are about pipelines as they are.
     """
     sweep = [entry for entry in sweep if not entry.cell.input_options]
-    places = Counter((entry.cell.device, entry.cell.backend) for entry in sweep if entry.cell.model != NO_MODEL)
-    most = max(places, key=places.__getitem__, default=None)
-    return [entry for entry in sweep if entry.cell.model == NO_MODEL or (entry.cell.device, entry.cell.backend) == most]
+    fastest: dict[tuple, Summary] = {}  # by what is the same on all backends
+    for entry in sweep:
+        if entry.cell.model != NO_MODEL and entry.rate > getattr(fastest.get(entry.cell.alike), "rate", 0.0):
+            fastest[entry.cell.alike] = entry
+    won = Counter((entry.cell.device, entry.cell.backend) for entry in fastest.values())
+    best = max(won, key=won.__getitem__, default=None)
+    return [entry for entry in sweep if entry.cell.model == NO_MODEL or (entry.cell.device, entry.cell.backend) == best]
 
 
 def _fastest(summaries: Iterable[Summary]) -> Summary | None:
@@ -247,7 +251,7 @@ def _formats(gathered: Gathered) -> Finding | None:
 
 def _steps(summaries: Sequence[Summary]) -> Finding | None:
     """Which model trains fastest and which slowest, each at its best batch."""
-    steps = sorted(_steps_alone(summaries, precision="float32", xla=False), key=lambda entry: entry.rate)
+    steps = sorted(_steps_alone(summaries, precision="float32", chosen_compiler=""), key=lambda entry: entry.rate)
     best = {entry.cell.model: entry for entry in steps}  # the last of each is its fastest
     if len(best) < 2:
         return None
@@ -256,7 +260,7 @@ def _steps(summaries: Sequence[Summary]) -> Finding | None:
     sentence = (
         f"Of {len(best)} models, {readable(fast.cell.model)} trains fastest, {format.rate(fast.rate)} images/s "
         f"in batches of {fast.cell.batch_size}, and {readable(slow.cell.model)} slowest, {format.rate(slow.rate)} "
-        f"in batches of {slow.cell.batch_size} ({slow.cell.image_size} px); float32."
+        f"in batches of {slow.cell.batch_size} ({slow.cell.image_size} px); float32, {fast.cell.backend}."
     )
     bars = _rates(((entry.cell.model, entry.rate) for entry in reversed(ordered)), fast.cell.model, slow.cell.model)
     return Finding(sentence, "steps", bars)
@@ -284,10 +288,11 @@ def _demand(summaries: Sequence[Summary]) -> Finding | None:
 
 def _precisions(summaries: Sequence[Summary]) -> Finding | None:
     """Where bfloat16 pays."""
-    pairs: dict[str, list[float]] = {}
-    for entry in _steps_alone(summaries, precision="mixed_bfloat16", xla=False):
+    pairs, backend = dict[str, list[float]](), ""
+    for entry in _steps_alone(summaries, precision="mixed_bfloat16", chosen_compiler=""):
         plain = next((other for other in summaries if other.cell == replace(entry.cell, precision="float32")), None)
         if plain:
+            backend = entry.cell.backend  # of all of them
             pairs.setdefault(entry.cell.model, []).append(entry.rate / plain.rate)
     if not pairs:
         return None
@@ -296,8 +301,9 @@ def _precisions(summaries: Sequence[Summary]) -> Finding | None:
     slower = sum(ratio < 1 - NOTABLE for ratio in ratios.values())
     best, worst = max(ratios, key=ratios.__getitem__), min(ratios, key=ratios.__getitem__)
     sentence = (
-        f"mixed_bfloat16 makes {faster} of {len(ratios)} models faster and {slower} slower: from {readable(worst)}, "
-        f"{ratios[worst]:.2f} times the images/s of float32, to {readable(best)}, {ratios[best]:.2f} times."
+        f"mixed_bfloat16 makes {faster} of {len(ratios)} models faster and {slower} slower on {backend}: from "
+        f"{readable(worst)}, {ratios[worst]:.2f} times the images/s of float32, to {readable(best)}, "
+        f"{ratios[best]:.2f} times."
     )
     ordered = sorted(ratios.items(), key=itemgetter(1), reverse=True)
     bars = tuple(Bar(readable(model), ratio, f"x{ratio:.2f}", model in (best, worst)) for model, ratio in ordered)
@@ -307,7 +313,7 @@ def _precisions(summaries: Sequence[Summary]) -> Finding | None:
 def _batches(summaries: Sequence[Summary]) -> Finding | None:
     """From which batch size on a larger one gains little, of the model with most sizes."""
     curves: dict[Cell, dict[int, float]] = {}  # by what is the same at all sizes
-    for entry in _steps_alone(summaries, precision="float32", xla=False):
+    for entry in _steps_alone(summaries, precision="float32", chosen_compiler=""):
         curves.setdefault(replace(entry.cell, batch_size=1), {})[entry.cell.batch_size] = entry.rate
     curves = {cell: rates for cell, rates in curves.items() if len(rates) > 2 and knee(rates) < max(rates)}
     cell = max(curves, key=lambda cell: len(curves[cell]), default=None)

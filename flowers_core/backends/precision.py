@@ -13,7 +13,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FORMATS = {"float32": "float32", "tf32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 """What a device multiplies in, with the type of the numbers: `tf32` rounds float32 to a mantissa of 10 bits first."""
 
-_FAST_FLAGS = {"amx_bf16"}  # units of a CPU that multiply bfloat16; without them it gains little, or loses
+_FAST_FLAGS = {"amx_bf16", "avx512_bf16"}  # instructions that multiply bfloat16; without them it gains little, or loses
 
 _UNSUITABLE = {
     ("mixed_float16", "cpu"): "a CPU emulates float16 and takes seconds a step; use mixed_bfloat16",
@@ -47,7 +47,7 @@ def use(precision: str) -> Iterator[None]:
 
 
 def multiplies_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
-    """Whether this machine's CPU has units of its own for products of bfloat16 (AMX)."""
+    """Whether this machine's CPU has instructions for products of bfloat16 (AMX, AVX-512)."""
     try:
         text = Path(cpuinfo).read_text("utf-8")
     except OSError:  # not Linux

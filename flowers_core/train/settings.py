@@ -185,9 +185,11 @@ def resolve(
 def usual_way(recipe: models.Recipe, *, device: str, backend: str, replicas: int = 1) -> dict[str, Any]:
     """Precision and compiler that a model is trained by where nothing was chosen or found."""
     spec = BACKENDS[backend]
+    # loops that XLA writes for a CPU gain nothing: results/tables/reference-backends.md
+    halved = device == "cpu" and precision.multiplies_bfloat16() and not spec.always_compiled
     alone = replicas == 1 or spec.compiles_replicas
     return {
-        "precision": recipe.precision if device == "cpu" and precision.multiplies_bfloat16() else "float32",
+        "precision": recipe.precision if halved else "float32",
         "xla": spec.always_compiled or (recipe.xla and device == "cpu" and spec.compiler == "XLA" and alone),
     }
 

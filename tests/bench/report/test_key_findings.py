@@ -93,7 +93,23 @@ def test_steps_name_the_fastest_and_slowest_models(measured):
     )
 
     assert "Of 3 models, dense trains fastest, 3,200 images/s in batches of 32" in sentence
-    assert "xception slowest, 2.00 in batches of 4 (331 px)" in sentence
+    assert "xception slowest, 2.00 in batches of 4 (331 px); float32, tensorflow" in sentence
+
+
+def test_steps_are_those_of_the_fastest_backend(measured):
+    """Of several in one sweep that which is fastest at most steps answers, by its name, whether it compiles or not."""
+    sentences = findings(
+        measured(model="dense", seconds=(0.01,) * 3),
+        measured(model="convnet", seconds=(0.1,) * 3),
+        measured(model="dense", backend="jax", xla=True, seconds=(0.005,) * 3),
+        measured(model="convnet", backend="jax", xla=True, seconds=(0.05,) * 3),
+        measured(model="convnet", backend="jax", xla=True, precision="mixed_bfloat16", seconds=(0.04,) * 3),
+    )
+
+    told = "\n".join(sentences)
+    assert "dense trains fastest, 6,400 images/s" in told
+    assert "float32, jax" in told
+    assert "1 of 1 models faster and 0 slower on jax" in told
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.04, "2.5 times"), (0.2, "50% of the largest demand")])
@@ -119,7 +135,7 @@ def test_precisions_are_counted(measured):
         measured(model="dense", precision="mixed_bfloat16", batch_size=8, seconds=(0.001,) * 3),
     )
 
-    assert "1 of 2 models faster and 1 slower: from dense, 0.50 times" in sentences[-1]
+    assert "1 of 2 models faster and 1 slower on tensorflow: from dense, 0.50 times" in sentences[-1]
     assert "to convnet, 2.00 times" in sentences[-1]
 
 

@@ -20,8 +20,9 @@ TABLE = {
 HERE = {"records": "records", "device": "cpu", "replicas": 1}
 
 
-def settle(model, written, *, records="records", device="cpu", replicas=1, **choices):
-    return resolve(model, written, Choices(**choices), records=records, device=device, replicas=replicas)
+def settle(model, written, *, records="records", device="cpu", replicas=1, backend="tensorflow", **choices):
+    place = {"device": device, "replicas": replicas, "backend": backend}
+    return resolve(model, written, Choices(**choices), records=records, **place)
 
 
 def written(size=192):
@@ -107,19 +108,21 @@ def test_resolve_refuses_several_steps_a_call_on_torch():
 
 
 @pytest.mark.parametrize(
-    ("model", "amx", "device", "expected"),
+    ("model", "fast", "place", "expected"),
     [
-        ("squeezenet", True, "cpu", ("mixed_bfloat16", False)),
-        ("squeezenet", False, "cpu", ("float32", False)),
-        ("squeezenet", True, "gpu", ("float32", False)),
-        ("mobilenetv2", True, "cpu", ("float32", False)),
-        ("dense", True, "cpu", ("float32", True)),
+        ("squeezenet", True, {"device": "cpu"}, ("mixed_bfloat16", False)),
+        ("squeezenet", False, {"device": "cpu"}, ("float32", False)),
+        ("squeezenet", True, {"device": "gpu"}, ("float32", False)),
+        ("squeezenet", True, {"backend": "jax"}, ("float32", True)),
+        ("squeezenet", True, {"backend": "torch"}, ("mixed_bfloat16", False)),
+        ("mobilenetv2", True, {"device": "cpu"}, ("float32", False)),
+        ("dense", True, {"device": "cpu"}, ("float32", True)),
     ],
 )
-def test_resolve_takes_what_is_fastest_here(monkeypatch, model, amx, device, expected):
+def test_resolve_takes_what_is_fastest_here(monkeypatch, model, fast, place, expected):
     """bfloat16 where the CPU multiplies it and the model gains, XLA for models that are bound by memory."""
-    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: amx)
-    settings = settle(model, written(), **{**HERE, "device": device})
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: fast)
+    settings = settle(model, written(), **{**HERE, **place})
 
     assert (settings.precision, settings.xla) == expected
 
