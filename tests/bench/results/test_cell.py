@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import click
 import pytest
 
 from bench.results import labels
@@ -238,9 +239,11 @@ def test_cell_reads_what_older_programs_wrote():
 )
 def test_command_of_a_cell_measures_that_cell(cell):
     """Its options, read by the command line, are the cell again."""
-    from bench.cli import trace
+    from bench.cli import main, trace
 
-    context = trace.measure.make_context("measure", cell.command.split()[4:])
+    # Without its group a command would keep a help option without `-h`, which Click makes once a process.
+    parent = click.Context(main.cli, **main.CONTEXT)
+    context = trace.measure.make_context("measure", cell.command.split()[4:], parent=parent)
     chosen, place = (
         kind(**{name: context.params[name] for name in kind.__dataclass_fields__})
         for kind in (trace.CellOptions, trace.Place)
