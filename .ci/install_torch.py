@@ -28,7 +28,8 @@ def main() -> None:
     """Installs it, unless it comes with CUDA."""
     if any(name.startswith("nvidia-") for name in plan()):
         sys.exit("torch is not installed, and its tests are skipped: pip finds a build with CUDA alone, of 3 GB")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", WANTED], check=True)
+    # Python compiles what is imported at the first import; all of torch would take 15 s.
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", WANTED], check=True)
 
 
 if __name__ == "__main__":
