@@ -11,7 +11,9 @@ export PHOTOS RECORDS
 RUN := .venv/bin/python
 INSTALLED := .venv/installed$(subst ],,$(subst [,-,$(EXTRAS)))
 
-.PHONY: bench test test-without-tensorflow test-beam report tensorboard docs clean programs fuzz
+BESIDE := .venv/beside.log
+
+.PHONY: bench test test-here test-beside test-without-tensorflow test-beam report tensorboard docs clean programs fuzz
 
 bench: about $(INSTALLED) $(if $(subst data/synthetic,,$(PHOTOS)),,data/synthetic)  ## measure the quick matrix here
 	name=$$($(RUN) -c 'import os; print(os.path.basename(os.path.abspath(os.environ["PHOTOS"])))'); \
@@ -34,8 +36,15 @@ test: .venv/installed-test .venv/installed-torch programs  ## all tests and chec
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pyrefly check
-	.venv/bin/pytest --numprocesses 2 --dist loadfile  # a file stays in one process: its tests share what they draw and train
-	$(MAKE) test-without-tensorflow test-beam
+	@$(MAKE) --no-print-directory --jobs=2 test-here test-beside; code=$$?; cat $(BESIDE); exit $$code
+
+# A file stays in one process: its tests share what they draw and train.
+test-here: .venv/installed-test .venv/installed-torch
+	.venv/bin/pytest --numprocesses 2 --dist loadfile
+
+# What other environments are needed for, beside the tests above; what it printed is shown after theirs.
+test-beside: $(INSTALLED)
+	@$(MAKE) --no-print-directory test-without-tensorflow test-beam > $(BESIDE) 2>&1
 
 # What needs no TensorFlow, in an environment that has none: the other backends from photos to predictions.
 test-without-tensorflow: .venv-without-tensorflow/installed
