@@ -144,3 +144,18 @@ def test_misspelt_names_are_told_from_expressions():
 def test_profile_must_be_known(asv):
     """A misspelt profile is refused before anything is measured."""
     assert "must be one of quick, full. Received: 'ful'" in asv("run", "HEAD^!", accepted=(1,), FLOWERS_PROFILE="ful")
+
+
+def test_forecast_is_what_the_last_commit_took(tmp_path):
+    """As asv has kept it of each benchmark; where it has kept nothing, that is said."""
+    unknown = "how long a commit takes is known when the first has ended"
+    assert asv_profile.forecast(tmp_path) == unknown
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "machine.json").write_text("{}")
+    (tmp_path / "lab" / "0123-env.json").write_text("[]")
+    assert asv_profile.forecast(tmp_path) == unknown
+    rows = {"a": [[1.0], 240.0], "b": [[2.0], None], "c": [[3.0]], "d": [None, 210.0]}
+    (tmp_path / "lab" / "0123-env.json").write_text(
+        json.dumps({"result_columns": ["result", "duration"], "results": rows})
+    )
+    assert asv_profile.forecast(tmp_path) == "about 8 min a commit, as the last one took here"

@@ -124,3 +124,24 @@ def test_load_latest_counts_a_seed_once(trained, tmp_path):
 
     assert [(training.campaign, training.seed) for training in latest] == [("second", 1), ("second", 2)]
     assert len(store.load(TrainingRun, tmp_path).results) == 4
+
+
+def test_planned_takes_as_long_as_earlier_trainings_or_their_steps(trained, measured, tmp_path, monkeypatch):
+    """A training like it tells most; else the steps of its epochs, of which a frozen base takes one; else nothing."""
+    monkeypatch.setattr(Source, "describe", lambda *_: {"images": 1000})
+    jobs, here = plan(models=("dense", "mobilenetv2"), seeds=1, epochs=4), {"id": facts.hardware_id()}
+    assert campaign.planned(jobs, tmp_path).seconds is None
+
+    given = {
+        "settings": {"epochs": 4},
+        "data": {"photos": "p", "images": 1000},
+        "machine": here,
+        "process_seconds": 50.0,
+    }
+    store.append(trained("dense", "ours", **given), tmp_path)
+    for model in ("dense", "mobilenetv2"):
+        store.append(measured(model=model, batch_size=10, machine=here), tmp_path)  # 100 images/s
+
+    planned = campaign.planned(jobs, tmp_path)
+    assert (planned.rounds, planned.seconds) == ([1] * 4, pytest.approx(50 + 4 * 10 + 10 + 4 * 10))
+    assert "as earlier ones and steps alone took here" in f"{planned}"

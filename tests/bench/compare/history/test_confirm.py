@@ -80,3 +80,18 @@ def test_find_keeps_the_table(tmp_path, monkeypatch, slowed):
 
     assert "squeezenet" in (tmp_path / "tables" / "regressions.md").read_text()
     assert json.loads((tmp_path / "tables" / "regressions.json").read_text())["points"]
+
+
+def test_find_says_first_how_long_confirming_takes(tmp_path, monkeypatch, slowed):
+    """By the budget of each paired run where nothing tells of its pairs: two ends, and halves of what is between."""
+    folder, _, results = slowed
+    find, said = confirm.regressions.find, []
+    monkeypatch.setattr(confirm.regressions, "find", lambda _: find(results, repository=folder))
+    monkeypatch.setattr(confirm.regressions, "confirm", lambda history, *_, **__: history)
+    for budget_seconds in (None, 300.0):
+        confirm.find(tmp_path, Source(), confirm=True, budget_seconds=budget_seconds, tell=said.append)
+
+    unknown, known = said
+    assert unknown.startswith("1 step to confirm by paired runs of the ends")
+    assert "how long is known when the first has ended" in unknown
+    assert "about 5 min, by `--budget`" in known

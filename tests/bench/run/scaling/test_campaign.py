@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.machine import facts
 from bench.results import store
 from bench.run.product import InputError
 from bench.run.scaling import campaign, table
@@ -96,3 +97,22 @@ def test_processes_are_named_by_what_they_are(backend, shape, names, plan):
     assert [
         campaign.member_name(host, job.rank, result) for host, row in zip(hosts, jobs, strict=True) for job in row
     ] == names
+
+
+def test_planned_takes_as_long_as_groups_like_it_and_steps_of_the_same_batch(plan, measured, tmp_path):
+    """Of groups nobody knows anything at first; a group of the first round compares losses as well."""
+    chosen = plan(replicas=(1, 2), rounds=2)
+    assert campaign.planned(chosen, tmp_path).seconds is None
+
+    here = {"id": facts.hardware_id()}
+    for number, minute in enumerate((0, 1, 5, 6)):
+        cell, shape = chosen.cell(*chosen.schedule()[number][1:]), chosen.schedule()[number][2:]
+        started = f"2026-11-27T09:0{minute}:00+00:00"
+        done = {"workers": shape[0], "replicas": shape[1], "round": number // 2, "started": started, "machine": here}
+        store.append(ScalingResult(campaign="1", cell=cell, **done), tmp_path)
+    assert campaign.planned(chosen, tmp_path).seconds is None  # nothing tells of the last one
+    last = chosen.cell(*chosen.schedule()[3][1:])
+    store.append(replace(measured(machine=here), cell=last, process_seconds=30.0), tmp_path)
+
+    planned = campaign.planned(chosen, tmp_path, budget_seconds=600.0)
+    assert (planned.rounds, planned.seconds, planned.budget_seconds) == ([0, 0, 1, 1], 60 + 240 + 60 + 30, 600.0)
