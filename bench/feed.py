@@ -19,5 +19,5 @@ class Feed(suite.Suite):
     @suite.series("Fed training step (the older series)")
     def track_fed_step_seconds(self, model: str, pipeline: str) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured("track_fed_step_seconds", model, pipeline).step_seconds
+        seconds = self.measurement("track_fed_step_seconds", model, pipeline).step_seconds
         return suite.sample(median(seconds) if seconds else None)

@@ -29,15 +29,15 @@ class InputThroughput(suite.Suite):
     @suite.series("Input pipeline: time an image")
     def track_image_seconds(self, pipeline: str) -> suite.Sample:
         """Median seconds an image."""
-        rate = self.measured("track_image_seconds", pipeline).images_per_second
+        rate = self.measurement("track_image_seconds", pipeline).images_per_second
         return suite.sample(rate and 1 / rate)
 
     @suite.series("Input pipeline: first batch")
     def track_first_batch_seconds(self, pipeline: str) -> suite.Sample:
         """Seconds from a pipeline that has been built to its first batch."""
-        return suite.sample(self.measured("track_first_batch_seconds", pipeline).first_step_seconds)
+        return suite.sample(self.measurement("track_first_batch_seconds", pipeline).first_step_seconds)
 
     @suite.series("Input pipeline: peak memory", unit="bytes")
     def track_host_peak_bytes(self, pipeline: str) -> suite.Sample:
         """Most memory that the process held, with its decode workers; some 700 MB of it the framework's own."""
-        return suite.sample(self.measured("track_host_peak_bytes", pipeline).peak_bytes)
+        return suite.sample(self.measurement("track_host_peak_bytes", pipeline).peak_bytes)

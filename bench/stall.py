@@ -25,13 +25,13 @@ class Stall(suite.Suite):
     @suite.series("Step time, fed by a pipeline")
     def track_fed_step_seconds(self, *params: str) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured("track_fed_step_seconds", *params).step_seconds
+        seconds = self.measurement("track_fed_step_seconds", *params).step_seconds
         return suite.sample(median(seconds) if seconds else None)
 
     @suite.series("Input wait of a step")
     def track_input_wait_seconds(self, *params: str) -> suite.Sample:
         """Mean seconds that a step waits in `next()` for its batch."""
-        waits = self.measured("track_input_wait_seconds", *params).step_wait_seconds
+        waits = self.measurement("track_input_wait_seconds", *params).step_wait_seconds
         return suite.sample(fmean(waits) if waits else None)
 
     @suite.series("Stall: what a step loses when it is fed")

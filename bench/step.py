@@ -62,23 +62,23 @@ class Step(suite.Suite):
     @suite.series("Step time")
     def track_step_seconds(self, *params: str | int) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured("track_step_seconds", *params).step_seconds
+        seconds = self.measurement("track_step_seconds", *params).step_seconds
         return suite.sample(median(seconds) if seconds else None)
 
     @suite.series("Compile time: building and first step")
     def track_compile_seconds(self, *params: str | int) -> suite.Sample:
         """Seconds until the first step has ended, the model's building included: what compiles."""
-        done = self.measured("track_compile_seconds", *params)
+        done = self.measurement("track_compile_seconds", *params)
         return suite.sample(done.first_step_seconds and done.first_step_seconds + (done.build_seconds or 0))
 
     @suite.series("Peak memory, host", unit="bytes")
     def track_host_peak_bytes(self, *params: str | int) -> suite.Sample:
         """Most memory that the process held, some 700 MB of it the framework's own."""
-        return suite.sample(self.measured("track_host_peak_bytes", *params).peak_bytes)
+        return suite.sample(self.measurement("track_host_peak_bytes", *params).peak_bytes)
 
     @suite.series("Peak memory, device", unit="bytes")
     def track_device_peak_bytes(self, *params: str | int) -> suite.Sample:
         """Most memory that it held on an accelerator; n/a on a CPU."""
         if "cpu" in params:
             raise NotImplementedError("a CPU has no memory of its own: see Peak memory, host")
-        return suite.sample(self.measured("track_device_peak_bytes", *params).device_peak_bytes)
+        return suite.sample(self.measurement("track_device_peak_bytes", *params).device_peak_bytes)

@@ -19,5 +19,5 @@ class StepTime(suite.Suite):
     @suite.series("Training step (the older series)")
     def track_step_seconds(self, model: str, batch_size: int) -> suite.Sample:
         """Median seconds a step."""
-        seconds = self.measured("track_step_seconds", model, batch_size).step_seconds
+        seconds = self.measurement("track_step_seconds", model, batch_size).step_seconds
         return suite.sample(median(seconds) if seconds else None)

@@ -70,7 +70,7 @@ class Suite(ABC):
         except product.Unsuitable as unsuitable:
             raise NotImplementedError(unsuitable) from unsuitable
 
-    def measured(self, benchmark: str, *params: Any) -> Measurement:
+    def measurement(self, benchmark: str, *params: Any) -> Measurement:
         """Gives what one process measured of a cell: this one, or that of another benchmark of the same round.
 
         asv has started this process for the benchmark alone. See `shared_cells` for why it may have nothing to measure.

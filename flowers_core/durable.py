@@ -39,7 +39,7 @@ def sync_once(folder: Path) -> None:
 
 
 @contextmanager
-def named(path: str | Path) -> Iterator[None]:
+def name_file(path: str | Path) -> Iterator[None]:
     """Names the file in errors of the disk that name none, such as "no space left"."""
     try:
         yield
@@ -111,7 +111,7 @@ def sync(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with named(path):
+        with name_file(path):
             os.fsync(descriptor)
     except OSError as error:
         if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems sync no folder

@@ -198,7 +198,7 @@ def _digest(path: Path) -> str:
         if file in contents:
             continue
         contents[file] = file.read_bytes()
-        waiting += _imported(file)
+        waiting += _imports(file)
     digest = hashlib.sha256()
     for file, content in sorted(contents.items()):
         name = file.relative_to(path.parent).as_posix() if file != path else ""  # a renamed file holds the same
@@ -206,7 +206,7 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def _imported(file: Path) -> Iterator[Path]:
+def _imports(file: Path) -> Iterator[Path]:
     """Files in the folder of a file that it imports."""
     for node in ast.walk(_parse(file)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -88,7 +88,7 @@ class Explanation:
             spread = ", ".join(sorted(layers, key=lambda name: -layers[name])[:3]) if total > 0 else ""
             return f"{self.cell}: {difference}, spread over many operations{spread and f': {spread}'}"
         stages = [
-            f"{stage} {_seconds(change)}"
+            f"{stage} {format.difference(change)}"
             for (stage, name), change in self.added()
             if name == layer and abs(change) > 0.1 * abs(most)
         ]
@@ -98,10 +98,17 @@ class Explanation:
     def table(self) -> Table:
         """Stages, then what changed most."""
         rows: list[tuple[Value, ...]] = [
-            (stage, "", before, after, _seconds(after - before)) for stage, (before, after) in self.stages().items()
+            (stage, "", before, after, format.difference(after - before))
+            for stage, (before, after) in self.stages().items()
         ]
         rows += [
-            (stage, layer, self.base.get((stage, layer)), self.candidate.get((stage, layer)), _seconds(change))
+            (
+                stage,
+                layer,
+                self.base.get((stage, layer)),
+                self.candidate.get((stage, layer)),
+                format.difference(change),
+            )
             for (stage, layer), change in self.added()[:MOST_ROWS]
         ]
         return Table(
@@ -256,7 +263,3 @@ def place(cell: Cell, kind: str, name: str) -> Key:
         return "optimizer", kind
     layer = UNIQUE.sub("", xprof.layer(name))
     return (stage, layer) if layer else (stage, kind)
-
-
-def _seconds(seconds: float) -> str:
-    return ("+" if seconds >= 0 else "-") + format.duration(abs(seconds))

@@ -168,14 +168,14 @@ class PipelineInjector:
 
         image = self._decode(jpeg)
         waits = tf.random.uniform([]) < self._wait
-        waited = tf.cond(waits, lambda: tf.numpy_function(self._waited, [], tf.float32), lambda: 0.0)
+        waited = tf.cond(waits, lambda: tf.numpy_function(self._wait_in_python, [], tf.float32), lambda: 0.0)
         with tf.control_dependencies([waited]):
             # The same image, of a byte more that is not part of it: TensorFlow would decode equal bytes only once. And
             # it would decode one of the two if only one were looked at.
             again = lambda: tf.maximum(image, self._decode(tf.strings.join([jpeg, "\0"])))  # noqa: E731
             return tf.cond(tf.random.uniform([]) < self._again, again, lambda: image)
 
-    def _waited(self) -> "np.floating":
+    def _wait_in_python(self) -> "np.floating":
         import numpy as np
 
         self._waiting()

@@ -118,7 +118,7 @@ def gate_code(trials: Sequence[Trial], threshold: float) -> int:
     """
     if any(_is_over(trial, threshold) for trial in trials) or _over_budget(trials):
         return SLOWER
-    return NOTHING_COMPARED if _undecided(trials) or _budgets(trials, "unproven") else NOTHING_SLOWER
+    return NOTHING_COMPARED if _doubtful(trials) or _budgets(trials, "unproven") else NOTHING_SLOWER
 
 
 def _budgets(trials: Sequence[Trial], word: str) -> list[str]:
@@ -130,7 +130,7 @@ def _over_budget(trials: Sequence[Trial]) -> list[str]:
     return _budgets(trials, "exceeded")
 
 
-def _undecided(trials: Sequence[Trial]) -> list[Trial]:
+def _doubtful(trials: Sequence[Trial]) -> list[Trial]:
     """Those whose verdict clears nobody."""
     return [trial for trial in trials if trial.final.word in ("inconclusive", "unproven")]
 
@@ -147,7 +147,7 @@ def gate_text(trials: Sequence[Trial], threshold: float) -> str:
     failures += _over_budget(trials)
     if failures:
         return f"Failed: {'; '.join(failures)}."
-    undecided = _undecided(trials)
+    undecided = _doubtful(trials)
     if undecided:
         cells = ", ".join(trial.variants.cell for trial in undecided)
         return f"Not passed: {undecided[0].final.word}, which clears nobody: {cells}."

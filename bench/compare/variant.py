@@ -67,7 +67,7 @@ class Variant:
     @property
     def clocks(self) -> tuple[str, ...]:
         """What a verdict looks at."""
-        return _counted(sequential_test.clocks([self.cell]))
+        return _add_instructions(sequential_test.clocks([self.cell]))
 
     @property
     def measured(self) -> str:
@@ -125,7 +125,7 @@ class Command:
     @property
     def clocks(self) -> tuple[str, ...]:
         """What a verdict looks at; a figure that it prints takes the place of wall time."""
-        return CLOCKS[:1] if self.metric else _counted(CLOCKS)
+        return CLOCKS[:1] if self.metric else _add_instructions(CLOCKS)
 
     @property
     def measured(self) -> str:
@@ -133,7 +133,7 @@ class Command:
         return self.name
 
 
-def _counted(clocks: tuple[str, ...]) -> tuple[str, ...]:
+def _add_instructions(clocks: tuple[str, ...]) -> tuple[str, ...]:
     """Clocks of processes on the CPU, and the instructions that they execute where these can be counted."""
     return (*clocks, INSTRUCTIONS) if clocks == CLOCKS and not instructions.why_absent() else clocks
 

@@ -51,12 +51,12 @@ class ForeignLoad:
         import psutil
 
         times = psutil.cpu_times()
-        own = sum(sum(times[:4]) for times in self._watched())
+        own = sum(sum(times[:4]) for times in self._watched_times())
         total = sum(times[:8])  # user … steal; the guest times after them are counted in user already
         idle = times.idle + getattr(times, "iowait", 0.0)
         return total - idle, total, own
 
-    def _watched(self) -> Iterator[tuple[float, ...]]:
+    def _watched_times(self) -> Iterator[tuple[float, ...]]:
         """CPU times of this process, of those that are measured, and of the decode workers of either."""
         import psutil
 

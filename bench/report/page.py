@@ -48,7 +48,7 @@ def render(gathered: Gathered, shown: Sequence[Section] | None = None, tidy: Tab
     environment.filters["picture"] = _picture
     environment.filters["bars"] = bars.svg
     shown = sections.sections(gathered) if shown is None else shown
-    first, further = _placed(gathered, shown)
+    first, further = _place_findings(gathered, shown)
     swept = gathered.sweeps[0][0].measurement.origin if gathered.sweeps else ""
     return environment.get_template("page.html").render(
         findings=first,
@@ -73,7 +73,7 @@ def render(gathered: Gathered, shown: Sequence[Section] | None = None, tidy: Tab
     )
 
 
-def _placed(gathered: Gathered, shown: Sequence[Section]) -> tuple[list[Finding], dict[str, list[Finding]]]:
+def _place_findings(gathered: Gathered, shown: Sequence[Section]) -> tuple[list[Finding], dict[str, list[Finding]]]:
     """The findings of the first screen, and the others by the section that they begin."""
     found, names = key_findings.pictured(gathered), {section.name for section in shown}
     first, further = found[: key_findings.FIRST], dict[str, list[Finding]]()
@@ -170,7 +170,7 @@ def markdown(results: Path) -> str:
     gathered = gather.gather(results)
     shown = sections.sections(gathered)
     _check_shows(shown, results)
-    first, further = _placed(gathered, shown)
+    first, further = _place_findings(gathered, shown)
     lines = [*(f"- {markdown_text(finding.sentence)}" for finding in first), ""]
     for section in shown:
         again = markdown_code(section.command)

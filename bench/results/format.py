@@ -45,6 +45,13 @@ def change(before: float, after: float) -> str:
     return f"{significant(before / size)}→{significant(after / size)} {unit}"
 
 
+def difference(seconds: float | None) -> str:
+    """A duration with its sign: `+4.20 ms`."""
+    if seconds is None:
+        return ABSENT
+    return ("+" if seconds >= 0 else "-") + duration(abs(seconds))
+
+
 def rate(per_second: float | None) -> str:
     """Images a second."""
     return ABSENT if per_second is None else significant(per_second)

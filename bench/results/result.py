@@ -225,7 +225,7 @@ def portable(path: str | Path) -> str:
     return str(place.relative_to(facts.WORK_DIR)) if place.is_relative_to(facts.WORK_DIR) else without_home(text)
 
 
-def quoted(path: str) -> str:
+def quote(path: str) -> str:
     """A path as a word for a shell, which still expands `~`."""
     return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
 
@@ -245,7 +245,7 @@ def folders(*read: Mapping, reads: Iterable[str] = tuple(USUAL_FOLDERS), image_s
         guessed = {"photos": photos, "records": f"{photos}-{image_size}"}
         old = {kind: guessed[kind] for kind in reads if kind in guessed and photos != USUAL_PHOTOS}
         named |= data.get("folders", old)
-    given = {kind: quoted(name) for kind, name in named.items() if name != USUAL_FOLDERS[kind]}
+    given = {kind: quote(name) for kind, name in named.items() if name != USUAL_FOLDERS[kind]}
     given |= {name: shlex.quote(str(value)) for data in read for name, value in data.get("read_by", {}).items()}
     return "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
 

@@ -20,7 +20,7 @@ from bench.machine import facts, variables
 from bench.machine.facts import WORK_DIR
 from bench.machine.own import durable
 from bench.results import table
-from bench.results.result import Kind, Result, new_mark, portable, quoted
+from bench.results.result import Kind, Result, new_mark, portable, quote
 from flowers_core import errors
 from flowers_core.errors import InputError
 
@@ -81,7 +81,7 @@ def append(result: Result, results: Path = RESULTS) -> Path:
         if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
             line = b"\n" + line
         try:
-            with durable.named(path):
+            with durable.name_file(path):
                 left = memoryview(line)
                 while left:
                     left = left[file.write(left) :]
@@ -132,7 +132,7 @@ def check_writable(results: Path = RESULTS) -> None:
 def option(results: Path) -> str:
     """The option by which a command finds a store; empty where it does so by itself."""
     place = Path(results).resolve()
-    return "" if place == RESULTS.resolve() else f" --results {quoted(portable(place))}"
+    return "" if place == RESULTS.resolve() else f" --results {quote(portable(place))}"
 
 
 def load(kind: type[Kind], results: Path = RESULTS, *, holding: str = "") -> Loaded[Kind]:

@@ -47,12 +47,12 @@ Value = str | bool | int | float | Interval | None
 def _number(text: Callable[[float], str]) -> Callable[[float | Interval], str]:
     """A figure as text; an interval as `1.20 [1.10, 1.30]`."""
 
-    def formatted(value: float | Interval) -> str:
+    def format_value(value: float | Interval) -> str:
         if not isinstance(value, Interval):
             return text(value)
         return f"{text(value.centre)} [{text(value.low)}, {text(value.high)}]"
 
-    return formatted
+    return format_value
 
 
 def _time(value: float | Interval) -> str:
@@ -212,13 +212,13 @@ class Table:
     def markdown(self, *, level: int = 3) -> str:
         """Markdown: the title as a heading of some level, the table, the notes as a list."""
         heading = [f"{'#' * level} {markdown_text(self.title)}", ""] if self.title else []
-        lines = [[column.name for column in self.columns], *map(self._emphasised, self.texts())]
+        lines = [[column.name for column in self.columns], *map(self._emphasise, self.texts())]
         head, *body = (f"| {' | '.join(map(markdown_text, line))} |" for line in lines)
         marks = f"|{'|'.join('---' if column.left else '---:' for column in self.columns)}|"
         notes = ["", *(f"- {markdown_text(note)}" for note in self.notes)] if self.notes else []
         return "\n".join([*heading, head, marks, *body, *notes, ""])
 
-    def _emphasised(self, row: Sequence[str]) -> list[str]:
+    def _emphasise(self, row: Sequence[str]) -> list[str]:
         """A row's texts for Markdown, where a change in speed is bold."""
         verdicts = [column.kind == "verdict" for column in self.columns]
         return [

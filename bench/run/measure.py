@@ -103,7 +103,7 @@ def measure(job: Job) -> Measurement:
     except ReportedError as error:
         done = replace(base, status="error", reason=str(error))
     except Exception as error:  # whatever a framework throws is this cell's reason, and the next cell still runs
-        done = _failed(job, base, error)
+        done = _failure(job, base, error)
     in_force = facts.keras_settings() if job.cell.model != NO_MODEL else {}
     if in_force:
         done = replace(done, machine={**done.machine, "keras": in_force})
@@ -113,7 +113,7 @@ def measure(job: Job) -> Measurement:
     return replace(done, process_seconds=_age(), peak_bytes=done.peak_bytes or _peak_bytes())
 
 
-def _failed(job: Job, base: Measurement, error: Exception) -> Measurement:
+def _failure(job: Job, base: Measurement, error: Exception) -> Measurement:
     """The measurement of a cell whose framework raised an error, with a reason that a user can act on."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(text):

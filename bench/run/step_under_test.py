@@ -114,7 +114,7 @@ def step_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> Callable[
             run = backend.train_step(model, batches, steps=cell.steps_per_execution)
         else:  # commits from before there were several know no such argument
             run = backend.train_step(model, batches)
-    return _synchronised(run, backend, device)
+    return _synchronise(run, backend, device)
 
 
 def parts_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> dict[str, Callable[[], object]]:
@@ -135,7 +135,7 @@ def parts_of(model: Any, cell: Cell, batches: Iterable, device: Any) -> dict[str
             raise Unsuitable("its class has a `train_step` of its own, and only Keras' is known in parts")
         else:
             programs = vars(backend.step_parts(model, batches))
-    return {name: _synchronised(run, backend, device) for name, run in programs.items()}
+    return {name: _synchronise(run, backend, device) for name, run in programs.items()}
 
 
 def _trains_as_keras(model: Any) -> bool:
@@ -145,7 +145,7 @@ def _trains_as_keras(model: Any) -> bool:
     return type(model).train_step is keras.Model.train_step
 
 
-def _synchronised(run: Callable[[], object], backend: Any, device: Any) -> Callable[[], object]:
+def _synchronise(run: Callable[[], object], backend: Any, device: Any) -> Callable[[], object]:
     """A call that has done its work when it returns."""
 
     def run_synchronised() -> object:

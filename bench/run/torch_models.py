@@ -190,29 +190,35 @@ def _norm_then_relu(channels: int, filters: int, size: int) -> Any:
 def mobilenetv2(*, image_size: int, classes: int) -> Any:
     """MobileNetV2, frozen, and a dense layer."""
     blocks = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-    layers, channels = _clipped(3, 32, 3, stride=2), 32
+    layers, channels = _convolution_relu6(3, 32, 3, stride=2), 32
     for expansion, filters, repeats, stride in blocks:
         for number in range(repeats):
             block = _inverted(channels, filters, expansion, stride=1 if number else stride)
             layers += [_own_modules().Residual(block)] if number else block
             channels = filters
-    return _on_frozen([*layers, *_clipped(channels, 1280, 1)], 1280, _halved(image_size), classes)
+    return _on_frozen([*layers, *_convolution_relu6(channels, 1280, 1)], 1280, _halve(image_size), classes)
 
 
 def _inverted(channels: int, filters: int, expansion: int, *, stride: int) -> list[Any]:
     wide = channels * expansion
-    expand = _clipped(channels, wide, 1) if expansion > 1 else []
-    return [*expand, *_clipped(wide, wide, 3, stride=stride, groups=wide), *_normalised(wide, filters, 1)]
+    expand = _convolution_relu6(channels, wide, 1) if expansion > 1 else []
+    return [
+        *expand,
+        *_convolution_relu6(wide, wide, 3, stride=stride, groups=wide),
+        *_convolution_norm(wide, filters, 1),
+    ]
 
 
 def mobilenet(*, image_size: int, classes: int) -> Any:
     """MobileNet, frozen, and a dense layer."""
     blocks = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
-    layers, channels = _clipped(3, 32, 3, stride=2), 32
+    layers, channels = _convolution_relu6(3, 32, 3, stride=2), 32
     for filters, stride in blocks:
-        layers += _clipped(channels, channels, 3, stride=stride, groups=channels) + _clipped(channels, filters, 1)
+        layers += _convolution_relu6(channels, channels, 3, stride=stride, groups=channels) + _convolution_relu6(
+            channels, filters, 1
+        )
         channels = filters
-    return _on_frozen(layers, channels, _halved(image_size), classes)
+    return _on_frozen(layers, channels, _halve(image_size), classes)
 
 
 def vgg16(*, image_size: int, classes: int) -> Any:
@@ -227,28 +233,28 @@ def vgg16(*, image_size: int, classes: int) -> Any:
 def resnet50(*, image_size: int, classes: int) -> Any:
     """ResNet50 as Keras has it, frozen, and a dense layer: convolutions with bias, strides in the first 1x1."""
     settings = {"eps": 1.001e-5, "bias": True}
-    layers = [*_normalised(3, 64, 7, stride=2, **settings), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)]
+    layers = [*_convolution_norm(3, 64, 7, stride=2, **settings), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)]
     channels = 64
     for filters, repeats in ((64, 3), (128, 4), (256, 6), (512, 3)):
         for number in range(repeats):
             stride = 2 if number == 0 and filters > 64 else 1
             stack = [
-                *_normalised(channels, filters, 1, stride=stride, **settings), nn.ReLU(inplace=True),
-                *_normalised(filters, filters, 3, **settings), nn.ReLU(inplace=True),
-                *_normalised(filters, 4 * filters, 1, **settings),
+                *_convolution_norm(channels, filters, 1, stride=stride, **settings), nn.ReLU(inplace=True),
+                *_convolution_norm(filters, filters, 3, **settings), nn.ReLU(inplace=True),
+                *_convolution_norm(filters, 4 * filters, 1, **settings),
             ]  # fmt: skip
-            past = None if number else _normalised(channels, 4 * filters, 1, stride=stride, **settings)
+            past = None if number else _convolution_norm(channels, 4 * filters, 1, stride=stride, **settings)
             layers += [_own_modules().Residual(stack, past and nn.Sequential(*past)), nn.ReLU(inplace=True)]
             channels = 4 * filters
-    return _on_frozen(layers, channels, _halved(image_size), classes)
+    return _on_frozen(layers, channels, _halve(image_size), classes)
 
 
 def xception(*, image_size: int, classes: int) -> Any:
     """Xception, all of which learns, a global average and a dense layer."""
     del image_size
     layers = [
-        *_normalised(3, 32, 3, stride=2, padding=0), nn.ReLU(inplace=True),
-        *_normalised(32, 64, 3, padding=0), nn.ReLU(inplace=True),
+        *_convolution_norm(3, 32, 3, stride=2, padding=0), nn.ReLU(inplace=True),
+        *_convolution_norm(32, 64, 3, padding=0), nn.ReLU(inplace=True),
     ]  # fmt: skip
     channels = 64
     for filters, first_relu in (((128, 128), False), ((256, 256), True), ((728, 728), True)):
@@ -264,7 +270,7 @@ def xception(*, image_size: int, classes: int) -> Any:
 def _shrinking(channels: int, filters: Sequence[int], *, first_relu: bool) -> Any:
     """Separable convolutions that a pooling halves, past which a 1x1 convolution goes in steps of 2."""
     stack = _separables(channels, filters)[0 if first_relu else 1 :]
-    past = nn.Sequential(*_normalised(channels, filters[-1], 1, stride=2))
+    past = nn.Sequential(*_convolution_norm(channels, filters[-1], 1, stride=2))
     return _own_modules().Residual([*stack, nn.MaxPool2d(3, 2, padding=1)], past)
 
 
@@ -279,10 +285,10 @@ def _separables(channels: int, filters: Sequence[int]) -> list[Any]:
 
 def _separable(channels: int, filters: int) -> list[Any]:
     depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-    return [depthwise, *_normalised(channels, filters, 1)]
+    return [depthwise, *_convolution_norm(channels, filters, 1)]
 
 
-def _normalised(
+def _convolution_norm(
     channels: int, filters: int, size: int, *, padding: int | None = None, eps: float = _EPSILON, **settings: Any
 ) -> list[Any]:
     """A convolution and its normalisation."""
@@ -291,12 +297,12 @@ def _normalised(
     return [convolution, nn.BatchNorm2d(filters, eps=eps, momentum=0.01)]
 
 
-def _clipped(channels: int, filters: int, size: int, **settings: Any) -> list[Any]:
+def _convolution_relu6(channels: int, filters: int, size: int, **settings: Any) -> list[Any]:
     """A convolution, its normalisation, and a relu that ends at 6."""
-    return [*_normalised(channels, filters, size, **settings), nn.ReLU6(inplace=True)]
+    return [*_convolution_norm(channels, filters, size, **settings), nn.ReLU6(inplace=True)]
 
 
-def _halved(image_size: int) -> int:
+def _halve(image_size: int) -> int:
     """Side of the maps after five layers with a stride of 2, each padded."""
     for _ in range(5):
         image_size = (image_size + 1) // 2

@@ -91,12 +91,12 @@ def names(traces: Sequence[Named]) -> list[str]:
     short = iter(labels.apart([cell for _, _, cell in traces if cell is not None])[0])
     found = [name if cell is None else next(short) for name, _, cell in traces]
     return [
-        f"{name} {_taken(trace)}" if cell is not None and found.count(name) > 1 else name
+        f"{name} {_time_of(trace)}" if cell is not None and found.count(name) > 1 else name
         for name, (_, trace, cell) in zip(found, traces, strict=True)
     ]
 
 
-def _taken(trace: Trace) -> str:
+def _time_of(trace: Trace) -> str:
     """When a trace was taken, as its folder says."""
     mark = Path(trace.folder).name
     return f"{mark[:4]}-{mark[4:6]}-{mark[6:8]} {mark[9:11]}:{mark[11:13]}:{mark[13:15]}"
@@ -151,10 +151,10 @@ def difference(a: Trace, b: Trace) -> Table:
         title="Two traces",
         columns=(Column(""), Column("A", "time"), Column("B", "time"), Column("B less A", "time")),
         rows=(
-            ("step", a.step_seconds, b.step_seconds, _signed(grown)),
+            ("step", a.step_seconds, b.step_seconds, format.difference(grown)),
             ("waiting for input", *map(_share, (a.input_share, b.input_share)), ""),
             *(
-                (name, before.get(name), after.get(name), _signed(growth[name]))
+                (name, before.get(name), after.get(name), format.difference(growth[name]))
                 for name in sorted(growth, key=lambda name: (-abs(growth[name]), name))
             ),
         ),
@@ -167,9 +167,3 @@ def difference(a: Trace, b: Trace) -> Table:
 
 def _share(part: float | None) -> str:
     return format.ABSENT if part is None else f"{part:.1%}"
-
-
-def _signed(seconds: float | None) -> str:
-    if seconds is None:
-        return format.ABSENT
-    return ("+" if seconds >= 0 else "-") + format.duration(abs(seconds))

@@ -52,7 +52,7 @@ def facts(paths: Sequence[Path]) -> dict:
     Raises:
         Unreadable: If XProf is missing or of another version, the trace is empty or damaged, or no step is marked.
     """
-    with _opened(paths) as copies:
+    with _scratch_copies(paths) as copies:
         steps = _steps(_tool(copies, "input_pipeline_analyzer"))
         count = len(steps["seconds"])
         operations = _rows(copies)
@@ -81,7 +81,7 @@ def operations(paths: Sequence[Path]) -> list[dict]:
     Raises:
         Unreadable: As `facts`.
     """
-    with _opened(paths) as copies:
+    with _scratch_copies(paths) as copies:
         steps = len(_steps(_tool(copies, "input_pipeline_analyzer"))["seconds"]) + 2  # it leaves out first and last
         rows = _rows(copies)
     return [
@@ -91,7 +91,7 @@ def operations(paths: Sequence[Path]) -> list[dict]:
 
 
 @contextmanager
-def _opened(paths: Sequence[Path]) -> Iterator[list[str]]:
+def _scratch_copies(paths: Sequence[Path]) -> Iterator[list[str]]:
     """Copies of a trace's files for a while, for XProf writes its caches beside what it reads.
 
     Raises:

@@ -192,7 +192,7 @@ def speedups(outcomes: Sequence[Outcome], *, variant: str = "ours", baseline: st
     Each training is compared with that of the same seed in the other variant, which ran just before or after it.
     """
     ratios = {}
-    for model, pairs in _paired(outcomes, variant, baseline).items():
+    for model, pairs in _pair_up(outcomes, variant, baseline).items():
         longer = [pair for pair in pairs if all(len(training.history) > 1 for training in pair)]
         ratio = MedianRange.of(later_epoch_seconds(other) / later_epoch_seconds(own) for own, other in longer)
         if ratio:
@@ -200,7 +200,7 @@ def speedups(outcomes: Sequence[Outcome], *, variant: str = "ours", baseline: st
     return ratios
 
 
-def _paired(
+def _pair_up(
     outcomes: Sequence[Outcome], variant: str, baseline: str
 ) -> dict[str, list[tuple[TrainingRun, TrainingRun]]]:
     """By model, its trainings in one variant, each with that of the same campaign, epochs and seed in the other."""
@@ -243,7 +243,7 @@ def parities(
     from scipy import stats
 
     rows = []
-    for model, pairs in _paired(outcomes, variant, baseline).items():
+    for model, pairs in _pair_up(outcomes, variant, baseline).items():
         differences = [own.history[-1]["val_accuracy"] - other.history[-1]["val_accuracy"] for own, other in pairs]
         if len(differences) < 2:
             continue

@@ -65,7 +65,7 @@ def download(folder: str | Path, *, url: str = URL, size_bytes: int = SIZE_BYTES
         raise errors.InputError(f"`folder` must be a folder. Received: folder={str(folder)!r}, a file")
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{NAME}.tgz.part"
-    with durable.named(folder):
+    with durable.name_file(folder):
         _resume(url, part, size_bytes)
         _check_hash(part, url, sha256)
         unpack(part, photos)

@@ -19,7 +19,7 @@ from urllib import error as answers
 from urllib import parse, request
 
 from flowers_core import durable, errors
-from flowers_core.durable import make_folder, named, replace_durably, without_home
+from flowers_core.durable import make_folder, name_file, replace_durably, without_home
 
 REACH_SECONDS = 20
 """How long a bucket may take to answer first."""
@@ -213,7 +213,7 @@ def write_text(path: str, text: str) -> None:
     with scratch(folder) as temporary_folder:
         temporary = temporary_folder / f"{name}.tmp"
         try:
-            with named(path):
+            with name_file(path):
                 temporary.write_text(text, "utf-8")
             place(temporary, path)
         finally:
@@ -289,7 +289,7 @@ def exclusive(folder: str | Path, purpose: str) -> Iterator[None]:
                 f"{file.read().strip() or 'unknown'}. Wait until that has ended, or end it"
             ) from error
         if file.writable():
-            with named(file.name):
+            with name_file(file.name):
                 file.truncate(0)
                 file.write(f"{os.getpid()}\n")
                 file.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowers_core.data import storage
-from flowers_core.durable import named, with_home, without_home
+from flowers_core.durable import name_file, with_home, without_home
 from flowers_core.errors import InputError, near
 from flowers_core.train.settings import Settings
 
@@ -154,9 +154,9 @@ class Run:
         """
         temporary = self.folder / f"unfinished-{MODEL}"
         try:
-            with named(self.model):
+            with name_file(self.model):
                 model.save(temporary)
-            with named(self.model), zipfile.ZipFile(temporary, "a") as file:  # Keras ignores what it does not know
+            with name_file(self.model), zipfile.ZipFile(temporary, "a") as file:  # Keras ignores what it does not know
                 file.writestr(CLASSES, json.dumps(classes))
             storage.place(temporary, str(self.model))
         finally:

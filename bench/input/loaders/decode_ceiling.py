@@ -24,7 +24,7 @@ def load(task: Task) -> Iterator[int]:
     Raises:
         RunFailed: If one of them dies.
     """
-    paths = [path for path, _ in task.labelled()]
+    paths = [path for path, _ in task.labelled_paths()]
     context = multiprocessing.get_context("spawn")
     finished = context.Semaphore(0)
     processes = [

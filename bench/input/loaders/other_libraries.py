@@ -17,7 +17,7 @@ def load_torch(task: Task) -> Iterator[int]:
     import torch
     from torch.utils import data
 
-    decode, labelled = task.decoder(), task.labelled()
+    decode, labelled = task.decoder(), task.labelled_paths()
 
     class Files(data.Dataset):
         def __len__(self):
@@ -41,7 +41,7 @@ def load_torchvision(task: Task) -> Iterator[int]:
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
     from torchvision.transforms import v2
 
-    labelled, size = task.labelled(), task.image_size
+    labelled, size = task.labelled_paths(), task.image_size
     resize = v2.Compose([v2.Resize(size, antialias=False), v2.CenterCrop(size)]) if task.job == "photos" else None
 
     class Files(data.Dataset):
@@ -67,7 +67,7 @@ def load_spdl(task: Task) -> Iterator[int]:
     decode = task.decoder()
     pipeline = (
         PipelineBuilder()
-        .add_source(_shuffle(task.labelled()))
+        .add_source(_shuffle(task.labelled_paths()))
         .pipe(lambda pair: (decode(Path(pair[0]).read_bytes()), pair[1]), concurrency=task.cores)
         .aggregate(task.batch_size)
         .pipe(lambda pairs: np.stack([image for image, _ in pairs]))
@@ -95,7 +95,7 @@ def load_litdata(task: Task) -> Iterator[int]:
 
     decode, folder = task.decoder(), Path(task.scratch) / "chunks"
     writer = BinaryWriter(str(folder), chunk_bytes=8 * 2**20)  # `optimize` does it by processes that outlive it
-    for number, (path, label) in enumerate(task.labelled()):
+    for number, (path, label) in enumerate(task.labelled_paths()):
         writer[number] = (Path(path).read_bytes(), label)
     writer.done()
     writer.merge()
@@ -117,7 +117,7 @@ def load_datasets(task: Task) -> Iterator[int]:
 
     decode = task.decoder()
     datasets.disable_progress_bars()
-    paths, labels = zip(*task.labelled(), strict=True)
+    paths, labels = zip(*task.labelled_paths(), strict=True)
     table = datasets.Dataset.from_dict(
         {"image": [{"bytes": Path(path).read_bytes(), "path": None} for path in paths], "label": list(labels)},
         features=datasets.Features({"image": datasets.Image(decode=False), "label": datasets.Value("int64")}),
@@ -138,7 +138,7 @@ def load_webdataset(task: Task) -> Iterator[int]:
     """Tar shards, read by torch's DataLoader with a decode worker per core."""
     import webdataset
 
-    decode, labelled = task.decoder(), task.labelled()
+    decode, labelled = task.decoder(), task.labelled_paths()
     shards = [str(Path(task.scratch) / f"{number:02d}.tar") for number in range(TAR_SHARDS)]
     for number, shard in enumerate(shards):
         write_tar(shard, labelled[number::TAR_SHARDS])
@@ -174,7 +174,7 @@ def load_grain(task: Task) -> Iterator[int]:
 
     path = str(Path(task.scratch) / "flowers.array_record")
     writer = array_record_module.ArrayRecordWriter(path, "group_size:1,uncompressed")  # as its readers advise
-    for file, label in task.labelled():
+    for file, label in task.labelled_paths():
         writer.write(bytes([label]) + Path(file).read_bytes())
     writer.close()
 
@@ -212,7 +212,7 @@ def load_ffcv(task: Task) -> Iterator[int]:
     from ffcv.fields import decoders
     from PIL import Image
 
-    labelled = task.labelled()
+    labelled = task.labelled_paths()
 
     class Files:
         def __len__(self):

@@ -32,7 +32,7 @@ class Task:
     cores: int
     decode: str = ""
 
-    def labelled(self) -> list[tuple[str, int]]:
+    def labelled_paths(self) -> list[tuple[str, int]]:
         """Path and label of every JPEG, sorted."""
         paths = sorted(str(path) for path in Path(self.files).glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg"))
         classes = sorted({Path(path).parent.name for path in paths})

@@ -12,7 +12,7 @@ from bench.machine import facts
 from bench.results import identity, labels, store, summary
 from bench.results.cell import INPUT_OPTIONS, Cell
 from bench.results.measurement import Measurement
-from bench.results.result import DONE, FAILED, NOTHING_MEASURED, folders, new_mark, quoted
+from bench.results.result import DONE, FAILED, NOTHING_MEASURED, folders, new_mark, quote
 from bench.results.table import say
 from bench.run import product, sweep, sweep_progress
 from bench.run.data_source import Source
@@ -187,7 +187,7 @@ def command(known: StallReport, results: Path) -> str:
     """What measures and emulates again what is known."""
     cells = [runs.cell for runs in known.stalls]
     chosen = {"model": {cell.model for cell in cells}, "pipeline": {cell.pipeline for cell in cells}}
-    options = "".join(f" --{name} {quoted(','.join(sorted(names)))}" for name, names in chosen.items() if names)
+    options = "".join(f" --{name} {quote(','.join(sorted(names)))}" for name, names in chosen.items() if names)
     for name, usual in (("batch_size", None), ("precision", "float32")):
         values = {getattr(cell, name) for cell in cells}
         if len(values) == 1 and values != {usual}:

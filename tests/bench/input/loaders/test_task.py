@@ -25,7 +25,7 @@ def task(synthetic_photos):
 @pytest.mark.parametrize("variant", ["cv2", "PIL"])
 def test_peers_decode_large_photos_smaller_if_asked(task, variant):
     """The image is like that of the full decode, not the same."""
-    jpeg = Path(task.labelled()[0][0]).read_bytes()
+    jpeg = Path(task.labelled_paths()[0][0]).read_bytes()
     full, scaled = (
         dataclasses.replace(task, variant=variant, decode=decode).decoder()(jpeg).astype(float)
         for decode in ("", "smallest")
@@ -39,7 +39,7 @@ def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
 
     Decoded as small as can be they lie further from the full decode, and nearer to one scaled with antialias.
     """
-    paths = [path for path, _ in task.labelled()]
+    paths = [path for path, _ in task.labelled_paths()]
     found = scaled.decibels(paths, image_size=24)
     assert (found["photos"], found["ratio"] in (4, 8)) == (20, True)
     assert found["averaged"] > found["full"] > 10
@@ -54,7 +54,7 @@ def test_scaled_decibels_are_of_photos_that_are_large_enough(task):
 
 def test_files_have_the_labels_of_their_folders(task):
     """20 photos of five classes, in order."""
-    labelled = task.labelled()
+    labelled = task.labelled_paths()
     assert len(labelled) == 20
     assert labelled == sorted(labelled)
     assert {label for _, label in labelled} == {0, 1, 2, 3, 4}
@@ -65,7 +65,7 @@ def test_peers_fill_and_crop_as_our_pipelines_do(task, variant, decibels):
     """With cv2 all but the same pixels; with PIL, which smooths, similar ones."""
     from flowers_core.input import fast_decode
 
-    jpegs = [Path(path).read_bytes() for path, _ in task.labelled()[:5]]
+    jpegs = [Path(path).read_bytes() for path, _ in task.labelled_paths()[:5]]
     decode = dataclasses.replace(task, variant=variant).decoder()
     for jpeg, expected in zip(jpegs, fast_decode.BatchDecoder(24).decode_photos(jpegs), strict=True):
         image = decode(jpeg)
@@ -91,7 +91,7 @@ def test_every_ceiling_does_its_work(loader, task, tmp_path):
         (files / "rose").mkdir()
         Image.new("RGB", (24, 24)).save(files / "rose" / "1.jpg")
     task = dataclasses.replace(task, job=loader.job, variant=loader.variant, files=str(files))
-    paths = [path for path, _ in task.labelled()]
+    paths = [path for path, _ in task.labelled_paths()]
     next(decode_ceiling.work(task, paths))
 
 
