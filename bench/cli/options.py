@@ -339,14 +339,17 @@ def collect(results: Iterable[Collected], planned: Planned, *, keep: Path | None
     tell(str(planned))
     budget = Budget(planned)
     try:
-        for result in progress.track(results, what, total):
-            if keep:
-                store.append(result, keep)
-            collected.append(result)
-            if not budget.has_time():
-                break
+        with progress.bar(what, total) as advance:
+            for result in results:
+                if keep:
+                    store.append(result, keep)
+                collected.append(result)
+                advance()
+                if not budget.has_time():
+                    break
     except KeyboardInterrupt:
-        tell(f"interrupted after {len(collected)} of {total} {what}; those are kept")
+        kept = f"after {len(collected)} of {total} {what}; those are kept" if collected else f"before any {what} ended"
+        tell(f"interrupted {kept}")
         tell(entry.how_to_go_on(sys.argv, kept=bool(collected)))
         return collected, entry.INTERRUPTED
     if budget.left_out:

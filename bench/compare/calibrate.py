@@ -38,7 +38,8 @@ def run(
 
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     seconds = known_pairs(results).total([cell.id] for cell in cells for _ in range(pairs))
-    say(err, forecast(f"{pairs} identical pairs of fresh processes of each of {len(cells)} cells", seconds))
+    what = f"{pairs} identical pairs of fresh processes of {'each of ' * (len(cells) > 1)}{len(cells)} cell"
+    say(err, forecast(f"{what}{'s' * (len(cells) > 1)}", seconds), whole=True)
     common = {"source": source, "code": facts.code(), "classes": source.classes(cells)}
     comparison = f"calibration-{new_mark()}"
     failures = {}

@@ -43,7 +43,7 @@ def run(
     comparison.check_budget(budget_seconds, len(variant_pairs))
     out, err = console.Console(), console.Console(stderr=True, soft_wrap=True)
     trials: list[Trial] = []
-    say(err, comparison.forecast(variant_pairs, results, control=runs.control, budget=budget_seconds))
+    say(err, comparison.forecast(variant_pairs, results, control=runs.control, budget=budget_seconds), whole=True)
     running = comparison.run(variant_pairs, results, rule=rule, title=title, budget_seconds=budget_seconds, runs=runs)
     try:
         with _live(err, rule, title) as show, closing(running):

@@ -50,7 +50,7 @@ def run(
     mine = [measurement for measurement in earlier if planned.id and measurement.sweep == planned.id]
     left_out, durations = 0, Durations(earlier)
     if pending:
-        say(err, _forecast(pending, durations, budget=limits.budget_seconds))
+        say(err, _forecast(pending, durations, budget=limits.budget_seconds), whole=True)
     with _bar(err) as bar:
         task = bar.add_task("", total=len(pending), ends=0.0)
         _update_estimate(bar, task, pending, durations)
@@ -150,7 +150,7 @@ def print_plan(planned: sweep.Sweep, results: Path, *, as_json: bool = False) ->
         return
     for (_, cell), seconds in zip(pending, costs, strict=True):
         say(out, f"{cell.id}  {format.duration(seconds)}")
-    say(out, _forecast(pending, durations))
+    say(out, _forecast(pending, durations), whole=True)
 
 
 def _forecast(pending: list[tuple[int, Cell]], durations: Durations, *, budget: float | None = None) -> str:
