@@ -26,7 +26,13 @@ VAGUE_NAMES = {"utils", "util", "helpers", "common", "misc", "base"}
 DIALECT = re.compile(r"\beats?\b|\blanes?\b|who is fed|not to be had|\bthe words? `|\brac(?:e|es|ed|ing)\b|\bgarden\b")
 VAGUE_VARIABLES = re.compile(r"\b(?:one|some)\b *=|for (?:one|some) in")
 
+# What came out is no name for what is done: `describe`, not `described`. Properties are attributes, and may be.
+PARTICIPLE = re.compile(
+    r"_?(?!s?[fp]?eed$)(?:[a-z]+ed|told|drawn|made|given|taken|said|kept|held|found|written|shown|chosen)"
+)
+
 # Limits that only get lower.
+MOST_PARTICIPLES = 30
 MOST_LINES = 500
 SHORT_LINES, MOST_SHORT = 40, 14
 
@@ -79,6 +85,19 @@ def test_variables_say_what_they_hold():
     ]
 
     assert vague == []
+
+
+def test_functions_are_verbs_or_nouns():
+    """Few functions are called by a bare participle."""
+    bare = [
+        f"{relative(path)}:{node.lineno} {node.name}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and PARTICIPLE.fullmatch(node.name)
+        if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+
+    assert len(bare) <= MOST_PARTICIPLES, bare
 
 
 def test_contracts_are_few():

@@ -166,7 +166,7 @@ class Compared:
                 f"Received: {' '.join(filter(None, (self.base, self.candidate))) or 'neither'}."
             )
 
-    def stored(self) -> tuple[Path, ...]:
+    def stored_paths(self) -> tuple[Path, ...]:
         """The paths of stored sets, if those are meant: a folder may have a branch's name, so both must be there."""
         names = [name for name in (self.base, self.candidate) if name]
         if self.axis or not (all(Path(name).exists() for name in names) or any(n.endswith(".jsonl") for n in names)):
@@ -194,7 +194,7 @@ def _run(
     sweep.check(cells, source, tell=options.tell)
     output.check_writable()
     if compared.axis:
-        pairs, rebuild = variants.of_axis(cells, compared.axis, source), _unchanged
+        pairs, rebuild = variants.of_axis(cells, compared.axis, source), _keep
     else:
         rebuild = partial(variants.rebuild, tell=options.tell)
         pairs = variants.of_revisions(cells, compared.base or "", compared.candidate or "", source, tell=options.tell)
@@ -202,7 +202,7 @@ def _run(
     return _run_pairs(pairs, compared.title(pairs[0]), certainty, output, runs)
 
 
-def _unchanged(variants: "VariantPair") -> "VariantPair":
+def _keep(variants: "VariantPair") -> "VariantPair":
     """What is not built is confirmed by fresh pairs alone."""
     return variants
 
@@ -304,7 +304,7 @@ def compare(  # noqa: PLR0913 - its options
     others = [compared.base, compared.axis, choice.model, choice.pipeline, choice.profile, choice.chosen]
     others += [allow_mismatch, explain]
     commands.check(others)
-    if compared.stored() and (explain or markdown):
+    if compared.stored_paths() and (explain or markdown):
         raise click.UsageError(
             "`--explain` and `--markdown` belong to comparisons that run: give two revisions or `--axis`. A report of "
             "stored sets is written by `report BASE CANDIDATE`."
@@ -314,8 +314,8 @@ def compare(  # noqa: PLR0913 - its options
         _write_report(markdown, output)
         options.leave(progress.exit_code(trials))
     compared.check()
-    if compared.stored():
-        _compare_stored(compared.stored(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
+    if compared.stored_paths():
+        _compare_stored(compared.stored_paths(), certainty.min_effect, output, allow_mismatch=allow_mismatch)
     trials, _ = _run(compared, choice.cells(place), certainty, data, output)
     _write_report(markdown, output)
     if explain:
@@ -348,7 +348,7 @@ def _compare_commands(commands: "tuple[Command, Command]", certainty: Certainty,
     recorder = command_pair.Recorder(*commands)
     title = " v ".join(command.name for command in commands)
     # What was typed is not kept: words of others' commands may hold credentials.
-    runs = PairRuns(record=recorder.record, control=True, rebuild=_unchanged)
+    runs = PairRuns(record=recorder.record, control=True, rebuild=_keep)
     trials, _ = _run_pairs([VariantPair(*commands)], title, certainty, output, runs)
     return trials
 

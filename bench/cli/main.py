@@ -159,12 +159,12 @@ def _further_tables(results: Path, *, everything: bool) -> list[tuple[Table, str
     from bench.training import checkpoint_table
     from bench.training.checkpoint import CheckpointResult
 
-    def chosen(kind: type[Kind]) -> list[Kind]:
+    def choose(kind: type[Kind]) -> list[Kind]:
         stored = store.load(kind, results).results
         return list(stored if everything else summary.current(stored))
 
-    writes = of_last_campaign(chosen(WriteResult))
-    checkpoints = of_last_campaign(chosen(CheckpointResult))
+    writes = of_last_campaign(choose(WriteResult))
+    checkpoints = of_last_campaign(choose(CheckpointResult))
     return [
         *((table, writes[0].origin) for table in writing_table.tables(writes)),
         *((table, checkpoints[0].origin) for table in checkpoint_table.tables(checkpoints)),

@@ -38,14 +38,14 @@ def check(name: str) -> Callable[[Callable[..., Answer]], Callable[..., Finding]
 
     def decorate(function: Callable[..., Answer]) -> Callable[..., Finding]:
         @wraps(function)
-        def checked(*args: object, **kwargs: object) -> Finding:
+        def run_check(*args: object, **kwargs: object) -> Finding:
             try:
                 level, fact, remedy = function(*args, **kwargs)
             except UNREADABLE as error:
                 level, fact, remedy = "unknown", _reason(error), ""
             return Finding(name=name, level=level, fact=_printable(fact), remedy=_printable(remedy))
 
-        return checked
+        return run_check
 
     return decorate
 

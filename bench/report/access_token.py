@@ -32,7 +32,7 @@ def require(application: Application, token: str) -> Application:
     Who shows it in the query gets it as a cookie, for all that the page then asks; the application does not see it.
     """
 
-    def filtered(environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def filter_requests(environ: dict, start_response: Callable) -> Iterable[bytes]:
         name = f"{PARAMETER}_{environ.get('SERVER_PORT', '')}"  # browsers send a host's cookies to all of its ports
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         shown = [value for key, value in query if key == PARAMETER]
@@ -47,7 +47,7 @@ def require(application: Application, token: str) -> Application:
         start_response("403 Forbidden", [*headers, ("Cache-Control", "no-store")])
         return [body]
 
-    return filtered
+    return filter_requests
 
 
 def _same(shown: str, token: str) -> bool:

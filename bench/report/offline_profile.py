@@ -44,7 +44,7 @@ def stand_in() -> bytes:
 def complete(application: Application) -> Application:
     """Puts the filter around a WSGI application, TensorBoard's."""
 
-    def filtered(environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def filter_requests(environ: dict, start_response: Callable) -> Iterable[bytes]:
         folder, _, name = environ.get("PATH_INFO", "").rpartition("/")
         if f"{folder}/" != PROFILE:
             return application(environ, start_response)
@@ -56,7 +56,7 @@ def complete(application: Application) -> Application:
             return application(environ, start_response)
         return _rewrite(application, environ, start_response, REPLACED[name])
 
-    return filtered
+    return filter_requests
 
 
 def _rewrite(application: Application, environ: dict, start_response: Callable, replaced: Iterable) -> list[bytes]:

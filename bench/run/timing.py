@@ -138,19 +138,19 @@ def clock_steps(
         cpu: Clock for CPU seconds.
     """
 
-    def timed() -> tuple[float, float]:
+    def clock_step() -> tuple[float, float]:
         cpu_start, start = cpu(), wall()
         step()
         return wall() - start, cpu() - cpu_start
 
-    first, _ = timed()
+    first, _ = clock_step()
     after_first()
     steps, steady = warm_up(step, effort, wall=wall)
     at_start()
     samples: list[tuple[float, float]] = []
     elapsed = 0.0
     while len(samples) < effort.least_steps or (elapsed < effort.seconds and len(samples) < MOST_STEPS):
-        samples.append(timed())
+        samples.append(clock_step())
         elapsed += samples[-1][0]
     return Timing(
         first_step_seconds=first,

@@ -225,14 +225,14 @@ def clock_fsync() -> Iterator[list[float]]:
     """Collects the seconds of each `os.fsync` of this process while the block runs."""
     seconds, plain = list[float](), os.fsync
 
-    def clocked(descriptor: int) -> None:
+    def clock_sync(descriptor: int) -> None:
         begin = perf_counter()
         try:
             plain(descriptor)
         finally:
             seconds.append(perf_counter() - begin)
 
-    setattr(os, "fsync", clocked)  # noqa: B010 - the module's own function
+    setattr(os, "fsync", clock_sync)  # noqa: B010 - the module's own function
     try:
         yield seconds
     finally:
