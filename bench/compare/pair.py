@@ -26,6 +26,7 @@ BLOCK_SECONDS = 0.2
 FIRST_BLOCKS = 3  # the untimed first block is so many times as long
 LEAST_BLOCKS = 4  # of each process, where time for them is limited
 ANSWER_SECONDS = 300.0
+COMMAND = ("-P", "-m", "bench.compare.pair_worker")  # of a variant's Python
 
 
 class PairWorker:
@@ -42,8 +43,7 @@ class PairWorker:
     ):
         self._left = left
         env = {**process.environment(variant.cell, path=variant.path), **variant.environment, **padding}
-        command = [variant.python, "-P", "-m", "bench.compare.pair_worker"]
-        self.process = process.ChildProcess(command, folder, name=variant.name, env=env)
+        self.process = process.ChildProcess([variant.python, *COMMAND], folder, name=variant.name, env=env)
         job = {"cell": variant.cell.to_json(), "source": asdict(variant.source), "classes": variant.classes}
         self.process.tell({**job, "injectable": injectable})
 

@@ -51,10 +51,10 @@ COMMANDS = {
 }
 
 
-def _cpu_seconds(command, results) -> float:
-    """Least of three: what else uses the caches can only add to it."""
+def _cpu_seconds(command, results, *, enough=0.0) -> float:
+    """Least of three, or of fewer where that is enough: what else uses the caches can only add to it."""
     seconds = []
-    for _ in range(3):
+    while len(seconds) < 3 and (not seconds or min(seconds) > enough):
         begin = time.process_time()
         command(results)
         seconds.append(time.process_time() - begin)
@@ -65,9 +65,9 @@ def _cpu_seconds(command, results) -> float:
 def test_commands_grow_no_faster_than_the_store(name, stores, monkeypatch):
     """Four times the lines take at most seven times the CPU time, where what is quadratic takes sixteen."""
     monkeypatch.setattr(gather, "costs", lambda _: {})  # counted once for each state of the code
-    small, large = (_cpu_seconds(COMMANDS[name], results) for results in stores)
+    most = MOST * _cpu_seconds(COMMANDS[name], stores[0])
 
-    assert large <= MOST * small
+    assert _cpu_seconds(COMMANDS[name], stores[1], enough=most) <= most
 
 
 def test_lines_share_their_machine(stores):

@@ -27,12 +27,6 @@ SMALL = ("--model", "dense_single", "--image-size", 32, "--batch-size", 4, "--se
 COMMANDS = {"flowers_core": core_cli.cli, "bench": bench_cli.cli}
 
 
-def started(*arguments):
-    """A command line of the harness in a process of its own, as a user starts it."""
-    command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
 def wait_until(condition, seconds=120):
     """Waits until a condition holds."""
     deadline = time.monotonic() + seconds
@@ -306,7 +300,7 @@ def test_dry_run_measures_nothing(tmp_path, command_line):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
-def test_killed_sweep_is_resumed(tmp_path, signal_number, command_line):
+def test_killed_sweep_is_resumed(tmp_path, signal_number, started, command_line):
     """After kill -9 or Ctrl-C, `--resume` measures what is left: nothing is lost, nothing is repeated."""
     options = ("--filter", "model=dense_single", "--rounds", "2", "--seconds", "0.1", "--results", tmp_path)
     sweep = started("sweep", *options)
@@ -376,7 +370,7 @@ def test_axis_is_compared_in_pairs(tmp_path, command_line, paired, monkeypatch):
     assert len(kept.results) + kept.repeated == 3 * 4  # of the verdict, the control, the confirmation
 
 
-def test_interrupted_comparison_keeps_its_pairs(tmp_path):
+def test_interrupted_comparison_keeps_its_pairs(tmp_path, started):
     """Ctrl-C prints a partial verdict, keeps the pairs, leaves no process, and exits 130."""
     axis = ("--axis", "precision=float32,mixed_bfloat16", "--model", "dense_single")
     running = started("compare", *axis, "--results", tmp_path)

@@ -2,23 +2,17 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
-from bench.machine.facts import PROJECT_ROOT
 
-
-def test_ctrl_c_keeps_what_has_ended(tmp_path, synthetic_photos, synthetic_records):
+def test_ctrl_c_keeps_what_has_ended(tmp_path, synthetic_photos, synthetic_records, started):
     """Interrupted in the second process, it exits with 130, without a traceback, and the first measurement is kept."""
     data = ("--photos", synthetic_photos, "--records", synthetic_records, "--results", tmp_path)
-    options = ("--model", "dense_single", "--batch-size", 4, "--seconds", 0.1, *data)
-    command = [sys.executable, "-m", "bench", "stall", *map(str, options)]
-    with subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True) as running:
-        while running.poll() is None and not list(tmp_path.glob("measurements/*.jsonl")):
-            time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
-        err = running.communicate(timeout=60)[1]
+    running = started("stall", "--model", "dense_single", "--batch-size", 4, *data)
+    while running.poll() is None and not list(tmp_path.glob("measurements/*.jsonl")):
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    err = running.communicate(timeout=60)[1]
     (stored,) = tmp_path.glob("measurements/*.jsonl")
 
     assert running.returncode == 130, err

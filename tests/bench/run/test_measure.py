@@ -15,7 +15,7 @@ from bench.results import identity
 from bench.results.cell import NO_MODEL, RESIDENT, Cell
 from bench.results.measurement import Measurement
 from bench.run import measure as lab_measure
-from bench.run import product, step_under_test, timing
+from bench.run import process, product, step_under_test, timing
 from bench.run.data_source import Source
 from bench.run.measure import Job, job_from_json, measure
 from bench.run.timing import Effort
@@ -32,6 +32,12 @@ SHORT = Effort(seconds=0.05, least_steps=2)
 def source(synthetic_photos, synthetic_records):
     """Twenty photos and their records."""
     return Source(photos=str(synthetic_photos), records=str(synthetic_records))
+
+
+@pytest.fixture(autouse=True)
+def short_steps(monkeypatch):
+    """Lets a step of a pipeline alone last a tenth of what it does, and so its warm-up."""
+    monkeypatch.setattr(timing, "PIPELINE_STEP_SECONDS", 0.025)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -113,6 +119,16 @@ def test_measure_says_na_without_a_package(monkeypatch):
 
     assert done.status == "n/a"
     assert "EXTRAS=[tensorflow]`, `[jax]`" in done.reason
+
+
+def test_measure_says_na_without_a_gpu():
+    """A device that is not here is not to be had, with the framework's reason."""
+    if process.facts.hardware()["accelerators"]:
+        pytest.skip("this machine has a GPU")
+    done = measure(Job(cell=Cell(model="dense_single", device="gpu"), effort=SHORT))
+
+    assert done.status == "n/a"
+    assert "GPU" in done.reason
 
 
 @pytest.fixture

@@ -87,15 +87,12 @@ def test_spawn_starts_a_fresh_process(done):
     ("cell", "status", "said"),
     [
         (Cell(model="dense_single", precision="mixed_float16"), "n/a", "bfloat16"),
-        (Cell(model="dense_single", device="gpu"), "n/a", "GPU"),
         (Cell(model="none", pipeline="records_parallel"), "error", "--records"),
     ],
-    ids=["precision", "device", "data"],
+    ids=["precision", "data"],
 )
 def test_spawn_gives_the_reason_of_what_is_unavailable(cell, status, said):
     """What makes no sense or is not there is n/a; data that is missing is an error; both keep the reason."""
-    if cell.device == "gpu" and process.facts.hardware()["accelerators"]:
-        pytest.skip("this machine has a GPU")
     told = process.spawn(Job(cell=cell, source=Source()))
 
     assert told.status == status

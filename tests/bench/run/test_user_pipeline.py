@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.results.cell import NO_MODEL, Cell
-from bench.run import measure, process, user_check, user_pipeline
+from bench.run import measure, process, timing, user_check, user_pipeline
 from bench.run.data_source import Source
 from bench.run.measure import Job
 from bench.run.timing import Effort
@@ -60,8 +60,9 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("body", [ENDS, DATASET, "return [batch(image_size, batch_size)]"])
 @pytest.mark.parametrize("model", [NO_MODEL, "own"])
-def test_measure_takes_a_users_loader(body, model, write):
+def test_measure_takes_a_users_loader(body, model, write, monkeypatch):
     """A generator, a dataset or a list that ends begins anew, in whole batches; alone and feeding a user's model."""
+    monkeypatch.setattr(timing, "PIPELINE_STEP_SECONDS", 0.025)
     cell, source = write(body, model=model)
     done = measure.measure(Job(cell=cell, effort=SHORT, source=source))
 
