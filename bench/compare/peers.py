@@ -342,11 +342,7 @@ def run(
     Raises:
         InputError: If not one pair fits into the budget.
     """
-    if budget_seconds < tune.PAIR_SECONDS:
-        raise InputError(
-            f"`--budget` must allow one pair of processes, about {tune.PAIR_SECONDS:.0f} s. "
-            f"Received: {budget_seconds:.0f} s"
-        )
+    tune.check_budget(budget_seconds, sum(contest.left for contest in contests))
     deadline = now() + budget_seconds
 
     def left() -> float:

@@ -79,6 +79,23 @@ class Candidate:
         self.rates.append(self.cell.batch_size / median(result.step_seconds("candidate", "wall")))
 
 
+def check_budget(budget_seconds: float, pairs: int) -> None:
+    """Checks that a budget can hold one pair of processes.
+
+    Args:
+        budget_seconds: What is given.
+        pairs: How many would run if there were time for all.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if budget_seconds < PAIR_SECONDS:
+        raise InputError(
+            f"`--budget` must allow one pair of processes, about {PAIR_SECONDS:.0f} s. "
+            f"Received: {budget_seconds:.0f} s. Give more time: all {pairs} take about {pairs * PAIR_SECONDS:.0f} s"
+        )
+
+
 def plain_cell(model: str, *, image_size: int, device: str, backend: str, batch_size: int = BATCH_SIZE) -> Cell:
     """The step of a model as its recipe trains it where nothing was found."""
     way = usual_way(models.spec(model).recipe, device=device, backend=backend)
@@ -175,12 +192,7 @@ class Search:
         losses: Losses | None = None,
         now: Callable[[], float] = perf_counter,
     ):
-        if budget_seconds < PAIR_SECONDS:
-            raise InputError(
-                f"`--budget` must allow one pair of processes, about {PAIR_SECONDS:.0f} s. "
-                f"Received: {budget_seconds:.0f} s. Give more time: all {len(candidates)} candidates take about "
-                f"{len(candidates) * PAIR_SECONDS:.0f} s"
-            )
+        check_budget(budget_seconds, len(candidates))
         self.plain, self.candidates = plain, [Candidate(cell) for cell in candidates]
         self.found: Candidate | None = None
         self._source, self._record, self._now = source or Source(), record or pair.record, now
