@@ -75,7 +75,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def without_home(path: str) -> str:
-    """The path with `~` for this user's home folder, whose name is nobody's business where the path is published."""
+    """The path with `~` for this user's home folder, whose name is private where the path is published."""
     home = str(Path.home())
     return f"~{path[len(home) :]}" if len(home) > 1 and f"{path}/".startswith(f"{home}/") else path
 

@@ -128,7 +128,7 @@ def batch(  # noqa: PLR0913 - its options
 def _search(
     results: "Iterable[Measurement | BatchSearch]", cell: Cell, most: int
 ) -> "tuple[int, list[Measurement], BatchSearch | None]":
-    """Follows a search behind a bar; gives the exit code so far, what was tried, and what it came to."""
+    """Follows a search behind a bar; gives the exit code so far, what was tried, and the result."""
     from bench.run import batch_search
 
     tried: list[Measurement] = []

@@ -111,7 +111,7 @@ class Commands:
         return base, candidate
 
     def check(self, others: Sequence[object]) -> None:
-        """Refuses what means nothing without commands, or beside them.
+        """Refuses options that need commands where there are none, and those that commands exclude.
 
         Args:
             others: What else the user gave.

@@ -149,7 +149,7 @@ def _serve(source: "Source", conditions: "Conditions", *, port: int, writable: b
 
 
 def _show(results: "Sequence[ObjectStoreResult]", output: Output) -> int:
-    """Prints and keeps what the results came to; gives the exit code."""
+    """Prints and keeps the table of the results; gives the exit code."""
     from bench.input.object_store import table
     from bench.results import store
 

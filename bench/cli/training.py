@@ -149,7 +149,7 @@ def accuracy(  # noqa: PLR0913 - its options
 
 
 def _show(trainings: "Sequence[TrainingRun]", target: float | None, price: Price | None, output: Output) -> int:
-    """Prints and keeps what trainings came to; gives the exit code."""
+    """Prints and keeps the outcome of trainings; gives the exit code."""
     from bench.results import store
     from bench.training import outcome, table
 

@@ -97,7 +97,7 @@ class _Checked(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Result):
-    """What a comparison of two revisions, or of two values of an axis, came to.
+    """The outcome of a comparison of two revisions, or of two values of an axis.
 
     Attributes:
         comparison: Marks it; its pair results have the same mark.

@@ -131,7 +131,7 @@ def _over_budget(trials: Sequence[Trial]) -> list[str]:
 
 
 def _doubtful(trials: Sequence[Trial]) -> list[Trial]:
-    """Those whose verdict clears nobody."""
+    """Those whose verdict is neither a pass nor a failure."""
     return [trial for trial in trials if trial.final.word in ("inconclusive", "unproven")]
 
 

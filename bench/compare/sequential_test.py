@@ -92,7 +92,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a comparison of one cell came to.
+    """The outcome of a comparison of one cell.
 
     Attributes:
         word: One of `WORDS`.

@@ -165,7 +165,7 @@ def compare(
 
 
 def exit_code(rows: Iterable[Row]) -> int:
-    """0 nothing slower, 1 something slower, 3 no cell has a verdict; inconclusive is one, though it clears nobody."""
+    """0 nothing slower, 1 something slower, 3 no cell has a verdict; inconclusive is one, though it is no pass."""
     words = {row.verdict.word for row in rows}
     if "slower" in words:
         return FAILED

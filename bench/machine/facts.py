@@ -1,4 +1,4 @@
-"""What machine this was, with what software and which code: what a figure means nothing without."""
+"""The machine, its software and the code under test, without which a figure means nothing."""
 
 import hashlib
 import os

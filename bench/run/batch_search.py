@@ -21,7 +21,7 @@ DOES_NOT_FIT = ("oom", "timeout", "crash")  # a framework that is out of memory 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSearch(Result):
-    """What a search for the largest batch came to.
+    """The outcome of a search for the largest batch.
 
     Attributes:
         cell: The step, with the largest batch that fits; with the first that was tried where none does.
@@ -47,7 +47,7 @@ class BatchSearch(Result):
 
     @property
     def sentence(self) -> str:
-        """What it came to, as a person would say it."""
+        """The outcome in a sentence."""
         if self.largest is None:
             return f"No batch fits, not even {self.cell.batch_size}: {': '.join(self.ended_by)}"
         rest = f"{self.too_large:,} does not ({': '.join(self.ended_by)})" if self.too_large else "no larger was tried"

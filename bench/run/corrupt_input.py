@@ -6,7 +6,7 @@ from bench.run.data_source import Source
 
 
 def find(cell: Cell, source: Source, error: Exception) -> str:
-    """Reads everything again, which a failure is worth.
+    """Reads everything again: after a failure that is worth the time.
 
     Args:
         cell: What was measured.

@@ -88,7 +88,7 @@ def _kind(name: str) -> str:
 
 
 def _own_seconds(events: Sequence[dict], begin: float, end: float) -> Iterator[tuple[str, float]]:
-    """Operations between two times with the seconds that they took themselves: the GPU's kernels where it has any."""
+    """Operations between two times with their own seconds: the GPU's kernels where there are any."""
     chosen = [event for event in events if begin <= event["ts"] < end]
     kernels = [event for event in chosen if event.get("cat") in KERNELS]
     if kernels:
@@ -103,7 +103,7 @@ def _own_seconds(events: Sequence[dict], begin: float, end: float) -> Iterator[t
 
 
 def _subtract_children(events: Iterable[dict]) -> Iterator[tuple[str, float]]:
-    """The events of one thread, which nest, each without those inside it."""
+    """Each event of a thread with its own time: that of the events nested in it is subtracted."""
     inside: list[list] = []  # name, end, own microseconds
     for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
         while inside and inside[-1][1] <= event["ts"]:

@@ -32,7 +32,7 @@ class MedianRange:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the trainings of one model, in one variant, came to.
+    """The outcome of the trainings of one model in one variant.
 
     Attributes:
         model: One of `models.MODELS`.

@@ -60,7 +60,7 @@ def follow(pairs: Iterable[PairResult]) -> list[AARuns]:
 
 
 def _summarize(load: str, runs: dict[str, dict[str, list[PairResult]]]) -> AARuns:
-    """What the comparisons under one load came to."""
+    """The outcome of the comparisons under one load."""
     ends = [(run, cell, *end) for run, cells in runs.items() for cell, end in _outcomes(cells).items()]
     outcomes = [outcome for *_, outcome, _ in ends]
     others = other_tests.decide([series.step_seconds for *_, series in ends], [outcome.pairs for outcome in outcomes])

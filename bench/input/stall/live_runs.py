@@ -224,7 +224,7 @@ def _clock_alone(source: LiveInput, effort: Effort) -> tuple[float, float]:
 
 
 def _draw_ready(source: LiveInput, batch_seconds: float) -> None:
-    """Draws what lies ready in buffers, until a draw takes what a batch takes: a step on these would never wait."""
+    """Empties the buffers, until a draw takes as long as a batch: a step on buffered batches would never wait."""
     begun = perf_counter()
     for _ in range(MOST_READY):
         start = perf_counter()
