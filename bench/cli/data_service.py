@@ -118,7 +118,7 @@ def data_service(context: click.Context, spread: Spread, data: Data, output: Out
 def serve(role: str, bind: str | None, dispatcher: str, workers: tuple[str, ...]) -> None:
     """Run a dispatcher or a worker until Ctrl-C.
 
-    It answers only what is sent to the address it is bound to, but asks nobody for a password: use it in a network of
+    It answers only what is sent to the address it is bound to, but has no authentication: use it on a network of
     your own. A worker must see the records under the same path as the host that trains.
 
     Example: python -m bench data-service serve dispatcher --bind 10.0.0.2:5050

@@ -378,7 +378,7 @@ def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *
 
 
 def command_line() -> str:
-    """The command line of this process, for whoever wants to run it again."""
+    """The command line of this process, so that it can be run again."""
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 

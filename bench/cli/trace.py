@@ -295,7 +295,7 @@ def _before(folder: Path, results: Path) -> Path:
 def tensorboard(port: int, results: Path) -> None:
     """Open TensorBoard over traces, sweeps and trainings.
 
-    It answers on this machine alone, to whoever has the address that is printed, with its token. A sweep is shown as a
+    It answers on this machine alone, and only to the printed address with its token. A sweep is shown as a
     table (HParams), a training as curves.
 
     Example: python -m bench tensorboard

@@ -150,7 +150,7 @@ def gate_text(trials: Sequence[Trial], threshold: float) -> str:
     undecided = _doubtful(trials)
     if undecided:
         cells = ", ".join(trial.variants.cell for trial in undecided)
-        return f"Not passed: {undecided[0].final.word}, which clears nobody: {cells}."
+        return f"Not passed: {undecided[0].final.word}, which is no pass: {cells}."
     if unproven := _budgets(trials, "unproven"):
         return f"Not passed: {'; '.join(unproven)}."
     known = [f"{trial.variants.cell} (acknowledged: {trial.acknowledged})" for trial in trials if trial.acknowledged]

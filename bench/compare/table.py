@@ -30,7 +30,7 @@ MILLION = 1e6
 def table(trials: Sequence[Trial], rule: Rule, title: str) -> Table:
     """The table of a comparison, of each cell a row; also while it is still undecided.
 
-    When all is decided, what is slower comes first, and then what is inconclusive: it clears nobody, and below many
+    When all is decided, what is slower comes first, and then what is inconclusive: it is no pass, and below many
     others it would be missed.
     """
     if all(trial.verdict for trial in trials):

@@ -22,12 +22,12 @@ _REFUSED = """<!doctype html><meta charset="utf-8"><title>A token is wanted</tit
 
 
 def new() -> str:
-    """A token that nobody guesses."""
+    """A token that cannot be guessed."""
     return secrets.token_urlsafe()
 
 
 def require(application: Application, token: str) -> Application:
-    """Puts a filter around a WSGI application that answers 403, a sentence, to whoever does not show the token.
+    """Puts a filter around a WSGI application that answers 403, a sentence, to a client that does not show the token.
 
     Who shows it in the query gets it as a cookie, for all that the page then asks; the application does not see it.
     """

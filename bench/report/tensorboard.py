@@ -53,7 +53,7 @@ def command(folder: Path, *, port: int) -> list[str]:
 
 
 def serve(folder: Path, *, port: int, token: str) -> int:
-    """Runs TensorBoard, which wants a token of whoever asks, until it is interrupted; gives its exit code."""
+    """Runs TensorBoard, which demands a token of every client, until it is interrupted; gives its exit code."""
     try:
         environment = {**os.environ, access_token.VARIABLE: token}
         quiet.variables(environment)

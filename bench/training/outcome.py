@@ -53,7 +53,7 @@ class Outcome:
         first_epoch_seconds: The first epoch with all that comes before it.
         epoch_seconds: A later one, validation included; of each training the median.
         images_per_second: Of the steps of later epochs.
-        price: What an hour of the machine costs, by that of the last training; None where nobody said.
+        price: What an hour of the machine costs, by that of the last training; None if not given.
         cost: Of a training, its process from start to end, in the currency of the price.
         target_cost: Until the target was reached.
         joules: What the processor took during a training; None where the kernel does not say.

@@ -52,7 +52,7 @@ class Job:
         campaign: Marks trainings that belong together.
         target: Validation accuracy at which it stops; None for all epochs.
         stated_target: Validation accuracy that it should reach, stated before; it goes on to its last epoch.
-        price: What an hour of the machine costs, see `Price.to_json`; empty where nobody said.
+        price: What an hour of the machine costs, see `Price.to_json`; empty if not given.
     """
 
     model: str
@@ -130,7 +130,7 @@ class TrainingRun(Result):
         process_seconds: Life of the process, imports included.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
         stated_target: Validation accuracy that it should reach, stated before it began; None where none was.
-        price: What an hour of the machine costs, see `Price.to_json`; empty where nobody said.
+        price: What an hour of the machine costs, see `Price.to_json`; empty if not given.
         energy: What the processor took meanwhile, see `PackageEnergy.used`; empty in older results.
     """
 

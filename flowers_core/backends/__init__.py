@@ -295,7 +295,7 @@ def is_installed(name: str) -> bool:
 
 
 def default() -> str:
-    """The backend of whoever names none: the first of `BACKENDS` that is installed, TensorFlow where none is."""
+    """The backend where none is named: the first of `BACKENDS` that is installed, TensorFlow where none is."""
     return next((name for name in BACKENDS if is_installed(name)), "tensorflow")
 
 

@@ -21,7 +21,7 @@ VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "3"}  # "no CUDA here" is an error to Tenso
 
 
 def variables(environment: MutableMapping[str, str]) -> None:
-    """Adds what keeps frameworks quiet after they were imported; what somebody has set stays."""
+    """Adds what keeps frameworks quiet after they were imported; what is set already stays."""
     for name, value in VARIABLES.items():
         environment.setdefault(name, value)
     storage.configure_client(environment)

@@ -219,7 +219,7 @@ def decibels(paths: Sequence[str], encoding: str, *, image_size: int) -> float |
 
 
 def disk_speed(paths: Sequence[Path]) -> dict:
-    """How fast files are read that are not in the page cache: `bytes_per_second`, or the `reason` why nobody knows."""
+    """How fast files are read that are not in the page cache: `bytes_per_second`, or the `reason` for not knowing."""
     size = sum(path.stat().st_size for path in paths)
     if size < LEAST_BYTES:
         return {"reason": f"{size / 1e6:.1f} MB of records are too few to time a disk by"}

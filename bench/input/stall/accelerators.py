@@ -27,7 +27,7 @@ class Workload:
         batch_size: Images per step.
         image_size: Side of the images in pixels.
         step_seconds: Durations of its steps, taken in turn, again and again.
-        origin: One of `ORIGINS`: nobody measured a published figure here.
+        origin: One of `ORIGINS`: a published figure was not measured here.
         source: Where they come from.
     """
 

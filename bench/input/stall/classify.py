@@ -31,7 +31,7 @@ class Facts:
         both_cpu_seconds: CPU seconds of both together.
         cores: That the processes may use.
         shares_cores: Whether the step computes on them, not on a device of its own.
-        foreign_cpu_share: Share of these cores' time that other programs used while both ran; 0 where nobody knows.
+        foreign_cpu_share: Share of these cores' time that other programs used while both ran; 0 if unknown.
     """
 
     pipeline_seconds: float

@@ -91,7 +91,7 @@ class Diagnosis:
 
     @property
     def compile_share(self) -> float:
-        """Share of the fit's time that goes into compiling; 0 if nobody knows its steps."""
+        """Share of the fit's time that goes into compiling; 0 if its steps are unknown."""
         if self.clocks:
             return sum(self.compiling) / self.clocks.seconds if self.clocks.seconds else 0.0
         if not self.fit_steps:

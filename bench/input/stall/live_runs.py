@@ -31,7 +31,7 @@ class LiveRuns:
         facts: As of three fresh processes, see `classify.Facts`; seconds a batch.
         first_step_seconds: Of the first step, which compiles unless the model was trained before.
         batch_size: Of the first batch.
-        steps: Of an epoch; None where nobody knows.
+        steps: Of an epoch; None if unknown.
         passes: How often the dataset began.
         batches: How many it gave in all.
         foreign_cpu_share: Share of the machine's CPU time that others used meanwhile.
