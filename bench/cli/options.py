@@ -348,7 +348,11 @@ def collect(results: Iterable[Collected], planned: Planned, *, keep: Path | None
                 if not budget.has_time():
                     break
     except KeyboardInterrupt:
-        kept = f"after {len(collected)} of {total} {what}; those are kept" if collected else f"before any {what} ended"
+        kept = (
+            f"after {len(collected)} of {total} {what}; those are kept"
+            if collected
+            else f"before the first of {total} {what} had ended"
+        )
         tell(f"interrupted {kept}")
         tell(entry.how_to_go_on(sys.argv, kept=bool(collected)))
         return collected, entry.INTERRUPTED

@@ -148,7 +148,7 @@ def stages(kind: str, timeout: float, data: Data, output: Output) -> None:
     kinds = [*STAGES] if kind == "both" else [kind]
     output.check_writable()
     running = measuring.run(kinds, data.source(), seconds=AUTOTUNE_SECONDS, timeout=timeout)
-    planned = Planned(what="kinds of data whose stages are measured", rounds=[0] * len(kinds))
+    planned = Planned(what="series of stages", rounds=[0] * len(kinds))
     measured, code = options.collect(running, planned, keep=output.results)
     good = [stage for stage in measured if stage.status == "ok"]
     for line in stage_table.absent(measured):

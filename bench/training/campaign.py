@@ -78,8 +78,9 @@ def planned(jobs: Sequence[Job], results: Path, *, budget_seconds: float | None 
             rates[measured.cell.model] = max(rate, rates.get(measured.cell.model, 0.0))
     seconds = [_expected_seconds(job, known, rates) for job in jobs]
     total = sum(second for second in seconds if second is not None)
+    epochs = sorted({job.epochs or product.recipe(job.model).epochs for job in jobs})
     return Planned(
-        what="trainings",
+        what=f"trainings of {' to '.join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))} epochs",
         rounds=[job.seed for job in jobs],
         seconds=None if None in seconds else total,
         by="as earlier ones and steps alone took here",
