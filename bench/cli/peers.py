@@ -18,7 +18,7 @@ from flowers_core.errors import InputError, one_of
 from flowers_core.train import tuned
 
 if TYPE_CHECKING:
-    from bench.compare.peers import Contest
+    from bench.compare.peers import PeerComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class Wanted:
     resume: bool
     show_last: bool
 
-    def contests(self, place: Place, results: Path) -> "list[Contest]":
-        """A contest a model, without any pair.
+    def comparisons(self, place: Place, results: Path) -> "list[PeerComparison]":
+        """A comparison a model, without any pair.
 
         Raises:
             InputError: If a model is none of ours, or torch is not installed.
@@ -53,7 +53,7 @@ class Wanted:
             all_ways=self.all_ways,
             settings=results / Path(tuned.PATH).name,
         )
-        return [plan.contest(name, tell=options.tell) for name in names]
+        return [plan.comparison(name, tell=options.tell) for name in names]
 
 
 WANTED = options.group(
@@ -87,19 +87,19 @@ def peers(wanted: Wanted, place: Place, output: Output) -> None:
 
     Example: python -m bench peers --model squeezenet,dense --budget 10m
     """
-    contests, code = wanted.contests(place, output.results), 0
-    mark = _take_up(contests, output.results) if wanted.resume or wanted.show_last else ""
+    comparisons, code = wanted.comparisons(place, output.results), 0
+    mark = _take_up(comparisons, output.results) if wanted.resume or wanted.show_last else ""
     if not wanted.show_last:
         output.check_writable()
-        code = _follow(contests, wanted, output, mark)
-    if not any(contest.last for contest in contests):
+        code = _follow(comparisons, wanted, output, mark)
+    if not any(comparison.last for comparison in comparisons):
         options.tell(f"no pair of processes ended within {wanted.budget:.0f} s: give more time, or fewer models")
         options.leave(code or NOTHING_MEASURED)
-    _show(contests, wanted, output)
-    options.leave(code or (DONE if any(contest.fastest for contest in contests) else NOTHING_MEASURED))
+    _show(comparisons, wanted, output)
+    options.leave(code or (DONE if any(comparison.fastest for comparison in comparisons) else NOTHING_MEASURED))
 
 
-def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
+def _take_up(comparisons: "Sequence[PeerComparison]", results: Path) -> str:
     """Enters the pairs of the last run and gives its mark."""
     from bench.compare import peers
     from bench.compare.pair_result import PairResult
@@ -107,27 +107,27 @@ def _take_up(contests: "Sequence[Contest]", results: Path) -> str:
     from bench.results import store
 
     stored = store.load(PairResult, results).results
-    mark = peers.take_up(contests, stored, facts.hardware_id(), facts.code()["digest"])
+    mark = peers.take_up(comparisons, stored, facts.hardware_id(), facts.code()["digest"])
     if not mark:
         raise InputError(f"{results} must hold a run of this machine and code. Received: none. Leave the option out")
     return mark
 
 
-def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark: str) -> int:
+def _follow(comparisons: "Sequence[PeerComparison]", wanted: Wanted, output: Output, mark: str) -> int:
     """Runs pairs behind a bar; gives the exit code so far."""
     from bench.compare import peers
 
-    left = sum(contest.left for contest in contests)
+    left = sum(comparison.left for comparison in comparisons)
     mark = mark or f"{peers.MARK}{new_mark()}"
-    what = f"about {left} pairs of processes, of {len(contests)} models and their peers in plain torch"
+    what = f"about {left} pairs of processes, of {len(comparisons)} models and their peers in plain torch"
     options.tell(durations.forecast(what, budget=wanted.budget))
     with progress.bar("pairs with peers", left) as advance:
         try:
-            for _ in peers.run(contests, output.results, budget_seconds=wanted.budget, mark=mark):
-                before, left = left, sum(contest.left for contest in contests)
+            for _ in peers.run(comparisons, output.results, budget_seconds=wanted.budget, mark=mark):
+                before, left = left, sum(comparison.left for comparison in comparisons)
                 advance(before - left)
         except KeyboardInterrupt:
-            kept = any(contest.last for contest in contests)
+            kept = any(comparison.last for comparison in comparisons)
             options.tell(f"interrupted with about {left} pairs to go; {entry.how_to_go_on(sys.argv, kept=kept)}")
             return entry.INTERRUPTED
     if left:
@@ -135,19 +135,19 @@ def _follow(contests: "Sequence[Contest]", wanted: Wanted, output: Output, mark:
     return 0
 
 
-def _show(contests: "Sequence[Contest]", wanted: Wanted, output: Output) -> None:
+def _show(comparisons: "Sequence[PeerComparison]", wanted: Wanted, output: Output) -> None:
     """Prints and keeps the table."""
     from bench.compare import peers_table
     from bench.machine import facts
     from bench.report import gather
     from bench.results import peak, store
 
-    cells = [side.cell for contest in contests for side in (*contest.ours, *contest.peers)]
+    cells = [side.cell for comparison in comparisons for side in (*comparison.ours, *comparison.peers)]
     limits = peak.of_machine(store.load(peak.Peak, output.results).results, facts.fingerprint(), cells)
-    known = gather.costs({contest.model for contest in contests}), limits
+    known = gather.costs({comparison.model for comparison in comparisons}), limits
     command = f"python -m bench peers{_options(wanted)}{store.option(output.results)}"
-    store.save_table("peers.md", peers_table.markdown(contests, *known, command=command), output.results)
-    output.show(peers_table.plain(contests, *known), [peers_table.table(contests, *known)])
+    store.save_table("peers.md", peers_table.markdown(comparisons, *known, command=command), output.results)
+    output.show(peers_table.plain(comparisons, *known), [peers_table.table(comparisons, *known)])
 
 
 def _options(wanted: Wanted) -> str:

@@ -79,7 +79,7 @@ class Entry:
 
 
 @dataclass
-class Contest:
+class PeerComparison:
     """One model: ours beside its peer.
 
     Attributes:
@@ -202,7 +202,7 @@ class Plan:
     all_ways: bool = False
     settings: Path = Path(tuned.PATH)
 
-    def contest(self, model: str, *, tell: Callable[[str], None] = lambda _: None) -> Contest:
+    def comparison(self, model: str, *, tell: Callable[[str], None] = lambda _: None) -> PeerComparison:
         """The ways in which a model and its peer can be trained here, likely ones first, none of them tried.
 
         Args:
@@ -217,7 +217,7 @@ class Plan:
         first = plain if found is None else _by_way(plain, found.way)
         others = sorted(tune.ways(plain), key=lambda cell: (cell.precision != first.precision, cell.backend == "torch"))
         ours = list(dict.fromkeys([first, plain, *others]))
-        return Contest(
+        return PeerComparison(
             model=model,
             ours=[
                 Entry(cell, is_trusted=cell in (first, plain)) for cell in (ours if self.all_ways else ours[:MOST_WAYS])
@@ -249,7 +249,9 @@ def _peers(ours: Cell) -> list[Cell]:
     ]
 
 
-def take_up(contests: Sequence[Contest], results: Iterable[PairResult], machine: str | None, digest: str) -> str:
+def take_up(
+    comparisons: Sequence[PeerComparison], results: Iterable[PairResult], machine: str | None, digest: str
+) -> str:
     """Enters the pairs of the run that was last on this machine and with this code.
 
     Returns:
@@ -263,12 +265,12 @@ def take_up(contests: Sequence[Contest], results: Iterable[PairResult], machine:
     ]
     mark = max((result.comparison for result in here), default="")
     for result in here:
-        for taking in contests if result.comparison == mark else ():
+        for taking in comparisons if result.comparison == mark else ():
             taking.enter(result)
     return mark
 
 
-def of_stored(results: Iterable[PairResult]) -> list[Contest]:
+def of_stored(results: Iterable[PairResult]) -> list[PeerComparison]:
     """What the last runs on the machine and with the code of the last pair came to: of each model its last run.
 
     Ways that were never reached are unknown to a store.
@@ -299,24 +301,24 @@ def _cells(result: PairResult) -> list[Cell]:
     return []
 
 
-def _of_pairs(model: str, runs: Sequence[tuple[PairResult, list[Cell]]]) -> Contest:
+def _of_pairs(model: str, runs: Sequence[tuple[PairResult, list[Cell]]]) -> PeerComparison:
     """The last run of a model."""
     mark = max(result.comparison for result, _ in runs)
     pairs = [(result, cells) for result, cells in runs if result.comparison == mark]
     # older lines do not say it: whoever wrote them looked at the losses before the last pairs
     trusted = {cells[0] for result, cells in pairs if result.base.get(TRUSTED, True) is True}
     ours, peers = (dict.fromkeys(cells[number] for _, cells in pairs) for number in (0, 1))
-    contest = Contest(
+    comparison = PeerComparison(
         model=model, ours=[Entry(cell, is_trusted=cell in trusted) for cell in ours], peers=[*map(Entry, peers)]
     )
     for result, _ in pairs:
-        contest.enter(result)
-    contest.wanted = max(map(len, contest.logs.values()), default=PAIRS)
-    return contest
+        comparison.enter(result)
+    comparison.wanted = max(map(len, comparison.logs.values()), default=PAIRS)
+    return comparison
 
 
 def run(
-    contests: Sequence[Contest],
+    comparisons: Sequence[PeerComparison],
     results: Path,
     *,
     budget_seconds: float,
@@ -324,11 +326,11 @@ def run(
     record: Record | None = None,
     losses: tune.Losses | None = None,
     now: Callable[[], float] = perf_counter,
-) -> Iterator[Contest]:
+) -> Iterator[PeerComparison]:
     """Runs pairs, a model after another in turn, until all are done or no further pair fits into the budget.
 
     Args:
-        contests: What to compare; they change as pairs come in.
+        comparisons: What to compare; they change as pairs come in.
         results: The store, to which each pair is added.
         budget_seconds: How long it may take.
         mark: Marks the pairs.
@@ -342,19 +344,19 @@ def run(
     Raises:
         InputError: If not one pair fits into the budget.
     """
-    tune.check_budget(budget_seconds, sum(contest.left for contest in contests))
+    tune.check_budget(budget_seconds, sum(comparison.left for comparison in comparisons))
     deadline = now() + budget_seconds
 
     def left() -> float:
         return deadline - now()
 
-    def next_pair(waiting: Contest) -> tuple[Entry, Entry] | None:
+    def next_pair(waiting: PeerComparison) -> tuple[Entry, Entry] | None:
         return waiting.next if waiting.pair_seconds() <= left() else None
 
     with process.scratch() as compiled:
         measure = partial(record or pair.record, comparison=mark, left=left, most_seconds=BLOCK_SECONDS)
-        while any(map(next_pair, contests)):
-            for waiting in contests:
+        while any(map(next_pair, comparisons)):
+            for waiting in comparisons:
                 if not (entries := next_pair(waiting)):
                     continue
                 (result,) = measure(*(_variant(entry, compiled) for entry in entries))

@@ -7,7 +7,7 @@ from statistics import median
 
 from bench.compare import peers
 from bench.compare.pair_result import PairResult
-from bench.compare.peers import Contest, Entry
+from bench.compare.peers import Entry, PeerComparison
 from bench.machine.facts import BUSY_SHARE
 from bench.results import identity
 from bench.results.cell import Cell
@@ -37,26 +37,26 @@ Limits = Mapping[tuple[str, str], float]
 """Of this machine, see `bench.results.peak.of_machine`."""
 
 
-def table(contests: Sequence[Contest], costs: Costs, limits: Limits) -> Table:
+def table(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) -> Table:
     """A row for each model, in the order given."""
     return Table(
         title="Training steps: ours / the same model in plain torch.nn",
         columns=COLUMNS,
-        rows=tuple(_row(contest, costs, limits) for contest in contests),
-        notes=tuple(_notes(contests, costs, limits)),
+        rows=tuple(_row(comparison, costs, limits) for comparison in comparisons),
+        notes=tuple(_notes(comparisons, costs, limits)),
     )
 
 
-def _row(contest: Contest, costs: Costs, limits: Limits) -> tuple[Value, ...]:
-    batch_size = contest.ours[0].cell.batch_size
-    if contest.fastest is None:
-        return (contest.model, batch_size, *[None] * 4, *[None] * 2, "", "")
-    rate, peers_rate = (entry.rate for entry in contest.fastest)
-    estimate = contest.estimate
-    ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else contest.ratio
-    shares = (utilisation(entry, costs, limits) for entry in contest.fastest)
-    ways = (entry.name for entry in contest.fastest)
-    return contest.model, batch_size, rate, peers_rate, ratio, contest.pairs, *shares, *ways
+def _row(comparison: PeerComparison, costs: Costs, limits: Limits) -> tuple[Value, ...]:
+    batch_size = comparison.ours[0].cell.batch_size
+    if comparison.fastest is None:
+        return (comparison.model, batch_size, *[None] * 4, *[None] * 2, "", "")
+    rate, peers_rate = (entry.rate for entry in comparison.fastest)
+    estimate = comparison.estimate
+    ratio = Interval(estimate.ratio, estimate.low, estimate.high) if estimate else comparison.ratio
+    shares = (utilisation(entry, costs, limits) for entry in comparison.fastest)
+    ways = (entry.name for entry in comparison.fastest)
+    return comparison.model, batch_size, rate, peers_rate, ratio, comparison.pairs, *shares, *ways
 
 
 def utilisation(entry: Entry, costs: Costs, limits: Limits) -> float | None:
@@ -70,16 +70,16 @@ def utilisation(entry: Entry, costs: Costs, limits: Limits) -> float | None:
     return cost["training_gflops"] * entry.rate / limit if cost and limit and entry.rate else None
 
 
-def geometric_mean(contests: Sequence[Contest]) -> tuple[float, int]:
+def geometric_mean(comparisons: Sequence[PeerComparison]) -> tuple[float, int]:
     """Of our images/s over the peer's, and of how many models."""
-    ratios = [contest.ratio for contest in contests if contest.ratio]
+    ratios = [comparison.ratio for comparison in comparisons if comparison.ratio]
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan, len(ratios)
 
 
-def _notes(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[str]:
-    mean, count = geometric_mean(contests)
-    ahead = sum((contest.ratio or 0.0) >= 1 for contest in contests)
-    wanted = max(contest.wanted for contest in contests)
+def _notes(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) -> list[str]:
+    mean, count = geometric_mean(comparisons)
+    ahead = sum((comparison.ratio or 0.0) >= 1 for comparison in comparisons)
+    wanted = max(comparison.wanted for comparison in comparisons)
     notes = [f"geometric mean {mean:.3f} over {count} models, of which ours is ahead in {ahead}"] if count else []
     notes += [
         "ours: of the ways that were tried the fastest, on TensorFlow, JAX or torch through Keras; its way: the peer's "
@@ -90,38 +90,38 @@ def _notes(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[st
         f"{wanted} pairs of the fastest two; without an interval it rests on one pair, or on pairs with others",
         "a way of ours that is neither tuned nor the recipe's must show the losses of a plain float32 step",
     ]
-    if not any(utilisation(entry, costs, limits) for contest in contests for entry in contest.ours):
+    if not any(utilisation(entry, costs, limits) for comparison in comparisons for entry in comparison.ours):
         notes.append("MFU, model FLOP utilisation, is n/a: `python -m bench peak` measures what this machine could do")
     else:
         notes.append("MFU: model FLOP utilisation, FLOPs by those of large matrix products of the same number format")
-    for contest in contests:
-        notes += _failures(contest)
-    if (share := foreign_share(contests)) > BUSY_SHARE:
+    for comparison in comparisons:
+        notes += _failures(comparison)
+    if (share := foreign_share(comparisons)) > BUSY_SHARE:
         notes.append(f"others used {share:.0%} of the CPU meanwhile (median): `python -m bench doctor`")
     return notes
 
 
-def foreign_share(contests: Sequence[Contest]) -> float:
+def foreign_share(comparisons: Sequence[PeerComparison]) -> float:
     """What others used of the CPU during the pairs, the median; 0 where no pair ended."""
-    shares = [share for contest in contests for share in contest.shares]
+    shares = [share for comparison in comparisons for share in comparison.shares]
     return median(shares) if shares else 0.0
 
 
-def _failures(contest: Contest) -> list[str]:
+def _failures(comparison: PeerComparison) -> list[str]:
     """Ways that could not be measured, were refused, or were not reached."""
-    entries = [*contest.ours, *contest.peers]
-    notes = [f"{contest.model}, {entry.name}: {entry.reason}" for entry in entries if entry.reason]
-    waiting = [sum(entry.is_waiting for entry in side) for side in (contest.ours, contest.peers)]
+    entries = [*comparison.ours, *comparison.peers]
+    notes = [f"{comparison.model}, {entry.name}: {entry.reason}" for entry in entries if entry.reason]
+    waiting = [sum(entry.is_waiting for entry in side) for side in (comparison.ours, comparison.peers)]
     if any(waiting):
-        notes.append(f"{contest.model}: {waiting[0]} ways of ours and {waiting[1]} of the peer's were not reached")
-    if contest.fastest and not contest.fastest[0].is_trusted:
-        notes.append(f"{contest.model}: no time was left for the losses of {contest.fastest[0].name}")
+        notes.append(f"{comparison.model}: {waiting[0]} ways of ours and {waiting[1]} of the peer's were not reached")
+    if comparison.fastest and not comparison.fastest[0].is_trusted:
+        notes.append(f"{comparison.model}: no time was left for the losses of {comparison.fastest[0].name}")
     return notes
 
 
-def plain(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[dict]:
+def plain(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) -> list[dict]:
     """Plain values of each model, every way among them."""
-    rows = table(contests, costs, limits).records()
+    rows = table(comparisons, costs, limits).records()
     return [
         row
         | {
@@ -134,44 +134,49 @@ def plain(contests: Sequence[Contest], costs: Costs, limits: Limits) -> list[dic
                 }
                 for entry in entries
             ]
-            for side, entries in (("ours", contest.ours), ("peers", contest.peers))
+            for side, entries in (("ours", comparison.ours), ("peers", comparison.peers))
         }
-        for row, contest in zip(rows, contests, strict=True)
+        for row, comparison in zip(rows, comparisons, strict=True)
     ]
 
 
-def last_pair(contests: Sequence[Contest]) -> PairResult:
+def last_pair(comparisons: Sequence[PeerComparison]) -> PairResult:
     """The last pair of all models; at least one must have ended."""
-    return max((contest.last for contest in contests if contest.last), key=lambda result: result.started)
+    return max((comparison.last for comparison in comparisons if comparison.last), key=lambda result: result.started)
 
 
-def cells(contests: Sequence[Contest]) -> list[Cell]:
+def cells(comparisons: Sequence[PeerComparison]) -> list[Cell]:
     """Every way of both sides."""
-    return [entry.cell for contest in contests for entry in (*contest.ours, *contest.peers)]
+    return [entry.cell for comparison in comparisons for entry in (*comparison.ours, *comparison.peers)]
 
 
-def origin(contests: Sequence[Contest]) -> str:
+def origin(comparisons: Sequence[PeerComparison]) -> str:
     """The machine, the software, the code and the day of the last pair."""
-    last = last_pair(contests)
+    last = last_pair(comparisons)
     return replace(last, code=last.base).origin
 
 
-def markdown(contests: Sequence[Contest], costs: Costs, limits: Limits, *, command: str) -> str:
+def markdown(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits, *, command: str) -> str:
     """Table, machine and versions, and the command that measures it again; at least one pair must have ended."""
-    used = identity.versions(last_pair(contests).machine, cells(contests))
+    used = identity.versions(last_pair(comparisons).machine, cells(comparisons))
     versions = "; ".join(f"{name} {version}" for name, version in used.items())
-    drawn = [table(contests, costs, limits)]
-    return page("Our models beside plain torch.nn", drawn, origin(contests), f"versions: {versions}", command=command)
+    drawn = [table(comparisons, costs, limits)]
+    return page(
+        "Our models beside plain torch.nn", drawn, origin(comparisons), f"versions: {versions}", command=command
+    )
 
 
-def command(contests: Sequence[Contest]) -> str:
+def command(comparisons: Sequence[PeerComparison]) -> str:
     """What measures the same again, in about the time that it took."""
-    names = [contest.model for contest in contests]
-    sizes = {contest.model: contest.ours[0].cell.batch_size for contest in contests}
+    names = [comparison.model for comparison in comparisons]
+    sizes = {comparison.model: comparison.ours[0].cell.batch_size for comparison in comparisons}
     unusual = {size for model, size in sizes.items() if size != peers.usual_batch_size(model)}
-    minutes = math.ceil(min(sum(second for contest in contests for second in contest.seconds), MOST_SECONDS) / 300) * 5
+    minutes = (
+        math.ceil(min(sum(second for comparison in comparisons for second in comparison.seconds), MOST_SECONDS) / 300)
+        * 5
+    )
     words = [f" --model {','.join(names)}"] if len(names) < len(models.MODELS) else []
     words += [f" --budget {max(5, minutes)}m"]
     words += [f" --batch-size {max(unusual)}"] if unusual else []
-    words += [" --all-ways"] if any(len(contest.ours) > peers.MOST_WAYS for contest in contests) else []
+    words += [" --all-ways"] if any(len(comparison.ours) > peers.MOST_WAYS for comparison in comparisons) else []
     return "".join(["python -m bench peers", *words])

@@ -15,7 +15,7 @@ from bench.compare.comparison import CONTROL
 from bench.compare.comparison_result import Comparison
 from bench.compare.explain import Explained
 from bench.compare.pair_result import PairResult
-from bench.compare.peers import Contest
+from bench.compare.peers import PeerComparison
 from bench.input.formats.campaign import FormatResult
 from bench.input.loaders import table as loaders_table
 from bench.input.loaders.run import LoaderResult
@@ -123,7 +123,7 @@ class Gathered:
     undecided: tuple[Undecided, ...]
     outcomes: tuple[Outcome, ...]
     stall: StallReport | None
-    peers: tuple[Contest, ...]
+    peers: tuple[PeerComparison, ...]
     limits: peers_table.Limits
     loaders: tuple[loaders_table.Row, ...]
     formats: tuple[FormatResult, ...]
@@ -152,7 +152,7 @@ def gather(results: Path) -> Gathered:
     drawn = choose_charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
-    contests, peaks = peers.of_stored(pairs), load(peak.Peak)
+    peer_comparisons, peaks = peers.of_stored(pairs), load(peak.Peak)
     return Gathered(
         results=Path(results),
         summaries=tuple(map(summary.summarise, newest)),
@@ -162,7 +162,10 @@ def gather(results: Path) -> Gathered:
         machines=machines.beside(measurements, shown, drawn),
         older=tuple(older),
         sweeps=tuple(sweeps),
-        costs=costs({*(figure.cell.model for figure in shown), *(contest.model for contest in contests)} - {NO_MODEL}),
+        costs=costs(
+            {*(figure.cell.model for figure in shown), *(comparison.model for comparison in peer_comparisons)}
+            - {NO_MODEL}
+        ),
         peaks=peak.ceilings(shown, peaks),
         comparisons=latest_comparisons,
         lopsided=tuple(alarms.sentences(comparisons)),
@@ -171,8 +174,8 @@ def gather(results: Path) -> Gathered:
         undecided=tuple(find_undecided(pairs, comparisons))[:MOST_COMPARISONS],
         outcomes=tuple(outcome.summarize(campaign.load_latest(results, by_recency=by_recency))),
         stall=_stall(results, measurements, by_recency),
-        peers=tuple(contests),
-        limits=_limits(contests, peaks),
+        peers=tuple(peer_comparisons),
+        limits=_limits(peer_comparisons, peaks),
         loaders=tuple(loaders_table.rows(load(LoaderResult))),
         formats=tuple(of_last_campaign(load(FormatResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
@@ -194,11 +197,11 @@ def _by_mark(results: Iterable[Marked], comparisons: Iterable[Comparison]) -> di
     return kept
 
 
-def _limits(contests: Sequence[Contest], peaks: Sequence[peak.Peak]) -> dict[tuple[str, str], float]:
+def _limits(peer_comparisons: Sequence[PeerComparison], peaks: Sequence[peak.Peak]) -> dict[tuple[str, str], float]:
     """What the machine could do at most that our models and their peers ran on."""
-    if not contests:
+    if not peer_comparisons:
         return {}
-    return peak.of_machine(peaks, peers_table.last_pair(contests).machine, peers_table.cells(contests))
+    return peak.of_machine(peaks, peers_table.last_pair(peer_comparisons).machine, peers_table.cells(peer_comparisons))
 
 
 def _stall(

@@ -7,7 +7,7 @@ from operator import itemgetter
 from statistics import median
 
 from bench.compare import peers_table
-from bench.compare.peers import Contest as WithPeer
+from bench.compare.peers import PeerComparison
 from bench.input.formats import table as formats_table
 from bench.input.loaders import table as loaders_table
 from bench.input.loaders.registry import JOBS
@@ -16,7 +16,7 @@ from bench.machine.own import user_code
 from bench.report.bars import Bar
 from bench.report.gather import Gathered
 from bench.results import backend_table, format
-from bench.results.backend_table import Contest
+from bench.results.backend_table import BackendComparison
 from bench.results.cell import NO_MODEL, RESIDENT, Cell, is_cached
 from bench.results.summary import Summary
 from bench.training.outcome import Outcome
@@ -181,11 +181,11 @@ def _loaders_of(rows: Sequence[loaders_table.Row], job: str) -> list[loaders_tab
 
 def _peers(gathered: Gathered) -> Finding | None:
     """How fast our training steps are beside the same models in plain torch, and which are slower."""
-    measured = sorted((contest for contest in gathered.peers if contest.ratio), key=_ratio, reverse=True)
+    measured = sorted((comparison for comparison in gathered.peers if comparison.ratio), key=_ratio, reverse=True)
     if not measured:
         return None
     mean, count = peers_table.geometric_mean(measured)
-    slower = [contest for contest in reversed(measured) if _ratio(contest) < 1]
+    slower = [comparison for comparison in reversed(measured) if _ratio(comparison) < 1]
     if count == 1:
         (only,) = measured
         over = f"on {only.model}{'' if _is_decided(only) else ', undecided'}"
@@ -194,24 +194,26 @@ def _peers(gathered: Gathered) -> Finding | None:
     share = _beside(peers_table.foreign_share(measured))
     sentence = f"Our training steps against plain torch: {mean:.2f} times its images/s {over}{share}."
     bars = tuple(
-        Bar(contest.model, _ratio(contest), f"x{_ratio(contest):.2f}", _ratio(contest) < 1) for contest in measured
+        Bar(comparison.model, _ratio(comparison), f"x{_ratio(comparison):.2f}", _ratio(comparison) < 1)
+        for comparison in measured
     )
     return Finding(sentence, "peers", bars, peers_table.origin(measured))
 
 
-def _ratio(contest: WithPeer) -> float:
-    return contest.ratio or 0.0
+def _ratio(comparison: PeerComparison) -> float:
+    return comparison.ratio or 0.0
 
 
-def _is_decided(contest: WithPeer) -> bool:
+def _is_decided(comparison: PeerComparison) -> bool:
     """Whether the interval of its ratio leaves 1 out."""
-    return contest.estimate is not None and not contest.estimate.low <= 1 <= contest.estimate.high
+    return comparison.estimate is not None and not comparison.estimate.low <= 1 <= comparison.estimate.high
 
 
-def _slower(slower: Sequence[WithPeer], count: int) -> str:
+def _slower(slower: Sequence[PeerComparison], count: int) -> str:
     """On which of so many models ours is slower, the slowest first, and where pairs leave that open."""
     named = [
-        f"{contest.model} ({_ratio(contest):.2f}{'' if _is_decided(contest) else ', undecided'})" for contest in slower
+        f"{comparison.model} ({_ratio(comparison):.2f}{'' if _is_decided(comparison) else ', undecided'})"
+        for comparison in slower
     ]
     if not named:
         return "slower on none"
@@ -330,40 +332,40 @@ def _batches(summaries: Sequence[Summary]) -> Finding | None:
 
 def _backends(summaries: Sequence[Summary]) -> Finding | None:
     """Which backend trains each model fastest in each precision, uncompiled but where it always compiles."""
-    contests = backend_table.contests(summaries)
-    if not contests:
+    comparisons = backend_table.comparisons(summaries)
+    if not comparisons:
         return None
-    by_precision: dict[str, list[Contest]] = {}
-    for contest in contests:
-        by_precision.setdefault(contest.cell.precision, []).append(contest)
+    by_precision: dict[str, list[BackendComparison]] = {}
+    for comparison in comparisons:
+        by_precision.setdefault(comparison.cell.precision, []).append(comparison)
     parts = [f"in {precision} {_fastest_by_model(group)}" for precision, group in by_precision.items()]
-    *others, last = sorted({name for contest in contests for name in contest.ordered})
+    *others, last = sorted({name for comparison in comparisons for name in comparison.ordered})
     names = f"{', '.join(others)} and {last}"
     sentence = f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}."
     return Finding(sentence, "steps", _leads(next(iter(by_precision.values()))))
 
 
-def _fastest_by_model(contests: Sequence[Contest]) -> str:
+def _fastest_by_model(comparisons: Sequence[BackendComparison]) -> str:
     """How many models each backend trains fastest, that with most of them first; several where they tie."""
     won: dict[str, list[str]] = {}
-    for contest in contests:
-        won.setdefault(" or ".join(contest.fastest), []).append(readable(contest.cell.model))
+    for comparison in comparisons:
+        won.setdefault(" or ".join(comparison.fastest), []).append(readable(comparison.cell.model))
     ordered = sorted(won.items(), key=lambda item: -len(item[1]))
-    if len(ordered) == 1 and len(contests) > 1:
-        return f"{ordered[0][0]} is the fastest for all {len(contests)} models"
+    if len(ordered) == 1 and len(comparisons) > 1:
+        return f"{ordered[0][0]} is the fastest for all {len(comparisons)} models"
     named = {
-        name: ", ".join(models) if len(models) <= MOST_NAMED else f"{len(models)} of {len(contests)} models"
+        name: ", ".join(models) if len(models) <= MOST_NAMED else f"{len(models)} of {len(comparisons)} models"
         for name, models in ordered
     }
     return ", ".join(f"{name} is the fastest for {models}" for name, models in named.items())
 
 
-def _leads(contests: Sequence[Contest]) -> tuple[Bar, ...]:
+def _leads(comparisons: Sequence[BackendComparison]) -> tuple[Bar, ...]:
     """How many times the images/s of the next backend the fastest one trains, of each model."""
-    leads = [(contest, contest.ratio(contest.ordered[1]).centre) for contest in contests]
+    leads = [(comparison, comparison.ratio(comparison.ordered[1]).centre) for comparison in comparisons]
     return tuple(
-        Bar(readable(contest.cell.model), lead, f"x{lead:.2f}", len(contest.fastest) == 1)
-        for contest, lead in sorted(leads, key=itemgetter(1), reverse=True)
+        Bar(readable(comparison.cell.model), lead, f"x{lead:.2f}", len(comparison.fastest) == 1)
+        for comparison, lead in sorted(leads, key=itemgetter(1), reverse=True)
     )
 
 

@@ -228,13 +228,13 @@ def _writing(results: Sequence[WriteResult]) -> Section:
 
 def _peers(gathered: Gathered) -> Section:
     """Our training steps beside those of plain torch."""
-    contests = gathered.peers
+    comparisons = gathered.peers
     return Section(
         name="peers",
         title="Peers",
         sentence="Our training steps beside the same models in plain torch.nn, the fastest way of each side.",
-        tables=[peers_table.table(contests, gathered.costs, gathered.limits)] if contests else (),
-        origins=[peers_table.origin(contests)] if contests else (),
+        tables=[peers_table.table(comparisons, gathered.costs, gathered.limits)] if comparisons else (),
+        origins=[peers_table.origin(comparisons)] if comparisons else (),
     )
 
 

@@ -12,7 +12,7 @@ ALL = ("model", "px", "batch", "device", "precision")  # of a row where tables a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
+class BackendComparison:
     """One step on several backends.
 
     Attributes:
@@ -43,7 +43,7 @@ class Contest:
         return [first, *(name for name in others if self.ratio(name).low <= 1)]
 
 
-def contests(summaries: Iterable[Summary]) -> list[Contest]:
+def comparisons(summaries: Iterable[Summary]) -> list[BackendComparison]:
     """Training steps of each model in each precision at the largest batch that most backends trained.
 
     A compiler that the backend could do without is left out.
@@ -56,39 +56,39 @@ def contests(summaries: Iterable[Summary]) -> list[Contest]:
             steps.setdefault(cell.alike, {})[cell.backend] = entry
     timed = {key: sum(bool(entry.batch_time) for entry in each.values()) for key, each in steps.items()}
     most = max(timed.values(), default=0)
-    largest: dict[Cell, Contest] = {}
+    largest: dict[Cell, BackendComparison] = {}
     for key, each in steps.items():
         if most > 1 and timed[key] == most:
             first = next(iter(each.values())).cell
             place = replace(first.on("tensorflow"), batch_size=1)
             known = largest.get(place)
             if known is None or known.cell.batch_size < first.batch_size:
-                largest[place] = Contest(cell=first, steps=each)
+                largest[place] = BackendComparison(cell=first, steps=each)
     return list(largest.values())
 
 
 def tables(summaries: Iterable[Summary]) -> list[Table]:
     """A table for each device and precision: models as rows, backends as columns."""
-    groups: dict[tuple[str, str], list[Contest]] = {}
-    for contest in contests(summaries):
-        groups.setdefault((contest.cell.device, contest.cell.precision), []).append(contest)
+    groups: dict[tuple[str, str], list[BackendComparison]] = {}
+    for comparison in comparisons(summaries):
+        groups.setdefault((comparison.cell.device, comparison.cell.precision), []).append(comparison)
     return [_table(group, f"Images/s of a training step ({device}, {precision})")
             for (device, precision), group in groups.items()]  # fmt: skip
 
 
 def facts(groups: Iterable[Iterable[Summary]]) -> Table:
     """The same as one table, for programs; each group is of one machine and code."""
-    return _table([contest for group in groups for contest in contests(group)], "", ALL)
+    return _table([comparison for group in groups for comparison in comparisons(group)], "", ALL)
 
 
-def _table(group: Sequence[Contest], title: str, fields: Sequence[str] = ALL[:3]) -> Table:
-    names = list(dict.fromkeys(name for contest in group for name in contest.steps))
+def _table(group: Sequence[BackendComparison], title: str, fields: Sequence[str] = ALL[:3]) -> Table:
+    names = list(dict.fromkeys(name for comparison in group for name in comparison.steps))
     doubts: dict[str, list[str]] = {}
-    for contest in group:
-        for name, step in contest.steps.items():
+    for comparison in group:
+        for name, step in comparison.steps.items():
             for text in step.warnings if step.batch_time else (f"{step.status}: {step.reason}",):
-                doubts.setdefault(text, []).append(f"{user_code.readable(contest.cell.model)} on {name}")
-    spreads = sorted({step.spread for contest in group for step in contest.steps.values() if step.spread})
+                doubts.setdefault(text, []).append(f"{user_code.readable(comparison.cell.model)} on {name}")
+    spreads = sorted({step.spread for comparison in group for step in comparison.steps.values() if step.spread})
     kinds = {"px": "count", "batch": "count"}
     return Table(
         title=title,
@@ -98,7 +98,7 @@ def _table(group: Sequence[Contest], title: str, fields: Sequence[str] = ALL[:3]
             Column("fastest"),
             Column("over the next", "ratio"),
         ),
-        rows=tuple(_row(contest, names, fields) for contest in group),
+        rows=tuple(_row(comparison, names, fields) for comparison in group),
         notes=(
             f"largest batch that all of them trained; over the next: images/s over those of the next backend, from the "
             f"nearest to the farthest ends of both intervals ({' or '.join(spreads)}); two fastest: these touch",
@@ -107,8 +107,8 @@ def _table(group: Sequence[Contest], title: str, fields: Sequence[str] = ALL[:3]
     )
 
 
-def _row(contest: Contest, names: Sequence[str], fields: Sequence[str]) -> tuple[Value, ...]:
-    cell = contest.cell
+def _row(comparison: BackendComparison, names: Sequence[str], fields: Sequence[str]) -> tuple[Value, ...]:
+    cell = comparison.cell
     known: dict[str, Value] = {
         "model": user_code.readable(cell.model),
         "px": cell.image_size,
@@ -118,13 +118,13 @@ def _row(contest: Contest, names: Sequence[str], fields: Sequence[str]) -> tuple
     }
     return (
         *(known[field] for field in fields),
-        *(_rate(contest, name) for name in names),
-        " or ".join(contest.fastest),
-        contest.ratio(contest.ordered[1]),
+        *(_rate(comparison, name) for name in names),
+        " or ".join(comparison.fastest),
+        comparison.ratio(comparison.ordered[1]),
     )
 
 
-def _rate(contest: Contest, name: str) -> Value:
+def _rate(comparison: BackendComparison, name: str) -> Value:
     """Images/s on a backend; what became of it where it has none."""
-    step = contest.steps.get(name)
+    step = comparison.steps.get(name)
     return None if step is None else step.images_per_second if step.batch_time else step.status

@@ -320,7 +320,7 @@ def _backends(summaries: Sequence[Summary], results: Path, shape: str) -> str:
     for entry in summaries:
         last = entry.measurement
         places.setdefault((last.machine.get("id"), last.code.get("digest")), []).append(entry)
-    held = [group for group in places.values() if backend_table.contests(group)]
+    held = [group for group in places.values() if backend_table.comparisons(group)]
     if not held:
         raise InputError(
             f"No training step of {results} was measured on two backends: "

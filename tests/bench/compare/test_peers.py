@@ -7,7 +7,7 @@ import pytest
 
 from bench.compare import peers, peers_table, tune
 from bench.compare.pair_result import PairResult, Sample
-from bench.compare.peers import Contest, Entry
+from bench.compare.peers import Entry, PeerComparison
 from bench.results import store
 from bench.results.cell import Cell
 from flowers_core.errors import InputError
@@ -43,19 +43,19 @@ class Runs:
         return [PairResult(**common, base_samples=samples[0], candidate_samples=samples[1])]
 
 
-def contest():
+def comparison():
     ours = [Entry(OURS, is_trusted=True), Entry(FASTER)]
-    return Contest(model="squeezenet", ours=ours, peers=[Entry(COMPILED), Entry(PEER)])
+    return PeerComparison(model="squeezenet", ours=ours, peers=[Entry(COMPILED), Entry(PEER)])
 
 
-def follow(contests, runs, results, *, budget=1000.0, losses=lambda *_: [1.6, 1.5, 1.4]):
+def follow(comparisons, runs, results, *, budget=1000.0, losses=lambda *_: [1.6, 1.5, 1.4]):
     how = {"record": runs.record, "losses": losses, "now": lambda: runs.clock}
-    return list(peers.run(contests, results, budget_seconds=budget, mark="peers-1", **how))
+    return list(peers.run(comparisons, results, budget_seconds=budget, mark="peers-1", **how))
 
 
 def test_every_way_is_tried_and_the_fastest_two_decide(tmp_path):
     """A new way of both sides a pair, then the fastest against each other; ratio, interval and MFU are theirs."""
-    runs, running = Runs(), contest()
+    runs, running = Runs(), comparison()
     follow([running], runs, tmp_path)
 
     assert runs.pairs == [(OURS, COMPILED), (FASTER, PEER), *[(FASTER, COMPILED)] * 3]
@@ -71,11 +71,11 @@ def test_every_way_is_tried_and_the_fastest_two_decide(tmp_path):
 
 def test_a_way_that_fails_is_left_out(tmp_path):
     """Whichever side died is named below the table; the other is tried again beside another."""
-    runs, running = Runs(broken=(COMPILED,)), contest()
+    runs, running = Runs(broken=(COMPILED,)), comparison()
     follow([running], runs, tmp_path)
     assert running.fastest[1].cell == PEER
     assert "squeezenet, plain torch, float32, torch.compile: no compiler" in peers_table.table([running], *KNOWN).notes
-    alone = Contest(model="squeezenet", ours=[Entry(OURS)], peers=[Entry(COMPILED)])
+    alone = PeerComparison(model="squeezenet", ours=[Entry(OURS)], peers=[Entry(COMPILED)])
     follow([alone], runs, tmp_path)
     assert (alone.fastest, alone.ratio, alone.left) == (None, None, 0)
     assert "n/a" in peers_table.table([alone], *KNOWN).markdown()
@@ -83,7 +83,7 @@ def test_a_way_that_fails_is_left_out(tmp_path):
 
 def test_a_way_with_other_losses_is_refused(tmp_path):
     """One that nobody has tuned is checked once; the next fastest runs in its place, and the reason is told."""
-    runs, running, asked = Runs(), contest(), []
+    runs, running, asked = Runs(), comparison(), []
 
     def losses(cell, _):
         asked.append(cell)
@@ -95,7 +95,7 @@ def test_a_way_with_other_losses_is_refused(tmp_path):
     notes = " ".join(peers_table.table([running], *KNOWN).notes)
     assert "tensorflow, float32, XLA: its loss in step 3 is 3, that of a plain float32 step 1.4" in notes
 
-    again, stored = [contest()], store.load(PairResult, tmp_path).results
+    again, stored = [comparison()], store.load(PairResult, tmp_path).results
     peers.take_up(again, stored, "m", "d")
     assert (again[0].left, again[0].fastest[0].cell) == (0, OURS)
     assert peers_table.plain(peers.of_stored(stored), *KNOWN) == peers_table.plain([running], *KNOWN)
@@ -103,7 +103,7 @@ def test_a_way_with_other_losses_is_refused(tmp_path):
 
 def test_models_take_turns_within_the_budget_and_a_run_goes_on(tmp_path):
     """An early end leaves each with something, which counts when the run is resumed; other code's pairs do not."""
-    runs, running = Runs(), [contest(), contest()]
+    runs, running = Runs(), [comparison(), comparison()]
     follow(running, runs, tmp_path, budget=30.0)
     assert [len(model.seconds) for model in running] == [2, 1]
     assert [model.left for model in running] == [3, 3]
@@ -114,7 +114,7 @@ def test_models_take_turns_within_the_budget_and_a_run_goes_on(tmp_path):
     notes = " ".join(peers_table.table(running[1:], *KNOWN).notes)
     assert "squeezenet: 1 ways of ours and 1 of the peer's were not reached" in notes
 
-    again, stored = [contest()], store.load(PairResult, tmp_path).results
+    again, stored = [comparison()], store.load(PairResult, tmp_path).results
     assert peers.take_up(again, stored, "m", "d") == "peers-1"
     assert (again[0].left, again[0].ours[0].rates) == (3, [16.0, 16.0])
     assert peers.take_up(again, stored, "m", "other code") == ""
@@ -124,7 +124,7 @@ def test_models_take_turns_within_the_budget_and_a_run_goes_on(tmp_path):
 
 def test_a_store_gives_each_model_its_last_run(tmp_path):
     """As the run itself ended; not with pairs of an older run, of another machine, or that nobody can read."""
-    runs, running = Runs(), contest()
+    runs, running = Runs(), comparison()
     follow([running], runs, tmp_path)
     stored = store.load(PairResult, tmp_path).results
     first = replace(stored[0], foreign_cpu_share=0.9)
@@ -147,7 +147,7 @@ def test_contest_begins_with_what_was_found(tmp_path, monkeypatch):
     """Tuned settings first, then the likeliest of ours; the peer compiled and not, in both precisions."""
     monkeypatch.setattr(tune.backends, "is_installed", lambda _: True)
     place = {"device": "cpu", "backend": "tensorflow", "settings": tmp_path / "tuned.json"}
-    usual = peers.Plan(**place).contest("squeezenet")
+    usual = peers.Plan(**place).comparison("squeezenet")
     plain = usual.ours[0].cell
     way = tuned.Way(backend="jax", precision=plain.precision, xla=True)
     found = tuned.Tuned(
@@ -157,7 +157,7 @@ def test_contest_begins_with_what_was_found(tmp_path, monkeypatch):
     )  # fmt: skip
     tuned.keep(found, tmp_path / "tuned.json")
     plan = peers.Plan(**place)
-    running, every = plan.contest("squeezenet"), replace(plan, all_ways=True).contest("squeezenet")
+    running, every = plan.comparison("squeezenet"), replace(plan, all_ways=True).comparison("squeezenet")
 
     assert (running.ours[0].cell.backend, running.ours[1].cell) == ("jax", plain)
     assert len(running.ours) == 4 <= len(every.ours) == len({entry.cell for entry in every.ours})
@@ -165,14 +165,14 @@ def test_contest_begins_with_what_was_found(tmp_path, monkeypatch):
         (name, compiled) for name in ("float32", "mixed_bfloat16") for compiled in (True, False)
     }
     assert {entry.cell.batch_size for entry in (*running.ours, *running.peers)} == {16}
-    assert plan.contest("xception").ours[0].cell.batch_size == 4
+    assert plan.comparison("xception").ours[0].cell.batch_size == 4
 
 
 def test_geometric_mean_is_over_models_with_a_ratio():
     """Of 2 and 0.5 it is 1; a model that failed is not among them."""
-    running = [Contest(model=name, ours=[Entry(OURS, [rate])], peers=[Entry(PEER, [1.0])]) for name, rate in
+    running = [PeerComparison(model=name, ours=[Entry(OURS, [rate])], peers=[Entry(PEER, [1.0])]) for name, rate in
                (("dense", 2.0), ("convnet", 0.5))]  # fmt: skip
-    failed = Contest(model="vgg16", ours=[Entry(OURS, reason="no")], peers=[Entry(PEER)])
+    failed = PeerComparison(model="vgg16", ours=[Entry(OURS, reason="no")], peers=[Entry(PEER)])
 
     assert peers_table.geometric_mean([*running, failed]) == (pytest.approx(1.0), 2)
     assert math.isnan(peers_table.geometric_mean([failed])[0])

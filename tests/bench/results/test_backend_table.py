@@ -27,7 +27,7 @@ def steps(measured):
 
 def test_contests_name_the_fastest_of_each_model_and_precision(steps):
     """At the largest batch that most trained; steps compiled by choice are no part of it."""
-    found = {(each.cell.model, each.cell.precision): each for each in backend_table.contests(summary.by_cell(steps))}
+    found = {(each.cell.model, each.cell.precision): each for each in backend_table.comparisons(summary.by_cell(steps))}
 
     assert found["dense", "float32"].fastest == ["jax"]
     assert found["dense", "float32"].cell.batch_size == 32
@@ -37,7 +37,7 @@ def test_contests_name_the_fastest_of_each_model_and_precision(steps):
 
 def test_contests_tie_where_intervals_touch(steps):
     """Nobody is called the fastest whom the intervals do not tell apart."""
-    (convnet,) = [each for each in backend_table.contests(summary.by_cell(steps)) if each.cell.model == "convnet"]
+    (convnet,) = [each for each in backend_table.comparisons(summary.by_cell(steps)) if each.cell.model == "convnet"]
 
     assert convnet.fastest == ["tensorflow", "jax"]
 
