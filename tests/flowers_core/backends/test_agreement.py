@@ -94,6 +94,7 @@ def run(backend):
         **os.environ,
         "KERAS_BACKEND": backend,
         "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",  # compiles sooner
         "CUDA_VISIBLE_DEVICES": "-1",
         "OMP_WAIT_POLICY": "passive",  # on a busy machine torch's threads would spin for each other
         "TF_CPP_MIN_LOG_LEVEL": "3",
