@@ -48,7 +48,7 @@ def test_measure_block_counts_the_work_of_decode_workers(synthetic_photos):
     own = time.process_time()
     sample = pair_worker.measure_block(lambda: next(batches), 20)
     own = time.process_time() - own
-    mine = sum(times[0] for times in load._watched())
+    mine = sum(times[0] for times in load._watched_times())
     batches.close()
 
     assert sample.cpu_seconds > own
