@@ -38,9 +38,10 @@ test: .venv/installed-test .venv/installed-torch programs  ## all tests and chec
 	.venv/bin/pyrefly check
 	@$(MAKE) --no-print-directory --jobs=2 test-here test-beside; code=$$?; cat $(BESIDE); exit $$code
 
-# A file stays in one process: its tests share what they draw and train.
+# Tests wait for processes and for time as often as they compute: there are more processes than cores. Each has tests of
+# neighbouring files, which share what they draw and train, until it takes over half of what another has left.
 test-here: .venv/installed-test .venv/installed-torch
-	.venv/bin/pytest --numprocesses 2 --dist loadfile
+	.venv/bin/pytest --numprocesses 3 --dist worksteal
 
 # What other environments are needed for, beside the tests above; what it printed is shown after theirs.
 test-beside: $(INSTALLED)
