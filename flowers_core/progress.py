@@ -3,6 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich import progress
+    from rich.text import Text
 
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
@@ -24,14 +29,6 @@ def bar(description: str, total: int, *, now: Callable[[], float] = perf_counter
     """
     from rich import console, progress
 
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
-        "ETA",
-        progress.TimeRemainingColumn(),
-    )
     screen = console.Console(stderr=True)
     begun = said = now()
     done = 0
@@ -48,9 +45,37 @@ def bar(description: str, total: int, *, now: Callable[[], float] = perf_counter
         line = f"{description}: {done:,} of {total:,}, about {max(1, round(minutes))} min to go"
         screen.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
-    with progress.Progress(*columns, console=screen) as shown:
+    with progress.Progress(*columns(progress.TimeRemainingColumn), console=screen) as shown:
         task = shown.add_task(description, total=total)
         yield advance
+
+
+def columns(left: "type[progress.ProgressColumn]") -> "list[progress.ProgressColumn | str]":
+    """Bar, count and times, which stay whole, and what runs, cut to what is left of the line.
+
+    Args:
+        left: Kind of column that shows the time that is left.
+    """
+    from rich import progress, table
+
+    class Running(progress.TextColumn):
+        """What runs."""
+
+        def render(self, task: "progress.Task") -> "Text":
+            """One line, whatever the terminal's width."""
+            text = super().render(task)
+            text.no_wrap, text.overflow = True, "ellipsis"
+            return text
+
+    whole = table.Column(no_wrap=True)
+    return [
+        progress.BarColumn(20, table_column=whole),
+        progress.MofNCompleteColumn(table_column=whole),
+        progress.TimeElapsedColumn(table_column=whole),
+        "ETA",
+        left(table_column=whole),
+        Running("{task.description}", markup=False, table_column=table.Column()),
+    ]
 
 
 def track(things: Iterable, description: str, total: int) -> Iterator:

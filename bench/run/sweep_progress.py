@@ -14,6 +14,7 @@ from bench.results.result import DONE, FAILED, NOTHING_MEASURED
 from bench.results.table import printable, say
 from bench.run import sweep, trace_table
 from bench.run.durations import UNKNOWN_SECONDS, Durations, alike, forecast
+from flowers_core.progress import columns
 
 if TYPE_CHECKING:
     from rich import progress
@@ -94,10 +95,7 @@ def _bar(console: "Console") -> "progress.Progress":
             """Counts down between the ends of cells, too."""
             return format.duration(round(max(0.0, task.fields["ends"] - monotonic())))
 
-    return progress.Progress(
-        progress.BarColumn(20), progress.MofNCompleteColumn(), progress.TimeElapsedColumn(), "ETA", Left(),
-        progress.TextColumn("{task.description}", markup=False), console=console,
-    )  # fmt: skip
+    return progress.Progress(*columns(Left), console=console)
 
 
 def _update_estimate(
