@@ -48,7 +48,7 @@ WANTED = options.group(
     "wanted",
     Wanted,
     click.argument("model", metavar="MODEL", type=options.Named("model", list(models.MODELS))),
-    click.option("--budget", type=options.TIME, default="5m", show_default=True, help="How long it may take."),
+    click.option("--budget", type=options.TIME, default="10m", show_default=True, help="How long it may take."),
     click.option("--image-size", type=click.IntRange(1), metavar="PX", help="Side of the images. [the model's]"),
     click.option("--batch-size", type=options.Several(click.IntRange(1)), metavar="N[,N]",
                  help="Images a step. Of several the fastest is trained with. [16, to compare by]"),
@@ -69,7 +69,7 @@ def tune(wanted: Wanted, place: Place, output: Output) -> None:
 
     Exit code: 0 done, 2 wrong use, 3 no candidate could be compared, 130 interrupted: what was found is kept.
 
-    Example: python -m bench tune squeezenet --budget 5m
+    Example: python -m bench tune squeezenet --budget 20m
     """
     from bench.compare import tune_table
 

@@ -35,7 +35,7 @@ def table(search: Search, found: Tuned | None) -> Table:
 
 def plain(candidate: Candidate, search: Search) -> dict:
     """Plain values of a candidate."""
-    word = {"waiting": "not tried", "ok": "fastest" if candidate is search.found else ""}
+    word = {"waiting": "no time for it", "ok": "fastest" if candidate is search.found else ""}
     return {
         "way": str(way_of(candidate.cell)),
         "batch_size": candidate.cell.batch_size,

@@ -332,5 +332,6 @@ def check_installed(name: str) -> None:
         return
     spec, there = BACKENDS[name], [other for other in BACKENDS if is_installed(other)]
     others = f", or choose `--backend {there[0]}`, which is" if there else ""
-    install = f"`make bench EXTRAS=[{spec.extras[0]}]`"
+    extras = [spec.extras[0], *(BACKENDS[other].extras[0] for other in there)]
+    install = f"`make bench EXTRAS=[{','.join(extras)}]`"
     raise InputError(f"`backend` must be installed. Received: {name}, without {spec.framework}: {install}{others}")

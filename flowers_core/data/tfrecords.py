@@ -361,24 +361,25 @@ def _image_by_tensorflow(path: str, image_size: int, decoding: Decoding, encodin
     """The same, from a bucket as well."""
     photo = images.read(path, decoding=decoding, **checks)
     try:
-        made = _fill_and_encode(encoding)(tf.constant(photo), image_size, decoding).numpy()
+        made = _fill_and_encode(encoding, image_size, decoding)(tf.constant(photo)).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise errors.InputError("truncated or damaged JPEG data") from error
     return made if encoding in encodings.JPEGS else encodings.encode(made, encoding)
 
 
 @cache
-def _fill_and_encode(encoding: str) -> Callable[[Tensor, int, Decoding], tf.Tensor]:
+def _fill_and_encode(encoding: str, image_size: int, decoding: Decoding) -> Callable[[Tensor], tf.Tensor]:
     """A graph: run eagerly, the ops' Python holds the GIL, half as fast, and one core only."""
 
-    def fill_and_encode(photo: Tensor, image_size: int, decoding: Decoding) -> tf.Tensor:
+    def fill_and_encode(photo: Tensor) -> tf.Tensor:
         with tf.device("CPU"):  # a GPU's resize rounds otherwise: the same photos would give other bytes
             image = images.fill_and_crop(images.decode_photo(photo, image_size, decoding), image_size)
             if encoding not in encodings.JPEGS:
                 return image
             return images.encode(image, halve_colours=encoding != encodings.JPEG)
 
-    return tf.function(fill_and_encode, autograph=False)
+    # as one concrete function: of one a format TensorFlow warns that it is traced too often
+    return tf.function(fill_and_encode, autograph=False).get_concrete_function(tf.TensorSpec([], tf.string))
 
 
 def _tensorflow_errors() -> tuple[type[Exception], ...]:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench.compare import acknowledged, comparison, sequential_test, variants
-from bench.compare.history import regressions, table
+from bench.compare.history import change_points, regressions, table
 from bench.compare.history.regressions import History
 from bench.compare.sequential_test import Rule, Verdict
 from bench.compare.variant import VariantPair
@@ -26,7 +27,8 @@ def find(results: Path, source: Source, *, confirm: bool, budget_seconds: float 
         InputError: If asv has measured nothing of this branch, or bench/acknowledged.toml cannot be read.
     """
     accepted = acknowledged.load()
-    history = regressions.find(results / "asv")
+    level = change_points.LEVEL_TO_CONFIRM if confirm else change_points.LEVEL
+    history = regressions.find(results / "asv", detect=partial(change_points.detect, level=level))
     if confirm:
         if history.changes:
             tell(_forecast(history, results, budget_seconds))

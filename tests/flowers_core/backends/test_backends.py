@@ -150,5 +150,5 @@ def test_check_installed_names_what_is_missing_and_what_is_there(monkeypatch):
     """The message says how to install it, and which backend would run."""
     backends.check_installed("tensorflow")
     monkeypatch.setattr(backends, "is_installed", lambda name: name == "jax")
-    with pytest.raises(InputError, match=r"without torch: .*EXTRAS=\[torch\].*--backend jax"):
+    with pytest.raises(InputError, match=r"without torch: .*EXTRAS=\[torch,jax\].*--backend jax"):
         backends.check_installed("torch")

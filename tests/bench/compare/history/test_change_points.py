@@ -48,6 +48,19 @@ def test_detect_sees_steps_that_cancel():
     assert found >= 15
 
 
+def test_detect_looks_closer_where_paired_runs_decide():
+    """At 3 % noise it finds most of three steps of 10 %, and sends few of flat series to the paired runs."""
+    dice, found, alarms = random.Random(5), 0, 0
+    for _ in range(50):
+        values = [dice.gauss(0, 0.03) + 0.1 * (4 <= number < 8) + 0.1 * (number >= 12) for number in range(15)]
+        found += len(change_points.detect(values, level=change_points.LEVEL_TO_CONFIRM))
+        flat = [dice.gauss(0, 0.03) for _ in range(15)]
+        alarms += len(change_points.detect(flat, level=change_points.LEVEL_TO_CONFIRM))
+
+    assert found > 60
+    assert alarms < 20
+
+
 def test_detect_rarely_alarms_without_a_step():
     """Of 300 flat series of 20 commits about 1 % alarm; a series without any noise never does."""
     dice = random.Random(3)

@@ -75,7 +75,7 @@ def test_find_keeps_the_table(tmp_path, monkeypatch, slowed):
     """The table lies in the store as Markdown, and as JSON for the page."""
     folder, _, results = slowed
     find = confirm.regressions.find
-    monkeypatch.setattr(confirm.regressions, "find", lambda _: find(results, repository=folder))
+    monkeypatch.setattr(confirm.regressions, "find", lambda _, **__: find(results, repository=folder))
     confirm.find(tmp_path, Source(), confirm=False, budget_seconds=None, tell=print)
 
     assert "squeezenet" in (tmp_path / "tables" / "regressions.md").read_text()
@@ -86,7 +86,7 @@ def test_find_says_first_how_long_confirming_takes(tmp_path, monkeypatch, slowed
     """By the budget of each paired run where nothing tells of its pairs: two ends, and halves of what is between."""
     folder, _, results = slowed
     find, said = confirm.regressions.find, []
-    monkeypatch.setattr(confirm.regressions, "find", lambda _: find(results, repository=folder))
+    monkeypatch.setattr(confirm.regressions, "find", lambda _, **__: find(results, repository=folder))
     monkeypatch.setattr(confirm.regressions, "confirm", lambda history, *_, **__: history)
     for budget_seconds in (None, 300.0):
         confirm.find(tmp_path, Source(), confirm=True, budget_seconds=budget_seconds, tell=said.append)
