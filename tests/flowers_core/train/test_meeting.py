@@ -20,18 +20,24 @@ LOCAL = "127.0.0.1"
 def together(monkeypatch):
     """Runs a function of a meeting in each of some workers, all in this process; gives what each came to, by rank."""
     monkeypatch.setattr(meeting, "SECOND_LOOK_SECONDS", 0.3)
+    begin = meeting.Meeting
 
     def run(work, *, workers=2, terms=None, meet_seconds=5.0, ranks=None):
         with socket.create_server((LOCAL, 0)) as probe:
             address = probe.getsockname()[:2]
         ends, said = {}, {rank: [] for rank in range(workers)}
 
+        def watched(place, *known, **options):
+            """A meeting that ends no process; so from the beginning, for another worker may fail at once."""
+            return begin(place, *known, **options, leave=lambda code: ends.setdefault(place.rank, code))
+
+        monkeypatch.setattr(meeting, "Meeting", watched)
+
         def attend(number, rank):
             place = Place(coordinator=address, rank=rank, workers=workers, meet_seconds=meet_seconds, lost_seconds=30)
             known = (terms or {}).get(rank, TERMS)
             try:
                 joined = meet(place, known, tell=said[rank].append, seed=7 if rank == 0 else None)
-                joined._leave = lambda code: ends.setdefault(number, code)
                 with joined:
                     ends.setdefault(number, work(joined))
             except (RunFailed, OSError) as error:
