@@ -85,9 +85,14 @@ class Durations:
 
     def total(self, each: Iterable[Keys]) -> float | None:
         """What several things should take; None where of one of them nothing is known."""
-        expected = [self.expected(keys) for keys in each]
-        known = [seconds for seconds in expected if seconds is not None]
-        return sum(known) if len(known) == len(expected) else None
+        return total_of(self.expected(keys) for keys in each)
+
+
+def total_of(each: Iterable[float | None]) -> float | None:
+    """The sum of some seconds; None where some of them are not known."""
+    seconds = list(each)
+    known = [second for second in seconds if second is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def alike(cell: Cell) -> Keys:

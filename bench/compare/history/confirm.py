@@ -49,10 +49,11 @@ def _forecast(history: History, results: Path, budget_seconds: float | None) -> 
         run = known.total([regressions.cell_id(candidate)] for _ in range(comparison.TYPICAL_PAIRS))
         run = run if budget_seconds is None else min(budget_seconds, run or budget_seconds)
         seconds.append(None if run is None else run * (1 + between.bit_length() - 1))
-    total = None if None in seconds else sum(second or 0.0 for second in seconds)
     what = f"{len(seconds)} step{'s' * (len(seconds) > 1)} to confirm by paired runs of the ends and of commits between"
     return durations.forecast(
-        what, total, by="by `--budget` and what pairs took here" if budget_seconds else durations.EARLIER
+        what,
+        durations.total_of(seconds),
+        by="by `--budget` and what pairs took here" if budget_seconds else durations.EARLIER,
     )
 
 

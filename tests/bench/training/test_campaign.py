@@ -1,5 +1,7 @@
 """Which trainings are run, in which order, and that each is kept."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bench.machine import facts
@@ -128,7 +130,7 @@ def test_load_latest_counts_a_seed_once(trained, tmp_path):
 
 def test_planned_takes_as_long_as_earlier_trainings_or_their_steps(trained, measured, tmp_path, monkeypatch):
     """A training like it tells most; else the steps of its epochs, of which a frozen base takes one; else nothing."""
-    monkeypatch.setattr(Source, "describe", lambda *_: {"images": 1000})
+    monkeypatch.setattr(Source, "manifest", lambda _: SimpleNamespace(images=1000))
     jobs, here = plan(models=("dense", "mobilenetv2"), seeds=1, epochs=4), {"id": facts.hardware_id()}
     assert campaign.planned(jobs, tmp_path).seconds is None
 
