@@ -124,9 +124,15 @@ class Jax(Backend):
 
     def addition(self, length: int, kind: str) -> Callable[[], Any]:
         """An addition; see `Backend.addition`."""
-        source = jax.device_put(jax.numpy.zeros(length, "float32"), jax.devices(kind)[0])
-        add = jax.jit(lambda numbers: numbers + 1)
-        return lambda: jax.block_until_ready(add(source))
+        numbers, sums = (jax.device_put(jax.numpy.zeros(length, "float32"), jax.devices(kind)[0]) for _ in range(2))
+        add = jax.jit(lambda numbers, sums: numbers + 1, donate_argnames="sums", keep_unused=True)
+
+        def work() -> Any:
+            nonlocal sums
+            sums = jax.block_until_ready(add(numbers, sums))
+            return sums
+
+        return work
 
     def float32_format(self, kind: str) -> str:
         """On a GPU TF32, on a TPU products of bfloat16, unless `jax_default_matmul_precision` says otherwise."""

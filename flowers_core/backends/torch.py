@@ -134,8 +134,9 @@ class Torch(Backend):
 
     def addition(self, length: int, kind: str) -> Callable[[], Any]:
         """An addition; see `Backend.addition`."""
-        source = torch.zeros(length, device=_PLACES[kind])
-        return lambda: self.synchronise(source + 1)
+        numbers = torch.zeros(length, device=_PLACES[kind])
+        sums = torch.empty_like(numbers)
+        return lambda: self.synchronise(torch.add(numbers, 1, out=sums))
 
     def float32_format(self, kind: str) -> str:
         """On a GPU that has TF32, that is what cuDNN convolves in, though other products are of float32."""
