@@ -88,6 +88,7 @@ def _notes(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) 
         "Adam, cross-entropy",
         "ours / peer: images/s within pairs of fresh processes that take turns, with the 95 % interval; up to "
         f"{wanted} pairs of the fastest two; without an interval it rests on one pair, or on pairs with others",
+        "both sides keep the memory that they have freed, as our trainings do (MALLOC_MMAP_MAX_=0 and others)",
         "a way of ours that is neither tuned nor the recipe's must show the losses of a plain float32 step",
     ]
     if not any(utilisation(entry, costs, limits) for comparison in comparisons for entry in comparison.ours):

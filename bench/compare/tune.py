@@ -25,7 +25,7 @@ from bench.results.cell import Cell
 from bench.run import process
 from bench.run.data_source import CLASSES, Source
 from flowers_core import backends, models
-from flowers_core.backends import BACKENDS, precision
+from flowers_core.backends import BACKENDS, malloc, precision
 from flowers_core.errors import InputError
 from flowers_core.train import tuned
 from flowers_core.train.settings import usual_way
@@ -235,7 +235,13 @@ class Search:
     def _run_pair(self, candidate: Candidate) -> None:
         begun = self._now()
         variants = (
-            Variant(name=f"{way_of(cell)}", cell=cell, source=self._source, code=facts.code())
+            Variant(
+                name=f"{way_of(cell)}",
+                cell=cell,
+                source=self._source,
+                code=facts.code(),
+                environment=malloc.variables(),  # as a training has it
+            )
             for cell in (self.plain, candidate.cell)
         )
         for result in self._record(*variants, draw=self._draw, left=self._left):
