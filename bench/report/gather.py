@@ -96,6 +96,7 @@ class Gathered:
         peers: Our models beside their peers, see `bench.compare.peers.of_stored`.
         limits: Of the machine that these ran on, see `bench.results.peak.of_machine`.
         loaders: The latest comparison of loaders.
+        smaller_decodes: The latest of them in which some decode large photos smaller.
         formats: What the last comparison of formats of records measured.
         object_store: What the latest measurements over an object store came to, the disk beside it.
         writes: What writing records took in the last command that measured it.
@@ -126,6 +127,7 @@ class Gathered:
     peers: tuple[PeerComparison, ...]
     limits: peers_table.Limits
     loaders: tuple[loaders_table.Row, ...]
+    smaller_decodes: tuple[loaders_table.Row, ...]
     formats: tuple[FormatResult, ...]
     object_store: tuple[object_store_table.Row, ...]
     writes: tuple[WriteResult, ...]
@@ -152,7 +154,7 @@ def gather(results: Path) -> Gathered:
     drawn = choose_charted(shown, sweeps)
     comparisons = tuple(sorted(load(Comparison), key=lambda comparison: comparison.started, reverse=True))
     pairs, latest_comparisons = load(PairResult), comparisons[:MOST_COMPARISONS]
-    peer_comparisons, peaks = peers.of_stored(pairs), load(peak.Peak)
+    peer_comparisons, peaks, loaders = peers.of_stored(pairs), load(peak.Peak), load(LoaderResult)
     return Gathered(
         results=Path(results),
         summaries=tuple(map(summary.summarise, newest)),
@@ -176,7 +178,8 @@ def gather(results: Path) -> Gathered:
         stall=_stall(results, measurements, by_recency),
         peers=tuple(peer_comparisons),
         limits=_limits(peer_comparisons, peaks),
-        loaders=tuple(loaders_table.rows(load(LoaderResult))),
+        loaders=tuple(loaders_table.rows(loaders)),
+        smaller_decodes=tuple(loaders_table.rows(loaders, smaller=True)),
         formats=tuple(of_last_campaign(load(FormatResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),
         writes=tuple(of_last_campaign(load(WriteResult))),

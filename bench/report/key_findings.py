@@ -75,6 +75,7 @@ def pictured(gathered: Gathered) -> list[Finding]:
         of_sweep(_precisions),
         next(filter(None, map(_backends, gathered.sweeps)), None),
         _formats(gathered),
+        _smaller_decodes(gathered),
         of_sweep(_batches),
     )
     return [finding for finding in found if finding]
@@ -177,6 +178,25 @@ def _loaders_of(rows: Sequence[loaders_table.Row], job: str) -> list[loaders_tab
         if row.loader.job == job and row.loader.kind != "ceiling" and not row.loader.decode and row.share:
             best.setdefault(row.loader.id, row)
     return list(best.values())
+
+
+def _smaller_decodes(gathered: Gathered) -> Finding | None:
+    """What our fastest pipeline gains where it decodes large photos smaller, and what that does to their pixels."""
+    ours = [row for row in gathered.smaller_decodes if row.loader.kind == "pipeline" and row.result.rates]
+    whole = next((row for row in ours if row.loader.job == "photos" and not row.loader.decode), None)
+    smaller = next((row for row in ours if row.loader.decode), None)
+    pixels = smaller.result.data.get(smaller.loader.decode, {}) if smaller else {}
+    if whole is None or smaller is None or not pixels.get("photos"):
+        return None
+    rates = [loaders_table.rate(row.result) for row in (smaller, whole)]
+    sentence = (
+        f"Decoded at 1/{pixels['ratio']:.0f}, large photos come at {format.rate(rates[0])} images/s "
+        f"({smaller.loader.name}), {rates[0] / rates[1]:.2f} times as many as decoded whole ({whole.loader.name}: "
+        f"{format.rate(rates[1])}), at a PSNR of {pixels['bilinear']:.0f} dB to it."
+    )
+    shown = [row for row in gathered.smaller_decodes if row.loader.kind != "ceiling" and row.result.rates]
+    bars = _rates(((row.loader.name, loaders_table.rate(row.result)) for row in shown), smaller.loader.name)
+    return Finding(sentence, "loaders", bars, smaller.result.origin)
 
 
 def _peers(gathered: Gathered) -> Finding | None:

@@ -88,7 +88,7 @@ def sections(gathered: Gathered) -> list[Section]:
     drawings = charts.charts(charts.points(gathered.charted, gathered))
     candidates = [
         _measured("input", "Input", "How fast each input pipeline is by itself.", gathered, drawings),
-        _loaders(gathered.loaders),
+        _loaders(gathered),
         _formats(gathered.formats),
         _object_store(gathered.object_store),
         _writing(gathered.writes),
@@ -183,15 +183,16 @@ def _measured(name: str, title: str, sentence: str, gathered: Gathered, drawings
     )
 
 
-def _loaders(rows: Sequence[loaders_table.Row]) -> Section:
-    """Our pipelines, those of others and the decode ceiling."""
-    tables = loaders_table.tables(rows)
+def _loaders(gathered: Gathered) -> Section:
+    """Our pipelines, those of others and the decode ceiling; that of large photos is often a comparison of its own."""
+    by_comparison = {rows[0].result.comparison: rows for rows in (gathered.loaders, gathered.smaller_decodes) if rows}
+    tables = [(rows[0].result.origin, table) for rows in by_comparison.values() for table in loaders_table.tables(rows)]
     return Section(
         name="loaders",
         title="Loaders",
         sentence="Our pipelines beside other loaders, and beside what the machine could do at most, on the same bytes.",
-        tables=tables,
-        origins=[rows[0].result.origin] * len(tables) if rows else (),
+        tables=[table for _, table in tables],
+        origins=[origin for origin, _ in tables],
     )
 
 

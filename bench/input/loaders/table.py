@@ -37,10 +37,15 @@ class Row:
     ratio: float | None
 
 
-def rows(results: Iterable[LoaderResult]) -> list[Row]:
-    """The last comparison: ceilings first, then the fastest first, then those that could not run."""
+def rows(results: Iterable[LoaderResult], *, smaller: bool = False) -> list[Row]:
+    """The last comparison: ceilings first, then the fastest first, then those that could not run.
+
+    Args:
+        results: Whatever a store holds.
+        smaller: Whether it must be one in which some decode large photos smaller.
+    """
     known = [result for result in results if result.loader in LOADERS]
-    last = max((result.comparison for result in known), default="")
+    last = max((result.comparison for result in known if LOADERS[result.loader].decode or not smaller), default="")
     return [row for job in JOBS for row in _of_job(job, [result for result in known if result.comparison == last])]
 
 
