@@ -125,7 +125,7 @@ class Jax(Backend):
     def addition(self, length: int, kind: str) -> Callable[[], Any]:
         """An addition; see `Backend.addition`."""
         numbers, sums = (jax.device_put(jax.numpy.zeros(length, "float32"), jax.devices(kind)[0]) for _ in range(2))
-        add = jax.jit(lambda numbers, sums: numbers + 1, donate_argnames="sums", keep_unused=True)
+        add = jax.jit(lambda numbers, _: numbers + 1, donate_argnums=1, keep_unused=True)
 
         def work() -> Any:
             nonlocal sums

@@ -26,5 +26,5 @@ def keep_freed() -> bool:
 
 
 def variables() -> dict[str, str]:
-    """What makes the C library of a process that is to be started do the same, unless the environment says otherwise."""
+    """What makes the C library of a process that is still to start do the same; variables that are set stay."""
     return {name: os.environ.get(name, value) for name, value in _VARIABLES.items()}
