@@ -26,6 +26,7 @@ class Compared:
     batch_size: int
     python: str
     decode_workers: tuple[int, ...] | None
+    budget: float
 
     def interpreter(self) -> str:
         """The interpreter of other libraries' loaders; empty for this one.
@@ -42,6 +43,7 @@ class Compared:
         """Compares them and stores what each did."""
         from bench.input.loaders import registry, run
         from bench.results import store
+        from bench.run.durations import Budget
 
         python, source = self.interpreter(), data.source()
         loaders = registry.select(self.job, self.only, scaled=bool(source.decode), workers=bool(self.decode_workers))
@@ -54,7 +56,9 @@ class Compared:
             processes=self.processes,
             workers=tuple(dict.fromkeys(self.decode_workers or ())),
         )
-        options.tell(effort.forecast(len(loaders)))
+        options.tell(effort.forecast(len(loaders), budget_seconds=self.budget))
+        planned = effort.planned(self.budget)
+        budget = Budget(planned)
         with progress.bar("blocks", effort.steps(len(loaders))) as advance:
             run.run(
                 loaders,
@@ -62,8 +66,11 @@ class Compared:
                 effort,
                 keep=lambda result: store.append(result, results),
                 advance=advance,
+                has_time=budget.has_time,
                 python=python,
             )
+        if budget.left_out:
+            options.tell(f"{planned.what}: {budget.left_out}. {options.budget_advice()}")
 
 
 COMPARED = options.group(
@@ -76,6 +83,8 @@ COMPARED = options.group(
     click.option("--processes", default=3, show_default=True, type=click.IntRange(1),
                  help="Processes of each loader, which share its blocks."),
     click.option("--seconds", type=options.TIME, default="1", show_default=True, help="How long a block is."),
+    click.option("--budget", type=options.TIME, default="10m", show_default=True,
+                 help="How long it may take, in whole processes of each; one of each is run in any case."),
     click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1), help="Images a batch."),
     click.option("--decode-workers", type=options.Several(click.IntRange(1, 1024)), metavar="N[,N]",
                  help="Processes or threads that decode, for a curve. [one a core]"),

@@ -22,7 +22,7 @@ from bench.machine.own import resources
 from bench.results.result import Result, new_mark, stamp
 from bench.run import process
 from bench.run.data_source import Source
-from bench.run.durations import forecast
+from bench.run.durations import Planned, forecast
 from flowers_core.input import decode_pool
 
 ANSWER_SECONDS = 180.0
@@ -95,12 +95,18 @@ class Effort:
         """How many starts and blocks a number of loaders takes, warm-up blocks among them."""
         return loaders * len(self.workers or (0,)) * sum(rounds + 2 for rounds in self.rounds_by_process)
 
-    def forecast(self, loaders: int) -> str:
+    def forecast(self, loaders: int, *, budget_seconds: float | None = None) -> str:
         """What is done, and how long the blocks of it take; nobody knows how long loaders take to start."""
         contenders, processes = loaders * len(self.workers or (0,)), len(self.rounds_by_process)
         what = f"{contenders} loaders in {self.rounds} rounds of blocks and {processes} fresh processes each"
         blocks = contenders * (self.rounds + processes) * self.seconds
-        return forecast(what, blocks, by=f"and what {contenders * processes} processes take to start")
+        by = f"and what {contenders * processes} processes take to start"
+        return forecast(what, blocks, by=by, budget=budget_seconds)
+
+    def planned(self, budget_seconds: float) -> Planned:
+        """For a budget: a process of each loader is a round, of which the first is run whole."""
+        turns = range(len(self.rounds_by_process))
+        return Planned(what="processes of each loader", rounds=turns, budget_seconds=budget_seconds, is_whole=True)
 
 
 class Runner:
@@ -180,6 +186,7 @@ def run(
     *,
     keep: Callable[[LoaderResult], object],
     advance: Callable[[int], object] = lambda _: None,
+    has_time: Callable[[], bool] = lambda: True,
     python: str = "",
 ) -> str:
     """Compares loaders.
@@ -190,6 +197,7 @@ def run(
         effort: How long.
         keep: Is given what each loader did, also if the comparison is interrupted.
         advance: Is called with how many starts and blocks are over.
+        has_time: Asked when a process of each loader has ended: whether there is time for the next ones.
         python: Interpreter of the peers; ours if not given.
 
     Returns:
@@ -226,6 +234,8 @@ def run(
                     partial(start, setup, scratch / f"{process_number}-{number}") for number, setup in enumerate(able)
                 ]
                 _run_rounds(starts, results, rounds=rounds, seconds=effort.seconds, order=order, advance=advance)
+                if not has_time():
+                    break
         finally:
             for result in results.values():
                 if result.rates or result.status != "ok":

@@ -7,6 +7,7 @@ import pytest
 from bench.input.loaders import registry, run
 from bench.input.loaders.registry import Loader
 from bench.run.data_source import Source
+from bench.run.durations import Budget
 
 EFFORT = run.Effort(rounds=3, seconds=0.05, batch_size=4, processes=2)
 
@@ -42,6 +43,16 @@ def test_run_gives_a_rate_per_round(compared):
         assert min(result.rates) > 0
     assert len({result.comparison for result in results.values()}) == 1
     assert advanced == EFFORT.steps(4) == 4 * (2 * 2 + 3)
+
+
+def test_run_ends_with_its_budget_when_a_process_of_each_has_ended(source):
+    """The first is run in any case; what has been left out is said."""
+    kept, budget = [], Budget(EFFORT.planned(0.001))
+    run.run([registry.LOADERS["records/decode"]], source, EFFORT, keep=kept.append, has_time=budget.has_time)
+
+    (result,) = kept
+    assert (result.processes, len(result.rates)) == (1, 2)
+    assert budget.left_out.startswith("1 of 2 left out, for which")
 
 
 def test_run_tells_a_missing_package_from_a_failure(compared):
