@@ -8,7 +8,7 @@ from bench.results import identity, store
 from bench.results.cell import Cell
 from bench.results.measurement import Measurement
 from bench.results.result import new_mark
-from bench.run import durations, product
+from bench.run import durations
 from bench.run.data_source import Source
 from bench.run.durations import Durations, Planned
 from bench.training import outcome, run
@@ -76,7 +76,7 @@ def planned(jobs: Sequence[Job], results: Path, *, budget_seconds: float | None 
         rate = measured.images_per_second
         if rate and measured.cell.mode == "train" and measured.machine.get("id") == facts.hardware_id():
             rates[measured.cell.model] = max(rate, rates.get(measured.cell.model, 0.0))
-    epochs = sorted({job.epochs or product.recipe(job.model).epochs for job in jobs})
+    epochs = sorted({job.epochs or run.recipe(job.model, job.variant).epochs for job in jobs})
     return Planned(
         what=f"trainings of {' to '.join(map(str, dict.fromkeys((epochs[0], epochs[-1]))))} epochs",
         rounds=[job.seed for job in jobs],
@@ -88,7 +88,7 @@ def planned(jobs: Sequence[Job], results: Path, *, budget_seconds: float | None 
 
 def _expected_seconds(job: Job, known: Durations, rates: Mapping[str, float]) -> float | None:
     """How long a training should take; None where neither one like it nor a step of its model is known."""
-    recipe, images = product.recipe(job.model), job.source.manifest().images
+    recipe, images = run.recipe(job.model, job.variant), job.source.manifest().images
     epochs = job.epochs or recipe.epochs
     seconds = known.expected([(job.model, job.variant, epochs, images)])
     if seconds is not None or job.model not in rates:

@@ -6,9 +6,8 @@ from itertools import pairwise
 from math import fsum, inf, isinf
 from statistics import median
 
-from bench.run import product
 from bench.training.price import Price
-from bench.training.run import TrainingRun
+from bench.training.run import TrainingRun, recipe
 
 SYNTHETIC = "synthetic"  # folder of the drawn photos
 # What our recipes reach within their epochs on the 300 photos that `make bench` draws, less some points for the seed.
@@ -106,7 +105,7 @@ def summarize(
 def group(training: TrainingRun) -> tuple:
     """What seeds of one experiment have in common: model, variant, epochs, weights, photos and image size."""
     settings, data = training.settings, training.data
-    epochs = settings.get("epochs", product.recipe(training.model).epochs)
+    epochs = settings.get("epochs", recipe(training.model, training.variant).epochs)
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
     return training.model, training.variant, epochs, *given
 
@@ -163,14 +162,14 @@ def _cost(seconds: MedianRange | None, price: Price | None) -> MedianRange | Non
 
 def target_of(training: TrainingRun) -> float | None:
     """What a training should reach: on drawn photos our own mark, on others the lowest that the codelab prints."""
-    return target_on(training.data.get("photos"), training.model)
+    return target_on(training.data.get("photos"), training.model, training.variant)
 
 
-def target_on(photos: str | None, model: str) -> float | None:
+def target_on(photos: str | None, model: str, variant: str = "ours") -> float | None:
     """What a model should reach on photos of this name, as `target_of`; None where none is known."""
     if photos == SYNTHETIC:
         return SYNTHETIC_TARGETS.get(model)
-    published = product.recipe(model).accuracy
+    published = recipe(model, variant).accuracy
     return published[0] if published else None
 
 

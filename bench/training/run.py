@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from bench.machine.cpu_time import ForeignLoad
 from bench.machine.energy import PackageEnergy
@@ -34,8 +34,14 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "deterministic": ("--deterministic",),
     "weights_pixels": ("--pixels", "weights"),
     "flip": _FLIP,
+    "fine_tuned": ("--fine-tune", "--pixels", "weights"),
     "tuned": (*_FLIP, "--pixels", "weights", "--learning-rate", "3e-4"),
 }
+
+
+def recipe(model: str, variant: str) -> Any:
+    """How a model is trained in a variant, as far as the variant's options leave it open."""
+    return product.recipe(model, fine_tune="--fine-tune" in VARIANTS.get(variant, ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +195,7 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
 def _request(job: Job) -> dict:
     """Settings and data of a training that failed, as far as they are known without it."""
     settings = {
-        "epochs": job.epochs or product.recipe(job.model).epochs,
+        "epochs": job.epochs or recipe(job.model, job.variant).epochs,
         "weights": job.weights or None,
         "image_size": job.source.manifest().image_size,
     }

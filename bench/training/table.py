@@ -8,7 +8,7 @@ from bench.machine.facts import BUSY_SHARE
 from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
 from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
-from flowers_core import models
+from bench.training.run import recipe
 
 NAMES = (Column("model"), Column("variant"), Column("epochs", "count"), Column("n", "count"))
 ACCURACY = (
@@ -30,8 +30,8 @@ def _value(spread: MedianRange | None) -> Value:
     return Interval(spread.value, spread.low, spread.high)
 
 
-def _codelab(model: str) -> str | None:
-    published = models.spec(model).recipe.accuracy
+def _codelab(outcome: Outcome) -> str | None:
+    published = recipe(outcome.model, outcome.variant).accuracy
     return f"{published[0]:.3f} to {published[1]:.3f}" if published else None
 
 
@@ -55,7 +55,7 @@ def _names(outcome: Outcome) -> tuple[Value, ...]:
 def tables(outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
     """Accuracy, what it cost where a price or the energy is known, and epochs with the notes on all."""
     accuracy = [
-        (*_names(row), _value(row.accuracy), _value(row.seconds), _codelab(row.model), _target(row)) for row in outcomes
+        (*_names(row), _value(row.accuracy), _value(row.seconds), _codelab(row), _target(row)) for row in outcomes
     ]
     epochs = [
         (

@@ -111,6 +111,7 @@ CHOICES = entry.group(
     click.option("--validation", metavar="END", help="Shards that validate, first or last. [the codelab's]"),
     click.option("--weights", metavar="PATH", help="A file of weights to begin with, or `imagenet`. [random]"),
     click.option("--pixels", metavar="RANGE", help="Input of a base: `codelab`, [0, 1], or as `weights` expect."),
+    click.option("--fine-tune", is_flag=True, default=None, help="All of a base learns that the codelab freezes."),
     click.option("--cached-features/--no-cached-features", default=None,
                  help="Run a frozen base once on each image. [if it can be]"),
     click.option("--device", metavar="NAME", help=f"{', '.join(DEVICES)}. [the first of them here]"),
@@ -191,7 +192,9 @@ def _draw_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]]
 
     title = f"{shown_name(settings.model)}, {settings.precision}, batch {settings.batch_size}"
     if plots.is_possible(tell=entry.tell):
-        plots.draw_history(run.curves, rows, title=title, goal=models.spec(settings.model).recipe.accuracy)
+        plots.draw_history(
+            run.curves, rows, title=title, goal=models.recipe(settings.model, fine_tune=settings.fine_tune).accuracy
+        )
 
 
 def _report(settings: Settings, run: Run, rows: Sequence[dict[str, float]], request: Request, *, json: bool) -> None:
@@ -356,7 +359,7 @@ def _explain_errors(run: Run) -> Iterator[None]:
 
 
 def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]], *, json: bool) -> None:
-    goal = models.spec(settings.model).recipe.accuracy
+    goal = models.recipe(settings.model, fine_tune=settings.fine_tune).accuracy
     if json:
         click.echo(entry.json_line({"folder": str(run.folder), "codelab_accuracy": goal, "history": rows}))
         return

@@ -16,6 +16,7 @@ from flowers_core.models.registry import (
     codelab_names,
     is_users,
     names_with_base,
+    recipe,
     representatives,
     spec,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS", "PIXELS", "ModelSpec", "Recipe", "build", "check_image_size", "codelab_names", "from_uint8", "image_size",
-    "is_users", "names_with_base", "representatives", "spec",
+    "is_users", "names_with_base", "recipe", "representatives", "spec",
 ]  # fmt: skip
 
 PIXELS = ("codelab", "weights")
@@ -57,6 +58,7 @@ def build(
     classes: int = 5,
     weights: str | Path | None = None,
     pixels: str = "codelab",
+    fine_tune: bool = False,
 ) -> "keras.Model":
     """Builds an uncompiled model.
 
@@ -71,17 +73,19 @@ def build(
             The file holds the base without its top for a model with a pretrained base (mobilenetv2,
             xception, vgg16, resnet50, mobilenet), and the whole model (`model.save_weights`) for the others.
         pixels: One of `PIXELS`. The model takes images in [0, 1] either way.
+        fine_tune: Whether all of a base learns that the codelab freezes.
 
     Returns:
         A `keras.Model`, of `MODELS` one named `name`.
 
     Raises:
         InputError: If the name is unknown, the size too small, the weights are missing or do not fit, or pixels are
-            to be those of the weights and the model has no base.
+            to be those of the weights or all of a base is to learn and the model has none.
         RunFailed: If the weights of ImageNet cannot be downloaded.
     """
     row = spec(name)
     one_of("pixels", pixels, PIXELS if row.has_base else PIXELS[:1])
+    recipe(name, fine_tune=fine_tune)
     size = row.image_size if image_size is None else image_size
     check_image_size(name, size)
     _check_whole("classes", classes, 2, "softmax needs something to tell apart")
@@ -99,7 +103,10 @@ def build(
     builder = getattr(import_module(f"{__name__}.{module}"), function)
     with _explain_weight_errors(name, weights):
         if row.has_base:
-            return builder(image_size=size, classes=classes, weights=weights and str(weights), pixels=pixels)
+            learning = {"fine_tune": True} if fine_tune else {}
+            return builder(
+                image_size=size, classes=classes, weights=weights and str(weights), pixels=pixels, **learning
+            )
         model = builder(image_size=size, classes=classes)
         if weights is not None:
             model.load_weights(weights)

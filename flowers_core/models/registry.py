@@ -49,6 +49,15 @@ class Recipe:
     validation: Literal["first", "last"] = "first"
     accuracy: tuple[float, float] | None = None
 
+    def fine_tuned(self) -> "Recipe":
+        """The recipe by which all of a model with a frozen base learns, which the codelab does with Xception alone.
+
+        SGD, for Adam moves each weight of the base as far as one of the untrained head, whatever its gradient: at 1e-4
+        mobilenetv2 came to 0.885 on 3,000 photos of 192 px, where this comes to 0.929.
+        """
+        augmented = replace(self, augmentation="codelab", shuffle_buffer=2048, accuracy=None, frozen=False)
+        return replace(augmented, epochs=8, batch_size=32, optimizer="sgd", schedule="fine_tuning")
+
     def global_batch(self, replicas: int) -> int:
         """Images in the global batch."""
         return self.batch_size if replicas == 1 else self.batch_per_replica * replicas
@@ -164,6 +173,23 @@ def spec(name: str) -> ModelSpec:
             f"Received: model={name!r}{near(name, MODELS)}"
         )
     return MODELS[name]
+
+
+def recipe(name: str, *, fine_tune: bool = False) -> Recipe:
+    """How a model is trained unless told otherwise.
+
+    Args:
+        name: The model.
+        fine_tune: Whether all of a base learns that the codelab freezes.
+
+    Raises:
+        InputError: If there is no such model, or it has no frozen base.
+    """
+    codelab = spec(name).recipe
+    if fine_tune and not codelab.frozen:
+        frozen = ", ".join(name for name, row in MODELS.items() if row.recipe.frozen)
+        raise InputError(f"`fine_tune` is for a base that the codelab freezes: {frozen}. Received: model={name!r}")
+    return codelab.fine_tuned() if fine_tune else codelab
 
 
 def is_users(name: str) -> bool:

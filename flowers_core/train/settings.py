@@ -36,6 +36,7 @@ class Settings:
         learning_rate: A constant rate; None for the codelab's schedule where it has one, else the optimizer's default.
         weights: Path of weights to begin with, or `imagenet`; None for random ones.
         pixels: `codelab` for [0, 1], `weights` for the range that ImageNet weights were trained on.
+        fine_tune: Whether all of a base learns that the codelab freezes.
         cached_features: Whether a frozen base sees each image once.
         device: `tpu`, `gpu` or `cpu`.
         replicas: How many copies of the model share a batch.
@@ -65,6 +66,7 @@ class Settings:
     learning_rate: float | None = None
     weights: str | None = None
     pixels: str = "codelab"
+    fine_tune: bool = False
     cached_features: bool = False
     device: str = "cpu"
     replicas: int = 1
@@ -111,6 +113,7 @@ class Choices:
     learning_rate: float | None = None
     weights: str | None = None
     pixels: str | None = None
+    fine_tune: bool | None = None
     cached_features: bool | None = None
     device: str | None = None
     precision: str | None = None
@@ -155,7 +158,8 @@ def resolve(
         InputError: If a name is unknown, a number too small, or two choices exclude each other.
     """
     models.check_image_size(model, written.image_size)
-    recipe, given = models.spec(model).recipe, choices.given()
+    given = choices.given()
+    recipe = models.recipe(model, fine_tune=bool(choices.fine_tune))
     defaults: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.global_batch(replicas),

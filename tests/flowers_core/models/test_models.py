@@ -178,6 +178,7 @@ def test_imagenet_weights_need_internet(monkeypatch):
         ({"name": "dense", "image_size": 19.2}, "whole number"),
         ({"name": "convnet", "weights": "imagenet"}, "mobilenetv2, xception, vgg16, resnet50, mobilenet"),
         ({"name": "convnet", "pixels": "weights"}, "`pixels` must be one of codelab"),
+        ({"name": "xception", "fine_tune": True}, "mobilenetv2, vgg16, resnet50, mobilenet. Received"),
         ({"name": "dense", "classes": 1}, "`classes` must be a whole number of at least 2"),
     ],
 )
@@ -217,6 +218,22 @@ def test_build_puts_range_of_weights_before_base(name):
     assert len(ranged.layers) == len(plain.layers) + 1
     assert ranged.count_params() == plain.count_params()
     assert ranged.layers[0].name == ("centred" if name == "resnet50" else "signed")
+
+
+def test_build_lets_the_base_learn():
+    """All of it but the statistics of batch normalisation, which are those of the photos within a few steps.
+
+    The head then sees averages: on all features it learnt photos by heart.
+    """
+    with keras.StatelessScope(initialize_variables=False):
+        frozen, tuned = (models.build("mobilenetv2", image_size=32, fine_tune=chosen) for chosen in (False, True))
+    base = next(layer for layer in tuned.layers if isinstance(layer, keras.Model))
+    normalising = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+    assert len(frozen.trainable_weights) == 2  # those of the head
+    assert len(tuned.trainable_weights) == len(tuned.weights) - 2 * len(normalising)
+    assert {layer.momentum for layer in normalising} == {0.9}
+    assert [type(model.layers[-2]).__name__ for model in (frozen, tuned)] == ["Flatten", "GlobalAveragePooling2D"]
 
 
 def test_centred_survives_saving(tmp_path):

@@ -178,7 +178,7 @@ def test_train_with_seed_repeats_history(settings, train):
 def small_base(monkeypatch):
     """Builds, in place of mobilenetv2, a model whose frozen base is one convolution with normalisation."""
 
-    def build(name, *, image_size, classes, weights, pixels):
+    def build(name, *, image_size, classes, weights, pixels, **_):
         del weights
         base = keras.Sequential(
             [

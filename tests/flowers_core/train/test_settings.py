@@ -6,6 +6,7 @@ from flowers_core import models
 from flowers_core.backends import precision
 from flowers_core.data.manifest import Manifest, Shard
 from flowers_core.errors import InputError
+from flowers_core.train import schedules
 from flowers_core.train.settings import Choices, resolve
 
 # codelab, sections 4 to 6: epochs, batch on one GPU or CPU, on 8 cores, augmentation, which shards validate
@@ -74,6 +75,16 @@ def test_resolve_caches_features_of_images_that_stay():
     assert settle("mobilenetv2", written(), **HERE, augmentation="flip").cached_features
 
 
+def test_resolve_fine_tunes_by_a_recipe_of_its_own():
+    """The base changes, so that no output of it can be cached, and images change in every epoch."""
+    settings = settle("mobilenetv2", written(), **HERE, fine_tune=True)
+
+    assert (settings.batch_size, settings.optimizer, settings.augmentation) == (32, "sgd", "codelab")
+    assert not settings.cached_features
+    rate = schedules.schedule(models.recipe("mobilenetv2", fine_tune=True).schedule, replicas=1)
+    assert rate(0) == rate(3) > rate(4) > rate(settings.epochs - 1) > 0
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
@@ -90,6 +101,8 @@ def test_resolve_caches_features_of_images_that_stay():
         ({"precision": "mixed_float16"}, "mixed_bfloat16"),
         ({"cached_features": True}, "all of which learns"),
         ({"model": "mobilenetv2", "augmentation": "codelab", "cached_features": True}, "colours that change at random"),
+        ({"fine_tune": True}, "mobilenetv2, vgg16, resnet50, mobilenet. Received: model='convnet_gap'"),
+        ({"model": "mobilenetv2", "fine_tune": True, "cached_features": True}, "all of which learns"),
         ({"augmentation": "blur"}, "none, flip, codelab"),
         ({"steps_per_execution": 0}, "steps_per_execution=0"),
         ({"steps_per_execution": 2, "replicas": 2}, "must be 1 where 2 replicas share a batch"),
