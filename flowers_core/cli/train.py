@@ -178,13 +178,23 @@ def train(model: str, *, request: Request, choices: Choices, hosts: Hosts, json:
     place = {"device": device.kind, "replicas": device.replicas, "backend": backends.choose()}
     resolved = settings.resolve(model, written, choices, records=records, **place)
     with run.exclusive():
-        if request.resume:
-            run.check_same(resolved)
-        else:
-            run.begin(resolved)
+        _begin(resolved, run, resume=request.resume)
         rows = _train(resolved, run, device, request)
         _draw_history(resolved, run, rows)
     _report(resolved, run, rows, request, json=json)
+
+
+def _begin(settings: Settings, run: Run, *, resume: bool) -> None:
+    """Goes on with a training, or begins one, and says where that hardly makes sense."""
+    if resume:
+        run.check_same(settings)
+        return
+    run.begin(settings)
+    if models.spec(settings.model).has_base and not settings.weights:
+        entry.tell(
+            f"the base of {settings.model} is random, where the codelab takes ImageNet's: give `--weights imagenet`, "
+            "or a file"
+        )
 
 
 def _draw_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]]) -> None:
@@ -235,10 +245,7 @@ def _train_over_hosts(resolved: Settings, request: Request, run: Run, place: "Pl
     with ExitStack() as stack:
         if place.leads:
             stack.enter_context(run.exclusive())
-            if request.resume and run.begun:
-                run.check_same(resolved)
-            else:
-                run.begin(resolved)
+            _begin(resolved, run, resume=request.resume and run.begun)
         meet = meeting.meet(place, over_hosts.terms(resolved), tell=entry.tell, seed=resolved.seed)
         with meet, _explain_errors(run) if place.leads else nullcontext(), _print_to_stderr():
             rows = over_hosts.train(
@@ -257,8 +264,8 @@ def _complete(model: str, choices: Choices, request: Request, run: Run, *, image
         _use_backend(begun.backend)
         return choices.completed_by(begun)
     chosen = [name for name in ("precision", "xla", "torch_compile", "deterministic") if name in choices.given()]
-    if chosen or request.variant == "plain" or os.environ.get("KERAS_BACKEND"):
-        return choices
+    if chosen or request.variant == "plain" or choices.fine_tune or os.environ.get("KERAS_BACKEND"):
+        return choices  # `tune` measures a step in which a base is frozen
     found = tuned.find(model, image_size=image_size, device=choices.device, path=tuned.default_path(), tell=entry.tell)
     if found is None or not backends.is_installed(found.way.backend):
         return choices

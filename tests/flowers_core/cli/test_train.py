@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from flowers_core.cli import train
+from flowers_core.data import manifest
 from flowers_core.train import tuned
 from flowers_core.train.run_dir import Run
-from flowers_core.train.settings import Choices
+from flowers_core.train.settings import Choices, resolve
 
 # Keras 3.15 copies TensorFlow 2.21's variables in a way that numpy 2 deprecates
 pytestmark = [
@@ -196,6 +197,22 @@ def request_of(**changes):
     return train.Request(**fields | names | changes)
 
 
+@pytest.mark.parametrize(
+    ("model", "weights", "is_said"),
+    [("mobilenetv2", None, True), ("mobilenetv2", "imagenet", False), ("dense", None, False)],
+)
+def test_train_says_once_that_a_base_is_random(synthetic_records, tmp_path, capsys, model, weights, is_said):
+    """A head learns little from random features; a training that goes on was told so at its beginning."""
+    place = {"records": str(synthetic_records), "device": "cpu", "replicas": 1, "backend": "tensorflow"}
+    settings = resolve(model, manifest.load(synthetic_records), Choices(weights=weights), **place)
+    run = Run(tmp_path / "run")
+    train._begin(settings, run, resume=False)
+    assert ("the base of mobilenetv2 is random" in " ".join(capsys.readouterr().err.split())) == is_said
+
+    train._begin(settings, run, resume=True)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("found")
 def test_train_uses_what_was_tuned_and_says_so(tmp_path, capsys):
     """In one line; a part that the user chooses, or `--variant plain`, goes without all of it."""
@@ -204,6 +221,11 @@ def test_train_uses_what_was_tuned_and_says_so(tmp_path, capsys):
     assert (chosen.precision, chosen.xla, chosen.device, chosen.epochs) == ("mixed_bfloat16", False, "cpu", 2)
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("tuned: tensorflow, mixed_bfloat16: 2.00 times the recipe's tensorflow, float32, XLA")
-    for choices, request in ((Choices(xla=True), request_of()), (Choices(), request_of(variant="plain"))):
+    others = (
+        (Choices(xla=True), request_of()),
+        (Choices(), request_of(variant="plain")),
+        (Choices(fine_tune=True), request_of()),
+    )
+    for choices, request in others:
         assert train._complete("dense_single", choices, request, run, image_size=192) == choices
     assert capsys.readouterr().err == ""
