@@ -424,7 +424,8 @@ def _accuracy(gathered: Gathered) -> Finding | None:
     only = best.first_epoch_seconds if best.epoch_seconds is None else None
     took = f" after one epoch of {format.duration(only.value)}" if only else _time_to_target(best)
     models = {outcome.model for outcome in trained}
-    first = f"{best.model} became best of {len(models)} models" if len(models) > 1 else f"Trained: {best.model}"
+    name = _name_of_training(best)
+    first = f"{name} became best of {len(models)} models" if len(models) > 1 else f"Trained: {name}"
     shares = [training.foreign_cpu_share or 0.0 for training in best.trainings]
     sentence = f"{first}: validation accuracy {_accuracies(best)}{took}{_beside(median(shares)) if took else ''}."
     by_model: dict[str, Outcome] = {}
@@ -432,10 +433,15 @@ def _accuracy(gathered: Gathered) -> Finding | None:
         by_model[outcome.model] = outcome
     ordered = sorted(by_model.values(), key=_middle, reverse=True)
     bars = tuple(
-        Bar(outcome.model, _middle(outcome), f"{_middle(outcome):.3f}", outcome.model == best.model)
+        Bar(_name_of_training(outcome), _middle(outcome), f"{_middle(outcome):.3f}", outcome.model == best.model)
         for outcome in ordered
     )
     return Finding(sentence, "training", bars, best.trainings[-1].origin)
+
+
+def _name_of_training(outcome: Outcome) -> str:
+    """The model, and how it was trained where that is not as `train` does by default."""
+    return outcome.model if outcome.variant == "ours" else f"{outcome.model} ({outcome.variant})"
 
 
 def _middle(outcome: Outcome) -> float:

@@ -337,12 +337,12 @@ def test_formats_are_recommended_for_the_machine_they_were_measured_on(disk, sai
     assert key_findings.findings(replace(gathered(), formats=tuple(results))) == [said]
 
 
-def trained(*accuracies: float, model="dense", share=0.0) -> list[TrainingRun]:
+def trained(*accuracies: float, model="dense", variant="ours", share=0.0) -> list[TrainingRun]:
     """A training of two epochs for each accuracy; 0.5 is to be reached, an epoch takes 10 s and one more a seed."""
     return [
         TrainingRun(
             model=model,
-            variant="ours",
+            variant=variant,
             seed=seed,
             campaign="c",
             images=10,
@@ -365,6 +365,7 @@ def trained(*accuracies: float, model="dense", share=0.0) -> list[TrainingRun]:
         (trained(0.5, 0.7, 0.4), "0.500 [0.400, 0.700] (median of 3 seeds); 0.5 is reached in 22.0 s [20.0, 22.0] by "
                                  "2 of 3 seeds."),
         (trained(0.4, 0.3), "Trained: dense: validation accuracy 0.350 [0.300, 0.400] (median of 2 seeds)."),
+        (trained(0.4, model="dense", variant="flip"), "Trained: dense (flip): validation accuracy 0.400 (1 seed)."),
         ([*trained(0.6, share=0.3), *trained(0.55, model="convnet")],
          "dense became best of 2 models: validation accuracy 0.600 (1 seed); 0.5 is reached in 20.0 s; meanwhile "
          "others used 30% of the CPU."),
