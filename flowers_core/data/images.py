@@ -192,10 +192,11 @@ def augment(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:
     Returns:
         float32 image in [0, 1] of the same shape.
     """
-    image = flip(image, seed)
     if seed is None:
-        return tf.image.random_saturation(image, 0, 2)
-    return tf.image.stateless_random_saturation(image, 0, 2, seed)
+        return tf.image.random_saturation(flip(image), 0, 2)
+    # One seed would decide both by the same number: each mirror image would be paler than its photo, all others richer.
+    of_flip, of_saturation = tf.unstack(tf.random.split(seed, 2))
+    return tf.image.stateless_random_saturation(flip(image, of_flip), 0, 2, of_saturation)
 
 
 def flip(image: Tensor, seed: Tensor | None = None) -> tf.Tensor:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from flowers_core import errors
-from flowers_core.data import manifest
+from flowers_core.data import images, manifest
 from flowers_core.input import pipelines, training_data
 from flowers_core.input.cache import Cache
 
@@ -67,6 +67,16 @@ def test_training_delivers_only_its_shards(shards, count_images):
     allowed, forbidden = (count_images(training_data.validation(part, **SIZES)) for part in (training, validation))
     assert set(delivered) == set(allowed)
     assert not set(delivered) & set(forbidden)
+
+
+def test_seeds_decide_flip_and_saturation_apart():
+    """Mirror images are paler and richer than their photos alike: one number for both would make all of them paler."""
+    image = np.full((2, 2, 3), (0.6, 0.4, 0.5), np.float32)
+    image[:, 0] = 0.0  # the left, where a mirror image has its colours
+    drawn = [images.augment(image, seed).numpy() for seed in training_data.augmentation_seeds(1).take(64)]
+    chroma = {side: [np.ptp(pixels[0, side]) for pixels in drawn if pixels[0, side].any()] for side in (0, 1)}
+
+    assert all(min(chroma[side]) < 0.2 < max(chroma[side]) for side in (0, 1))
 
 
 @pytest.mark.parametrize("seed", [None, 5])
