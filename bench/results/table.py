@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDEST = 1000  # columns of a terminal: enough to ask how wide a table would like to be
+LONGEST_NAME = 12  # letters of a name that is not broken where a table is narrow: `dense_single`
 STYLES = {
     "slower": "bold red",
     "faster": "bold green",
@@ -185,15 +186,19 @@ class Table:
     def renderable(self) -> "RichTable":
         """The table for rich, without its notes."""
         from rich import box, table
+        from rich.cells import cell_len
         from rich.text import Text
 
         title = Text(printable(self.title), style="bold") if self.title else None
         grid = table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in self.columns:
+        rows = self.texts()
+        for number, column in enumerate(self.columns):
             if not column.below:
                 justify = "left" if column.left else "right"
-                grid.add_column(Text(column.name), justify=justify, no_wrap=column.whole, overflow="fold")
-        for row in self.texts():
+                holds_names = column.left and all(cell_len(printable(row[number])) <= LONGEST_NAME for row in rows)
+                whole = column.whole or holds_names
+                grid.add_column(Text(column.name), justify=justify, no_wrap=whole, overflow="fold")
+        for row in rows:
             grid.add_row(*self._terminal_cells(row))
         return grid
 

@@ -146,6 +146,16 @@ def test_margins_go_before_a_text_is_broken():
     assert "one b8 1.00 2.00" in drawn(table, 17)
 
 
+def test_names_are_not_broken_where_figures_can_be():
+    """A table that is too wide for the terminal breaks intervals, which have spaces, not the name of a model."""
+    columns = (Column("model"), *(Column(name, "rate") for name in "abc"))
+    rows = (("dense_single", *[Interval(0.387, 0.355, 0.420)] * 3),)
+
+    lines = drawn(Table(columns=columns, rows=rows), 40)
+    assert any(line.startswith("dense_single ") for line in lines)
+    assert max(map(len, lines)) <= 40
+
+
 def test_column_below_another_saves_width():
     """A terminal shows it under the other's text; Markdown shows both side by side."""
     columns = (Column("cell"), Column("step", below="cell"), Column("ratio", "ratio"))
