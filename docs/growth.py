@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "results" / "reference" / "measurements" / "full.jsonl"  # a sweep of 96 cells
 COMMITS = 210  # of a store of 96 lines each: 20,160 in all
 STEP = "step_time.StepTime.track_step_seconds"
+LEAST_SECONDS = 0.1  # CPU seconds that a size must add to have an exponent
 GOALS = "goals at 20,160 lines: table 1.5 s, report 5 s and 500 MB; no exponent far above 1"
 
 
@@ -308,19 +309,23 @@ AXES = {
 NOTES = (
     "time, CPU and MB (largest resident set) of the whole process with its children, its start included",
     "exponent: of CPU seconds between the two largest sizes, the smallest one's taken off; 1 is linear, flat: none",
+    f"n/a: the second largest size adds less than {LEAST_SECONDS} s to the smallest",
 )
 
 
 def exponent(runs: list[Run]) -> float | None:
     """The growth between the two largest of at least three sizes, less the smallest one's CPU seconds; 1 is linear.
 
-    None where the largest adds less than 0.1 CPU seconds: what hardly grows has no exponent.
+    None where the largest adds less than `LEAST_SECONDS`: what hardly grows has no exponent. NaN where the second
+    largest adds less: it would be that of its noise.
     """
     first, *_, middle, last = sorted(runs, key=lambda run: run.size)
     small, large = (run.cpu_seconds - first.cpu_seconds for run in (middle, last))
-    if large < 0.1:
+    if large < LEAST_SECONDS:
         return None
-    return math.log(large / max(small, 0.01)) / math.log((last.size - first.size) / (middle.size - first.size))
+    if small < LEAST_SECONDS:
+        return math.nan
+    return math.log(large / small) / math.log((last.size - first.size) / (middle.size - first.size))
 
 
 def table(runs: list[Run]) -> Table:
@@ -333,7 +338,8 @@ def table(runs: list[Run]) -> Table:
         grown = exponent(group) if len(group) >= 3 else None
         for run in group:
             last = run is group[-1]
-            text = ("flat" if grown is None else f"{grown:.2f}") if last and len(group) >= 3 else ""
+            said = "flat" if grown is None else "n/a" if math.isnan(grown) else f"{grown:.2f}"
+            text = said if last and len(group) >= 3 else ""
             failed = f" (exit code {run.code})" if run.code else ""
             rows.append((run.command + failed, run.size, run.seconds, run.cpu_seconds, run.peak_bytes, text))
     columns = (Column("command"), Column("size", "count"), Column("time", "time"), Column("CPU", "time"),

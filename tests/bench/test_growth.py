@@ -1,5 +1,6 @@
 """What grows with the store grows no faster than it: in CPU time of this process, which load hardly moves."""
 
+import math
 import runpy
 import time
 from pathlib import Path
@@ -94,3 +95,4 @@ def test_exponent_tells_linear_from_quadratic():
     assert GROWTH["exponent"](runs(lambda more: 0.5 + more / 100)) == pytest.approx(1)
     assert GROWTH["exponent"](runs(lambda more: 0.5 + (more / 100) ** 2)) == pytest.approx(2)
     assert GROWTH["exponent"](runs(lambda _: 0.5)) is None
+    assert math.isnan(GROWTH["exponent"](runs(lambda more: 0.5 + (more > 300) / 2)))
