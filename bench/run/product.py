@@ -129,7 +129,7 @@ def require(*, model: str = "", pipeline: str = "", backend: str = "") -> None:
 def recipe(model: str, *, fine_tune: bool = False) -> Any:
     """How a model is trained unless told otherwise: its `epochs`, and the `accuracy` that the codelab prints."""
     if fine_tune:
-        return _module("models").recipe(model, fine_tune=True)
+        return find("models:recipe")(model, fine_tune=True)
     spec = getattr(_module("models"), "spec", None)
     return spec(model).recipe if spec else find("train.recipes:recipe", "recipes:recipe")(model)
 
