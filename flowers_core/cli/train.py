@@ -202,9 +202,7 @@ def _draw_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]]
 
     title = f"{shown_name(settings.model)}, {settings.precision}, batch {settings.batch_size}"
     if plots.is_possible(tell=entry.tell):
-        plots.draw_history(
-            run.curves, rows, title=title, goal=models.recipe(settings.model, fine_tune=settings.fine_tune).accuracy
-        )
+        plots.draw_history(run.curves, rows, title=title, goal=settings.recipe.accuracy)
 
 
 def _report(settings: Settings, run: Run, rows: Sequence[dict[str, float]], request: Request, *, json: bool) -> None:
@@ -366,7 +364,7 @@ def _explain_errors(run: Run) -> Iterator[None]:
 
 
 def _print_history(settings: Settings, run: Run, rows: Sequence[dict[str, float]], *, json: bool) -> None:
-    goal = models.recipe(settings.model, fine_tune=settings.fine_tune).accuracy
+    goal = settings.recipe.accuracy
     if json:
         click.echo(entry.json_line({"folder": str(run.folder), "codelab_accuracy": goal, "history": rows}))
         return

@@ -6,6 +6,7 @@ see pixels in [0, 1], although ImageNet weights were trained on other ranges.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -16,66 +17,66 @@ _BLUE_GREEN_RED_MEANS = (103.939, 116.779, 123.68)  # of ImageNet's photographs,
 _MOMENTUM = 0.9
 
 
-def mobilenetv2(
-    *, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab", fine_tune: bool = False
-) -> keras.Model:
+def mobilenetv2(**how: Any) -> keras.Model:
     """MobileNetV2, frozen: 2,488,389 parameters, of which 230,405 learn, at 192 pixels and 5 classes."""
-    base = _base(keras.applications.MobileNetV2, image_size, weights)
-    return _transfer("mobilenetv2", signed(pixels), base, classes, fine_tune)
+    return _transfer(keras.applications.MobileNetV2, signed, **how)
 
 
-def vgg16(
-    *, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab", fine_tune: bool = False
-) -> keras.Model:
+def vgg16(**how: Any) -> keras.Model:
     """VGG16, frozen: 14,806,853 parameters, of which 92,165 learn, at 192 pixels and 5 classes."""
-    base = _base(keras.applications.VGG16, image_size, weights)
-    return _transfer("vgg16", centred(pixels), base, classes, fine_tune)
+    return _transfer(keras.applications.VGG16, centred, **how)
 
 
-def resnet50(
-    *, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab", fine_tune: bool = False
-) -> keras.Model:
+def resnet50(**how: Any) -> keras.Model:
     """ResNet50, frozen: 23,956,357 parameters, of which 368,645 learn, at 192 pixels and 5 classes."""
-    base = _base(keras.applications.ResNet50, image_size, weights)
-    return _transfer("resnet50", centred(pixels), base, classes, fine_tune)
+    return _transfer(keras.applications.ResNet50, centred, **how)
 
 
-def mobilenet(
-    *, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab", fine_tune: bool = False
-) -> keras.Model:
+def mobilenet(**how: Any) -> keras.Model:
     """MobileNet, frozen: 3,413,189 parameters, of which 184,325 learn, at 192 pixels and 5 classes."""
-    base = _base(keras.applications.MobileNet, image_size, weights)
-    return _transfer("mobilenet", signed(pixels), base, classes, fine_tune)
+    return _transfer(keras.applications.MobileNet, signed, **how)
 
 
 def xception(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
     """Xception and a global average: 20,871,725 parameters, of which 20,817,197 learn, at 5 classes."""
     base = _base(keras.applications.Xception, image_size, weights)
-    return _stack("xception", [*signed(pixels), base, keras.layers.GlobalAveragePooling2D()], classes)
+    layers = [*signed(pixels), base, keras.layers.GlobalAveragePooling2D()]
+    return _stack("xception", layers, image_size, classes)
 
 
 def _base(application: Callable[..., keras.Model], image_size: int, weights: str | None) -> keras.Model:
     return application(weights=weights, include_top=False, input_shape=(image_size, image_size, 3))
 
 
-def _transfer(name: str, scaling: list, base: keras.Model, classes: int, fine_tune: bool) -> keras.Model:
+def _transfer(
+    application: Callable[..., keras.Model],
+    scaling: Callable[[str], list[keras.Layer]],
+    *,
+    image_size: int,
+    classes: int,
+    weights: str | None = None,
+    pixels: str = "codelab",
+    fine_tune: bool = False,
+) -> keras.Model:
     """The codelab's frozen base under all of its features; or one that learns, under their averages, as Xception's.
 
     A head on all features, 46,080 of MobileNetV2 at 192 pixels, is 36 times as large, and learns photos by heart.
     """
-    if not fine_tune:
+    base, pooling = _base(application, image_size, weights), keras.layers.Flatten()
+    if fine_tune:
+        pooling = keras.layers.GlobalAveragePooling2D()
+        for layer in base.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = _MOMENTUM
+    else:
         base.trainable = False
-        return _stack(name, [*scaling, base, keras.layers.Flatten()], classes)
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = _MOMENTUM
-    return _stack(name, [*scaling, base, keras.layers.GlobalAveragePooling2D()], classes)
+    name = application.__name__.lower()
+    return _stack(name, [*scaling(pixels), base, pooling], image_size, classes)
 
 
-def _stack(name: str, layers: list, classes: int) -> keras.Model:
-    base = next(layer for layer in layers if isinstance(layer, keras.Model))
+def _stack(name: str, layers: list, image_size: int, classes: int) -> keras.Model:
     head = keras.layers.Dense(classes, activation="softmax", dtype="float32")
-    return keras.Sequential([keras.Input(base.input_shape[1:]), *layers, head], name=name)
+    return keras.Sequential([keras.Input((image_size, image_size, 3)), *layers, head], name=name)
 
 
 @keras.saving.register_keras_serializable(package="flowers")

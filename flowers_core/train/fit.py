@@ -279,7 +279,7 @@ def _schedule(settings: Settings) -> list[keras.callbacks.Callback]:
 
 def learning_rate(settings: Settings, epoch: int) -> float | None:
     """The rate of an epoch, counted from 0, by the codelab's schedule; None for the optimizer's own."""
-    name = models.recipe(settings.model, fine_tune=settings.fine_tune).schedule
+    name = settings.recipe.schedule
     if settings.learning_rate is not None or not name:
         return None
     return schedules.schedule(name, replicas=settings.replicas)(epoch)

@@ -95,6 +95,11 @@ class Settings:
         return manifest.load(self.records, features=self.features, classes=self.classes)
 
     @property
+    def recipe(self) -> models.Recipe:
+        """How its model is trained unless told otherwise."""
+        return models.recipe(self.model, fine_tune=self.fine_tune)
+
+    @property
     def mirrored(self) -> bool:
         """Whether each image comes as it is or as its mirror image, and nothing else changes."""
         return self.augmentation == "flip"
