@@ -69,8 +69,7 @@ class Compared:
                 has_time=budget.has_time,
                 python=python,
             )
-        if budget.left_out:
-            options.tell(f"{planned.what}: {budget.left_out}. {options.budget_advice()}")
+        options.tell_left_out(planned, budget)
 
 
 COMPARED = options.group(

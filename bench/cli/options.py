@@ -356,16 +356,16 @@ def collect(results: Iterable[Collected], planned: Planned, *, keep: Path | None
         tell(f"interrupted {kept}")
         tell(entry.how_to_go_on(sys.argv, kept=bool(collected)))
         return collected, entry.INTERRUPTED
-    if budget.left_out:
-        tell(f"{what}: {budget.left_out}. {budget_advice()}")
+    tell_left_out(planned, budget)
     return collected, 0
 
 
-def budget_advice() -> str:
-    """What brings what a budget had no time for."""
-    if sys.argv[1:2] and sys.argv[1] in entry.RESUMED:
-        return f"`{entry.again(sys.argv)}` goes on"
-    return "A longer one measures more"
+def tell_left_out(planned: Planned, budget: Budget) -> None:
+    """Says what a budget had no time for, if anything, and what brings it."""
+    if budget.left_out:
+        resumed = sys.argv[1:2] and sys.argv[1] in entry.RESUMED
+        advice = f"`{entry.again(sys.argv)}` goes on" if resumed else "A longer one measures more"
+        tell(f"{planned.what}: {budget.left_out}. {advice}")
 
 
 def show(rows: Iterable[dict], draws: "Iterable[Callable[[Console], object]]", *, json: bool) -> None:

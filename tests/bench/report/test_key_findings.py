@@ -257,12 +257,17 @@ def test_peers_claim_no_more_than_was_measured(beside, measured, said):
     assert beside(**measured).sentence.endswith(said)
 
 
-def loaders(**rates: float) -> list[str]:
-    """What is said of loaders of records with so many images/s; of `x_y` where a name has a comma."""
-    results = [
-        LoaderResult(comparison="1", loader=f"records/{name.replace('_z_', ', ')}", rates=(rate,) * 3, data=PHOTOS)
+def loader_results(job: str, rates: dict[str, float], data: dict) -> list[LoaderResult]:
+    """What loaders of a job did with so many images/s; `x_z_y` is one whose name has a comma."""
+    return [
+        LoaderResult(comparison="1", loader=f"{job}/{name.replace('_z_', ', ')}", rates=(rate,) * 3, data=data)
         for name, rate in rates.items()
     ]
+
+
+def loaders(**rates: float) -> list[str]:
+    """What is said of loaders of records with so many images/s."""
+    results = loader_results("records", rates, PHOTOS)
     return key_findings.findings(replace(gathered(), loaders=tuple(loaders_table.rows(results))))
 
 
@@ -284,16 +289,8 @@ def test_loaders_are_held_against_the_decode_ceiling(rates, said):
 
 
 def decodes(found: dict, **rates: float) -> list[str]:
-    """What is said of loaders of photos, `x_z_y` where a name has a comma, of which `found` is known of the pixels."""
-    results = [
-        LoaderResult(
-            comparison="1",
-            loader=f"photos/{name.replace('_z_', ', ')}",
-            rates=(rate,) * 3,
-            data=PHOTOS | {"scaled": found},
-        )
-        for name, rate in rates.items()
-    ]
+    """What is said of loaders of photos, of whose pixels `found` is known."""
+    results = loader_results("photos", rates, PHOTOS | {"scaled": found})
     return key_findings.findings(replace(gathered(), smaller_decodes=tuple(loaders_table.rows(results, smaller=True))))
 
 
