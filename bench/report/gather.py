@@ -95,8 +95,8 @@ class Gathered:
         stall: Stall verdicts and plans of the machine that was measured last; None if there is no verdict.
         peers: Our models beside their peers, see `bench.compare.peers.of_stored`.
         limits: Of the machine that these ran on, see `bench.results.peak.of_machine`.
-        loaders: The latest comparison of loaders.
-        smaller_decodes: The latest of them in which some decode large photos smaller.
+        loaders: The latest comparison of loaders that all decode photos whole.
+        smaller_decodes: The latest in which some decode large photos smaller.
         formats: What the last comparison of formats of records measured.
         object_store: What the latest measurements over an object store came to, the disk beside it.
         writes: What writing records took in the last command that measured it.
@@ -178,7 +178,7 @@ def gather(results: Path) -> Gathered:
         stall=_stall(results, measurements, by_recency),
         peers=tuple(peer_comparisons),
         limits=_limits(peer_comparisons, peaks),
-        loaders=tuple(loaders_table.rows(loaders)),
+        loaders=tuple(loaders_table.rows(loaders, smaller=False)),
         smaller_decodes=tuple(loaders_table.rows(loaders, smaller=True)),
         formats=tuple(of_last_campaign(load(FormatResult))),
         object_store=tuple(object_store_table.rows(object_store_table.latest(load(ObjectStoreResult)))),

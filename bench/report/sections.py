@@ -114,7 +114,7 @@ def _command(name: str, gathered: Gathered) -> str:
     """What makes the figures of a section again, from the same folders into the same store."""
     read = [entry.measurement.data for entry in gathered.charted]
     if name == "loaders":
-        read = [row.result.data for row in gathered.loaders]
+        read = [row.result.data for row in (*gathered.loaders, *gathered.smaller_decodes)]
     if name == "training":
         read = [training.data for outcome in gathered.outcomes for training in outcome.trainings]
     if name == "formats":

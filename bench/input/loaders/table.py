@@ -37,15 +37,20 @@ class Row:
     ratio: float | None
 
 
-def rows(results: Iterable[LoaderResult], *, smaller: bool = False) -> list[Row]:
+def rows(results: Iterable[LoaderResult], *, smaller: bool | None = None) -> list[Row]:
     """The last comparison: ceilings first, then the fastest first, then those that could not run.
 
     Args:
         results: Whatever a store holds.
-        smaller: Whether it must be one in which some decode large photos smaller.
+        smaller: Whether it must be one in which some decode large photos smaller, or all decode them whole; either if
+            None.
     """
     known = [result for result in results if result.loader in LOADERS]
-    last = max((result.comparison for result in known if LOADERS[result.loader].decode or not smaller), default="")
+    comparisons = {result.comparison for result in known}
+    decoded_smaller = {result.comparison for result in known if LOADERS[result.loader].decode}
+    if smaller is not None:
+        comparisons = decoded_smaller if smaller else comparisons - decoded_smaller
+    last = max(comparisons, default="")
     return [row for job in JOBS for row in _of_job(job, [result for result in known if result.comparison == last])]
 
 

@@ -86,6 +86,17 @@ def test_a_scaled_loader_is_compared_with_what_is_scaled():
     assert shares["torch, PIL, smallest"] == (0.4, 0.5)
 
 
+def test_a_comparison_that_decodes_smaller_does_not_hide_one_that_decodes_whole(results):
+    """The page shows the last of each; `--show-last` whichever was last."""
+    of_large = LoaderResult(comparison="3", loader="photos/photos_turbo, smallest", rates=(9.0,), data=DATA)
+
+    def shown(**which):
+        return {row.result.comparison for row in table.rows([*results, of_large], **which)}
+
+    assert [shown(smaller=False), shown(smaller=True), shown()] == [{"2"}, {"3"}, {"3"}]
+    assert table.rows([of_large], smaller=False) == []
+
+
 def test_a_curve_has_a_column_for_each_number_of_workers():
     """A loader that failed with some of them keeps its others, and the reason is below."""
     compared = [
