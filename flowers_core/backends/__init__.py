@@ -166,6 +166,10 @@ class Backend(ABC):
             batches: As for `train_step`; labels are ignored.
         """
 
+    def compile_whole(self, model: "keras.Model") -> None:
+        """Has a compiler make all of the steps of a model that is compiled, where Keras alone would not see to that."""
+        del model
+
     @abstractmethod
     def synchronise(self, outputs: Any) -> Any:
         """Waits until `outputs` and all work queued before them are computed, and returns them.

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from flowers_core import resources
-from flowers_core.backends import Backend, StepParts, loss_in_training
+from flowers_core.backends import Backend, StepParts, loss_in_training, torch_graph
 from flowers_core.backends.devices import Device, DeviceAbsent
 from flowers_core.backends.precision import FORMATS
 from flowers_core.backends.replicas import Group
@@ -80,7 +80,7 @@ class Torch(Backend):
 
         stops: list[Any] = [forward, gradients]
         if keras_model._should_torch_compile():
-            stops = [torch.compile(program) for program in stops]
+            stops = torch_graph.parts(model, stops)
         return StepParts(
             forward=lambda: stops[0](next(iterator)), gradients=lambda: stops[1](next(iterator)), step=step
         )
@@ -93,6 +93,10 @@ class Torch(Backend):
         module: Any = model
         module.eval()
         return lambda: function([next(iterator)[:1]])
+
+    def compile_whole(self, model: "keras.Model") -> None:
+        """One graph a step; see `torch_graph`."""
+        torch_graph.use(model)
 
     def synchronise(self, outputs: Any) -> Any:
         """Waits for the GPU, if there is one; a CPU has computed what a step returns."""

@@ -44,6 +44,8 @@ def compile_model(
         jit_compile=xla,
         steps_per_execution=steps_per_execution,
     )
+    if xla:
+        backends.get(keras.backend.backend()).compile_whole(model)
     return model
 
 

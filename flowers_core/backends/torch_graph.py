@@ -1,0 +1,265 @@
+"""Keras' steps on torch as one graph each, which `torch.compile` then compiles whole.
+
+Keras' own `jit_compile` hands torch the Python of every layer; it gives up within the first of them, and compiles a
+fragment here and there: on a CPU such a step is slower than one that is not compiled. Here that Python runs once, on
+tensors that have shapes and no numbers, as XLA traces a step on JAX. What it does is recorded as one graph from the
+pixels to the updated weights: forward, backward, optimizer and metrics. The maths is that of Keras' own step; that
+they agree is tested. Three things are rewritten, for Inductor's code for them is slower than torch's own:
+
+- batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
+- kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
+- pooling stays torch's own, on channels-last memory.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
+
+import keras
+import torch
+from keras import tree
+from torch.fx.experimental.proxy_tensor import make_fx
+
+_Body = Callable[[Any, Sequence[torch.Tensor]], Any]
+
+# What stays torch's own on a CPU: Inductor scatters the gradients of a maximum one by one, and takes paddings for
+# memory of another order than they have.
+_KEPT = (
+    "max_pool2d_with_indices",
+    "max_pool2d_with_indices_backward",
+    "replication_pad2d",
+    "replication_pad2d_backward",
+)
+_OWN = "flowers"  # torch's name for our operations
+
+
+def use(model: keras.Model) -> None:
+    """Has `fit`, `evaluate` and `predict` of a model that is compiled run whole graphs.
+
+    A step that its class has written anew stays what it is. The first batch says for which shape a graph is made;
+    one of another shape, as the last of an epoch may be, runs as without a compiler.
+    """
+    for name, body in _BODIES.items():
+        if getattr(type(model), f"{name}_step") is getattr(keras.Model, f"{name}_step"):
+            setattr(model, f"make_{name}_function", partial(_make, model, name, body))
+
+
+def parts(model: keras.Model, otherwise: Sequence[Callable[[Any], Any]]) -> list[Callable[[Any], Any]]:
+    """The forward pass, and that with the gradients, as graphs of a batch each; `otherwise` does the same without."""
+    bodies = (
+        lambda model, given: _loss(model, given, training=True)[1],
+        lambda model, given: _gradients(model, given)[1:],
+    )
+    programs = [Program(model, body, plain) for body, plain in zip(bodies, otherwise, strict=True)]
+    return [lambda batch, program=program: program([batch]) for program in programs]
+
+
+def _make(model: Any, name: str, body: _Body, force: bool = False) -> Callable:
+    """What Keras calls for `train_function` and its like, which it takes back where a model is compiled again."""
+    attribute = f"{name}_function"
+    if force or getattr(model, attribute) is None:
+        setattr(model, attribute, Program(model, body, getattr(model, f"{name}_step")))
+    return getattr(model, attribute)
+
+
+class Program:
+    """What is done with a batch, as one graph.
+
+    Args:
+        model: Compiled and built, its optimizer and metrics, too, by the time of the first call.
+        body: Does it by Keras' own functions, given the model and the parts of a batch.
+        otherwise: Does the same with a batch of another shape than the first.
+    """
+
+    def __init__(self, model: Any, body: _Body, otherwise: Callable[[Any], Any]):
+        self._model, self._body, self._otherwise = model, body, otherwise
+        self._variables: list[Any] = []
+        self._kind: tuple = ()
+        self._compiled: Callable = otherwise
+
+    def __call__(self, batches: Sequence[Any]) -> Any:
+        """Does it with the one batch of a list, as Keras hands them over."""
+        (batch,) = batches
+        batch = batch if isinstance(batch, tuple) else (batch,)
+        if not self._kind and all(isinstance(part, torch.Tensor) for part in batch):
+            self._record(batch)
+        if self._kind != tuple(map(_kind, batch)):
+            return self._otherwise(batches[0])
+        with torch.no_grad():
+            return self._compiled([variable.value.detach() for variable in self._variables], *batch)
+
+    def _record(self, parts: Sequence[torch.Tensor]) -> None:
+        model = self._model
+        known = [*model.variables, *model.metrics_variables, *(model.optimizer.variables if model.optimizer else ())]
+        self._variables = list({id(variable): variable for variable in known}.values())
+        for variable in self._variables:
+            variable.value.data = _as_multiplied(variable.value.data)
+        values = [variable.value.detach() for variable in self._variables]
+        try:
+            with _torch_normalizes():
+                graph = make_fx(self._run, tracing_mode="fake")(values, *parts)
+        except RuntimeError as error:  # torch's, of Python that asks for a number
+            reason = str(error).partition("\n")[0]
+            warnings.warn(
+                f"torch cannot record {model.name} as one graph, and compiles it in parts: {reason}", stacklevel=2
+            )
+            self._otherwise = torch.compile(self._otherwise)
+            self._kind = (None,)  # no batch is of it
+            return
+        finally:
+            model._clear_losses()  # those that layers have added hold no numbers
+        if parts[0].device.type == "cpu":
+            _keep_own(graph)
+        self._compiled, self._kind = torch.compile(graph), tuple(map(_kind, parts))
+
+    def _run(self, values: Sequence[torch.Tensor], *parts: torch.Tensor) -> Any:
+        """The body, with values in the place of variables, into which their updates are written at the end."""
+        learning = {id(variable) for variable in self._model.trainable_variables}
+        held = [
+            value.detach().requires_grad_(id(variable) in learning)
+            for variable, value in zip(self._variables, values, strict=True)
+        ]
+        with keras.StatelessScope(zip(self._variables, held, strict=True), collect_losses=True) as scope:
+            result = self._body(self._model, parts)
+            updated = [scope.get_current_value(variable) for variable in self._variables]
+        with torch.no_grad():
+            for value, before, after in zip(values, held, updated, strict=True):
+                if after is not before:
+                    value.copy_(after)
+        return tree.map_structure(torch.Tensor.detach, result)
+
+
+def _kind(part: Any) -> tuple:
+    return (part.shape, part.dtype, part.device) if isinstance(part, torch.Tensor) else ()
+
+
+def _predicted(model: Any, images: torch.Tensor, *, training: bool) -> Any:
+    return model(images, training=training) if model._call_has_training_arg else model(images)
+
+
+def _loss(model: Any, parts: Sequence[torch.Tensor], *, training: bool) -> tuple[Any, torch.Tensor]:
+    """Predictions and their loss, of which the running mean is kept; see `train_step` of Keras' torch trainer."""
+    images, labels, weights = (*parts, None)[:3]
+    predicted = _predicted(model, images, training=training)
+    loss = model._compute_loss(x=images, y=labels, y_pred=predicted, sample_weight=weights, training=training)
+    model._loss_tracker.update_state(loss.detach(), sample_weight=len(images))
+    return predicted, loss
+
+
+def _metrics(model: Any, parts: Sequence[torch.Tensor], predicted: Any) -> dict:
+    images, labels, weights = (*parts, None)[:3]
+    return model.compute_metrics(images, labels, tree.map_structure(torch.Tensor.detach, predicted), weights)
+
+
+def _gradients(model: Any, parts: Sequence[torch.Tensor]) -> tuple[Any, Any, list]:
+    """Predictions, loss and the gradients of it by the trainable weights, as a step computes them."""
+    predicted, loss = _loss(model, parts, training=True)
+    weights = [variable.value for variable in model.trainable_variables]
+    scaled = model.optimizer.scale_loss(loss)
+    return predicted, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True)) if weights else []
+
+
+def _train(model: Any, parts: Sequence[torch.Tensor]) -> dict:
+    predicted, _, found = _gradients(model, parts)
+    with torch.no_grad():
+        if found:
+            model.optimizer.apply(found, model.trainable_variables)
+        return _metrics(model, parts, predicted)
+
+
+def _test(model: Any, parts: Sequence[torch.Tensor]) -> dict:
+    with torch.no_grad():
+        predicted, _ = _loss(model, parts, training=False)
+        return _metrics(model, parts, predicted)
+
+
+def _predict(model: Any, parts: Sequence[torch.Tensor]) -> Any:
+    with torch.no_grad():
+        return _predicted(model, parts[0], training=False)
+
+
+_BODIES: dict[str, _Body] = {"train": _train, "test": _test, "predict": _predict}
+
+
+def _as_multiplied(value: torch.Tensor) -> torch.Tensor:
+    """The same numbers in the order in which torch multiplies by them.
+
+    A dense kernel `(inputs, outputs)` lies as `(outputs, inputs)`, one of a convolution `(rows, columns, inputs,
+    outputs)` as `(outputs, rows, columns, inputs)`.
+    """
+    last_first = {2: ((1, 0), (1, 0)), 4: ((3, 0, 1, 2), (1, 2, 3, 0))}
+    if value.dim() not in last_first:
+        return value
+    there, back = last_first[value.dim()]
+    return value.permute(there).contiguous().permute(back)
+
+
+@contextmanager
+def _torch_normalizes() -> Iterator[None]:
+    """Has batch normalisation in training be torch's while a graph is recorded; see `BatchNormalization.call`."""
+    layer: Any = keras.layers.BatchNormalization
+    own = layer.call
+
+    def call(self: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        plain = self.axis in (-1, inputs.dim() - 1) and not (self.renorm or self.synchronized) and mask is None
+        if not (training and self.trainable and plain and inputs.dim() == 4):
+            return own(self, inputs, training=training, mask=mask)
+        new = partial(torch.full, (inputs.shape[-1],), dtype=torch.float32, device=inputs.device)
+        gamma = self.gamma.value if self.scale else new(fill_value=1.0)
+        beta = self.beta.value if self.center else new(fill_value=0.0)
+        channels_first = inputs.permute(0, 3, 1, 2)
+        outputs, mean, deviation = torch.native_batch_norm(
+            channels_first, gamma, beta, None, None, training=True, momentum=0.0, eps=self.epsilon
+        )
+        variance = (deviation.detach() ** -2 - self.epsilon).clamp(min=0)  # it is inverse, and of the sum of both
+        for moving, now in ((self.moving_mean, mean.detach()), (self.moving_variance, variance)):
+            moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
+        return outputs.permute(0, 2, 3, 1)
+
+    layer.call = call
+    try:
+        yield
+    finally:
+        layer.call = own
+
+
+def _keep_own(graph: torch.fx.GraphModule) -> None:
+    """Puts ours in the place of operations that are to stay torch's own."""
+    ours = _operations()
+    for node in graph.graph.nodes:
+        node.target = ours.get(node.target, node.target)
+    graph.recompile()
+
+
+@cache
+def _operations() -> dict[Any, Any]:
+    """Ours by torch's: the same, that take and give channels-last memory, and that Inductor knows nothing of."""
+    library = torch.library.Library(_OWN, "DEF")
+    _libraries.append(library)
+    found = {}
+    for name in _KEPT:
+        own = getattr(torch.ops.aten, name).default
+        library.define(
+            str(own._schema).partition("::")[2], tags=(torch.Tag.flexible_layout, torch.Tag.pt2_compliant_tag)
+        )
+        channels_last = partial(_on_channels_last, own)
+        library.impl(name, channels_last, "CPU")
+        torch.library.register_fake(f"{_OWN}::{name}", channels_last, lib=library)
+        found[own] = getattr(getattr(torch.ops, _OWN), name).default
+    return found
+
+
+_libraries: list[torch.library.Library] = []  # what one defines goes with it
+
+
+def _on_channels_last(own: Any, *given: Any, **options: Any) -> Any:
+    result = own(*map(_channels_last, given), **options)
+    return tuple(map(_channels_last, result)) if isinstance(result, tuple) else _channels_last(result)
+
+
+def _channels_last(value: Any) -> Any:
+    if isinstance(value, torch.Tensor) and value.dim() == 4:
+        return value.contiguous(memory_format=torch.channels_last)
+    return value

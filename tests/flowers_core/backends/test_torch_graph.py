@@ -1,0 +1,151 @@
+"""On torch a step as one graph is Keras' own step: the same losses, metrics, weights, statistics and predictions."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from flowers_core import backends
+
+pytestmark = pytest.mark.skipif(not backends.is_installed("torch"), reason="torch is not installed")
+
+# What is recorded is run without Inductor unless said otherwise: whether a graph is right is not the compiler's doing.
+CHILD = """
+import json, sys, warnings
+import numpy as np, torch, keras
+from flowers_core.backends import torch_graph
+from flowers_core.train import fit
+case, compiler = sys.argv[1:]
+compiled = []
+own = torch.compile
+def compile(program, **how):
+    compiled.append(isinstance(program, torch.fx.GraphModule))
+    return own(program, **how) if compiler == "inductor" else program
+torch.compile = compile
+torch.set_num_threads(1)
+noise = np.random.default_rng(1)
+images, labels = noise.random((10, 16, 16, 3), dtype=np.float32), noise.integers(0, 5, 10)
+
+class Changed(keras.Model):
+    def train_step(self, data):
+        self.changed = True
+        return super().train_step(data)
+
+class Added(keras.layers.Layer):
+    def call(self, inputs):
+        self.add_loss(keras.ops.mean(inputs**2))
+        return inputs
+
+def build():
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    x = layers.BatchNormalization(momentum=0.9, scale=case != "unscaled")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.Concatenate()([layers.Conv2D(8, 1)(x), layers.SeparableConv2D(8, 3, padding="same")(x)])
+    frozen = layers.BatchNormalization()
+    frozen.trainable = case != "frozen"
+    x = frozen(x)
+    if case == "dropout":
+        x = layers.Dropout(0.5, seed=3)(x)
+    if case == "added loss":
+        x = Added()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(5, activation="softmax", dtype="float32")(layers.Dense(8, activation="relu")(x))
+    return (Changed if case == "own step" else keras.Model)(inputs, outputs)
+
+def fitted(whole):
+    model = build()
+    optimizer = "adam" if case == "adam" else keras.optimizers.SGD(0.1, momentum=0.9 if case == "momentum" else 0.0)
+    fit.compile_model(model, xla=whole, optimizer=optimizer)
+    history = model.fit(images, labels, batch_size=4, epochs=2, shuffle=False, verbose=0,
+                        validation_data=(images[:5], labels[:5]), validation_batch_size=4)
+    predicted = model.predict(images, batch_size=4, verbose=0)
+    return history.history, predicted, model
+
+if case == "bfloat16":
+    keras.config.set_dtype_policy("mixed_bfloat16")
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    whole = fitted(True)
+said = [str(warning.message) for warning in said if "one graph" in str(warning.message)]
+plain = fitted(False)
+def apart(ours, theirs):
+    return float(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)).max())
+print(json.dumps({
+    "graphs": compiled, "said": said,
+    "history": {name: apart(values, plain[0][name]) for name, values in whole[0].items()},
+    "predicted": apart(whole[1], plain[1]),
+    "weights": max(apart(one, two) for one, two in zip(whole[2].get_weights(), plain[2].get_weights(), strict=True)),
+    "changed": getattr(whole[2], "changed", False),
+}))
+"""
+
+
+def compute(case, compiler="none"):
+    """What a fit of a model with a whole graph comes to, and how far that is from Keras' own step."""
+    variables = {
+        **os.environ,
+        "KERAS_BACKEND": "torch",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "OMP_WAIT_POLICY": "passive",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-c", CHILD, case, compiler]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Adam divides gradients by their own size, so that rounding of small ones becomes steps of full size.
+TOLERANCES = {"plain": 1e-4, "unscaled": 1e-4, "frozen": 1e-4, "momentum": 1e-4, "added loss": 1e-4, "adam": 5e-3}
+
+
+@pytest.mark.parametrize("case", TOLERANCES)
+def test_a_graph_is_kerass_step(case):
+    """Two epochs with a smaller last batch: history, weights, moving statistics and predictions agree."""
+    found = compute(case)
+
+    assert found["graphs"] == [True] * 3  # to train, to test, to predict
+    assert set(found["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert max(*found["history"].values(), found["predicted"], found["weights"]) < TOLERANCES[case]
+
+
+def test_mixed_precision_agrees_but_for_rounding():
+    """In bfloat16, of which 8 bits are mantissa."""
+    found = compute("bfloat16")
+
+    assert found["graphs"] == [True] * 3
+    assert found["history"]["loss"] < 5e-2
+    assert found["weights"] < 2e-2
+
+
+def test_a_step_of_ones_own_stays():
+    """What a class has written anew runs, and only the rest is recorded."""
+    found = compute("own step")
+
+    assert found["changed"]
+    assert found["graphs"] == [False, True, True]
+
+
+def test_what_cannot_be_recorded_is_compiled_in_parts():
+    """A dropout that draws by a seed asks for a number: said, and trained nonetheless."""
+    found = compute("dropout")
+
+    assert found["graphs"] == [False, True, True]
+    assert len(found["said"]) == 1
+    assert "torch cannot record" in found["said"][0]
+
+
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+def test_inductor_makes_of_it_the_same():
+    """Compiled, with the pooling that stays torch's own."""
+    found = compute("plain", "inductor")
+
+    assert found["graphs"] == [True] * 3
+    assert max(found["history"].values()) < 1e-3
+    assert found["weights"] < 1e-3
