@@ -123,7 +123,7 @@ class Program:
         ]
         with keras.StatelessScope(zip(self._variables, held, strict=True), collect_losses=True) as scope:
             result = self._body(self._model, parts)
-            updated = [scope.get_current_value(variable) for variable in self._variables]
+            updated: list[Any] = [scope.get_current_value(variable) for variable in self._variables]
         with torch.no_grad():
             for value, before, after in zip(values, held, updated, strict=True):
                 if after is not before:
