@@ -25,7 +25,7 @@ from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
 from bench.results import store
 from bench.results.cell import Cell
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.results.table import Column, Table, page
 from flowers_core.cli import quiet
 
@@ -349,7 +349,7 @@ def table(runs: list[Run]) -> Table:
 
 def markdown(tables: list[Table], busy: float, axes: list[str]) -> str:
     """The reference table: what grew, on which machine, with what else on it, and the command."""
-    origin = Result(started=datetime.now(UTC).isoformat(), machine=facts.fingerprint(), code=facts.code()).origin
+    origin = Result(**stamp()).origin
     lines = (*NOTES, GOALS, f"{origin}; others used {busy:.0%} of the CPU meanwhile")
     return page("Growth", tables, *lines, command=" ".join(["python docs/growth.py --markdown", *axes]))
 

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -24,15 +23,15 @@ quiet.imports()
 import google_crc32c
 import numpy as np
 
-from bench.machine import facts
 from bench.machine.cpu_time import ForeignLoad
-from bench.results.result import Result
+from bench.results.result import Result, stamp
 from bench.results.table import Column, Interval, Table, page
 from bench.run import product
 from flowers_core import errors
 from flowers_core.data import decoding, manifest, tfrecord_reader
 from flowers_core.data.shards import CODELAB
 from flowers_core.input import array_batches, decode_pool, decode_worker, fast_decode, pipelines
+from flowers_core.input.registry import PIPELINES
 
 BATCH, SIZE = 32, 192
 SETTLING = 24  # batches drawn before the clocks start: they were made ahead
@@ -68,7 +67,7 @@ class Reading:
     @property
     def kind(self) -> str:
         """What its decode workers read, one of `decode_worker.KINDS`."""
-        return "photos" if self.pipeline == "photos_turbo" else "records"
+        return PIPELINES[self.pipeline].reads
 
     @property
     def batches(self) -> list[list[tuple]]:
@@ -238,7 +237,7 @@ def main() -> None:
     except errors.InputError as error:
         sys.exit(f"Error: {error}")
     if given.markdown:
-        origin = Result(started=datetime.now(UTC).isoformat(), machine=facts.fingerprint(), code=facts.code()).origin
+        origin = Result(**stamp()).origin
         notes = (*NOTES, f"{given.rounds} rounds", f"{origin}; others used {load.share():.0%} of the CPU meanwhile")
         command = "python docs/loading_costs.py --photos PHOTOS --records RECORDS --markdown"
         print(page("What loading costs beside decoding", tables, *notes, command=command))

@@ -22,6 +22,8 @@ import torch
 from keras import tree
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from flowers_core.backends import loss_in_training
+
 _Body = Callable[[Any, Sequence[torch.Tensor]], Any]
 
 # What stays torch's own on a CPU: Inductor scatters the gradients of a maximum one by one, and takes paddings for
@@ -48,10 +50,12 @@ def use(model: keras.Model) -> None:
 
 def parts(model: keras.Model, otherwise: Sequence[Callable[[Any], Any]]) -> list[Callable[[Any], Any]]:
     """The forward pass, and that with the gradients, as graphs of a batch each; `otherwise` does the same without."""
-    bodies = (
-        lambda model, given: _loss(model, given, training=True)[1],
-        lambda model, given: _gradients(model, given)[1:],
-    )
+    forward = loss_in_training(model)
+
+    def gradients(model: Any, batch: Any) -> list:
+        return [found for found in _gradients(model, forward(batch)) if found is not None]
+
+    bodies = (lambda _, batch: forward(batch), gradients)
     programs = [Program(model, body, plain) for body, plain in zip(bodies, otherwise, strict=True)]
     return [lambda batch, program=program: program([batch]) for program in programs]
 
@@ -153,16 +157,15 @@ def _metrics(model: Any, parts: Sequence[torch.Tensor], predicted: Any) -> dict:
     return model.compute_metrics(images, labels, tree.map_structure(torch.Tensor.detach, predicted), weights)
 
 
-def _gradients(model: Any, parts: Sequence[torch.Tensor]) -> tuple[Any, Any, list]:
-    """Predictions, loss and the gradients of it by the trainable weights, as a step computes them."""
-    predicted, loss = _loss(model, parts, training=True)
+def _gradients(model: Any, loss: torch.Tensor) -> list:
+    """The gradients of a loss by the trainable weights, None for one that it does not depend on."""
     weights = [variable.value for variable in model.trainable_variables]
-    scaled = model.optimizer.scale_loss(loss)
-    return predicted, loss, list(torch.autograd.grad(scaled, weights, allow_unused=True)) if weights else []
+    return list(torch.autograd.grad(model.optimizer.scale_loss(loss), weights, allow_unused=True)) if weights else []
 
 
 def _train(model: Any, parts: Sequence[torch.Tensor]) -> dict:
-    predicted, _, found = _gradients(model, parts)
+    predicted, loss = _loss(model, parts, training=True)
+    found = _gradients(model, loss)
     with torch.no_grad():
         if found:
             model.optimizer.apply(found, model.trainable_variables)
@@ -236,8 +239,7 @@ def _keep_own(graph: torch.fx.GraphModule) -> None:
 @cache
 def _operations() -> dict[Any, Any]:
     """Ours by torch's: the same, that take and give channels-last memory, and that Inductor knows nothing of."""
-    library = torch.library.Library(_OWN, "DEF")
-    _libraries.append(library)
+    library = _library()
     found = {}
     for name in _KEPT:
         own = getattr(torch.ops.aten, name).default
@@ -251,7 +253,10 @@ def _operations() -> dict[Any, Any]:
     return found
 
 
-_libraries: list[torch.library.Library] = []  # what one defines goes with it
+@cache
+def _library() -> torch.library.Library:
+    """Kept, for what it defines goes with it."""
+    return torch.library.Library(_OWN, "DEF")
 
 
 def _on_channels_last(own: Any, *given: Any, **options: Any) -> Any:
