@@ -215,8 +215,7 @@ class Plan:
         plain = tune.plain_cell(model, image_size=row.image_size, batch_size=batch_size, **place)
         found = tuned.find(model, image_size=row.image_size, device=self.device, path=self.settings, tell=tell)
         first = plain if found is None else _by_way(plain, found.way)
-        others = sorted(tune.ways(plain), key=lambda cell: (cell.precision != first.precision, cell.backend == "torch"))
-        ours = list(dict.fromkeys([first, plain, *others]))
+        ours = list(dict.fromkeys([first, plain, *tune.ways(plain)]))
         return PeerComparison(
             model=model,
             ours=[

@@ -125,13 +125,24 @@ def ways(plain: Cell, batch_sizes: Sequence[int] = ()) -> list[Cell]:
             continue
         cell = replace(plain, batch_size=batch_size, precision=policy).on(backend)
         cells.append(cell.compile() if compiled else replace(cell, xla=False, torch_compile=False))
-    return sorted((cell for cell in dict.fromkeys(cells) if cell != plain), key=partial(_distance, plain))
+    likely_first = partial(_unlikelihood, plain, half_is_fast=fast)
+    return sorted((cell for cell in dict.fromkeys(cells) if cell != plain), key=likely_first)
 
 
-def _distance(plain: Cell, cell: Cell) -> int:
-    """In how many choices a way differs from the recipe's: the fewer, the likelier it is to be near it or ahead."""
-    choices = ("backend", "precision", "compiled", "batch_size")
-    return sum(getattr(cell, name) != getattr(plain, name) for name in choices)
+def _unlikelihood(plain: Cell, cell: Cell, *, half_is_fast: bool) -> tuple[int, bool]:
+    """How much of a way speaks against it, by results/tables/reference-peers.md; of equals another backend first.
+
+    A compiler helps but for TensorFlow on a CPU, whose own convolutions are faster than XLA's, as they are than JAX'.
+    """
+    on_cpu = cell.device == "cpu"
+    compiler_helps = not (on_cpu and cell.backend == "tensorflow")
+    against = (
+        2 * (cell.compiled != compiler_helps)
+        + 2 * (on_cpu and cell.backend == "jax")
+        + (cell.batch_size != plain.batch_size)
+        + (half_is_fast and cell.precision == "float32")
+    )
+    return against, cell.backend == plain.backend
 
 
 class LossCheck:

@@ -8,7 +8,9 @@ they agree is tested. Three things are rewritten, for Inductor's code for them i
 
 - batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
-- pooling stays torch's own, on channels-last memory.
+- on a CPU pooling and the gradients of convolutions are operations of ours that call torch's, and take and give
+  images as Keras lays them, `(batch, rows, columns, channels)`. Inductor knows no layout but torch's; it would have
+  memory turned round before and after them.
 """
 
 import warnings
@@ -26,11 +28,13 @@ from flowers_core.backends import loss_in_training
 
 _Body = Callable[[Any, Sequence[torch.Tensor]], Any]
 
-# What stays torch's own on a CPU: Inductor scatters the gradients of a maximum one by one, and takes paddings for
-# memory of another order than they have.
+# What stays torch's own on a CPU; of a maximum, Inductor would scatter the gradients one by one.
 _KEPT = (
+    "convolution_backward",
     "max_pool2d_with_indices",
     "max_pool2d_with_indices_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "replication_pad2d",
     "replication_pad2d_backward",
 )
@@ -82,6 +86,7 @@ class Program:
         self._variables: list[Any] = []
         self._kind: tuple = ()
         self._compiled: Callable = otherwise
+        self._result: Any = None  # of the recording, for its structure
 
     def __call__(self, batches: Sequence[Any]) -> Any:
         """Does it with the one batch of a list, as Keras hands them over."""
@@ -92,7 +97,7 @@ class Program:
         if self._kind != tuple(map(_kind, batch)):
             return self._otherwise(batches[0])
         with torch.no_grad():
-            return self._compiled([variable.value.detach() for variable in self._variables], *batch)
+            return tree.pack_sequence_as(self._result, self._compiled(*self._values(), *batch))
 
     def _record(self, parts: Sequence[torch.Tensor]) -> None:
         model = self._model
@@ -100,10 +105,10 @@ class Program:
         self._variables = list({id(variable): variable for variable in known}.values())
         for variable in self._variables:
             variable.value.data = _as_multiplied(variable.value.data)
-        values = [variable.value.detach() for variable in self._variables]
+        values, on_cpu = self._values(), parts[0].device.type == "cpu"
         try:
             with _torch_normalizes():
-                graph = make_fx(self._run, tracing_mode="fake")(values, *parts)
+                graph = make_fx(self._run, _operations() if on_cpu else None, "fake")(*values, *parts)
         except RuntimeError as error:  # torch's, of Python that asks for a number
             reason = str(error).partition("\n")[0]
             warnings.warn(
@@ -114,12 +119,17 @@ class Program:
             return
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
-        if parts[0].device.type == "cpu":
-            _keep_own(graph)
-        self._compiled, self._kind = torch.compile(graph), tuple(map(_kind, parts))
+        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
+        if on_cpu:
+            options["layout_optimization"] = False  # the order is Keras' already
+        self._compiled, self._kind = torch.compile(graph.forward, options=options), tuple(map(_kind, parts))
 
-    def _run(self, values: Sequence[torch.Tensor], *parts: torch.Tensor) -> Any:
-        """The body, with values in the place of variables, into which their updates are written at the end."""
+    def _values(self) -> list[torch.Tensor]:
+        return [variable.value.detach() for variable in self._variables]
+
+    def _run(self, *given: torch.Tensor) -> list[torch.Tensor]:
+        """What the body gives for a batch, flat, with values in the place of variables; their updates end in them."""
+        values, parts = given[: len(self._variables)], given[len(self._variables) :]
         learning = {id(variable) for variable in self._model.trainable_variables}
         held = [
             value.detach().requires_grad_(id(variable) in learning)
@@ -132,7 +142,8 @@ class Program:
             for value, before, after in zip(values, held, updated, strict=True):
                 if after is not before:
                     value.copy_(after)
-        return tree.map_structure(torch.Tensor.detach, result)
+        self._result = result
+        return [part.detach() for part in tree.flatten(result)]
 
 
 def _kind(part: Any) -> tuple:
@@ -212,14 +223,20 @@ def _torch_normalizes() -> Iterator[None]:
         new = partial(torch.full, (inputs.shape[-1],), dtype=torch.float32, device=inputs.device)
         gamma = self.gamma.value if self.scale else new(fill_value=1.0)
         beta = self.beta.value if self.center else new(fill_value=0.0)
-        channels_first = inputs.permute(0, 3, 1, 2)
         outputs, mean, deviation = torch.native_batch_norm(
-            channels_first, gamma, beta, None, None, training=True, momentum=0.0, eps=self.epsilon
+            inputs.reshape(-1, inputs.shape[-1]),
+            gamma,
+            beta,
+            None,
+            None,
+            training=True,
+            momentum=0.0,
+            eps=self.epsilon,
         )
         variance = (deviation.detach() ** -2 - self.epsilon).clamp(min=0)  # it is inverse, and of the sum of both
         for moving, now in ((self.moving_mean, mean.detach()), (self.moving_variance, variance)):
             moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
-        return outputs.permute(0, 2, 3, 1)
+        return outputs.reshape(inputs.shape)
 
     layer.call = call
     try:
@@ -228,28 +245,19 @@ def _torch_normalizes() -> Iterator[None]:
         layer.call = own
 
 
-def _keep_own(graph: torch.fx.GraphModule) -> None:
-    """Puts ours in the place of operations that are to stay torch's own."""
-    ours = _operations()
-    for node in graph.graph.nodes:
-        node.target = ours.get(node.target, node.target)
-    graph.recompile()
-
-
 @cache
 def _operations() -> dict[Any, Any]:
-    """Ours by torch's: the same, that take and give channels-last memory, and that Inductor knows nothing of."""
+    """Ours by torch's: what to call for each."""
     library = _library()
     found = {}
     for name in _KEPT:
         own = getattr(torch.ops.aten, name).default
-        library.define(
-            str(own._schema).partition("::")[2], tags=(torch.Tag.flexible_layout, torch.Tag.pt2_compliant_tag)
-        )
-        channels_last = partial(_on_channels_last, own)
-        library.impl(name, channels_last, "CPU")
-        torch.library.register_fake(f"{_OWN}::{name}", channels_last, lib=library)
-        found[own] = getattr(getattr(torch.ops, _OWN), name).default
+        arguments = str(own._schema).partition("::")[2]
+        library.define(arguments, tags=(torch.Tag.needs_contiguous_strides, torch.Tag.pt2_compliant_tag))
+        inside = partial(_between, _channels_first, own, _channels_last)
+        library.impl(name, inside, "CPU")
+        torch.library.register_fake(f"{_OWN}::{name}", inside, lib=library)
+        found[own] = partial(_between, _channels_last, getattr(getattr(torch.ops, _OWN), name).default, _channels_first)
     return found
 
 
@@ -259,12 +267,19 @@ def _library() -> torch.library.Library:
     return torch.library.Library(_OWN, "DEF")
 
 
-def _on_channels_last(own: Any, *given: Any, **options: Any) -> Any:
-    result = own(*map(_channels_last, given), **options)
-    return tuple(map(_channels_last, result)) if isinstance(result, tuple) else _channels_last(result)
+def _between(before: Callable, operation: Callable, after: Callable, *given: Any, **options: Any) -> Any:
+    """The result of an operation, its four-dimensional tensors changed before and after."""
+    result = operation(*map(before, given), **options)
+    return tuple(map(after, result)) if isinstance(result, tuple) else after(result)
 
 
 def _channels_last(value: Any) -> Any:
-    if isinstance(value, torch.Tensor) and value.dim() == 4:
-        return value.contiguous(memory_format=torch.channels_last)
-    return value
+    return value.permute(0, 2, 3, 1).contiguous() if _is_image(value) else value
+
+
+def _channels_first(value: Any) -> Any:
+    return value.permute(0, 3, 1, 2) if _is_image(value) else value
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() == 4

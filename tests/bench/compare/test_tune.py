@@ -137,11 +137,24 @@ def test_ways_holds_each_once_without_the_recipes_own(monkeypatch):
     monkeypatch.setattr(tune.backends, "is_installed", lambda name: name != "torch")
     monkeypatch.setattr(tune.precision, "multiplies_bfloat16", lambda: False)
     cells = tune.ways(PLAIN)
-    assert [str(tune.way_of(cell)) for cell in cells] == ["tensorflow, float32, XLA", "jax, float32"]
+    assert [str(tune.way_of(cell)) for cell in cells] == ["jax, float32", "tensorflow, float32, XLA"]
     monkeypatch.setattr(tune.precision, "multiplies_bfloat16", lambda: True)
     cells = tune.ways(PLAIN, (16, 32))
     assert len(cells) == len(set(cells)) == 2 * 6 - 1
     assert PLAIN not in cells
+
+
+def test_ways_begin_with_those_that_were_fastest_elsewhere(monkeypatch):
+    """A short budget reaches torch's graph and the faster precision first; another batch comes after the recipe's."""
+    monkeypatch.setattr(tune.backends, "is_installed", lambda _: True)
+    monkeypatch.setattr(tune.precision, "multiplies_bfloat16", lambda: True)
+    first = [str(tune.way_of(cell)) for cell in tune.ways(PLAIN)[:3]]
+    assert first == [
+        "torch, mixed_bfloat16, torch.compile",
+        "tensorflow, mixed_bfloat16",
+        "torch, float32, torch.compile",
+    ]
+    assert [cell.batch_size for cell in tune.ways(PLAIN, (16, 32))[:4]] == [16, 16, 16, 32]
 
 
 def test_disagreement_is_a_share_of_the_loss():
