@@ -6,6 +6,7 @@ other until there are enough pairs. A way of ours that is neither tuned nor the 
 plain float32 step. Each pair is stored the moment it ends, so that a run can be resumed.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -396,9 +397,12 @@ def _refusal(result: PairResult, entry: Entry) -> PairResult:
 
 
 def _variant(entry: Entry, compiled: Path) -> Variant:
-    """A side of a pair; what torch.compile has compiled for one pair serves the next.
+    """A side of a pair; what torch.compile has compiled for one pair serves the next, and the next run, too, where the
+    user says where it is kept.
 
     Both sides keep the memory that they have freed, as our trainings do: plain torch gains the most by it.
     """
-    environment = malloc.variables() | ({COMPILED: str(compiled)} if entry.cell.torch_compile else {})
+    environment = malloc.variables()
+    if entry.cell.torch_compile:
+        environment |= {COMPILED: os.environ.get(COMPILED, str(compiled))}
     return Variant(name=entry.name, cell=entry.cell, code=facts.code(), environment=environment)

@@ -4,13 +4,15 @@ Keras' own `jit_compile` hands torch the Python of every layer; it gives up with
 fragment here and there: on a CPU such a step is slower than one that is not compiled. Here that Python runs once, on
 tensors that have shapes and no numbers, as XLA traces a step on JAX. What it does is recorded as one graph from the
 pixels to the updated weights: forward, backward, optimizer and metrics. The maths is that of Keras' own step; that
-they agree is tested. Three things are rewritten, for Inductor's code for them is slower than torch's own:
+they agree is tested. Four things are rewritten, for Inductor's code for them is slower than need be:
 
 - batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
 - on a CPU pooling and the gradients of convolutions are operations of ours that call torch's, and take and give
   images as Keras lays them, `(batch, rows, columns, channels)`. Inductor knows no layout but torch's; it would have
-  memory turned round before and after them.
+  memory turned round before and after them;
+- on a CPU a scalar is computed once. Inductor computes it anew for each few of the numbers that it goes into, as for
+  each 16 weights the powers by which Adam corrects its averages.
 """
 
 import warnings
@@ -119,6 +121,8 @@ class Program:
             return
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
+        if on_cpu:
+            _compute_scalars_once(graph)
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
         if on_cpu:
             options["layout_optimization"] = False  # the order is Keras' already
@@ -259,6 +263,34 @@ def _operations() -> dict[Any, Any]:
         torch.library.register_fake(f"{_OWN}::{name}", inside, lib=library)
         found[own] = partial(_between, _channels_last, getattr(getattr(torch.ops, _OWN), name).default, _channels_first)
     return found
+
+
+def _compute_scalars_once(module: torch.fx.GraphModule) -> None:
+    """Puts an operation that Inductor knows nothing of between each computed scalar and what larger it goes into."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        larger = [user for user in node.users if user.op != "output" and not _is_scalar(user)]
+        if node.all_input_nodes and _is_scalar(node) and larger:
+            with graph.inserting_after(node):
+                once = graph.call_function(_once(), (node,))
+            for user in larger:
+                user.replace_input_with(node, once)
+    module.recompile()
+
+
+def _is_scalar(node: torch.fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.dim() == 0
+
+
+@cache
+def _once() -> Any:
+    """Gives a tensor as it is."""
+    library = _library()
+    library.define("once(Tensor value) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
+    library.impl("once", torch.clone, "CPU")
+    torch.library.register_fake(f"{_OWN}::once", torch.clone, lib=library)
+    return torch.ops.flowers.once.default
 
 
 @cache

@@ -111,7 +111,7 @@ CHOICES = entry.group(
     click.option("--validation", metavar="END", help="Shards that validate, first or last. [the codelab's]"),
     click.option("--weights", metavar="PATH", help="A file of weights to begin with, or `imagenet`. [random]"),
     click.option("--pixels", metavar="RANGE", help="Input of a base: `codelab`, [0, 1], or as `weights` expect."),
-    click.option("--fine-tune", is_flag=True, default=None, help="All of a base learns that the codelab freezes."),
+    click.option("--fine-tune", is_flag=True, default=None, help="All of a base learns, by our recipe for that."),
     click.option("--cached-features/--no-cached-features", default=None,
                  help="Run a frozen base once on each image. [if it can be]"),
     click.option("--device", metavar="NAME", help=f"{', '.join(DEVICES)}. [the first of them here]"),
@@ -262,8 +262,9 @@ def _complete(model: str, choices: Choices, request: Request, run: Run, *, image
         _use_backend(begun.backend)
         return choices.completed_by(begun)
     chosen = [name for name in ("precision", "xla", "torch_compile", "deterministic") if name in choices.given()]
-    if chosen or request.variant == "plain" or choices.fine_tune or os.environ.get("KERAS_BACKEND"):
-        return choices  # `tune` measures a step in which a base is frozen
+    unlike = choices.fine_tune and models.recipe(model).frozen  # `tune` measures a step in which the base is frozen
+    if chosen or request.variant == "plain" or unlike or os.environ.get("KERAS_BACKEND"):
+        return choices
     found = tuned.find(model, image_size=image_size, device=choices.device, path=tuned.default_path(), tell=entry.tell)
     if found is None or not backends.is_installed(found.way.backend):
         return choices

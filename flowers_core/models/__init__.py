@@ -73,7 +73,7 @@ def build(
             The file holds the base without its top for a model with a pretrained base (mobilenetv2,
             xception, vgg16, resnet50, mobilenet), and the whole model (`model.save_weights`) for the others.
         pixels: One of `PIXELS`. The model takes images in [0, 1] either way.
-        fine_tune: Whether all of a base learns that the codelab freezes.
+        fine_tune: Whether all of a base learns, by our recipe for that.
 
     Returns:
         A `keras.Model`, of `MODELS` one named `name`.

@@ -12,8 +12,9 @@ import keras
 
 _BLUE_GREEN_RED_MEANS = (103.939, 116.779, 123.68)  # of ImageNet's photographs, in [0, 255]
 
-# Of batch normalisation while a base learns, as that of the codelab's own models: MobileNetV2's statistics take over a
-# thousandth a step, and would still be ImageNet's in part after 2,000. The same in Kornblith et al., arXiv:1805.08974.
+# Of batch normalisation in fine-tuning, as that of the codelab's own models: MobileNetV2's statistics take over a
+# thousandth a step, Xception's a hundredth, and would long be ImageNet's in part. The same in Kornblith et al.,
+# arXiv:1805.08974.
 _MOMENTUM = 0.9
 
 
@@ -37,9 +38,13 @@ def mobilenet(**how: Any) -> keras.Model:
     return _transfer(keras.applications.MobileNet, signed, **how)
 
 
-def xception(*, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab") -> keras.Model:
+def xception(
+    *, image_size: int, classes: int, weights: str | None = None, pixels: str = "codelab", fine_tune: bool = False
+) -> keras.Model:
     """Xception and a global average: 20,871,725 parameters, of which 20,817,197 learn, at 5 classes."""
     base = _base(keras.applications.Xception, image_size, weights)
+    if fine_tune:
+        _follow_photos(base)
     layers = [*signed(pixels), base, keras.layers.GlobalAveragePooling2D()]
     return _stack("xception", layers, image_size, classes)
 
@@ -65,13 +70,18 @@ def _transfer(
     base, pooling = _base(application, image_size, weights), keras.layers.Flatten()
     if fine_tune:
         pooling = keras.layers.GlobalAveragePooling2D()
-        for layer in base.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = _MOMENTUM
+        _follow_photos(base)
     else:
         base.trainable = False
     name = application.__name__.lower()
     return _stack(name, [*scaling(pixels), base, pooling], image_size, classes)
+
+
+def _follow_photos(base: keras.Model) -> None:
+    """Has the statistics of batch normalisation become those of the photos within a few steps."""
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = _MOMENTUM
 
 
 def _stack(name: str, layers: list, image_size: int, classes: int) -> keras.Model:

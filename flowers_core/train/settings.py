@@ -36,7 +36,7 @@ class Settings:
         learning_rate: A constant rate; None for the codelab's schedule where it has one, else the optimizer's default.
         weights: Path of weights to begin with, or `imagenet`; None for random ones.
         pixels: `codelab` for [0, 1], `weights` for the range that ImageNet weights were trained on.
-        fine_tune: Whether all of a base learns that the codelab freezes.
+        fine_tune: Whether all of a base learns, by our recipe for that.
         cached_features: Whether a frozen base sees each image once.
         device: `tpu`, `gpu` or `cpu`.
         replicas: How many copies of the model share a batch.

@@ -19,10 +19,12 @@ import numpy as np, torch, keras
 from flowers_core.backends import torch_graph
 from flowers_core.train import fit
 case, compiler = sys.argv[1:]
-compiled = []
+compiled, targets = [], []
 own = torch.compile
 def compile(program, **how):
-    compiled.append(isinstance(getattr(program, "__self__", None), torch.fx.GraphModule))
+    module = getattr(program, "__self__", None)
+    compiled.append(isinstance(module, torch.fx.GraphModule))
+    targets.append([str(node.target) for node in module.graph.nodes] if compiled[-1] else [])
     return own(program, **how) if compiler == "inductor" else program
 torch.compile = compile
 torch.set_num_threads(1)
@@ -77,7 +79,7 @@ plain = fitted(False)
 def apart(ours, theirs):
     return float(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)).max())
 print(json.dumps({
-    "graphs": compiled, "said": said,
+    "graphs": compiled, "targets": targets, "said": said,
     "history": {name: apart(values, plain[0][name]) for name, values in whole[0].items()},
     "predicted": apart(whole[1], plain[1]),
     "weights": max(apart(one, two) for one, two in zip(whole[2].get_weights(), plain[2].get_weights(), strict=True)),
@@ -113,6 +115,15 @@ def test_a_graph_is_kerass_step(case):
     assert found["graphs"] == [True] * 3  # to train, to test, to predict
     assert set(found["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert max(*found["history"].values(), found["predicted"], found["weights"]) < TOLERANCES[case]
+
+
+def test_scalars_are_computed_once():
+    """What Adam corrects its averages by comes from one operation for all weights, not one for each few of them."""
+    train = compute("adam")["targets"][0]
+
+    (correction,) = [number for number, target in enumerate(train) if target == "aten._foreach_mul.Tensor"]
+    assert "flowers.once.default" in train[:correction]
+    assert "aten.convolution_backward.default" not in train  # ours keeps the order of Keras
 
 
 def test_mixed_precision_agrees_but_for_rounding():

@@ -222,10 +222,10 @@ def test_train_uses_what_was_tuned_and_says_so(tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert said.startswith("tuned: tensorflow, mixed_bfloat16: 2.00 times the recipe's tensorflow, float32, XLA")
     others = (
-        (Choices(xla=True), request_of()),
-        (Choices(), request_of(variant="plain")),
-        (Choices(fine_tune=True), request_of()),
+        ("dense_single", Choices(xla=True), request_of()),
+        ("dense_single", Choices(), request_of(variant="plain")),
+        ("mobilenetv2", Choices(fine_tune=True), request_of()),  # `tune` measures it frozen
     )
-    for choices, request in others:
-        assert train._complete("dense_single", choices, request, run, image_size=192) == choices
+    for model, choices, request in others:
+        assert train._complete(model, choices, request, run, image_size=192) == choices
     assert capsys.readouterr().err == ""

@@ -178,7 +178,7 @@ def test_imagenet_weights_need_internet(monkeypatch):
         ({"name": "dense", "image_size": 19.2}, "whole number"),
         ({"name": "convnet", "weights": "imagenet"}, "mobilenetv2, xception, vgg16, resnet50, mobilenet"),
         ({"name": "convnet", "pixels": "weights"}, "`pixels` must be one of codelab"),
-        ({"name": "xception", "fine_tune": True}, "mobilenetv2, vgg16, resnet50, mobilenet. Received"),
+        ({"name": "squeezenet", "fine_tune": True}, "mobilenetv2, xception, vgg16, resnet50, mobilenet. Received"),
         ({"name": "dense", "classes": 1}, "`classes` must be a whole number of at least 2"),
     ],
 )

@@ -101,7 +101,7 @@ def test_resolve_fine_tunes_by_a_recipe_of_its_own():
         ({"precision": "mixed_float16"}, "mixed_bfloat16"),
         ({"cached_features": True}, "all of which learns"),
         ({"model": "mobilenetv2", "augmentation": "codelab", "cached_features": True}, "colours that change at random"),
-        ({"fine_tune": True}, "mobilenetv2, vgg16, resnet50, mobilenet. Received: model='convnet_gap'"),
+        ({"fine_tune": True}, "mobilenetv2, xception, vgg16, resnet50, mobilenet. Received: model='convnet_gap'"),
         ({"model": "mobilenetv2", "fine_tune": True, "cached_features": True}, "all of which learns"),
         ({"augmentation": "blur"}, "none, flip, codelab"),
         ({"steps_per_execution": 0}, "steps_per_execution=0"),
