@@ -397,10 +397,10 @@ def _refusal(result: PairResult, entry: Entry) -> PairResult:
 
 
 def _variant(entry: Entry, compiled: Path) -> Variant:
-    """A side of a pair; what torch.compile has compiled for one pair serves the next, and the next run, too, where the
-    user says where it is kept.
+    """A side of a pair; what torch.compile has compiled for one pair serves the next.
 
-    Both sides keep the memory that they have freed, as our trainings do: plain torch gains the most by it.
+    It serves the next run, too, where the user says in which folder it is kept. Both sides keep the memory that they
+    have freed, as our trainings do: plain torch gains the most by it.
     """
     environment = malloc.variables()
     if entry.cell.torch_compile:
