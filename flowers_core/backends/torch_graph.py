@@ -4,7 +4,9 @@ Keras' own `jit_compile` hands torch the Python of every layer; it gives up with
 fragment here and there: on a CPU such a step is slower than one that is not compiled. Here that Python runs once, on
 tensors that have shapes and no numbers, as XLA traces a step on JAX. What it does is recorded as one graph from the
 pixels to the updated weights: forward, backward, optimizer and metrics. The maths is that of Keras' own step; that
-they agree is tested. Four things are rewritten, for Inductor's code for them is slower than need be:
+they agree is tested. Only the loss is taken from logits, as on TensorFlow: on torch Keras takes it from probabilities
+that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Four things are
+rewritten, for Inductor's code for them is slower than need be:
 
 - batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
@@ -24,6 +26,7 @@ from typing import Any
 import keras
 import torch
 from keras import tree
+from keras.src.backend.torch import nn  # not public: where Keras computes losses
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from flowers_core.backends import loss_in_training
@@ -109,7 +112,7 @@ class Program:
             variable.value.data = _as_multiplied(variable.value.data)
         values, on_cpu = self._values(), parts[0].device.type == "cpu"
         try:
-            with _torch_normalizes():
+            with _torch_normalizes(), _loss_of_logits():
                 graph = make_fx(self._run, _operations() if on_cpu else None, "fake")(*values, *parts)
         except RuntimeError as error:  # torch's, of Python that asks for a number
             reason = str(error).partition("\n")[0]
@@ -247,6 +250,22 @@ def _torch_normalizes() -> Iterator[None]:
         yield
     finally:
         layer.call = own
+
+
+@contextmanager
+def _loss_of_logits() -> Iterator[None]:
+    """Has cross-entropy use the logits that Keras' softmax leaves with its result, while a graph is recorded."""
+    own = nn.sparse_categorical_crossentropy
+
+    def loss(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+        logits = None if from_logits else getattr(output, "_keras_logits", None)
+        return own(target, output if logits is None else logits, from_logits or logits is not None, axis)
+
+    nn.sparse_categorical_crossentropy = loss
+    try:
+        yield
+    finally:
+        nn.sparse_categorical_crossentropy = own
 
 
 @cache

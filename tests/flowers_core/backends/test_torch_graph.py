@@ -88,8 +88,27 @@ print(json.dumps({
 """
 
 
+# An image that is given the wrong class with certainty.
+WRONG = """
+import json, keras, torch
+from flowers_core.backends import torch_graph
+logits = torch.tensor([[100.0, 0.0]], requires_grad=True)
+def loss():
+    return keras.losses.SparseCategoricalCrossentropy()(torch.tensor([1]), keras.activations.softmax(logits))
+with torch_graph._loss_of_logits():
+    ours = loss()
+ours.backward()
+print(json.dumps({"ours": float(ours), "gradient": logits.grad[0].tolist(), "keras": float(loss())}))
+"""
+
+
 def compute(case, compiler="none"):
     """What a fit of a model with a whole graph comes to, and how far that is from Keras' own step."""
+    return run(CHILD, case, compiler)
+
+
+def run(script, *arguments):
+    """The JSON that a script on torch prints last."""
     variables = {
         **os.environ,
         "KERAS_BACKEND": "torch",
@@ -97,7 +116,7 @@ def compute(case, compiler="none"):
         "OMP_WAIT_POLICY": "passive",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, "-c", CHILD, case, compiler]
+    command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -115,6 +134,15 @@ def test_a_graph_is_kerass_step(case):
     assert found["graphs"] == [True] * 3  # to train, to test, to predict
     assert set(found["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert max(*found["history"].values(), found["predicted"], found["weights"]) < TOLERANCES[case]
+
+
+def test_a_loss_is_that_of_logits():
+    """As on TensorFlow it has no end, and a gradient; where nothing is recorded, Keras on torch clips probabilities."""
+    found = run(WRONG)
+
+    assert found["ours"] == pytest.approx(100.0)
+    assert found["gradient"] == pytest.approx([1.0, -1.0])
+    assert found["keras"] < 17
 
 
 def test_scalars_are_computed_once():
