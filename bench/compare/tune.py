@@ -130,7 +130,7 @@ def ways(plain: Cell, batch_sizes: Sequence[int] = ()) -> list[Cell]:
 
 
 def _unlikelihood(plain: Cell, cell: Cell, *, half_is_fast: bool) -> tuple[int, bool]:
-    """How much of a way speaks against it, by results/tables/reference-peers.md; of equals another backend first.
+    """How much of a way speaks against it, by what `bench peers` has shown; of equals another backend first.
 
     A compiler helps but for TensorFlow on a CPU, whose own convolutions are faster than XLA's, as they are than JAX'.
     """

@@ -124,10 +124,9 @@ class Program:
             return
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
-        if on_cpu:
-            _compute_scalars_once(graph)
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
         if on_cpu:
+            _compute_scalars_once(graph)
             options["layout_optimization"] = False  # the order is Keras' already
         self._compiled, self._kind = torch.compile(graph.forward, options=options), tuple(map(_kind, parts))
 
@@ -245,11 +244,8 @@ def _torch_normalizes() -> Iterator[None]:
             moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
         return outputs.reshape(inputs.shape)
 
-    layer.call = call
-    try:
+    with _replace(layer, "call", call):
         yield
-    finally:
-        layer.call = own
 
 
 @contextmanager
@@ -261,11 +257,19 @@ def _loss_of_logits() -> Iterator[None]:
         logits = None if from_logits else getattr(output, "_keras_logits", None)
         return own(target, output if logits is None else logits, from_logits or logits is not None, axis)
 
-    nn.sparse_categorical_crossentropy = loss
+    with _replace(nn, "sparse_categorical_crossentropy", loss):
+        yield
+
+
+@contextmanager
+def _replace(owner: Any, name: str, ours: Callable) -> Iterator[None]:
+    """Puts ours in the place of a function of Keras', which then comes back."""
+    own = getattr(owner, name)
+    setattr(owner, name, ours)
     try:
         yield
     finally:
-        nn.sparse_categorical_crossentropy = own
+        setattr(owner, name, own)
 
 
 @cache

@@ -196,7 +196,7 @@ def recipe(name: str, *, fine_tune: bool = False) -> Recipe:
     """
     row = spec(name)
     if fine_tune and not row.has_base:
-        bases = ", ".join(name for name, row in MODELS.items() if row.has_base)
+        bases = ", ".join(other for other, its_row in MODELS.items() if its_row.has_base)
         raise InputError(f"`fine_tune` is for models with a pretrained base: {bases}. Received: model={name!r}")
     return row.recipe.fine_tuned() if fine_tune else row.recipe
 
