@@ -5,7 +5,7 @@ fragment here and there: on a CPU such a step is slower than one that is not com
 tensors that have shapes and no numbers, as XLA traces a step on JAX. What it does is recorded as one graph from the
 pixels to the updated weights: forward, backward, optimizer and metrics. The maths is that of Keras' own step; that
 they agree is tested. Only the loss is taken from logits, as on TensorFlow: on torch Keras takes it from probabilities
-that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Four things are
+that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Five things are
 rewritten, for Inductor's code for them is slower than need be:
 
 - batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
@@ -14,13 +14,15 @@ rewritten, for Inductor's code for them is slower than need be:
   images as Keras lays them, `(batch, rows, columns, channels)`. Inductor knows no layout but torch's; it would have
   memory turned round before and after them;
 - on a CPU a scalar is computed once. Inductor computes it anew for each few of the numbers that it goes into, as for
-  each 16 weights the powers by which Adam corrects its averages.
+  each 16 weights the powers by which Adam corrects its averages;
+- on a CPU a convolution adds its bias and takes its ReLU itself, and one whose weights no step changes takes batch
+  normalisation in, see `flowers_core.backends.torch_folding`.
 """
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import keras
@@ -29,21 +31,10 @@ from keras import tree
 from keras.src.backend.torch import nn  # not public: where Keras computes losses
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from flowers_core.backends import loss_in_training
+from flowers_core.backends import loss_in_training, torch_operations
+from flowers_core.backends.torch_folding import FoldedConvolutions
 
 _Body = Callable[[Any, Sequence[torch.Tensor]], Any]
-
-# What stays torch's own on a CPU; of a maximum, Inductor would scatter the gradients one by one.
-_KEPT = (
-    "convolution_backward",
-    "max_pool2d_with_indices",
-    "max_pool2d_with_indices_backward",
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "replication_pad2d",
-    "replication_pad2d_backward",
-)
-_OWN = "flowers"  # torch's name for our operations
 
 
 def use(model: keras.Model) -> None:
@@ -91,6 +82,7 @@ class Program:
         self._variables: list[Any] = []
         self._kind: tuple = ()
         self._compiled: Callable = otherwise
+        self._folded: FoldedConvolutions | None = None
         self._result: Any = None  # of the recording, for its structure
 
     def __call__(self, batches: Sequence[Any]) -> Any:
@@ -101,8 +93,11 @@ class Program:
             self._record(batch)
         if self._kind != tuple(map(_kind, batch)):
             return self._otherwise(batches[0])
+        values = self._values()
+        if self._folded:
+            self._folded.follow(values)
         with torch.no_grad():
-            return tree.pack_sequence_as(self._result, self._compiled(*self._values(), *batch))
+            return tree.pack_sequence_as(self._result, self._compiled(*values, *batch))
 
     def _record(self, parts: Sequence[torch.Tensor]) -> None:
         model = self._model
@@ -113,7 +108,7 @@ class Program:
         values, on_cpu = self._values(), parts[0].device.type == "cpu"
         try:
             with _torch_normalizes(), _loss_of_logits():
-                graph = make_fx(self._run, _operations() if on_cpu else None, "fake")(*values, *parts)
+                graph = make_fx(self._run, torch_operations.operations() if on_cpu else None, "fake")(*values, *parts)
         except RuntimeError as error:  # torch's, of Python that asks for a number
             reason = str(error).partition("\n")[0]
             warnings.warn(
@@ -126,6 +121,8 @@ class Program:
             model._clear_losses()  # those that layers have added hold no numbers
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
         if on_cpu:
+            self._folded = FoldedConvolutions(graph, len(values))
+            torch_operations.take_as_it_lies(graph.graph)
             _compute_scalars_once(graph)
             options["layout_optimization"] = False  # the order is Keras' already
         self._compiled, self._kind = torch.compile(graph.forward, options=options), tuple(map(_kind, parts))
@@ -272,22 +269,6 @@ def _replace(owner: Any, name: str, ours: Callable) -> Iterator[None]:
         setattr(owner, name, own)
 
 
-@cache
-def _operations() -> dict[Any, Any]:
-    """Ours by torch's: what to call for each."""
-    library = _library()
-    found = {}
-    for name in _KEPT:
-        own = getattr(torch.ops.aten, name).default
-        arguments = str(own._schema).partition("::")[2]
-        library.define(arguments, tags=(torch.Tag.needs_contiguous_strides, torch.Tag.pt2_compliant_tag))
-        inside = partial(_between, _channels_first, own, _channels_last)
-        library.impl(name, inside, "CPU")
-        torch.library.register_fake(f"{_OWN}::{name}", inside, lib=library)
-        found[own] = partial(_between, _channels_last, getattr(getattr(torch.ops, _OWN), name).default, _channels_first)
-    return found
-
-
 def _compute_scalars_once(module: torch.fx.GraphModule) -> None:
     """Puts an operation that Inductor knows nothing of between each computed scalar and what larger it goes into."""
     graph = module.graph
@@ -295,7 +276,7 @@ def _compute_scalars_once(module: torch.fx.GraphModule) -> None:
         larger = [user for user in node.users if user.op != "output" and not _is_scalar(user)]
         if node.all_input_nodes and _is_scalar(node) and larger:
             with graph.inserting_after(node):
-                once = graph.call_function(_once(), (node,))
+                once = graph.call_function(torch_operations.once(), (node,))
             for user in larger:
                 user.replace_input_with(node, once)
     module.recompile()
@@ -304,37 +285,3 @@ def _compute_scalars_once(module: torch.fx.GraphModule) -> None:
 def _is_scalar(node: torch.fx.Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, torch.Tensor) and value.dim() == 0
-
-
-@cache
-def _once() -> Any:
-    """Gives a tensor as it is."""
-    library = _library()
-    library.define("once(Tensor value) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl("once", torch.clone, "CPU")
-    torch.library.register_fake(f"{_OWN}::once", torch.clone, lib=library)
-    return torch.ops.flowers.once.default
-
-
-@cache
-def _library() -> torch.library.Library:
-    """Kept, for what it defines goes with it."""
-    return torch.library.Library(_OWN, "DEF")
-
-
-def _between(before: Callable, operation: Callable, after: Callable, *given: Any, **options: Any) -> Any:
-    """The result of an operation, its four-dimensional tensors changed before and after."""
-    result = operation(*map(before, given), **options)
-    return tuple(map(after, result)) if isinstance(result, tuple) else after(result)
-
-
-def _channels_last(value: Any) -> Any:
-    return value.permute(0, 2, 3, 1).contiguous() if _is_image(value) else value
-
-
-def _channels_first(value: Any) -> Any:
-    return value.permute(0, 3, 1, 2) if _is_image(value) else value
-
-
-def _is_image(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.dim() == 4

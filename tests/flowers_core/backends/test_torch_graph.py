@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from flowers_core import backends
@@ -102,6 +103,49 @@ print(json.dumps({"ours": float(ours), "gradient": logits.grad[0].tolist(), "ker
 """
 
 
+# A frozen base of what is folded, under a head that learns; then its weights are changed by hand.
+FOLDED = """
+import json
+import numpy as np, torch, keras
+from flowers_core.train import fit
+torch.compile = lambda program, **_: program
+torch.set_num_threads(1)
+noise = np.random.default_rng(1)
+images, labels = noise.random((4, 16, 16, 3), dtype=np.float32), noise.integers(0, 5, 4)
+layers = keras.layers
+
+def build():
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(inputs)
+    x = stem = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.BatchNormalization(scale=False)(layers.DepthwiseConv2D(3, padding="same")(x))
+    x = layers.Conv2D(8, 1, activation="relu")(layers.LeakyReLU()(x))
+    x = layers.BatchNormalization(center=False)(layers.Conv2D(8, 1)(x))
+    x = layers.ReLU()(layers.Add()([stem, x]))
+    base = keras.Model(inputs, x)
+    values = np.random.default_rng(2)
+    weights = [np.where(weight, weight, 0.1) for weight in base.get_weights()]
+    base.set_weights([weight * values.uniform(0.5, 1.5, weight.shape) for weight in weights])
+    base.trainable = False
+    outputs = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(base.output))
+    return keras.Model(inputs, outputs), base
+
+def fitted(whole):
+    model, base = build()
+    fit.compile_model(model, xla=whole, optimizer=keras.optimizers.SGD(0.01))
+    losses = model.fit(images, labels, batch_size=4, epochs=2, verbose=0).history["loss"]
+    predicted = model.predict(images, verbose=0)
+    base.set_weights([weight * 0.9 for weight in base.get_weights()])
+    losses += model.fit(images, labels, batch_size=4, epochs=1, verbose=0).history["loss"]
+    folded = [len(program._folded) for program in (model.train_function, model.predict_function)] if whole else []
+    return losses, [predicted.tolist(), model.predict(images, verbose=0).tolist()], folded
+
+ours, plain = fitted(True), fitted(False)
+print(json.dumps({"folded": ours[2], "losses": [ours[0], plain[0]], "predicted": [ours[1], plain[1]]}))
+"""
+
+
 def compute(case, compiler="none"):
     """What a fit of a model with a whole graph comes to, and how far that is from Keras' own step."""
     return run(CHILD, case, compiler)
@@ -152,6 +196,26 @@ def test_scalars_are_computed_once():
     (correction,) = [number for number, target in enumerate(train) if target == "aten._foreach_mul.Tensor"]
     assert "flowers.once.default" in train[:correction]
     assert "aten.convolution_backward.default" not in train  # ours keeps the order of Keras
+
+
+def test_a_frozen_base_is_folded_and_followed():
+    """Batch normalisation, ReLU and a branch go into the convolutions; weights that a user changes count at once."""
+    found = run(FOLDED)
+
+    assert found["folded"] == [4, 4]  # to train, to predict
+    for ours, plain in (found["losses"], *zip(*found["predicted"], strict=True)):
+        assert np.asarray(ours) == pytest.approx(np.asarray(plain), abs=1e-4)
+    before, after = found["predicted"][0]
+    assert np.abs(np.asarray(before) - after).max() > 1e-2
+
+
+def test_a_convolution_that_learns_takes_bias_and_relu():
+    """Three of a model's four have one or both; where nothing learns, all are folded."""
+    train, test, predict = compute("plain")["targets"]
+
+    assert train.count("flowers.activated_convolution.default") == 3
+    assert "flowers.folded_convolution.default" not in train
+    assert [targets.count("flowers.folded_convolution.default") for targets in (test, predict)] == [4, 4]
 
 
 def test_mixed_precision_agrees_but_for_rounding():
