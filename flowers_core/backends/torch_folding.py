@@ -155,6 +155,13 @@ class _Chain:
         """What alone uses its result."""
         return next(iter(self.last.users)) if len(self.last.users) == 1 else None
 
+    def path(self) -> list[Node]:
+        """All nodes that it stands for, the last first."""
+        nodes = [self.node]
+        while nodes[-1] is not self.last:
+            nodes.append(next(iter(nodes[-1].users)))
+        return nodes[::-1]
+
     def take_steps(self, constant: set[Node]) -> None:
         """Follows it to where its result has the precision of the convolution for the last time."""
         steps, node, is_last = [], self.node, False
@@ -306,7 +313,10 @@ def _put_in(graph: Graph, chain: _Chain, folded: FoldedConvolution | None, repla
             result = graph.call_function(_activated(), (images, weight, bias, *sizes, name or "none", numbers))
         if not chain.is_last:
             result = graph.call_function(aten.permute.default, (result, CHANNELS_FIRST))
+    path = chain.path()
     chain.last.replace_all_uses_with(result)
+    for node in path:
+        graph.erase_node(node)
     return result
 
 

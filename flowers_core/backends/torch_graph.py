@@ -8,7 +8,7 @@ they agree is tested. Only the loss is taken from logits, as on TensorFlow: on t
 that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Five things are
 rewritten, for Inductor's code for them is slower than need be:
 
-- batch normalisation in training is torch's operation, of which the gradient is known, not a dozen of arithmetic;
+- batch normalisation in training is one operation of known gradient, not a dozen of arithmetic;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
 - on a CPU pooling and the gradients of convolutions are operations of ours that call torch's, and take and give
   images as Keras lays them, `(batch, rows, columns, channels)`. Inductor knows no layout but torch's; it would have
@@ -22,6 +22,7 @@ rewritten, for Inductor's code for them is slower than need be:
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -36,12 +37,14 @@ from flowers_core.backends.torch_folding import FoldedConvolutions
 
 _Body = Callable[[Any, Sequence[torch.Tensor]], Any]
 
+_MOST_SHAPES = 4  # of batches that are recorded, seconds each
+
 
 def use(model: keras.Model) -> None:
     """Has `fit`, `evaluate` and `predict` of a model that is compiled run whole graphs.
 
-    A step that its class has written anew stays what it is. The first batch says for which shape a graph is made;
-    one of another shape, as the last of an epoch may be, runs as without a compiler.
+    A step that its class has written anew stays what it is. The graph of the first batch's shape is compiled; that of
+    another shape, as the last of an epoch may have, runs as it is.
     """
     for name, body in _BODIES.items():
         if getattr(type(model), f"{name}_step") is getattr(keras.Model, f"{name}_step"):
@@ -68,69 +71,86 @@ def _make(model: Any, name: str, body: _Body, force: bool = False) -> Callable:
     return getattr(model, attribute)
 
 
+@dataclass
+class _Recording:
+    """What a body does with batches of one shape.
+
+    Attributes:
+        program: Takes values of variables and the parts of a batch; gives a flat result.
+        result: What a result looks like that is not flat.
+        folded: The convolutions that have to follow the weights.
+    """
+
+    program: Callable
+    result: Any
+    folded: FoldedConvolutions | None
+
+
 class Program:
-    """What is done with a batch, as one graph.
+    """What is done with a batch, as one graph: of the first shape it is compiled, of few others it runs as recorded.
 
     Args:
         model: Compiled and built, its optimizer and metrics, too, by the time of the first call.
         body: Does it by Keras' own functions, given the model and the parts of a batch.
-        otherwise: Does the same with a batch of another shape than the first.
+        otherwise: Does the same with what is not recorded.
     """
 
     def __init__(self, model: Any, body: _Body, otherwise: Callable[[Any], Any]):
         self._model, self._body, self._otherwise = model, body, otherwise
         self._variables: list[Any] = []
-        self._kind: tuple = ()
-        self._compiled: Callable = otherwise
-        self._folded: FoldedConvolutions | None = None
-        self._result: Any = None  # of the recording, for its structure
+        self._recordings: dict[tuple, _Recording] = {}
+        self._is_recordable = True
 
     def __call__(self, batches: Sequence[Any]) -> Any:
         """Does it with the one batch of a list, as Keras hands them over."""
         (batch,) = batches
         batch = batch if isinstance(batch, tuple) else (batch,)
-        if not self._kind and all(isinstance(part, torch.Tensor) for part in batch):
-            self._record(batch)
-        if self._kind != tuple(map(_kind, batch)):
+        kind = tuple(map(_kind, batch))
+        is_new = kind not in self._recordings and all(kind) and len(self._recordings) < _MOST_SHAPES
+        recording = self._record(batch) if is_new and self._is_recordable else self._recordings.get(kind)
+        if recording is None:
             return self._otherwise(batches[0])
+        self._recordings[kind] = recording
         values = self._values()
-        if self._folded:
-            self._folded.follow(values)
+        if recording.folded:
+            recording.folded.follow(values)
         with torch.no_grad():
-            return tree.pack_sequence_as(self._result, self._compiled(*values, *batch))
+            return tree.pack_sequence_as(recording.result, recording.program(*values, *batch))
 
-    def _record(self, parts: Sequence[torch.Tensor]) -> None:
+    def _record(self, parts: Sequence[torch.Tensor]) -> _Recording | None:
         model = self._model
         known = [*model.variables, *model.metrics_variables, *(model.optimizer.variables if model.optimizer else ())]
         self._variables = list({id(variable): variable for variable in known}.values())
         for variable in self._variables:
             variable.value.data = _as_multiplied(variable.value.data)
-        values, on_cpu = self._values(), parts[0].device.type == "cpu"
+        values, results, on_cpu = self._values(), [], parts[0].device.type == "cpu"
         try:
-            with _torch_normalizes(), _loss_of_logits():
-                graph = make_fx(self._run, torch_operations.operations() if on_cpu else None, "fake")(*values, *parts)
+            with _own_normalization(), _loss_of_logits():
+                run, own = partial(self._run, results), torch_operations.operations() if on_cpu else None
+                graph = make_fx(run, own, "fake")(*values, *parts)
         except RuntimeError as error:  # torch's, of Python that asks for a number
             reason = str(error).partition("\n")[0]
             warnings.warn(
                 f"torch cannot record {model.name} as one graph, and compiles it in parts: {reason}", stacklevel=2
             )
-            self._otherwise = torch.compile(self._otherwise)
-            self._kind = (None,)  # no batch is of it
-            return
+            self._otherwise, self._is_recordable = torch.compile(self._otherwise), False
+            return None
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
+        folded = None
         if on_cpu:
-            self._folded = FoldedConvolutions(graph, len(values))
+            folded = FoldedConvolutions(graph, len(values))
             torch_operations.take_as_it_lies(graph.graph)
             _compute_scalars_once(graph)
             options["layout_optimization"] = False  # the order is Keras' already
-        self._compiled, self._kind = torch.compile(graph.forward, options=options), tuple(map(_kind, parts))
+        program = graph.forward if self._recordings else torch.compile(graph.forward, options=options)
+        return _Recording(program, results[-1], folded)
 
     def _values(self) -> list[torch.Tensor]:
         return [variable.value.detach() for variable in self._variables]
 
-    def _run(self, *given: torch.Tensor) -> list[torch.Tensor]:
+    def _run(self, results: list, *given: torch.Tensor) -> list[torch.Tensor]:
         """What the body gives for a batch, flat, with values in the place of variables; their updates end in them."""
         values, parts = given[: len(self._variables)], given[len(self._variables) :]
         learning = {id(variable) for variable in self._model.trainable_variables}
@@ -145,7 +165,7 @@ class Program:
             for value, before, after in zip(values, held, updated, strict=True):
                 if after is not before:
                     value.copy_(after)
-        self._result = result
+        results.append(result)
         return [part.detach() for part in tree.flatten(result)]
 
 
@@ -213,9 +233,43 @@ def _as_multiplied(value: torch.Tensor) -> torch.Tensor:
     return value.permute(there).contiguous().permute(back)
 
 
+class _Normalized(torch.autograd.Function):
+    """Images normalised by their own statistics, with these; by Keras' formulas, see `ops.moments`.
+
+    torch's own takes the variance from differences, number after number, which costs as much time again. Sums are taken
+    over a row of an image, then over all rows: Inductor sums 16 channels at a time, and a row that they share stays in
+    cache meanwhile.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, epsilon: float) -> tuple:
+        numbers = images.flatten(0, 1).float()
+        mean, squares = (_sum_pixels(part) / images[..., 0].numel() for part in (numbers, numbers * numbers))
+        variance = (squares - mean * mean).clamp(min=0)
+        scale = torch.rsqrt(variance + epsilon)
+        ctx.save_for_backward(images, gamma, mean, scale)
+        ctx.mark_non_differentiable(mean, variance)
+        outputs = ((numbers - mean) * (scale * gamma) + beta).to(images.dtype)
+        return outputs.reshape(images.shape), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple:
+        images, gamma, mean, scale = ctx.saved_tensors
+        given, pixels = gradients[0].flatten(0, 1).float(), images[..., 0].numel()
+        apart = images.flatten(0, 1).float() - mean
+        of_beta, of_gamma = _sum_pixels(given), _sum_pixels(given * apart) * scale
+        found = (given - of_beta / pixels - apart * (scale * of_gamma / pixels)) * (gamma * scale)
+        return found.to(images.dtype).reshape(images.shape), of_gamma, of_beta, None
+
+
+def _sum_pixels(rows: torch.Tensor) -> torch.Tensor:
+    """Of each channel, `(rows, columns, channels)`."""
+    return rows.sum(dim=1).sum(dim=0)
+
+
 @contextmanager
-def _torch_normalizes() -> Iterator[None]:
-    """Has batch normalisation in training be torch's while a graph is recorded; see `BatchNormalization.call`."""
+def _own_normalization() -> Iterator[None]:
+    """Has batch normalisation in training be ours while a graph is recorded; see `BatchNormalization.call`."""
     layer: Any = keras.layers.BatchNormalization
     own = layer.call
 
@@ -226,20 +280,10 @@ def _torch_normalizes() -> Iterator[None]:
         new = partial(torch.full, (inputs.shape[-1],), dtype=torch.float32, device=inputs.device)
         gamma = self.gamma.value if self.scale else new(fill_value=1.0)
         beta = self.beta.value if self.center else new(fill_value=0.0)
-        outputs, mean, deviation = torch.native_batch_norm(
-            inputs.reshape(-1, inputs.shape[-1]),
-            gamma,
-            beta,
-            None,
-            None,
-            training=True,
-            momentum=0.0,
-            eps=self.epsilon,
-        )
-        variance = (deviation.detach() ** -2 - self.epsilon).clamp(min=0)  # it is inverse, and of the sum of both
-        for moving, now in ((self.moving_mean, mean.detach()), (self.moving_variance, variance)):
+        outputs, mean, variance = _Normalized.apply(inputs, gamma, beta, self.epsilon)
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
-        return outputs.reshape(inputs.shape)
+        return outputs
 
     with _replace(layer, "call", call):
         yield

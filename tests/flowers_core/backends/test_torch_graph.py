@@ -138,7 +138,8 @@ def fitted(whole):
     predicted = model.predict(images, verbose=0)
     base.set_weights([weight * 0.9 for weight in base.get_weights()])
     losses += model.fit(images, labels, batch_size=4, epochs=1, verbose=0).history["loss"]
-    folded = [len(program._folded) for program in (model.train_function, model.predict_function)] if whole else []
+    programs = (model.train_function, model.predict_function) if whole else ()
+    folded = [len(recording.folded) for program in programs for recording in program._recordings.values()]
     return losses, [predicted.tolist(), model.predict(images, verbose=0).tolist()], folded
 
 ours, plain = fitted(True), fitted(False)
