@@ -91,10 +91,15 @@ def _notes(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) 
         "both sides keep the memory that they have freed, as our trainings do (MALLOC_MMAP_MAX_=0 and others)",
         "a way of ours that is neither tuned nor the recipe's must show the losses of a plain float32 step",
     ]
-    if not any(utilisation(entry, costs, limits) for comparison in comparisons for entry in comparison.ours):
-        notes.append("MFU, model FLOP utilisation, is n/a: `python -m bench peak` measures what this machine could do")
+    entries = [entry for comparison in comparisons for entry in (*comparison.ours, *comparison.peers)]
+    shares = [share for entry in entries if (share := utilisation(entry, costs, limits))]
+    if shares:
+        above = ", which some convolutions outrun" if max(shares) > 1 else ""
+        notes.append(
+            f"MFU: model FLOP utilisation, FLOPs by those of large matrix products of the same number format{above}"
+        )
     else:
-        notes.append("MFU: model FLOP utilisation, FLOPs by those of large matrix products of the same number format")
+        notes.append("MFU, model FLOP utilisation, is n/a: `python -m bench peak` measures what this machine could do")
     for comparison in comparisons:
         notes += _failures(comparison)
     if (share := foreign_share(comparisons)) > BUSY_SHARE:

@@ -18,6 +18,7 @@ NAME = "torch.pt.trace.json.gz"
 STEP = "ProfilerStep#"  # the beginning of a step's mark, by which torch's own tools know it
 HOST, KERNELS = "cpu_op", ("kernel", "gpu_memcpy", "gpu_memset")
 KINDS = (
+    ("passes over memory that Inductor fuses", r"CompiledFxGraph|cpp_fused|^triton_"),
     ("gradients of convolutions", r"convolution_backward|conv\w*_(dgrad|wgrad|backward)"),
     ("batch normalization", r"batch_norm"),
     ("convolutions", r"conv"),

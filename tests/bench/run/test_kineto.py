@@ -54,6 +54,24 @@ def test_kernels_of_a_gpu_count_alone(tmp_path):
     assert found["work"][0]["name"] == "matrix products"
 
 
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("## Call CompiledFxGraph fljhs ##", "passes over memory that Inductor fuses"),
+        ("triton_poi_fused_convolution_relu_3", "passes over memory that Inductor fuses"),
+        ("flowers::folded_convolution", "convolutions"),
+        ("flowers::convolution_backward", "gradients of convolutions"),
+        ("aten::_fused_adam_", "the optimizer"),
+    ],
+)
+def test_operations_of_compiled_steps_have_a_kind(tmp_path, operation, kind):
+    """What Inductor makes into one program is named by no layer; our operations are of the kind of torch's."""
+    marks = [event(f"ProfilerStep#{number}", 100 * number, 100, category="user_annotation") for number in range(3)]
+    found = kineto.facts(write(tmp_path, [*marks, event(operation, 110, 80)]) / kineto.NAME)
+
+    assert [work["name"] for work in found["work"]] == [kind]
+
+
 @pytest.mark.parametrize(("content", "said"), [(b"\x1f\x8bhalf", "no trace of torch"), (None, "no step is marked")])
 def test_damaged_trace_is_a_problem(tmp_path, content, said):
     """A file that is none, and one without marks."""
