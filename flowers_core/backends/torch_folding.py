@@ -18,7 +18,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from flowers_core.backends import torch_operations
-from flowers_core.backends.torch_operations import CHANNELS_FIRST, CHANNELS_LAST, arguments, written
+from flowers_core.backends.torch_operations import CHANNELS_FIRST, CHANNELS_LAST, arguments, find_written
 
 aten = torch.ops.aten
 
@@ -215,7 +215,7 @@ def _constants(graph: Graph, inputs: list[Node]) -> set[Node]:
             if node not in changed and (node in inputs or (sources and constant.issuperset(sources))):
                 constant.add(node)
         changers = [node for node in graph.nodes if node not in constant]
-        more = {alias for node in changers for part in written(node) for alias in _aliases(part)}
+        more = {alias for node in changers for part in find_written(node) for alias in _aliases(part)}
         if more <= changed:
             return constant
         changed |= more
@@ -251,7 +251,7 @@ def _is_computed_by_onednn(node: Node) -> bool:
     """Whether it is one of images that stay as they are, in a precision that oneDNN has here."""
     images, *_, is_transposed, _, _ = arguments(node)
     is_half = _precision(images) == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    is_kept = not any(images in written(user) for user in images.users)
+    is_kept = not any(images in find_written(user) for user in images.users)
     is_known = is_half or _precision(images) == torch.float32
     return is_known and is_kept and images.meta["val"].dim() == 4 and not is_transposed
 
@@ -276,7 +276,7 @@ def _step(node: Node, before: Node) -> tuple[str, Any] | None:
 
 def _are_alike(node: Any, other: Node) -> bool:
     """Whether both are images of one shape and precision, and the first stays as it is."""
-    if not isinstance(node, Node) or any(node in written(user) for user in node.users):
+    if not isinstance(node, Node) or any(node in find_written(user) for user in node.users):
         return False
     value, expected = node.meta["val"], other.meta["val"]
     return (value.shape, value.dtype) == (expected.shape, expected.dtype)
@@ -286,7 +286,7 @@ def _cut_out(module: GraphModule, inputs: list[Node], constant: set[Node], wante
     """What computes nodes that are constant from inputs alone."""
     graph, copies, needed = Graph(), {}, set(wanted)
     for node in reversed(module.graph.nodes):
-        changed = {alias for part in written(node) for alias in _aliases(part)} if node in constant else set()
+        changed = {alias for part in find_written(node) for alias in _aliases(part)} if node in constant else set()
         if node in needed or not needed.isdisjoint(changed):
             needed.update({node, *node.all_input_nodes})
     for node in module.graph.nodes:
@@ -303,14 +303,14 @@ def _put_in(graph: Graph, chain: _Chain, folded: FoldedConvolution | None, repla
         images = graph.call_function(aten.permute.default, (images, CHANNELS_LAST))
         if folded:
             added = replaced.get(chain.added, chain.added) if chain.added else None
-            result = graph.call_function(_folded(), (images, added, _enter(folded)))
+            result = graph.call_function(_folding(), (images, added, _enter(folded)))
         else:
             weight = graph.call_function(aten.permute.default, (weight, CHANNELS_LAST))
             for _, value in chain.steps:
                 bias = graph.call_function(aten.flatten.using_ints, (value,))
             name, numbers = chain.activation
             sizes = padding, stride, dilation, groups
-            result = graph.call_function(_activated(), (images, weight, bias, *sizes, name or "none", numbers))
+            result = graph.call_function(_activation(), (images, weight, bias, *sizes, name or "none", numbers))
         if not chain.is_last:
             result = graph.call_function(aten.permute.default, (result, CHANNELS_FIRST))
     path = chain.path()
@@ -331,7 +331,7 @@ def _enter(convolution: FoldedConvolution) -> int:
 
 
 @cache
-def _folded() -> Any:
+def _folding() -> Any:
     """The operation of one that has been entered."""
     return torch_operations.define(
         "folded_convolution(Tensor images, Tensor? added, int number) -> Tensor",
@@ -341,7 +341,7 @@ def _folded() -> Any:
 
 
 @cache
-def _activated() -> Any:
+def _activation() -> Any:
     """The operation of one that adds a bias and takes a ReLU."""
     options = "int[] padding, int[] stride, int[] dilation, int groups, str name, float[] numbers"
     return torch_operations.define(

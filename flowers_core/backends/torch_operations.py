@@ -72,7 +72,7 @@ def take_as_it_lies(graph: Graph) -> None:
 def _before_turning(node: Node) -> Node:
     """The node of which another is a copy in the same order; nothing may be written into either."""
     found, order = node, [0, 1, 2, 3]
-    while not any(node in written(user) for user in node.users):
+    while not any(node in find_written(user) for user in node.users):
         if node.target is torch.ops.aten.permute.default and len(axes := arguments(node)[1]) == len(order):
             order = [axes[axis] for axis in order]
         elif node.target is not torch.ops.aten.clone.default:
@@ -82,7 +82,7 @@ def _before_turning(node: Node) -> Node:
     return found
 
 
-def written(node: Node) -> list[Node]:
+def find_written(node: Node) -> list[Node]:
     """What a node changes in place."""
     if not isinstance(node.target, torch._ops.OpOverload):
         return []
