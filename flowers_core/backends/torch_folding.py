@@ -66,15 +66,12 @@ class FoldedConvolution:
         self._bias = summand.to(weight.dtype)
 
     def compute(self, images: torch.Tensor, added: torch.Tensor | None) -> torch.Tensor:
-        """The result; all images are `(batch, rows, columns, channels)`, those to add of its own shape."""
-        given = [part.permute(CHANNELS_FIRST) for part in (images, added) if part is not None]
+        """The result; all images are `(batch, channels, rows, columns)`, those to add of its own shape."""
         own = self._weight, self._bias, *self._sizes
         name, numbers = self._activation
         if added is None:
-            result = torch.ops.mkldnn._convolution_pointwise(*given, *own, name or "none", numbers, "")
-        else:
-            result = torch.ops.mkldnn._convolution_pointwise.binary(*given, *own, "add", 1, name, numbers, "")
-        return result.permute(CHANNELS_LAST).contiguous()
+            return torch.ops.mkldnn._convolution_pointwise(images, *own, name or "none", numbers, "")
+        return torch.ops.mkldnn._convolution_pointwise.binary(images, added, *own, "add", 1, name, numbers, "")
 
 
 class FoldedConvolutions:
@@ -167,7 +164,7 @@ class _Chain:
         steps, node, is_last = [], self.node, False
         while len(node.users) == 1:
             before, (node,) = node, node.users
-            if node.target is aten.permute.default and arguments(node)[1] == CHANNELS_LAST and not is_last:
+            if not is_last and _turns_last(node):
                 is_last = True
             elif is_last and (step := _step(node, before)) and (step[1] in constant or not isinstance(step[1], Node)):
                 steps.append(step)
@@ -179,7 +176,7 @@ class _Chain:
     def take_bias(self) -> None:
         """Takes a number a channel that is added at once, in the same precision."""
         order = self.user
-        if order is None or order.target is not aten.permute.default or arguments(order)[1] != CHANNELS_LAST:
+        if order is None or not _turns_last(order):
             return
         self.last, self.is_last = order, True
         user = self.user
@@ -254,6 +251,11 @@ def _is_computed_by_onednn(node: Node) -> bool:
     is_kept = not any(images in find_written(user) for user in images.users)
     is_known = is_half or _precision(images) == torch.float32
     return is_known and is_kept and images.meta["val"].dim() == 4 and not is_transposed
+
+
+def _turns_last(node: Node) -> bool:
+    """Whether it puts channels last."""
+    return node.target is aten.permute.default and arguments(node)[1] == CHANNELS_LAST
 
 
 def _precision(node: Node) -> torch.dtype:
@@ -335,7 +337,7 @@ def _folding() -> Any:
     """The operation of one that has been entered."""
     return torch_operations.define(
         "folded_convolution(Tensor images, Tensor? added, int number) -> Tensor",
-        lambda images, added, number: _ENTERED[number].compute(images, added),
+        torch_operations.in_torchs_order(lambda images, added, number: _ENTERED[number].compute(images, added)),
         lambda images, _, number: images.new_empty(_ENTERED[number].shape),
     )
 
@@ -346,18 +348,11 @@ def _activation() -> Any:
     options = "int[] padding, int[] stride, int[] dilation, int groups, str name, float[] numbers"
     return torch_operations.define(
         f"activated_convolution(Tensor images, Tensor weight, Tensor? bias, {options}) -> Tensor",
-        _activate,
-        _shape_activated,
+        torch_operations.in_torchs_order(lambda *given: torch.ops.mkldnn._convolution_pointwise(*given, "")),
+        torch_operations.in_torchs_order(_shape_activated),
     )
-
-
-def _activate(images: torch.Tensor, weight: torch.Tensor, *options: Any) -> torch.Tensor:
-    given = images.permute(CHANNELS_FIRST), weight.permute(CHANNELS_FIRST)
-    return torch.ops.mkldnn._convolution_pointwise(*given, *options, "").permute(CHANNELS_LAST).contiguous()
 
 
 def _shape_activated(images: torch.Tensor, weight: torch.Tensor, *options: Any) -> torch.Tensor:
     bias, padding, stride, dilation, groups, _, _ = options
-    given = images.permute(CHANNELS_FIRST), weight.permute(CHANNELS_FIRST)
-    result = aten.convolution(*given, bias, stride, padding, dilation, False, [0, 0], groups)
-    return result.permute(CHANNELS_LAST).contiguous()
+    return aten.convolution(images, weight, bias, stride, padding, dilation, False, [0, 0], groups)

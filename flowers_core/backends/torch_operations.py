@@ -31,10 +31,15 @@ def operations() -> dict[Any, Any]:
     found = {}
     for name in _KEPT:
         torchs = getattr(torch.ops.aten, name).default
-        inside = partial(_between, _channels_first, torchs, _channels_last)
+        inside = in_torchs_order(torchs)
         ours = define(str(torchs._schema).partition("::")[2], inside, inside)
         found[torchs] = partial(_between, _channels_last, ours, _channels_first)
     return found
+
+
+def in_torchs_order(operation: Callable) -> Callable:
+    """The same for images that lie as Keras has them, of an operation that takes and gives them channels first."""
+    return partial(_between, _channels_first, operation, _channels_last)
 
 
 @cache
