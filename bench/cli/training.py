@@ -121,8 +121,8 @@ def accuracy(  # noqa: PLR0913 - its options
 ) -> None:
     """Train models over seeds: accuracy and time to reach it.
 
-    The variant `ours` is what `train` does on this machine; `plain` is the same as Keras does it by itself: float32,
-    no XLA, no cached features, memory given back.
+    The variant `ours` is what `train` does on this machine, by what `bench tune` has found in the same results; `plain`
+    is the same as Keras does it by itself: float32, no XLA, no cached features, memory given back.
 
     By default four models are trained through all their epochs, two variants of each by three seeds, which takes hours
     on a CPU: `--model`, `--epochs`, `--seeds` and `--budget` shorten it.
@@ -143,7 +143,7 @@ def accuracy(  # noqa: PLR0913 - its options
     jobs = trainings.plan(data, target, price)
     output.check_writable()
     planned = campaign.planned(jobs, output.results, budget_seconds=budget)
-    ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout), planned)
+    ended, code = options.collect(campaign.run_all(jobs, output.results, timeout=timeout, tell=options.tell), planned)
     shown = _show(ended, target, price, output) if ended else 0
     options.leave(code or shown)
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -179,17 +179,35 @@ class ChildProcess:
         self.tell(order)
         return self.answer(timeout=timeout, memory_bytes=memory_bytes)
 
-    def wait(self, *, timeout: float, memory_bytes: int | None = None, accepted: Collection[int] = ()) -> None:
+    def wait(
+        self,
+        *,
+        timeout: float,
+        memory_bytes: int | None = None,
+        accepted: Collection[int] = (),
+        listen: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """Waits until it has ended.
+
+        Args:
+            timeout: Seconds to wait.
+            memory_bytes: Resident set at which it is ended; None watches nothing.
+            accepted: Exit codes other than 0 that are no failure.
+            listen: Called with each line that it prints to standard error, soon after.
 
         Raises:
             Died: If it ended with an exit code other than 0 and those accepted, or reached a limit.
         """
         deadline = perf_counter() + timeout
-        while self.is_alive:
-            self._check(deadline, f"it did not end within {timeout:.0f} s", memory_bytes)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(LOOK_SECONDS)
+        with self._words.open(encoding="utf-8", errors="replace") as words:
+            said = ""
+            while self.is_alive:
+                self._check(deadline, f"it did not end within {timeout:.0f} s", memory_bytes)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(LOOK_SECONDS)
+                *lines, said = (said + words.read()).split("\n")
+                for line in lines:
+                    listen(line)
         if self._process.returncode and self._process.returncode not in accepted:
             held = {"held_bytes": self.peak_bytes, "limit_bytes": self._limit}
             raise Died(self.name, *death.explain(self._process.returncode, self._words.read_bytes(), **held))
@@ -321,7 +339,14 @@ def ask(module: str, job: dict, *, timeout: float, cell: Cell | None = None) -> 
 
 
 def printed_by(
-    command: Sequence[str], folder: Path, *, name: str, timeout: float, accepted: Collection[int] = ()
+    command: Sequence[str],
+    folder: Path,
+    *,
+    name: str,
+    timeout: float,
+    accepted: Collection[int] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    listen: Callable[[str], object] = lambda _: None,
 ) -> bytes:
     """Runs a command that is not of the harness in a folder, until it has ended well; gives what it printed.
 
@@ -331,12 +356,15 @@ def printed_by(
         name: What it is, for messages.
         timeout: Seconds after which it is ended.
         accepted: Exit codes other than 0 that are no failure.
+        variables: Of its environment, beside those of `environment`.
+        listen: Called with each line that it prints to standard error.
 
     Raises:
         Died: If it dies, takes too long or takes nearly all memory.
     """
-    with ChildProcess(command, folder, name=name, env=environment(), answers=False) as process:
-        process.wait(**_Limits(timeout).left(), accepted=accepted)
+    env = {**environment(), **variables}
+    with ChildProcess(command, folder, name=name, env=env, answers=False) as process:
+        process.wait(**_Limits(timeout).left(), accepted=accepted, listen=listen)
     return (folder / "stdout").read_bytes()
 
 

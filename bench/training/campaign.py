@@ -14,6 +14,7 @@ from bench.run.durations import Durations, Planned
 from bench.training import outcome, run
 from bench.training.price import Price
 from bench.training.run import Job, TrainingRun
+from flowers_core.train import tuned
 
 
 def plan(  # noqa: PLR0913 - what a campaign is
@@ -97,10 +98,19 @@ def _expected_seconds(job: Job, known: Durations, rates: Mapping[str, float]) ->
     return passes * images / rates[job.model]
 
 
-def run_all(jobs: Iterable[Job], results: Path, *, timeout: float) -> Iterator[TrainingRun]:
-    """Trains one after another, each for `timeout` seconds at most; yields each when it is stored."""
+def run_all(
+    jobs: Iterable[Job], results: Path, *, timeout: float, tell: Callable[[str], object] = lambda _: None
+) -> Iterator[TrainingRun]:
+    """Trains one after another, by what `bench tune` has found; yields each when it is stored.
+
+    Args:
+        jobs: What to train.
+        results: The store, beside which lies what was found.
+        timeout: Seconds for one.
+        tell: Called with what each says of its epochs.
+    """
     for job in jobs:
-        training = run.train(job, timeout=timeout)
+        training = run.train(job, timeout=timeout, settings=results / Path(tuned.PATH).name, tell=tell)
         store.append(training, results)
         yield training
 
@@ -141,11 +151,8 @@ def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
         return False
     if identity.content(training.data) != identity.content(last.data):
         return False
-    settings = last.settings
-    cell = Cell(
-        model=last.model,
-        pipeline="records_parallel",
-        precision=settings.get("precision") or "float32",
-        batch_size=settings.get("batch_size") or 1,
-    )
+    if training.way != last.way:
+        return False
+    batch_size = last.settings.get("batch_size") or 1
+    cell = Cell(model=last.model, pipeline="records_parallel", precision=last.way.precision, batch_size=batch_size)
     return identity.agree(training.machine, last.machine, [cell])

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -16,16 +18,21 @@ from bench.machine.energy import PackageEnergy
 from bench.results.result import Result, stamp
 from bench.run import process, product
 from bench.run.data_source import Source
+from flowers_core.backends import BACKENDS
 from flowers_core.errors import one_of
+from flowers_core.progress import LINE_SECONDS
+from flowers_core.train import tuned
+from flowers_core.train.tuned import Way
 
 TARGET_MISSED = 1  # exit code of a training that went through all epochs and did not reach its target
 
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
 
-# Options that each variant adds to the command: `ours` is what `train` does by default on this machine, `plain` the
-# same recipe with none of our choices, the others differ from `ours` in one thing. `tuned` is the best of eleven for
-# the head of mobilenetv2, by five-fold cross-validation on the training shards of 1,000 flower_photos: 0.880 after 20
-# epochs, 0.872 with the codelab's pixels, 0.853 at Adam's own rate without flips. Validation shards were not used.
+# Options that each variant adds to the command. `ours` is what `train` does by default on this machine, as `bench tune`
+# found it where it has looked; `plain` is the same recipe with none of our choices. The others differ from `ours` in
+# one thing, but that a precision of its own leaves aside what was found. `tuned` is the best of eleven for the head of
+# mobilenetv2, by five-fold cross-validation on the training shards of 1,000 flower_photos: 0.880 after 20 epochs, 0.872
+# with the codelab's pixels, 0.853 at Adam's own rate without flips. Validation shards were not used.
 VARIANTS: dict[str, tuple[str, ...]] = {
     "ours": (),
     "plain": ("--precision", "float32", "--no-xla", "--no-cached-features", "--no-keep-memory"),
@@ -99,6 +106,9 @@ class _Settings(TypedDict, total=False):
     image_size: int
     weights: str | None
     precision: str
+    backend: str
+    xla: bool
+    torch_compile: bool
 
 
 class _Price(TypedDict, total=False):
@@ -159,16 +169,43 @@ class TrainingRun(Result):
     price: dict = field(default_factory=dict)
     energy: dict = field(default_factory=dict)
 
+    @property
+    def way(self) -> Way:
+        """How it computed its steps; older results are of TensorFlow."""
+        known = {"backend": "tensorflow", "precision": "float32", **self.settings}
+        return Way(**{part.name: known[part.name] for part in fields(Way) if part.name in known})
 
-def train(job: Job, *, timeout: float) -> TrainingRun:
-    """Trains in a fresh process, which is ended after `timeout` seconds: status `timeout`."""
+    @property
+    def frameworks(self) -> Sequence[str]:
+        """Keras and what it ran on."""
+        return BACKENDS[self.way.backend].framework, "keras"
+
+
+def train(
+    job: Job, *, timeout: float, settings: Path | None = None, tell: Callable[[str], object] = lambda _: None
+) -> TrainingRun:
+    """Trains in a fresh process.
+
+    Args:
+        job: What to train.
+        timeout: Seconds after which it is ended: status `timeout`.
+        settings: What `bench tune` has found, if anything, by which it trains; None for the recipe's way on TensorFlow,
+            which a history needs.
+        tell: Called with what it says of how it trains and, once a minute at most, of its epochs.
+    """
     started, start, load, energy = datetime.now(UTC), perf_counter(), ForeignLoad(), PackageEnergy()
     with process.scratch() as folder:
         output, status, reason = folder / "training", "ok", ""
         try:
             missed = () if job.target is None else (TARGET_MISSED,)
             printed = process.printed_by(
-                job.command(output), folder, name="The training", timeout=timeout, accepted=missed
+                job.command(output),
+                folder,
+                name="The training",
+                timeout=timeout,
+                accepted=missed,
+                variables=_variables(settings),
+                listen=_Listener(job, tell),
             )
             if not printed.strip():
                 raise process.Died("The training", "crash", "it printed no history")
@@ -190,6 +227,27 @@ def train(job: Job, *, timeout: float) -> TrainingRun:
         energy=energy.used(),
         **stamp(started),
     )
+
+
+def _variables(settings: Path | None) -> dict[str, str]:
+    """Where a training finds what was tuned; its backend is then the user's, if any, or the one that was found."""
+    if settings is None:
+        return {}
+    return {tuned.VARIABLE: str(settings.absolute()), "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
+
+
+class _Listener:
+    """Tells what a user wants to know of a training that goes on: how it was tuned, and its epochs, one a minute."""
+
+    def __init__(self, job: Job, tell: Callable[[str], object], now: Callable[[], float] = perf_counter):
+        self._name, self._tell, self._now = f"{job.model} {job.variant}, seed {job.seed}", tell, now
+        self._said = now()
+
+    def __call__(self, line: str) -> None:
+        is_due = line.startswith("epoch ") and self._now() - self._said > LINE_SECONDS
+        if is_due or line.startswith("tuned: "):
+            self._said = self._now()
+            self._tell(f"{self._name}: {line}")
 
 
 def _request(job: Job) -> dict:

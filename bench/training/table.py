@@ -1,7 +1,7 @@
 """Outcomes as tables: Markdown, the terminal at 80 columns, plain values."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from statistics import fmean, geometric_mean
 
 from bench.machine.facts import BUSY_SHARE
@@ -174,7 +174,7 @@ def _origin_lines(outcomes: Sequence[Outcome]) -> list[str]:
     trained: dict[str, list[str]] = {}
     for training in (training for outcome in outcomes for training in outcome.trainings):
         photos = f"{training.images:,} {training.data.get('photos', 'images')} an epoch"
-        batches = f"in batches of {training.settings.get('batch_size')}"
+        batches = f"in batches of {training.settings.get('batch_size')} by {replace(training.way, batch_size=None)}"
         trained.setdefault(f"{photos} {batches}; {training.origin}", []).append(training.model)
     return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in trained.items()]
 

@@ -8,9 +8,10 @@ they agree is tested. Only the loss is taken from logits, as on TensorFlow: on t
 that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Five things are
 rewritten, for Inductor's code for them is slower than need be:
 
-- batch normalisation in training is one operation of known gradient, not a dozen of arithmetic;
+- batch normalisation in training and, on a CPU, the maximum of windows are operations of known gradient, written as
+  passes over memory that Inductor fuses with their neighbours, see `flowers_core.backends.torch_layers`;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
-- on a CPU pooling and the gradients of convolutions are operations of ours that call torch's, and take and give
+- on a CPU other pooling and the gradients of convolutions are operations of ours that call torch's, and take and give
   images as Keras lays them, `(batch, rows, columns, channels)`. Inductor knows no layout but torch's; it would have
   memory turned round before and after them;
 - on a CPU a scalar is computed once. Inductor computes it anew for each few of the numbers that it goes into, as for
@@ -20,8 +21,7 @@ rewritten, for Inductor's code for them is slower than need be:
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,10 +29,9 @@ from typing import Any
 import keras
 import torch
 from keras import tree
-from keras.src.backend.torch import nn  # not public: where Keras computes losses
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from flowers_core.backends import loss_in_training, torch_operations
+from flowers_core.backends import loss_in_training, torch_layers, torch_operations
 from flowers_core.backends.torch_folding import FoldedConvolutions
 
 _Body = Callable[[Any, Sequence[torch.Tensor]], Any]
@@ -104,9 +103,11 @@ class Program:
     def __call__(self, batches: Sequence[Any]) -> Any:
         """Does it with the one batch of a list, as Keras hands them over."""
         (batch,) = batches
-        batch = batch if isinstance(batch, tuple) else (batch,)
+        batch = tuple(batch) if isinstance(batch, tuple | list) else (batch,)  # a list comes of a generator's tuple
         kind = tuple(map(_kind, batch))
-        is_new = kind not in self._recordings and all(kind) and len(self._recordings) < _MOST_SHAPES
+        if not all(kind):
+            self._leave(f"a batch must be one of tensors, and is of {', '.join(type(part).__name__ for part in batch)}")
+        is_new = kind not in self._recordings and len(self._recordings) < _MOST_SHAPES
         recording = self._record(batch) if is_new and self._is_recordable else self._recordings.get(kind)
         if recording is None:
             return self._otherwise(batches[0])
@@ -125,15 +126,11 @@ class Program:
             variable.value.data = _as_multiplied(variable.value.data)
         values, results, on_cpu = self._values(), [], parts[0].device.type == "cpu"
         try:
-            with _own_normalization(), _loss_of_logits():
+            with torch_layers.replace_layers(on_cpu=on_cpu):
                 run, own = partial(self._run, results), torch_operations.operations() if on_cpu else None
                 graph = make_fx(run, own, "fake")(*values, *parts)
         except RuntimeError as error:  # torch's, of Python that asks for a number
-            reason = str(error).partition("\n")[0]
-            warnings.warn(
-                f"torch cannot record {model.name} as one graph, and compiles it in parts: {reason}", stacklevel=2
-            )
-            self._otherwise, self._is_recordable = torch.compile(self._otherwise), False
+            self._leave(str(error).partition("\n")[0])
             return None
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
@@ -146,6 +143,13 @@ class Program:
             options["layout_optimization"] = False  # the order is Keras' already
         program = graph.forward if self._recordings else torch.compile(graph.forward, options=options)
         return _Recording(program, results[-1], folded)
+
+    def _leave(self, reason: str) -> None:
+        """Has torch compile what of it it can, from now on, and says so once."""
+        if self._is_recordable:
+            name = self._model.name
+            warnings.warn(f"torch cannot record {name} as one graph, and compiles it in parts: {reason}", stacklevel=2)
+            self._otherwise, self._is_recordable = torch.compile(self._otherwise), False
 
     def _values(self) -> list[torch.Tensor]:
         return [variable.value.detach() for variable in self._variables]
@@ -231,86 +235,6 @@ def _as_multiplied(value: torch.Tensor) -> torch.Tensor:
         return value
     there, back = last_first[value.dim()]
     return value.permute(there).contiguous().permute(back)
-
-
-class _Normalized(torch.autograd.Function):
-    """Images normalised by their own statistics, with these; by Keras' formulas, see `ops.moments`.
-
-    torch's own takes the variance from differences, number after number, which costs as much time again. Sums are taken
-    over a row of an image, then over all rows: Inductor sums 16 channels at a time, and a row that they share stays in
-    cache meanwhile.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, epsilon: float) -> tuple:
-        numbers = images.flatten(0, 1).float()
-        mean, squares = (_sum_pixels(part) / images[..., 0].numel() for part in (numbers, numbers * numbers))
-        variance = (squares - mean * mean).clamp(min=0)
-        scale = torch.rsqrt(variance + epsilon)
-        ctx.save_for_backward(images, gamma, mean, scale)
-        ctx.mark_non_differentiable(mean, variance)
-        outputs = ((numbers - mean) * (scale * gamma) + beta).to(images.dtype)
-        return outputs.reshape(images.shape), mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple:
-        images, gamma, mean, scale = ctx.saved_tensors
-        given, pixels = gradients[0].flatten(0, 1).float(), images[..., 0].numel()
-        apart = images.flatten(0, 1).float() - mean
-        of_beta, of_gamma = _sum_pixels(given), _sum_pixels(given * apart) * scale
-        found = (given - of_beta / pixels - apart * (scale * of_gamma / pixels)) * (gamma * scale)
-        return found.to(images.dtype).reshape(images.shape), of_gamma, of_beta, None
-
-
-def _sum_pixels(rows: torch.Tensor) -> torch.Tensor:
-    """Of each channel, `(rows, columns, channels)`."""
-    return rows.sum(dim=1).sum(dim=0)
-
-
-@contextmanager
-def _own_normalization() -> Iterator[None]:
-    """Has batch normalisation in training be ours while a graph is recorded; see `BatchNormalization.call`."""
-    layer: Any = keras.layers.BatchNormalization
-    own = layer.call
-
-    def call(self: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        plain = self.axis in (-1, inputs.dim() - 1) and not (self.renorm or self.synchronized) and mask is None
-        if not (training and self.trainable and plain and inputs.dim() == 4):
-            return own(self, inputs, training=training, mask=mask)
-        new = partial(torch.full, (inputs.shape[-1],), dtype=torch.float32, device=inputs.device)
-        gamma = self.gamma.value if self.scale else new(fill_value=1.0)
-        beta = self.beta.value if self.center else new(fill_value=0.0)
-        outputs, mean, variance = _Normalized.apply(inputs, gamma, beta, self.epsilon)
-        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving.value * self.momentum + now * (1 - self.momentum))
-        return outputs
-
-    with _replace(layer, "call", call):
-        yield
-
-
-@contextmanager
-def _loss_of_logits() -> Iterator[None]:
-    """Has cross-entropy use the logits that Keras' softmax leaves with its result, while a graph is recorded."""
-    own = nn.sparse_categorical_crossentropy
-
-    def loss(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
-        logits = None if from_logits else getattr(output, "_keras_logits", None)
-        return own(target, output if logits is None else logits, from_logits or logits is not None, axis)
-
-    with _replace(nn, "sparse_categorical_crossentropy", loss):
-        yield
-
-
-@contextmanager
-def _replace(owner: Any, name: str, ours: Callable) -> Iterator[None]:
-    """Puts ours in the place of a function of Keras', which then comes back."""
-    own = getattr(owner, name)
-    setattr(owner, name, ours)
-    try:
-        yield
-    finally:
-        setattr(owner, name, own)
 
 
 def _compute_scalars_once(module: torch.fx.GraphModule) -> None:

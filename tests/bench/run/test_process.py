@@ -254,6 +254,19 @@ def test_printed_by_gives_what_a_command_printed(tmp_path):
         process.printed_by(["false"], tmp_path, name="false", timeout=60)
 
 
+def test_printed_by_tells_what_is_said_meanwhile(tmp_path):
+    """Line by line, while it still runs; its variables are its own."""
+    heard, script = [], tmp_path / "script"
+    script.write_text('echo "first $WORD" >&2; while [ ! -e heard ]; do sleep 0.1; done; echo last >&2; sleep 1')
+
+    def hear(line):
+        heard.append(line)
+        (tmp_path / "heard").touch()
+
+    process.printed_by(["sh", str(script)], tmp_path, name="sh", timeout=60, variables={"WORD": "word"}, listen=hear)
+    assert heard == ["first word", "last"]
+
+
 @pytest.mark.parametrize(
     ("program", "reason"), [("no-such-program", "No such file or directory"), ("/etc/passwd", "Permission denied")]
 )

@@ -47,15 +47,18 @@ def test_each_training_is_stored_as_it_ends(trained, tmp_path, monkeypatch):
     """What was stored comes back under its keys on disk, also when the next training is interrupted."""
     jobs = plan(seeds=1)
 
-    def train(job, *, timeout):
-        assert timeout == 9.0
+    def train(job, *, timeout, settings, tell):
+        assert (timeout, settings) == (9.0, tmp_path / "tuned.json")
+        tell(f"{job.model} trains")
         if job.model == "convnet":
             raise KeyboardInterrupt
         return trained(job.model, job.variant, seed=job.seed, campaign=job.campaign)
 
     monkeypatch.setattr(campaign.run, "train", train)
+    said = []
     with pytest.raises(KeyboardInterrupt):
-        list(campaign.run_all(jobs, tmp_path, timeout=9.0))
+        list(campaign.run_all(jobs, tmp_path, timeout=9.0, tell=said.append))
+    assert said == ["dense trains", "dense trains", "convnet trains"]
     ended = campaign.load(tmp_path, jobs[0].campaign)
 
     assert [(training.model, training.variant) for training in ended] == [("dense", "ours"), ("dense", "plain")]

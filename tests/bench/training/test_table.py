@@ -49,8 +49,8 @@ def test_markdown_names_machine_and_command(outcomes):
     text = table.markdown(outcomes)
 
     assert (
-        "100 images an epoch in batches of 10; Test CPU, 2 cores; 0 GiB; keras 3.15.1; commit c0ffee00; 2026-11-24"
-        in text
+        "100 images an epoch in batches of 10 by tensorflow, float32; Test CPU, 2 cores; 0 GiB; keras 3.15.1; "
+        "commit c0ffee00; 2026-11-24" in text
     )
     assert (
         "python -m bench accuracy --model squeezenet --model convnet_gap --model dense --variant ours --variant plain"

@@ -61,12 +61,21 @@ def build():
     outputs = layers.Dense(5, activation="softmax", dtype="float32")(layers.Dense(8, activation="relu")(x))
     return (Changed if case == "own step" else keras.Model)(inputs, outputs)
 
+def batches(count):
+    while True:
+        for first in range(0, count, 4):
+            yield images[first:count][:4], labels[first:count][:4]
+
 def fitted(whole):
     model = build()
     optimizer = "adam" if case == "adam" else keras.optimizers.SGD(0.1, momentum=0.9 if case == "momentum" else 0.0)
     fit.compile_model(model, xla=whole, optimizer=optimizer)
-    history = model.fit(images, labels, batch_size=4, epochs=2, shuffle=False, verbose=0,
-                        validation_data=(images[:5], labels[:5]), validation_batch_size=4)
+    if case == "generator":  # as a training of ours is fed
+        history = model.fit(batches(10), steps_per_epoch=3, epochs=2, verbose=0,
+                            validation_data=batches(5), validation_steps=2)
+    else:
+        history = model.fit(images, labels, batch_size=4, epochs=2, shuffle=False, verbose=0,
+                            validation_data=(images[:5], labels[:5]), validation_batch_size=4)
     predicted = model.predict(images, batch_size=4, verbose=0)
     return history.history, predicted, model
 
@@ -92,14 +101,43 @@ print(json.dumps({
 # An image that is given the wrong class with certainty.
 WRONG = """
 import json, keras, torch
-from flowers_core.backends import torch_graph
+from flowers_core.backends import torch_layers
 logits = torch.tensor([[100.0, 0.0]], requires_grad=True)
 def loss():
     return keras.losses.SparseCategoricalCrossentropy()(torch.tensor([1]), keras.activations.softmax(logits))
-with torch_graph._loss_of_logits():
+with torch_layers.replace_layers(on_cpu=True):
     ours = loss()
 ours.backward()
 print(json.dumps({"ours": float(ours), "gradient": logits.grad[0].tolist(), "keras": float(loss())}))
+"""
+
+
+# The maximum of windows beside torch's, of images with many equals: size, stride, padding, rows and columns.
+WINDOWS = """
+import json, torch
+from keras.src.backend.torch import nn
+from flowers_core.backends import torch_layers
+torch.set_num_threads(1)
+torch.manual_seed(1)
+found = []
+cases = [
+    (2, 2, "valid", (8, 6)), (2, 2, "valid", (9, 7)), (2, 2, "same", (9, 7)), (3, 3, "same", (8, 7)),
+    ((2, 3), (2, 3), "same", (7, 8)), ((1, 2), None, "valid", (5, 5)), (3, 2, "same", (8, 7)), (2, 3, "valid", (9, 9)),
+    (20, 20, "valid", (40, 41)),
+]
+for precision in (torch.float32, torch.bfloat16):
+    for size, stride, padding, sides in cases:
+        images = torch.relu(torch.randn(2, *sides, 3)).to(precision)
+        results = []
+        for on_cpu in (True, False):
+            given = images.clone().requires_grad_()
+            with torch_layers.replace_layers(on_cpu=on_cpu):
+                highest = nn.max_pool(given, size, stride, padding, "channels_last")
+            highest.backward(torch.arange(highest.numel()).remainder(4).view(highest.shape).to(precision))
+            results.append((highest.detach(), given.grad, "Maximum" in type(highest.grad_fn).__name__))
+        ours, plain = results
+        found.append([ours[2], plain[2], torch.equal(ours[0], plain[0]), torch.equal(ours[1], plain[1])])
+print(json.dumps(found))
 """
 
 
@@ -168,7 +206,15 @@ def run(script, *arguments):
 
 
 # Adam divides gradients by their own size, so that rounding of small ones becomes steps of full size.
-TOLERANCES = {"plain": 1e-4, "unscaled": 1e-4, "frozen": 1e-4, "momentum": 1e-4, "added loss": 1e-4, "adam": 5e-3}
+TOLERANCES = {
+    "plain": 1e-4,
+    "generator": 1e-4,
+    "unscaled": 1e-4,
+    "frozen": 1e-4,
+    "momentum": 1e-4,
+    "added loss": 1e-4,
+    "adam": 5e-3,
+}
 
 
 @pytest.mark.parametrize("case", TOLERANCES)
@@ -188,6 +234,14 @@ def test_a_loss_is_that_of_logits():
     assert found["ours"] == pytest.approx(100.0)
     assert found["gradient"] == pytest.approx([1.0, -1.0])
     assert found["keras"] < 17
+
+
+def test_the_maximum_of_windows_is_torchs():
+    """Windows apart, overlapping, at odd ends and with a border: the same maxima, and the first of equals learns."""
+    found = run(WINDOWS)
+
+    assert [row[:2] for row in found] == [*[[True, False]] * 6, *[[False, False]] * 3] * 2  # apart, 400 places: torch's
+    assert [row[2:] for row in found] == [[True, True]] * len(found)
 
 
 def test_scalars_are_computed_once():
