@@ -166,6 +166,10 @@ MODELS: dict[str, ModelSpec] = {
 }
 
 
+# In what a model's fine-tuning differs from that of other bases.
+_FINE_TUNED = {"xception": {"epochs": 5, "schedule": "fine_tuning_xception"}}
+
+
 def spec(name: str) -> ModelSpec:
     """The row of a model; a user's own (`user_code`) and those of `keras.applications` have one alike.
 
@@ -198,7 +202,7 @@ def recipe(name: str, *, fine_tune: bool = False) -> Recipe:
     if fine_tune and not row.has_base:
         bases = ", ".join(other for other, its_row in MODELS.items() if its_row.has_base)
         raise InputError(f"`fine_tune` is for models with a pretrained base: {bases}. Received: model={name!r}")
-    return row.recipe.fine_tuned() if fine_tune else row.recipe
+    return replace(row.recipe.fine_tuned(), **_FINE_TUNED.get(name, {})) if fine_tune else row.recipe
 
 
 def is_users(name: str) -> bool:

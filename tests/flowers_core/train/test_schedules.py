@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowers_core import models
 from flowers_core.errors import InputError
 from flowers_core.train import schedules
 
@@ -58,6 +59,17 @@ def test_squeezenet_331_on_a_pod_ramps_sustains_and_decays():
     assert on_pod[1] == pytest.approx(0.06 + (0.384 - 0.06) / 5)
     assert on_pod[5:14] == pytest.approx([0.384] * 9)
     assert on_pod[14] == pytest.approx(0.374 * 0.95 + 0.01)
+
+
+@pytest.mark.parametrize(("model", "top"), [("mobilenetv2", 0.001), ("resnet50", 0.001), ("xception", 0.01)])
+def test_fine_tuning_begins_high_and_falls(model, top):
+    """Each base by its own rate, lower in each epoch after the first ones, and low at the end."""
+    recipe = models.recipe(model, fine_tune=True)
+    found = rates(recipe.schedule, 1, recipe.epochs)
+    assert (found[0], recipe.optimizer) == (top, "sgd")
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < top / 4
+    assert rates(recipe.schedule, 8, 1) == [pytest.approx(8 * top)]
 
 
 @pytest.mark.parametrize("replicas", range(1, 9))
