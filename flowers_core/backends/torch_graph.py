@@ -124,7 +124,8 @@ class Program:
         self._variables = list({id(variable): variable for variable in known}.values())
         for variable in self._variables:
             variable.value.data = _as_multiplied(variable.value.data)
-        values, results, on_cpu = self._values(), [], parts[0].device.type == "cpu"
+        values, results = self._values(), []
+        on_cpu = all(value.device.type == "cpu" for value in (*values, *parts))  # `fit` hands a GPU's model CPU batches
         try:
             with torch_layers.replace_layers(on_cpu=on_cpu):
                 run, own = partial(self._run, results), torch_operations.operations() if on_cpu else None

@@ -90,7 +90,8 @@ class Tuned:
     def __str__(self) -> str:
         if self.way == self.plain:
             return f"{self.way}: the recipe's own, the fastest of {self.tried} ways tried"
-        return f"{self.way}: {1 / self.ratio:.2f} times the recipe's {self.plain}, by {self.pairs} pairs"
+        pairs = "1 pair" if self.pairs == 1 else f"{self.pairs} pairs"
+        return f"{self.way}: {1 / self.ratio:.2f} times the recipe's {self.plain}, by {pairs}"
 
 
 def key(backends: tuple[str, ...], *, root: Path = Path("/")) -> dict[str, str]:

@@ -185,6 +185,34 @@ print(json.dumps({"folded": ours[2], "losses": [ours[0], plain[0]], "predicted":
 """
 
 
+# The forward pass alone and the gradients alone, as a graph each and by Keras' own functions.
+PARTS = """
+import json
+import numpy as np, torch, keras
+from flowers_core import backends
+from flowers_core.train import fit
+programs = []
+torch.compile = lambda program, **_: programs.append(program) or program
+torch.set_num_threads(1)
+noise = np.random.default_rng(1)
+batch = torch.from_numpy(noise.random((4, 8, 8, 3), dtype=np.float32)), torch.from_numpy(noise.integers(0, 5, 4))
+layers = keras.layers
+
+def computed(whole):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(),
+                              layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(5, activation="softmax")])
+    fit.compile_model(model, xla=whole)
+    parts = backends.get("torch").step_parts(model, iter(lambda: batch, None))
+    loss, found = parts.forward(), parts.gradients()
+    gradients = found if whole else [variable.value.grad for variable in model.trainable_variables]
+    return float(loss), [gradient.tolist() for gradient in gradients]
+
+ours, plain = computed(True), computed(False)
+print(json.dumps({"programs": len(programs), "losses": [ours[0], plain[0]], "gradients": [ours[1], plain[1]]}))
+"""
+
+
 def compute(case, compiler="none"):
     """What a fit of a model with a whole graph comes to, and how far that is from Keras' own step."""
     return run(CHILD, case, compiler)
@@ -242,6 +270,18 @@ def test_the_maximum_of_windows_is_torchs():
 
     assert [row[:2] for row in found] == [*[[True, False]] * 6, *[[False, False]] * 3] * 2  # apart, 400 places: torch's
     assert [row[2:] for row in found] == [[True, True]] * len(found)
+
+
+def test_parts_of_a_step_are_graphs_of_the_same():
+    """The loss of the forward pass, and the gradient of every weight."""
+    found = run(PARTS)
+
+    assert found["programs"] == 2
+    assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-5)
+    ours, plain = found["gradients"]
+    assert len(ours) == len(plain) == 6
+    for one, other in zip(ours, plain, strict=True):
+        assert np.asarray(one) == pytest.approx(np.asarray(other), abs=1e-5)
 
 
 def test_scalars_are_computed_once():
