@@ -166,8 +166,8 @@ MODELS: dict[str, ModelSpec] = {
 }
 
 
-# In what a model's fine-tuning differs from that of other bases.
-_FINE_TUNED = {"xception": {"epochs": 5, "schedule": "fine_tuning_xception"}}
+# In what a model's fine-tuning differs from that of other bases: Xception's 331 pixels take 13 GB in batches of 16.
+_FINE_TUNED = {"xception": {"epochs": 4, "batch_size": 16, "schedule": "fine_tuning_xception"}}
 
 
 def spec(name: str) -> ModelSpec:

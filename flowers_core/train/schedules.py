@@ -87,7 +87,7 @@ def _fine_tuning(replicas: int) -> Schedule:
 
 
 def _fine_tuning_xception(replicas: int) -> Schedule:
-    """Ten times the rate of other bases, which Xception bears: after two epochs 0.903, at a tenth of it 0.817."""
+    """Ten times the rate of other bases: of 3,000 photos, 192 px, it has 0.903 after two epochs, at a tenth 0.817."""
     top = 0.01 * replicas
     return partial(ramp, start=top, maximum=top, minimum=0.0, ramp_epochs=0, sustain_epochs=1, decay=0.4)
 
