@@ -38,7 +38,7 @@ class Wanted:
             raise InputError(f"`MODEL` must be one of {', '.join(models.MODELS)}. Received: {self.model}{meant}")
         size = self.image_size or models.image_size(self.model)
         models.check_image_size(self.model, size)
-        batches = tuple(dict.fromkeys(self.batch_size or (ways.BATCH_SIZE,)))
+        batches = tuple(dict.fromkeys(self.batch_size or (ways.usual_batch_size(self.model),)))
         where = {"device": place.best_device(), "backend": place.backend, "batch_size": batches[0]}
         plain = ways.plain_cell(self.model, image_size=size, **where)
         return ways.Search(plain, ways.ways(plain, batches), budget_seconds=self.budget)
@@ -51,7 +51,7 @@ WANTED = options.group(
     click.option("--budget", type=options.TIME, default="10m", show_default=True, help="How long it may take."),
     click.option("--image-size", type=click.IntRange(1), metavar="PX", help="Side of the images. [the model's]"),
     click.option("--batch-size", type=options.Several(click.IntRange(1)), metavar="N[,N]",
-                 help="Images a step. Of several the fastest is trained with. [16, to compare by]"),
+                 help="Images a step. Of several the fastest is trained with. [16, heavy models 4, to compare by]"),
 )  # fmt: skip
 
 

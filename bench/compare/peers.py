@@ -31,7 +31,6 @@ from flowers_core.errors import InputError
 from flowers_core.train import tuned
 
 MARK = "peers-"  # before the date that marks the pairs of a run: they are of no comparison of two
-HEAVY_BATCH_SIZE = 4
 PAIRS = 3  # of the fastest two
 MOST_WAYS = 4  # of ours, unless all are asked for: as many as the peer has
 BLOCK_SECONDS = 8.0  # for the blocks of a pair where steps are long
@@ -211,7 +210,7 @@ class Plan:
             tell: Called with a sentence on what `tune` has found and cannot be used.
         """
         row = models.spec(model)
-        batch_size = self.batch_size or usual_batch_size(model)
+        batch_size = self.batch_size or tune.usual_batch_size(model)
         place = {"device": self.device, "backend": self.backend}
         plain = tune.plain_cell(model, image_size=row.image_size, batch_size=batch_size, **place)
         found = tuned.find(model, image_size=row.image_size, device=self.device, path=self.settings, tell=tell)
@@ -225,11 +224,6 @@ class Plan:
             peers=[Entry(cell) for cell in _peers(first)],
             wanted=self.pairs,
         )
-
-
-def usual_batch_size(model: str) -> int:
-    """Images a step of both sides unless told otherwise."""
-    return HEAVY_BATCH_SIZE if models.spec(model).heavy else tune.BATCH_SIZE
 
 
 def _by_way(plain: Cell, way: tuned.Way) -> Cell:

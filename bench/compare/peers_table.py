@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
-from bench.compare import peers
+from bench.compare import peers, tune
 from bench.compare.pair_result import PairResult
 from bench.compare.peers import Entry, PeerComparison
 from bench.machine.facts import BUSY_SHARE
@@ -176,7 +176,7 @@ def command(comparisons: Sequence[PeerComparison]) -> str:
     """What measures the same again, in about the time that it took."""
     names = [comparison.model for comparison in comparisons]
     sizes = {comparison.model: comparison.ours[0].cell.batch_size for comparison in comparisons}
-    unusual = {size for model, size in sizes.items() if size != peers.usual_batch_size(model)}
+    unusual = {size for model, size in sizes.items() if size != tune.usual_batch_size(model)}
     minutes = (
         math.ceil(min(sum(second for comparison in comparisons for second in comparison.seconds), MOST_SECONDS) / 300)
         * 5

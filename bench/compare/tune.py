@@ -35,7 +35,7 @@ PAIR_SECONDS = 20.0  # until the first pair has run
 WORTHWHILE = 1.02  # less is within what two processes of the same program differ by
 TOLERANCES = {"float32": 0.01}
 HALF_TOLERANCE = 0.05  # of policies that compute with 8 or 11 bits
-BATCH_SIZE = 16
+BATCH_SIZE, HEAVY_BATCH_SIZE = 16, 4
 CHECK_SECONDS = 600.0
 
 Losses = Callable[[Cell, Path], list[float] | str]
@@ -95,6 +95,11 @@ def check_budget(budget_seconds: float, pairs: int) -> None:
             f"`--budget` must allow one pair of processes, about {PAIR_SECONDS:.0f} s. "
             f"Received: {budget_seconds:.0f} s. Give more time: all {pairs} take about {pairs * PAIR_SECONDS:.0f} s"
         )
+
+
+def usual_batch_size(model: str) -> int:
+    """Images a step to compare by unless told otherwise."""
+    return HEAVY_BATCH_SIZE if models.spec(model).heavy else BATCH_SIZE
 
 
 def plain_cell(model: str, *, image_size: int, device: str, backend: str, batch_size: int = BATCH_SIZE) -> Cell:

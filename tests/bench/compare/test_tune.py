@@ -49,6 +49,11 @@ def search(runs, *, candidates=(FAST, FASTER, SLOW), budget=1000.0, losses=lambd
     )
 
 
+def test_heavy_models_are_compared_by_small_batches():
+    """A pair of a model that sees 331 pixels would else take minutes."""
+    assert [tune.usual_batch_size(model) for model in ("convnet", "xception", "squeezenet_331")] == [16, 4, 4]
+
+
 def test_the_fastest_is_found_and_confirmed():
     """One pair each, then further ones of the fastest until the test is sure; the table names it."""
     runs = Runs()
