@@ -1,5 +1,6 @@
 """Many trainings, a fresh process each, with the variants alternating; each is stored as it ends."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -110,9 +111,15 @@ def run_all(
         tell: Called with what each says of its epochs.
     """
     for job in jobs:
-        training = run.train(job, timeout=timeout, settings=results / Path(tuned.PATH).name, tell=tell)
+        training = run.train(job, timeout=timeout, variables=variables(results), tell=tell)
         store.append(training, results)
         yield training
+
+
+def variables(results: Path) -> dict[str, str]:
+    """Where a training finds what `bench tune` has kept; its backend is the user's, if any, or what was found."""
+    found = results / Path(tuned.PATH).name
+    return {tuned.VARIABLE: str(found.absolute()), "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
 
 
 def load(results: Path, campaign: str) -> list[TrainingRun]:
@@ -151,8 +158,9 @@ def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
         return False
     if identity.content(training.data) != identity.content(last.data):
         return False
-    if training.way != last.way:
+    way = outcome.way_of(last)
+    if outcome.way_of(training) != way:
         return False
-    batch_size = last.settings.get("batch_size") or 1
-    cell = Cell(model=last.model, pipeline="records_parallel", precision=last.way.precision, batch_size=batch_size)
+    batch_size = way.batch_size or 1
+    cell = Cell(model=last.model, pipeline="records_parallel", precision=way.precision, batch_size=batch_size)
     return identity.agree(training.machine, last.machine, [cell])

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -18,12 +17,9 @@ from bench.machine.energy import PackageEnergy
 from bench.results.result import Result, stamp
 from bench.run import process, product
 from bench.run.data_source import Source
-from flowers_core.backends import BACKENDS
 from flowers_core.errors import one_of
-from flowers_core.progress import LINE_SECONDS
-from flowers_core.train import tuned
-from flowers_core.train.tuned import Way
 
+TOLD_SECONDS = 60.0  # at least between two epochs that are told
 TARGET_MISSED = 1  # exit code of a training that went through all epochs and did not reach its target
 
 _FLIP = ("--augmentation", "flip", "--shuffle-buffer", "2048")
@@ -170,27 +166,25 @@ class TrainingRun(Result):
     energy: dict = field(default_factory=dict)
 
     @property
-    def way(self) -> Way:
-        """How it computed its steps; older results are of TensorFlow."""
-        known = {"backend": "tensorflow", "precision": "float32", **self.settings}
-        return Way(**{part.name: known[part.name] for part in fields(Way) if part.name in known})
-
-    @property
     def frameworks(self) -> Sequence[str]:
-        """Keras and what it ran on."""
-        return BACKENDS[self.way.backend].framework, "keras"
+        """Keras and what it ran on: older results are of TensorFlow."""
+        return self.settings.get("backend", "tensorflow"), "keras"
 
 
 def train(
-    job: Job, *, timeout: float, settings: Path | None = None, tell: Callable[[str], object] = lambda _: None
+    job: Job,
+    *,
+    timeout: float,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    tell: Callable[[str], object] = lambda _: None,
 ) -> TrainingRun:
     """Trains in a fresh process.
 
     Args:
         job: What to train.
         timeout: Seconds after which it is ended: status `timeout`.
-        settings: What `bench tune` has found, if anything, by which it trains; None for the recipe's way on TensorFlow,
-            which a history needs.
+        variables: Of its environment, see `campaign.variables`; without them it trains by the recipe's way on
+            TensorFlow, which a history needs.
         tell: Called with what it says of how it trains and, once a minute at most, of its epochs.
     """
     started, start, load, energy = datetime.now(UTC), perf_counter(), ForeignLoad(), PackageEnergy()
@@ -204,7 +198,7 @@ def train(
                 name="The training",
                 timeout=timeout,
                 accepted=missed,
-                variables=_variables(settings),
+                variables=variables,
                 listen=_Listener(job, tell),
             )
             if not printed.strip():
@@ -229,13 +223,6 @@ def train(
     )
 
 
-def _variables(settings: Path | None) -> dict[str, str]:
-    """Where a training finds what was tuned; its backend is then the user's, if any, or the one that was found."""
-    if settings is None:
-        return {}
-    return {tuned.VARIABLE: str(settings.absolute()), "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
-
-
 class _Listener:
     """Tells what a user wants to know of a training that goes on: how it was tuned, and its epochs, one a minute."""
 
@@ -244,7 +231,7 @@ class _Listener:
         self._said = now()
 
     def __call__(self, line: str) -> None:
-        is_due = line.startswith("epoch ") and self._now() - self._said > LINE_SECONDS
+        is_due = line.startswith("epoch ") and self._now() - self._said > TOLD_SECONDS
         if is_due or line.startswith("tuned: "):
             self._said = self._now()
             self._tell(f"{self._name}: {line}")

@@ -7,7 +7,7 @@ from statistics import fmean, geometric_mean
 from bench.machine.facts import BUSY_SHARE
 from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
-from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
+from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups, way_of
 from bench.training.run import recipe
 
 NAMES = (Column("model"), Column("variant"), Column("epochs", "count"), Column("n", "count"))
@@ -173,8 +173,9 @@ def _origin_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """A line for each photos, batch size, code and day: what was trained with them, images, machine, software."""
     trained: dict[str, list[str]] = {}
     for training in (training for outcome in outcomes for training in outcome.trainings):
-        photos = f"{training.images:,} {training.data.get('photos', 'images')} an epoch"
-        batches = f"in batches of {training.settings.get('batch_size')} by {replace(training.way, batch_size=None)}"
+        side = f" of {size} px" if (size := training.settings.get("image_size")) else ""
+        photos = f"{training.images:,} {training.data.get('photos', 'images')}{side} an epoch"
+        batches = f"in batches of {training.settings.get('batch_size')} by {replace(way_of(training), batch_size=None)}"
         trained.setdefault(f"{photos} {batches}; {training.origin}", []).append(training.model)
     return [f"{', '.join(dict.fromkeys(names))}: {line}" for line, names in trained.items()]
 

@@ -101,14 +101,13 @@ class _Maximum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: torch.Tensor, sizes: tuple[int, int]) -> torch.Tensor:
         rows, columns = (side // size * size for side, size in zip(images.shape[1:3], sizes, strict=True))
-        highest = chosen = None
-        for number, (row, column) in enumerate(product(*map(range, sizes))):
-            part = images[:, row : rows : sizes[0], column : columns : sizes[1]]
-            if highest is None or chosen is None:
-                highest, chosen = part, torch.zeros_like(part)
-            else:
-                chosen = torch.where(part > highest, number, chosen)
-                highest = torch.maximum(highest, part)
+        highest, *others = (
+            images[:, row : rows : sizes[0], column : columns : sizes[1]] for row, column in product(*map(range, sizes))
+        )
+        chosen = torch.zeros_like(highest)
+        for number, part in enumerate(others, 1):
+            chosen = torch.where(part > highest, number, chosen)
+            highest = torch.maximum(highest, part)
         kept = chosen.as_strided(chosen.shape, chosen.stride())  # or Inductor computes it anew for each pixel
         ctx.save_for_backward(kept)
         ctx.sizes, ctx.sides = sizes, images.shape[1:3]

@@ -43,12 +43,23 @@ def test_plan_gives_weights_to_their_model():
     assert {job.model: job.weights for job in jobs} == {"mobilenetv2": "w.h5", "dense": ""}
 
 
+@pytest.mark.parametrize("asked", [None, "jax"])
+def test_variables_say_what_was_tuned(monkeypatch, tmp_path, asked):
+    """In the file beside the results; the backend is the user's, if any, else that of the file."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if asked:
+        monkeypatch.setenv("KERAS_BACKEND", asked)
+
+    expected = {"FLOWERS_TUNED": str(tmp_path / "tuned.json"), "KERAS_BACKEND": asked or ""}
+    assert campaign.variables(tmp_path) == expected
+
+
 def test_each_training_is_stored_as_it_ends(trained, tmp_path, monkeypatch):
     """What was stored comes back under its keys on disk, also when the next training is interrupted."""
     jobs = plan(seeds=1)
 
-    def train(job, *, timeout, settings, tell):
-        assert (timeout, settings) == (9.0, tmp_path / "tuned.json")
+    def train(job, *, timeout, variables, tell):
+        assert (timeout, variables["FLOWERS_TUNED"]) == (9.0, str(tmp_path / "tuned.json"))
         tell(f"{job.model} trains")
         if job.model == "convnet":
             raise KeyboardInterrupt

@@ -75,24 +75,6 @@ def test_training_says_with_which_weights_it_began(synthetic_records, monkeypatc
     assert "weights" not in run.train(job(synthetic_records), timeout=9.0).data
 
 
-@pytest.mark.parametrize("asked", [None, "jax"])
-def test_training_finds_what_was_tuned(synthetic_records, monkeypatch, tmp_path, asked):
-    """In the file that is given, on the backend that the user names, if any; a history is of the recipe's way alone."""
-    given = []
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    if asked:
-        monkeypatch.setenv("KERAS_BACKEND", asked)
-
-    def fail(*_, variables, **__):
-        given.append(variables)
-        raise process.Died("The training", "crash", "gone")
-
-    monkeypatch.setattr(run.process, "printed_by", fail)
-    for settings in (tmp_path / "tuned.json", None):
-        run.train(job(synthetic_records), timeout=9.0, settings=settings)
-    assert given == [{"FLOWERS_TUNED": str(tmp_path / "tuned.json"), "KERAS_BACKEND": asked or ""}, {}]
-
-
 def test_epochs_are_told_once_a_minute():
     """And how it was tuned; not what frameworks say beside."""
     told, times = [], iter([0.0, 30.0, 61.0, 61.0, 90.0, 130.0, 130.0])
@@ -104,18 +86,6 @@ def test_epochs_are_told_once_a_minute():
     listener = run._Listener(job(), told.append)
     listener("tuned: torch, float32: 2.00 times the recipe's")
     assert told[2:] == ["dense_single plain, seed 1: tuned: torch, float32: 2.00 times the recipe's"]
-
-
-def test_training_knows_its_way():
-    """Older ones, which do not say it, are of TensorFlow."""
-    settings = {"backend": "torch", "precision": "mixed_bfloat16", "torch_compile": True, "batch_size": 8}
-    known = {"model": "dense", "variant": "ours", "seed": 1, "campaign": "c", "status": "ok", "started": ""}
-    training = run.TrainingRun(**known, settings=settings)
-    assert (str(training.way), training.frameworks) == (
-        "torch, mixed_bfloat16, torch.compile, batch 8",
-        ("torch", "keras"),
-    )
-    assert str(run.TrainingRun(**known).way) == "tensorflow, float32"
 
 
 def test_unknown_variant_is_refused():

@@ -1,5 +1,7 @@
 """The tables of time to accuracy."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.training import table
@@ -42,6 +44,14 @@ def test_mean_over_seeds_is_noted(trained):
     outcomes = summarize([trained("dense", seed=seed, accuracies=(0.2, 0.5 + seed / 10)) for seed in (1, 2)])
 
     assert f"mean accuracy over seeds: dense ours 0.650 ({outcomes[0].epochs} epochs)" in table.notes(outcomes)
+
+
+def test_notes_say_how_large_images_were(trained):
+    """Where it is known: accuracy depends on it."""
+    training = trained("xception")
+    large = replace(training, settings={**training.settings, "image_size": 331})
+
+    assert "of 331 px an epoch in batches of 10" in "\n".join(table.notes(summarize([large])))
 
 
 def test_markdown_names_machine_and_command(outcomes):
