@@ -27,7 +27,7 @@ from flowers_core.errors import InputError
 VERDICT = Verdict(word="same", clock="wall", pairs=4, estimates={"wall": estimate([0.0, 0.01, 0.02])})
 EPOCH = {"epoch": 1.0, "val_accuracy": 0.5, "elapsed_seconds": 9.0, "images_per_second": 100.0}
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
-LINES = {Measurement: 130, PairResult: 832, Peak: 3, LoaderResult: 82, ObjectStoreResult: 24, TrainingRun: 13}
+LINES = {Measurement: 130, PairResult: 832, Peak: 3, LoaderResult: 82, ObjectStoreResult: 24, TrainingRun: 16}
 WORKLOAD = Workload(
     accelerator="A", model="m", batch_size=8, image_size=192, step_seconds=(0.1, 0.2), origin="published", source="s"
 )
