@@ -51,7 +51,7 @@ class Wanted:
             batch_size=self.batch_size,
             pairs=self.pairs,
             all_ways=self.all_ways,
-            settings=results / Path(tuned.PATH).name,
+            settings=results / tuned.NAME,
         )
         return [plan.comparison(name, tell=options.tell) for name in names]
 

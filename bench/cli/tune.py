@@ -93,7 +93,7 @@ def tune(wanted: Wanted, place: Place, output: Output) -> None:
         )
         options.leave(code or NOTHING_MEASURED)
     if not code or search.found:  # an interrupted search that found nothing proves nothing
-        path = output.results / Path(tuned.PATH).name
+        path = output.results / tuned.NAME
         tuned.keep(found, path)
         options.tell(f"kept in {path}{_how_used(path)}")
     rows = [tune_table.plain(candidate, search) for candidate in search.candidates]

@@ -8,8 +8,9 @@ takes `weights` as well (None, "imagenet", or the path of the base's weights wit
 range that the base sees: `codelab` for [0, 1] as there, or `weights` for the one that its weights expect.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from flowers_core import user_code
 from flowers_core.errors import InputError, near
@@ -87,6 +88,7 @@ class ModelSpec:
         heavy: Whether it is measured in small batches: without pooling every layer works at full resolution, and some
             see 331 pixels, so that on a CPU a step of 32 images takes many seconds and 7 GB.
         recipe: How it is trained; the default holds nothing that was learnt by training or timing another model.
+        fine_tuning: In what its recipe to fine-tune differs from `Recipe.fine_tuned`.
     """
 
     builder: str
@@ -97,6 +99,7 @@ class ModelSpec:
     representative: bool = False
     heavy: bool = False
     recipe: Recipe = Recipe()
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
 _CONVOLUTIONS = Recipe(precision="mixed_bfloat16")
@@ -159,15 +162,12 @@ MODELS: dict[str, ModelSpec] = {
         smallest=71,
         has_base=True,
         heavy=True,
+        fine_tuning={"epochs": 4, "batch_size": 16, "schedule": "fine_tuning_xception"},  # 331 pixels take 13 GB
     ),
     "vgg16": ModelSpec(builder="pretrained:vgg16", smallest=32, has_base=True, recipe=_TRANSFER),
     "resnet50": ModelSpec(builder="pretrained:resnet50", smallest=32, has_base=True, recipe=_TRANSFER),
     "mobilenet": ModelSpec(builder="pretrained:mobilenet", smallest=32, has_base=True, recipe=_TRANSFER),
 }
-
-
-# In what a model's fine-tuning differs from that of other bases: Xception's 331 pixels take 13 GB in batches of 16.
-_FINE_TUNED = {"xception": {"epochs": 4, "batch_size": 16, "schedule": "fine_tuning_xception"}}
 
 
 def spec(name: str) -> ModelSpec:
@@ -202,7 +202,7 @@ def recipe(name: str, *, fine_tune: bool = False) -> Recipe:
     if fine_tune and not row.has_base:
         bases = ", ".join(other for other, its_row in MODELS.items() if its_row.has_base)
         raise InputError(f"`fine_tune` is for models with a pretrained base: {bases}. Received: model={name!r}")
-    return replace(row.recipe.fine_tuned(), **_FINE_TUNED.get(name, {})) if fine_tune else row.recipe
+    return replace(row.recipe.fine_tuned(), **row.fine_tuning) if fine_tune else row.recipe
 
 
 def is_users(name: str) -> bool:

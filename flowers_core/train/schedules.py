@@ -98,5 +98,5 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "fine_tuning": _fine_tuning,
     "fine_tuning_xception": _fine_tuning_xception,
 }
-"""The schedules by the model that the codelab trains so, and that of bases which it freezes; others keep their
+"""The schedules by the model that the codelab trains so, and those of ours to fine-tune bases; others keep their
 optimizer's constant rate."""

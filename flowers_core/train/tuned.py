@@ -20,7 +20,8 @@ from flowers_core.backends import BACKENDS
 FORMAT = 1
 """Version of the file. History: 1, the first."""
 
-PATH = "results/tuned.json"
+NAME = "tuned.json"
+PATH = f"results/{NAME}"
 VARIABLE = "FLOWERS_TUNED"
 VARIANTS = ("default", "plain")
 """How a training runs its steps: as was found here, or as the model's recipe says."""
