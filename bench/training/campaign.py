@@ -118,7 +118,7 @@ def run_all(
 
 def variables(results: Path) -> dict[str, str]:
     """Where a training finds what `bench tune` has kept; its backend is the user's, if any, or what was found."""
-    found = results / Path(tuned.PATH).name
+    found = results / tuned.NAME
     return {tuned.VARIABLE: str(found.absolute()), "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
 
 
@@ -129,6 +129,8 @@ def load(results: Path, campaign: str) -> list[TrainingRun]:
 
 def load_latest(results: Path, *, by_recency: Callable[[TrainingRun], tuple] | None = None) -> list[TrainingRun]:
     """Trainings of the machine that trained last: of each group those of its latest code in one setting, one a seed.
+
+    Of several ways to compute steps, it is those of the last one.
 
     Those that asv measures are of no campaign: they stop at their target, and belong to the history.
 
@@ -143,7 +145,13 @@ def load_latest(results: Path, *, by_recency: Callable[[TrainingRun], tuple] | N
     here = [training for training in trainings if training.machine.get("id") == trainings[-1].machine.get("id")]
     last = {outcome.group(training): training for training in here}
     alike = [training for training in here if _is_alike(training, last[outcome.group(training)])]
-    return list({(outcome.group(training), training.seed): training for training in alike}.values())
+    ways = {outcome.group(training): outcome.way_of(training) for training in alike if training.status == "ok"}
+    shown = [
+        training
+        for training in alike
+        if training.status != "ok" or outcome.way_of(training) == ways[outcome.group(training)]
+    ]  # one that died does not say how it computed
+    return list({(outcome.group(training), training.seed): training for training in shown}.values())
 
 
 def _by_code() -> Callable[[TrainingRun], tuple]:
@@ -159,8 +167,6 @@ def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
     if identity.content(training.data) != identity.content(last.data):
         return False
     way = outcome.way_of(last)
-    if outcome.way_of(training) != way:
-        return False
     batch_size = way.batch_size or 1
     cell = Cell(model=last.model, pipeline="records_parallel", precision=way.precision, batch_size=batch_size)
     return identity.agree(training.machine, last.machine, [cell])

@@ -130,6 +130,17 @@ def test_load_latest_pools_no_settings_and_no_data(trained, tmp_path, other):
     assert [training.seed for training in campaign.load_latest(tmp_path)] == [2]
 
 
+def test_load_latest_keeps_ways_apart_and_counts_the_dead(trained, tmp_path):
+    """Of two ways to compute steps the last one's; a seed that died says none, and counts wherever it comes."""
+    torch = {"backend": "torch", "precision": "mixed_bfloat16", "torch_compile": True}
+    for seed, (status, way) in enumerate((("ok", {}), ("crash", {}), ("ok", torch), ("ok", torch), ("timeout", {})), 1):
+        history = {} if status == "ok" else {"history": ()}
+        started = f"2026-11-2{seed}T12:00:00+00:00"
+        store.append(trained(seed=seed, status=status, settings=way, started=started, **history), tmp_path)
+
+    assert [training.seed for training in campaign.load_latest(tmp_path)] == [2, 3, 4, 5]
+
+
 def test_load_latest_counts_a_seed_once(trained, tmp_path):
     """A campaign that is run again replaces its trainings: the same seeds twice would make intervals too narrow."""
     for name, day in (("first", 24), ("second", 25)):
