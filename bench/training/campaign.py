@@ -15,6 +15,7 @@ from bench.run.durations import Durations, Planned
 from bench.training import outcome, run
 from bench.training.price import Price
 from bench.training.run import Job, TrainingRun
+from bench.training.way import way_of
 from flowers_core.train import tuned
 
 
@@ -145,11 +146,9 @@ def load_latest(results: Path, *, by_recency: Callable[[TrainingRun], tuple] | N
     here = [training for training in trainings if training.machine.get("id") == trainings[-1].machine.get("id")]
     last = {outcome.group(training): training for training in here}
     alike = [training for training in here if _is_alike(training, last[outcome.group(training)])]
-    ways = {outcome.group(training): outcome.way_of(training) for training in alike if training.status == "ok"}
+    ways = {outcome.group(training): way_of(training) for training in alike if training.status == "ok"}
     shown = [
-        training
-        for training in alike
-        if training.status != "ok" or outcome.way_of(training) == ways[outcome.group(training)]
+        training for training in alike if training.status != "ok" or way_of(training) == ways[outcome.group(training)]
     ]  # one that died does not say how it computed
     return list({(outcome.group(training), training.seed): training for training in shown}.values())
 
@@ -166,7 +165,7 @@ def _is_alike(training: TrainingRun, last: TrainingRun) -> bool:
         return False
     if identity.content(training.data) != identity.content(last.data):
         return False
-    way = outcome.way_of(last)
+    way = way_of(last)
     batch_size = way.batch_size or 1
     cell = Cell(model=last.model, pipeline="records_parallel", precision=way.precision, batch_size=batch_size)
     return identity.agree(training.machine, last.machine, [cell])

@@ -8,7 +8,6 @@ from statistics import median
 
 from bench.training.price import Price
 from bench.training.run import TrainingRun, recipe
-from flowers_core.train.tuned import Way
 
 SYNTHETIC = "synthetic"  # folder of the drawn photos
 # What our recipes reach within their epochs on the 300 photos that `make bench` draws, less some points for the seed.
@@ -109,18 +108,6 @@ def group(training: TrainingRun) -> tuple:
     epochs = settings.get("epochs", recipe(training.model, training.variant).epochs)
     given = settings.get("weights") or "", data.get("photos"), data.get("images"), settings.get("image_size")
     return training.model, training.variant, epochs, *given
-
-
-def way_of(training: TrainingRun) -> Way:
-    """How a training computed its steps; older results are of TensorFlow."""
-    settings = training.settings
-    return Way(
-        backend=settings.get("backend", "tensorflow"),
-        precision=settings.get("precision", "float32"),
-        xla=settings.get("xla", False),
-        torch_compile=settings.get("torch_compile", False),
-        batch_size=settings.get("batch_size"),
-    )
 
 
 def _outcome(trainings: Sequence[TrainingRun], target: float | None, price: Price | None) -> Outcome:

@@ -7,8 +7,9 @@ from statistics import fmean, geometric_mean
 from bench.machine.facts import BUSY_SHARE
 from bench.results.result import folders
 from bench.results.table import Column, Interval, Table, Value, page
-from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups, way_of
+from bench.training.outcome import MedianRange, Outcome, Parity, parities, speedups
 from bench.training.run import recipe
+from bench.training.way import way_of
 
 NAMES = (Column("model"), Column("variant"), Column("epochs", "count"), Column("n", "count"))
 ACCURACY = (

@@ -2,9 +2,8 @@
 
 import pytest
 
-from bench.training.outcome import SYNTHETIC_TARGETS, MedianRange, parities, speedups, summarize, target_of, way_of
+from bench.training.outcome import SYNTHETIC_TARGETS, MedianRange, parities, speedups, summarize, target_of
 from bench.training.price import Price
-from bench.training.run import TrainingRun
 from flowers_core.errors import InputError
 
 
@@ -184,13 +183,3 @@ def test_other_groups_are_not_pooled(trained, other):
     outcomes = summarize([trained(seed=1, **same), trained(seed=2, **same), trained(seed=3, **{**same, **other})])
 
     assert [len(outcome.trainings) for outcome in outcomes] == [2, 1]
-
-
-def test_way_of_a_training():
-    """Older ones, which do not say it, are of TensorFlow."""
-    settings = {"backend": "torch", "precision": "mixed_bfloat16", "torch_compile": True, "batch_size": 8}
-    known = {"model": "dense", "variant": "ours", "seed": 1, "campaign": "c", "status": "ok", "started": ""}
-    training = TrainingRun(**known, settings=settings)
-    assert str(way_of(training)) == "torch, mixed_bfloat16, torch.compile, batch 8"
-    assert training.frameworks == ("torch", "keras")
-    assert str(way_of(TrainingRun(**known))) == "tensorflow, float32"
