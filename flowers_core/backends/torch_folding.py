@@ -79,13 +79,13 @@ class FoldedConvolutions:
 
     Args:
         module: Of aten's operations; it is rewritten.
-        variables: How many of its first inputs are variables.
+        stay: Of its first inputs, the variables, which no training step changes between its calls.
     """
 
-    def __init__(self, module: GraphModule, variables: int):
+    def __init__(self, module: GraphModule, stay: Sequence[bool]):
         graph = module.graph
-        inputs = graph.find_nodes(op="placeholder")[:variables]
-        constant = _constants(graph, inputs)
+        inputs = graph.find_nodes(op="placeholder")[: len(stay)]
+        constant = _constants(graph, [node for node, stays in zip(inputs, stay, strict=True) if stays])
         chains = _chains(graph, constant) if torch.backends.mkldnn.is_available() else []
         folded = [chain for chain in chains if chain.is_constant]
         self._compute = _cut_out(module, inputs, constant, [part for chain in folded for part in chain.constants])
@@ -195,9 +195,10 @@ class _Chain:
             taken.add(user)
 
     def take_activation(self) -> None:
-        """Takes a ReLU, limited or not."""
+        """Takes a ReLU, limited or not; after a branch, oneDNN has the one without a limit alone."""
         user = self.user
-        if user and (name := _ACTIVATIONS.get(user.target)):
+        name = _ACTIVATIONS.get(user.target) if user else None
+        if user and name and (name == "relu" or not self.added):
             self.activation = name, [float(limit) for limit in arguments(user)[1:]]
             self.last = user
 
@@ -305,7 +306,7 @@ def _put_in(graph: Graph, chain: _Chain, folded: FoldedConvolution | None, repla
         images = graph.call_function(aten.permute.default, (images, CHANNELS_LAST))
         if folded:
             added = replaced.get(chain.added, chain.added) if chain.added else None
-            result = graph.call_function(_folding(), (images, added, _enter(folded)))
+            result = graph.call_function(_folding(), (images, added, list(folded.shape), _enter(folded)))
         else:
             weight = graph.call_function(aten.permute.default, (weight, CHANNELS_LAST))
             for _, value in chain.steps:
@@ -336,9 +337,9 @@ def _enter(convolution: FoldedConvolution) -> int:
 def _folding() -> Any:
     """The operation of one that has been entered."""
     return torch_operations.define(
-        "folded_convolution(Tensor images, Tensor? added, int number) -> Tensor",
-        torch_operations.in_torchs_order(lambda images, added, number: _ENTERED[number].compute(images, added)),
-        lambda images, _, number: images.new_empty(_ENTERED[number].shape),
+        "folded_convolution(Tensor images, Tensor? added, int[] shape, int number) -> Tensor",
+        torch_operations.in_torchs_order(lambda images, added, _, number: _ENTERED[number].compute(images, added)),
+        lambda images, _, shape, __: images.new_empty(shape),  # in the arguments, of which Inductor's cache knows
     )
 
 

@@ -5,9 +5,10 @@ fragment here and there: on a CPU such a step is slower than one that is not com
 tensors that have shapes and no numbers, as XLA traces a step on JAX. What it does is recorded as one graph from the
 pixels to the updated weights: forward, backward, optimizer and metrics. The maths is that of Keras' own step; that
 they agree is tested. Only the loss is taken from logits, as on TensorFlow: on torch Keras takes it from probabilities
-that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Five things are
-rewritten, for Inductor's code for them is slower than need be:
+that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Six things are
+rewritten; but for the first, Inductor's code for them is slower than need be:
 
+- a rate of learning that Keras hands torch as a number is multiplied by: as a number it would stay that of the first step;
 - batch normalisation in training and, on a CPU, the maximum of windows are operations of known gradient, written as
   passes over memory that Inductor fuses with their neighbours, see `flowers_core.backends.torch_layers`;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;
@@ -24,9 +25,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import getitem
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from keras import tree
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -58,15 +61,18 @@ def parts(model: keras.Model, otherwise: Sequence[Callable[[Any], Any]]) -> list
         return [found for found in _gradients(model, forward(batch)) if found is not None]
 
     bodies = (lambda _, batch: forward(batch), gradients)
-    programs = [Program(model, body, plain) for body, plain in zip(bodies, otherwise, strict=True)]
+    programs = [Program(model, body, plain, learns=True) for body, plain in zip(bodies, otherwise, strict=True)]
     return [lambda batch, program=program: program([batch]) for program in programs]
 
 
 def _make(model: Any, name: str, body: _Body, force: bool = False) -> Callable:
     """What Keras calls for `train_function` and its like, which it takes back where a model is compiled again."""
-    attribute = f"{name}_function"
+    attribute, step, learns = f"{name}_function", getattr(model, f"{name}_step"), name == "train"
+    if not model._should_torch_compile():  # since it was compiled again
+        return getattr(type(model), f"make_{attribute}")(model, force)
     if force or getattr(model, attribute) is None:
-        setattr(model, attribute, Program(model, body, getattr(model, f"{name}_step")))
+        otherwise = step if learns else torch.no_grad()(step)
+        setattr(model, attribute, Program(model, body, otherwise, learns=learns))
     return getattr(model, attribute)
 
 
@@ -75,11 +81,13 @@ class _Recording:
     """What a body does with batches of one shape.
 
     Attributes:
+        variables: All that it reads or changes.
         program: Takes values of variables and the parts of a batch; gives a flat result.
         result: What a result looks like that is not flat.
         folded: The convolutions that have to follow the weights.
     """
 
+    variables: Sequence[Any]
     program: Callable
     result: Any
     folded: FoldedConvolutions | None
@@ -92,86 +100,114 @@ class Program:
         model: Compiled and built, its optimizer and metrics, too, by the time of the first call.
         body: Does it by Keras' own functions, given the model and the parts of a batch.
         otherwise: Does the same with what is not recorded.
+        learns: Whether it is a training step or a part of one, so that trainable weights change between its calls.
     """
 
-    def __init__(self, model: Any, body: _Body, otherwise: Callable[[Any], Any]):
-        self._model, self._body, self._otherwise = model, body, otherwise
-        self._variables: list[Any] = []
+    def __init__(self, model: Any, body: _Body, otherwise: Callable[[Any], Any], *, learns: bool):
+        self._model, self._body, self._otherwise, self._learns = model, body, otherwise, learns
         self._recordings: dict[tuple, _Recording] = {}
         self._is_recordable = True
+        self._said: set[str] = set()
 
     def __call__(self, batches: Sequence[Any]) -> Any:
         """Does it with the one batch of a list, as Keras hands them over."""
         (batch,) = batches
-        batch = tuple(batch) if isinstance(batch, tuple | list) else (batch,)  # a list comes of a generator's tuple
-        kind = tuple(map(_kind, batch))
+        parts = _parts(batch)
+        kind = tuple(map(_kind, parts))
         if not all(kind):
-            self._leave(f"a batch must be one of tensors, and is of {', '.join(type(part).__name__ for part in batch)}")
-        is_new = kind not in self._recordings and len(self._recordings) < _MOST_SHAPES
-        recording = self._record(batch) if is_new and self._is_recordable else self._recordings.get(kind)
+            self._leave(f"a batch must be one of tensors, and is of {', '.join(type(part).__name__ for part in parts)}")
+        elif kind not in self._recordings and self._is_recordable:
+            if len(self._recordings) < _MOST_SHAPES:
+                self._record(kind, parts)
+            else:
+                self._say(f"batches of more than {_MOST_SHAPES} shapes are not recorded: others run layer by layer")
+        recording = self._recordings.get(kind)
         if recording is None:
-            return self._otherwise(batches[0])
-        self._recordings[kind] = recording
-        values = self._values()
+            return self._otherwise(batch)
+        values = _values(recording.variables)
         if recording.folded:
             recording.folded.follow(values)
         with torch.no_grad():
-            return tree.pack_sequence_as(recording.result, recording.program(*values, *batch))
+            return tree.pack_sequence_as(recording.result, recording.program(*values, *parts))
 
-    def _record(self, parts: Sequence[torch.Tensor]) -> _Recording | None:
+    def _record(self, kind: tuple, parts: Sequence[torch.Tensor]) -> None:
         model = self._model
         known = [*model.variables, *model.metrics_variables, *(model.optimizer.variables if model.optimizer else ())]
-        self._variables = list({id(variable): variable for variable in known}.values())
-        for variable in self._variables:
+        variables = list({id(variable): variable for variable in known}.values())
+        for variable in variables:
             variable.value.data = _as_multiplied(variable.value.data)
-        values, results = self._values(), []
+        values, results = _values(variables), []
         on_cpu = all(value.device.type == "cpu" for value in (*values, *parts))  # `fit` hands a GPU's model CPU batches
         try:
             with torch_layers.replace_layers(on_cpu=on_cpu):
-                run, own = partial(self._run, results), torch_operations.operations() if on_cpu else None
+                run, own = partial(self._run, variables, results), torch_operations.operations() if on_cpu else None
                 graph = make_fx(run, own, "fake")(*values, *parts)
-        except RuntimeError as error:  # torch's, of Python that asks for a number
+        except (
+            AssertionError,
+            RuntimeError,
+            TypeError,
+        ) as error:  # of Python that asks for a number, or brings tensors
             self._leave(str(error).partition("\n")[0])
-            return None
+            return
         finally:
             model._clear_losses()  # those that layers have added hold no numbers
+        _multiply_by_rates(graph)
+        if any(map(_is_unknown, graph.graph.nodes)):
+            self._leave("what it does depends on numbers that it computes")
+            return
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
         folded = None
         if on_cpu:
-            folded = FoldedConvolutions(graph, len(values))
+            learning = {id(variable) for variable in model.trainable_variables} if self._learns else set()
+            folded = FoldedConvolutions(graph, [id(variable) not in learning for variable in variables])
             torch_operations.take_as_it_lies(graph.graph)
             _compute_scalars_once(graph)
             options["layout_optimization"] = False  # the order is Keras' already
-        program = graph.forward if self._recordings else torch.compile(graph.forward, options=options)
-        return _Recording(program, results[-1], folded)
+        program = graph.forward
+        if not self._recordings:
+            program = torch.compile(program, fullgraph=True, options=options)
+        self._recordings[kind] = _Recording(variables, program, results[-1], folded)
 
     def _leave(self, reason: str) -> None:
-        """Has torch compile what of it it can, from now on, and says so once."""
+        """Has torch compile what of it it can, from now on."""
         if self._is_recordable:
-            name = self._model.name
-            warnings.warn(f"torch cannot record {name} as one graph, and compiles it in parts: {reason}", stacklevel=2)
+            self._say(f"torch cannot record {self._model.name} as one graph, and compiles it in parts: {reason}")
             self._otherwise, self._is_recordable = torch.compile(self._otherwise), False
 
-    def _values(self) -> list[torch.Tensor]:
-        return [variable.value.detach() for variable in self._variables]
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warnings.warn(sentence, stacklevel=2)
 
-    def _run(self, results: list, *given: torch.Tensor) -> list[torch.Tensor]:
+    def _run(self, variables: Sequence[Any], results: list, *given: torch.Tensor) -> list[torch.Tensor]:
         """What the body gives for a batch, flat, with values in the place of variables; their updates end in them."""
-        values, parts = given[: len(self._variables)], given[len(self._variables) :]
+        values, parts = given[: len(variables)], given[len(variables) :]
         learning = {id(variable) for variable in self._model.trainable_variables}
         held = [
             value.detach().requires_grad_(id(variable) in learning)
-            for variable, value in zip(self._variables, values, strict=True)
+            for variable, value in zip(variables, values, strict=True)
         ]
-        with keras.StatelessScope(zip(self._variables, held, strict=True), collect_losses=True) as scope:
+        with keras.StatelessScope(zip(variables, held, strict=True), collect_losses=True) as scope:
             result = self._body(self._model, parts)
-            updated: list[Any] = [scope.get_current_value(variable) for variable in self._variables]
+            updated: list[Any] = [scope.get_current_value(variable) for variable in variables]
         with torch.no_grad():
             for value, before, after in zip(values, held, updated, strict=True):
                 if after is not before:
                     value.copy_(after)
         results.append(result)
         return [part.detach() for part in tree.flatten(result)]
+
+
+def _parts(batch: Any) -> tuple:
+    """What a batch is made of: images, and labels and weights where they are given; see `train_on_batch` of Keras."""
+    parts = list(batch) if isinstance(batch, tuple | list) else [batch]  # a list comes of a generator's tuple
+    while parts and parts[-1] is None:
+        parts.pop()
+    return tuple(keras.ops.convert_to_tensor(part) if isinstance(part, np.ndarray) else part for part in parts)
+
+
+def _values(variables: Sequence[Any]) -> list[torch.Tensor]:
+    return [variable.value.detach() for variable in variables]
 
 
 def _kind(part: Any) -> tuple:
@@ -236,6 +272,33 @@ def _as_multiplied(value: torch.Tensor) -> torch.Tensor:
         return value
     there, back = last_first[value.dim()]
     return value.permute(there).contiguous().permute(back)
+
+
+def _multiply_by_rates(module: torch.fx.GraphModule) -> None:
+    """Has a graph multiply by a scalar that it reads as a number, as SGD does its rate, where torch takes a factor."""
+    graph, add = module.graph, torch.ops.aten._foreach_add_.List
+    for number in graph.find_nodes(op="call_function", target=torch.ops.aten._local_scalar_dense.default):
+        for user in list(number.users):
+            if user.target is not add or user.kwargs != {"alpha": number}:
+                continue
+            changed, given = user.args
+            with graph.inserting_before(user):
+                scaled = graph.call_function(torch.ops.aten._foreach_mul.Tensor, (given, *number.args))
+                parts = [graph.call_function(getitem, (scaled, position)) for position in range(len(given))]
+            for part, before in zip(parts, given, strict=True):
+                part.meta["val"] = before.meta["val"]
+            user.args, user.kwargs = (changed, parts), {}
+        if not number.users:
+            graph.erase_node(number)
+    module.recompile()
+
+
+def _is_unknown(node: torch.fx.Node) -> bool:
+    """Whether a node gives a number that nobody knows before it runs, or a tensor of so many numbers."""
+    numbers = torch.SymInt | torch.SymFloat | torch.SymBool
+    found = tree.flatten(node.meta.get("val"))
+    sides = [side for part in found if isinstance(part, torch.Tensor) for side in part.shape]
+    return any(isinstance(number, numbers) for number in (*found, *sides))
 
 
 def _compute_scalars_once(module: torch.fx.GraphModule) -> None:

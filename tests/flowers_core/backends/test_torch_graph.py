@@ -68,13 +68,17 @@ def batches(count):
 
 def fitted(whole):
     model = build()
-    optimizer = "adam" if case == "adam" else keras.optimizers.SGD(0.1, momentum=0.9 if case == "momentum" else 0.0)
+    momentum = {"momentum": 0.9, "rates": 0.9}.get(case, 0.0)
+    sgd = keras.optimizers.SGD(0.1, momentum=momentum, nesterov=case == "rates")
+    optimizer = "adam" if case == "adam" else sgd
+    falling = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch == 0 else 0.01)
     fit.compile_model(model, xla=whole, optimizer=optimizer)
     if case == "generator":  # as a training of ours is fed
         history = model.fit(batches(10), steps_per_epoch=3, epochs=2, verbose=0,
                             validation_data=batches(5), validation_steps=2)
     else:
         history = model.fit(images, labels, batch_size=4, epochs=2, shuffle=False, verbose=0,
+                            callbacks=[falling] if case == "rates" else [],
                             validation_data=(images[:5], labels[:5]), validation_batch_size=4)
     predicted = model.predict(images, batch_size=4, verbose=0)
     return history.history, predicted, model
@@ -160,7 +164,8 @@ def build():
     x = layers.BatchNormalization(scale=False)(layers.DepthwiseConv2D(3, padding="same")(x))
     x = layers.Conv2D(8, 1, activation="relu")(layers.LeakyReLU()(x))
     x = layers.BatchNormalization(center=False)(layers.Conv2D(8, 1)(x))
-    x = layers.ReLU()(layers.Add()([stem, x]))
+    x = second = layers.ReLU()(layers.Add()([stem, x]))
+    x = layers.ReLU(6.0)(layers.Add()([second, layers.Conv2D(8, 1)(x)]))
     base = keras.Model(inputs, x)
     values = np.random.default_rng(2)
     weights = [np.where(weight, weight, 0.1) for weight in base.get_weights()]
@@ -182,6 +187,71 @@ def fitted(whole):
 
 ours, plain = fitted(True), fitted(False)
 print(json.dumps({"folded": ours[2], "losses": [ours[0], plain[0]], "predicted": [ours[1], plain[1]]}))
+"""
+
+
+# What else Keras' users call: single batches as arrays, predictions of many sizes before and after a fit, a model that is
+# compiled again; layers that draw at random, and that hold tensors which are no variables.
+CALLS = """
+import json, warnings
+import numpy as np, torch, keras
+from flowers_core.backends.torch_graph import Program
+from flowers_core.train import fit
+torch.compile = lambda program, **_: program
+torch.set_num_threads(1)
+noise = np.random.default_rng(1)
+images, labels = noise.random((8, 6), dtype=np.float32), noise.integers(0, 5, 8)
+layers = keras.layers
+
+def built(*added):
+    model = keras.Sequential([keras.Input((6,)), *added, layers.Dense(5, activation="softmax")])
+    return fit.compile_model(model, xla=True)
+
+def recorded(program):
+    return [len(program._recordings), program._is_recordable]
+
+def say(call):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in said if "record" in str(warning.message)]
+
+found = {}
+model = built()
+said = say(lambda: (model.train_on_batch(images, labels), model.predict_on_batch(images)))
+found["on batch"] = [said, recorded(model.train_function), recorded(model.predict_function)]
+
+model = built()
+first = model.predict(images[:4], verbose=0)
+model.fit(images, labels, batch_size=4, verbose=0)
+again = [model.predict(images[:count], verbose=0).shape for count in (2, 4, 1)]
+free = []
+own = type(model).predict_step
+type(model).predict_step = lambda self, data: free.append(torch.is_grad_enabled()) or own(self, data)
+model.predict_function = None
+said = say(lambda: [model.predict(images[:count], verbose=0) for count in (1, 2, 3, 4, 5, 6)])
+found["predict"] = [again, said, recorded(model.predict_function), free]
+type(model).predict_step = own
+
+fit.compile_model(model, xla=False)
+model.fit(images, labels, verbose=0)
+found["compiled again"] = [isinstance(model.train_function, Program)]
+
+model = built(layers.Dropout(0.5))
+model.optimizer.learning_rate = 0.0
+losses = [float(model.train_on_batch(images, labels)[0]) for _ in range(3)]
+found["dropout"] = [recorded(model.train_function), len(set(losses))]
+
+class Shifted(layers.Layer):
+    def build(self, shape):
+        self.shift = torch.ones(shape[-1])
+    def call(self, inputs):
+        return inputs + self.shift
+
+model = built(Shifted())
+said = say(lambda: model.fit(images, labels, verbose=0))
+found["tensors"] = [len(said), recorded(model.train_function)]
+print(json.dumps(found))
 """
 
 
@@ -209,7 +279,8 @@ def computed(whole):
     return float(loss), [gradient.tolist() for gradient in gradients]
 
 ours, plain = computed(True), computed(False)
-print(json.dumps({"programs": len(programs), "losses": [ours[0], plain[0]], "gradients": [ours[1], plain[1]]}))
+targets = [str(node.target) for program in programs for node in program.__self__.graph.nodes]
+print(json.dumps({"programs": len(programs), "targets": targets, "losses": [ours[0], plain[0]], "gradients": [ours[1], plain[1]]}))
 """
 
 
@@ -240,6 +311,7 @@ TOLERANCES = {
     "unscaled": 1e-4,
     "frozen": 1e-4,
     "momentum": 1e-4,
+    "rates": 1e-4,
     "added loss": 1e-4,
     "adam": 5e-3,
 }
@@ -251,7 +323,7 @@ def test_a_graph_is_kerass_step(case):
     found = compute(case)
 
     assert found["graphs"] == [True] * 3  # to train, to test, to predict
-    assert set(found["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(found["history"]) - {"learning_rate"} == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert max(*found["history"].values(), found["predicted"], found["weights"]) < TOLERANCES[case]
 
 
@@ -272,11 +344,28 @@ def test_the_maximum_of_windows_is_torchs():
     assert [row[2:] for row in found] == [[True, True]] * len(found)
 
 
+def test_what_else_users_call():
+    """What can be a graph is one, after what else was called, too; what cannot runs, and is said once."""
+    found = run(CALLS)
+
+    assert found["on batch"] == [[], [1, True], [1, True]]
+    again, said, recorded, free = found["predict"]
+    assert again == [[2, 5], [4, 5], [1, 5]]
+    assert len(said) == 1
+    assert "more than 4 shapes" in said[0]
+    assert recorded == [4, True]
+    assert free == [False] * 2
+    assert found["compiled again"] == [False]
+    assert found["dropout"] == [[1, True], 3]
+    assert found["tensors"] == [1, [0, False]]
+
+
 def test_parts_of_a_step_are_graphs_of_the_same():
     """The loss of the forward pass, and the gradient of every weight."""
     found = run(PARTS)
 
     assert found["programs"] == 2
+    assert "flowers.folded_convolution.default" not in found["targets"]  # the step could not, for it changes weights
     assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-5)
     ours, plain = found["gradients"]
     assert len(ours) == len(plain) == 6
@@ -297,7 +386,7 @@ def test_a_frozen_base_is_folded_and_followed():
     """Batch normalisation, ReLU and a branch go into the convolutions; weights that a user changes count at once."""
     found = run(FOLDED)
 
-    assert found["folded"] == [4, 4]  # to train, to predict
+    assert found["folded"] == [5, 5]  # to train, to predict
     for ours, plain in (found["losses"], *zip(*found["predicted"], strict=True)):
         assert np.asarray(ours) == pytest.approx(np.asarray(plain), abs=1e-4)
     before, after = found["predicted"][0]
@@ -341,9 +430,11 @@ def test_what_cannot_be_recorded_is_compiled_in_parts():
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
 def test_inductor_makes_of_it_the_same():
-    """Compiled, with the pooling that stays torch's own."""
-    found = compute("plain", "inductor")
+    """Compiled, with the pooling that stays torch's own, and a rate that falls between two epochs."""
+    found = compute("rates", "inductor")
 
     assert found["graphs"] == [True] * 3
-    assert max(found["history"].values()) < 1e-3
+    assert not found["said"]
+    assert "aten._local_scalar_dense.default" not in found["targets"][0]
+    assert max(*found["history"].values(), found["predicted"]) < 1e-3
     assert found["weights"] < 1e-3
