@@ -142,6 +142,14 @@ class PeerComparison:
         return self.fastest[0].rate / self.fastest[1].rate if self.fastest else None
 
     @property
+    def verdict(self) -> str:
+        """Whether ours is `faster` or `slower` than its peer; `undecided` where the interval holds 1 or is none."""
+        estimate = self.estimate
+        if estimate is None or estimate.low <= 1 <= estimate.high:
+            return "undecided"
+        return "faster" if estimate.ratio > 1 else "slower"
+
+    @property
     def pairs(self) -> int:
         """Pairs of the fastest two."""
         return len(self._logs_of(*self.fastest)) if self.fastest else 0

@@ -14,6 +14,7 @@ from bench.results.cell import Cell
 from bench.results.peak import of_format
 from bench.results.table import Column, Interval, Table, Value, page
 from flowers_core import models
+from flowers_core.backends import malloc
 
 COLUMNS = (
     Column("model"),
@@ -28,6 +29,7 @@ COLUMNS = (
     Column("its way", below="model", key="peer_way"),
 )
 
+MOST_NAMED = 2  # of those that are slower
 MOST_SECONDS = 24 * 3600.0  # of a budget
 
 Costs = Mapping[tuple[str, int], Mapping]
@@ -76,11 +78,27 @@ def geometric_mean(comparisons: Sequence[PeerComparison]) -> tuple[float, int]:
     return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan, len(ratios)
 
 
+def verdicts(comparisons: Sequence[PeerComparison]) -> str:
+    """On how many models ours is faster, slower, and on how many pairs leave it open; the slower ones are named."""
+    by_verdict: dict[str, list[PeerComparison]] = {"faster": [], "slower": [], "undecided": []}
+    for comparison in comparisons:
+        if comparison.ratio:
+            by_verdict[comparison.verdict].append(comparison)
+    slower = sorted(by_verdict["slower"], key=lambda comparison: comparison.ratio or 0.0)
+    named = [f"{comparison.model} ({comparison.ratio:.2f})" for comparison in slower]
+    few = " and ".join(named) or "none"
+    told = [
+        f"faster on {len(by_verdict['faster'])}",
+        f"slower on {few}" if len(named) <= MOST_NAMED else f"slower on {len(named)}, most on {named[0]}",
+    ]
+    told += [f"undecided on {len(by_verdict['undecided'])}"] if by_verdict["undecided"] else []
+    return ", ".join(told)
+
+
 def _notes(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) -> list[str]:
     mean, count = geometric_mean(comparisons)
-    ahead = sum((comparison.ratio or 0.0) >= 1 for comparison in comparisons)
     wanted = max(comparison.wanted for comparison in comparisons)
-    notes = [f"geometric mean {mean:.3f} over {count} models, of which ours is ahead in {ahead}"] if count else []
+    notes = [f"geometric mean {mean:.3f} over {count} models: {verdicts(comparisons)}"] if count else []
     notes += [
         "ours: of the ways that were tried the fastest, on TensorFlow, JAX or torch through Keras; its way: the peer's "
         "likewise, plain torch.nn with channels last and autocast, eager or by torch.compile",
@@ -88,7 +106,8 @@ def _notes(comparisons: Sequence[PeerComparison], costs: Costs, limits: Limits) 
         "Adam, cross-entropy",
         "ours / peer: images/s within pairs of fresh processes that take turns, with the 95 % interval; up to "
         f"{wanted} pairs of the fastest two; without an interval it rests on one pair, or on pairs with others",
-        "both sides keep the memory that they have freed, as our trainings do (MALLOC_MMAP_MAX_=0 and others)",
+        "undecided: the interval holds 1, or there is none",
+        f"both sides keep the memory that they have freed, as our trainings do ({', '.join(malloc.variables())})",
         "a way of ours that is neither tuned nor the recipe's must show the losses of a plain float32 step",
     ]
     entries = [entry for comparison in comparisons for entry in (*comparison.ours, *comparison.peers)]

@@ -37,6 +37,7 @@ TOLERANCES = {"float32": 0.01}
 HALF_TOLERANCE = 0.05  # of policies that compute with 8 or 11 bits
 BATCH_SIZE, HEAVY_BATCH_SIZE = 16, 4
 CHECK_SECONDS = 600.0
+CHECK_PAIRS = 1.5  # in pairs, what it takes to look at losses: two processes, one after the other, that compile anew
 
 Losses = Callable[[Cell, Path], list[float] | str]
 
@@ -234,8 +235,7 @@ class Search:
         """
         try:
             for candidate in self.candidates:
-                # The reserve is for the losses of the one that will be found: two processes, about a pair.
-                if self._left() > 2 * self._pair_seconds:
+                if self._left() > (1 + CHECK_PAIRS) * self._pair_seconds:  # for that of the one that will be found
                     self._run_pair(candidate)
                     if candidate.status == "error":
                         tell(f"{way_of(candidate.cell)}: {candidate.reason}")

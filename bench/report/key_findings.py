@@ -205,12 +205,11 @@ def _peers(gathered: Gathered) -> Finding | None:
     if not measured:
         return None
     mean, count = peers_table.geometric_mean(measured)
-    slower = [comparison for comparison in reversed(measured) if _ratio(comparison) < 1]
     if count == 1:
         (only,) = measured
-        over = f"on {only.model}{'' if _is_decided(only) else ', undecided'}"
+        over = f"on {only.model}{', undecided' if only.verdict == 'undecided' else ''}"
     else:
-        over = f"over {count} models (geometric mean), {_slower(slower, count)}"
+        over = f"over {count} models (geometric mean): {peers_table.verdicts(measured)}"
     share = _beside(peers_table.foreign_share(measured))
     sentence = f"Our training steps against plain torch: {mean:.2f} times its images/s {over}{share}."
     bars = tuple(
@@ -222,25 +221,6 @@ def _peers(gathered: Gathered) -> Finding | None:
 
 def _ratio(comparison: PeerComparison) -> float:
     return comparison.ratio or 0.0
-
-
-def _is_decided(comparison: PeerComparison) -> bool:
-    """Whether the interval of its ratio leaves 1 out."""
-    return comparison.estimate is not None and not comparison.estimate.low <= 1 <= comparison.estimate.high
-
-
-def _slower(slower: Sequence[PeerComparison], count: int) -> str:
-    """On which of so many models ours is slower, the slowest first, and where pairs leave that open."""
-    named = [
-        f"{comparison.model} ({_ratio(comparison):.2f}{'' if _is_decided(comparison) else ', undecided'})"
-        for comparison in slower
-    ]
-    if not named:
-        return "slower on none"
-    if len(named) == count:
-        return "slower on all of them"
-    few = len(named) < MOST_NAMED
-    return f"slower only on {' and '.join(named)}" if few else f"slower on {len(named)}, most on {named[0]}"
 
 
 def _formats(gathered: Gathered) -> Finding | None:

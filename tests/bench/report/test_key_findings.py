@@ -230,8 +230,8 @@ def test_peers_are_told_by_their_mean_and_by_what_is_slower(beside):
     finding = beside(dense=2.0, convnet=1.6, squeezenet=0.8)
 
     assert finding.sentence == (
-        "Our training steps against plain torch: 1.37 times its images/s over 3 models (geometric mean), slower only "
-        "on squeezenet (0.80)."
+        "Our training steps against plain torch: 1.37 times its images/s over 3 models (geometric mean): faster on 2, "
+        "slower on squeezenet (0.80)."
     )
     assert [(bar.label, bar.figure, bar.strong) for bar in finding.bars] == [
         ("dense", "x2.00", False),
@@ -244,10 +244,13 @@ def test_peers_are_told_by_their_mean_and_by_what_is_slower(beside):
 @pytest.mark.parametrize(
     ("measured", "said"),
     [
-        ({"dense": 2.0, "convnet": 1.5}, "(geometric mean), slower on none."),
-        ({"dense": 0.5, "convnet": 0.8}, "(geometric mean), slower on all of them."),
-        ({"dense": 2.0, "convnet": 0.9985}, "slower only on convnet (1.00, undecided)."),
-        ({"dense": 2.0, "convnet": 0.9, "vgg16": 0.8, "xception": 0.7}, "slower on 3, most on xception (0.70)."),
+        ({"dense": 2.0, "convnet": 1.5}, "(geometric mean): faster on 2, slower on none."),
+        ({"dense": 0.5, "convnet": 0.8}, "faster on 0, slower on dense (0.50) and convnet (0.80)."),
+        ({"dense": 2.0, "convnet": 0.9985}, "faster on 1, slower on none, undecided on 1."),
+        (
+            {"dense": 2.0, "convnet": 0.9, "vgg16": 0.8, "xception": 0.7},
+            "faster on 1, slower on 3, most on xception (0.70).",
+        ),
         ({"dense": 2.0, "share": 0.4}, "2.00 times its images/s on dense; meanwhile others used 40% of the CPU."),
         ({"dense": 2.0, "runs": 1}, "2.00 times its images/s on dense, undecided."),
     ],
