@@ -8,7 +8,7 @@ they agree is tested. Only the loss is taken from logits, as on TensorFlow: on t
 that it clips at 1e-7, so that it ends at 16, and what is more wrong than that has no gradient. Six things are
 rewritten; but for the first, Inductor's code for them is slower than need be:
 
-- a rate of learning that Keras hands torch as a number is multiplied by: as a number it would stay that of the first step;
+- a learning rate that Keras hands torch as a number is multiplied by: a number would stay that of the first step;
 - batch normalisation in training and, on a CPU, the maximum of windows are operations of known gradient, written as
   passes over memory that Inductor fuses with their neighbours, see `flowers_core.backends.torch_layers`;
 - kernels lie in memory as torch's products and convolutions would have them, so that no step turns them round;

@@ -110,7 +110,7 @@ def test_the_recipe_stays_where_nothing_is_faster():
 def test_the_budget_ends_the_search():
     """What does not fit is not tried, and time is left for the losses of the one that is found."""
     runs = Runs()
-    found = search(runs, budget=35.0)
+    found = search(runs, budget=36.0)  # a pair takes 10 s, the look at losses a pair and a half
     found.run()
     assert runs.pairs[0] == FAST
     assert [candidate.status for candidate in found.candidates] == ["ok", "ok", "waiting"]

@@ -190,8 +190,8 @@ print(json.dumps({"folded": ours[2], "losses": [ours[0], plain[0]], "predicted":
 """
 
 
-# What else Keras' users call: single batches as arrays, predictions of many sizes before and after a fit, a model that is
-# compiled again; layers that draw at random, and that hold tensors which are no variables.
+# What else Keras' users call: single batches as arrays, predictions of many sizes before and after a fit, a model that
+# is compiled again; layers that draw at random, and that hold tensors which are no variables.
 CALLS = """
 import json, warnings
 import numpy as np, torch, keras
@@ -280,7 +280,8 @@ def computed(whole):
 
 ours, plain = computed(True), computed(False)
 targets = [str(node.target) for program in programs for node in program.__self__.graph.nodes]
-print(json.dumps({"programs": len(programs), "targets": targets, "losses": [ours[0], plain[0]], "gradients": [ours[1], plain[1]]}))
+found = {"programs": len(programs), "targets": targets}
+print(json.dumps({**found, "losses": [ours[0], plain[0]], "gradients": [ours[1], plain[1]]}))
 """
 
 
