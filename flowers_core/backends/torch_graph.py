@@ -142,11 +142,7 @@ class Program:
             with torch_layers.replace_layers(on_cpu=on_cpu):
                 run, own = partial(self._run, variables, results), torch_operations.operations() if on_cpu else None
                 graph = make_fx(run, own, "fake")(*values, *parts)
-        except (
-            AssertionError,
-            RuntimeError,
-            TypeError,
-        ) as error:  # of Python that asks for a number, or brings tensors
+        except (AssertionError, RuntimeError, TypeError) as error:  # Python asks for a number, or brings a tensor
             self._leave(str(error).partition("\n")[0])
             return
         finally:
