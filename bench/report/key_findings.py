@@ -341,7 +341,8 @@ def _backends(summaries: Sequence[Summary]) -> Finding | None:
     parts = [f"in {precision} {_fastest_by_model(group)}" for precision, group in by_precision.items()]
     *others, last = sorted({name for comparison in comparisons for name in comparison.ordered})
     names = f"{', '.join(others)} and {last}"
-    sentence = f"Of {names}, each at the largest batch that all of them trained: {'; '.join(parts)}."
+    eager = ", torch layer by layer" if "torch" in (*others, last) else ""
+    sentence = f"Of {names}, each at the largest batch that all of them trained{eager}: {'; '.join(parts)}."
     return Finding(sentence, "steps", _leads(next(iter(by_precision.values()))))
 
 

@@ -175,6 +175,7 @@ def test_many_models_of_a_backend_are_counted(measured):
         )
     )
 
+    assert ", torch layer by layer: in float32" in finding.sentence
     assert "tensorflow is the fastest for 4 of 5 models, torch is the fastest for vgg16" in finding.sentence
     assert [(bar.label, bar.figure) for bar in finding.bars[:2]] == [("squeezenet", "x5.00"), ("convnet_gap", "x4.00")]
 
