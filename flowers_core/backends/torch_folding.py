@@ -127,7 +127,7 @@ class _Chain:
         node: The convolution.
         last: The node whose result it will give.
         is_constant: Whether no step changes its weights.
-        is_last: Whether the last node has its channels last.
+        channels_last: Whether the last node has its channels in the last place.
         steps: What is done to each channel: `mul`, `add` or `sub`, and by what.
         added: The node of a branch.
         activation: oneDNN's name and numbers.
@@ -136,7 +136,7 @@ class _Chain:
     node: Node
     last: Node
     is_constant: bool = True
-    is_last: bool = False
+    channels_last: bool = False
     steps: list[tuple[str, Any]] = field(default_factory=list)
     added: Node | None = None
     activation: tuple[str | None, list[float]] = (None, [])
@@ -161,24 +161,24 @@ class _Chain:
 
     def take_steps(self, constant: set[Node]) -> None:
         """Follows it to where its result has the precision of the convolution for the last time."""
-        steps, node, is_last = [], self.node, False
+        steps, node, channels_last = [], self.node, False
         while len(node.users) == 1:
             before, (node,) = node, node.users
-            if not is_last and _turns_last(node):
-                is_last = True
-            elif is_last and (step := _step(node, before)) and (step[1] in constant or not isinstance(step[1], Node)):
+            if not channels_last and _turns_last(node):
+                channels_last = True
+            elif channels_last and (step := _step(node, before)) and (step[1] in constant or not isinstance(step[1], Node)):
                 steps.append(step)
             elif node.target not in _SAME:
                 return
             if _precision(node) == _precision(self.node):
-                self.last, self.is_last, self.steps = node, is_last, list(steps)
+                self.last, self.channels_last, self.steps = node, channels_last, list(steps)
 
     def take_bias(self) -> None:
         """Takes a number a channel that is added at once, in the same precision."""
         order = self.user
         if order is None or not _turns_last(order):
             return
-        self.last, self.is_last = order, True
+        self.last, self.channels_last = order, True
         user = self.user
         kind, value = (_step(user, order) if user else None) or (None, None)
         if user and kind == "add" and isinstance(value, Node) and _precision(value) == _precision(order):
@@ -187,7 +187,7 @@ class _Chain:
     def take_branch(self, taken: set[Node]) -> None:
         """Takes the sum with images that are not constant, if no other convolution has."""
         user = self.user
-        if not (user and self.is_last and _STEPS.get(user.target) == "add" and user not in taken and not user.kwargs):
+        if not (user and self.channels_last and _STEPS.get(user.target) == "add" and user not in taken and not user.kwargs):
             return
         others = [part for part in arguments(user) if part is not self.last]
         if len(others) == 1 and _are_alike(others[0], self.last):
@@ -314,7 +314,7 @@ def _put_in(graph: Graph, chain: _Chain, folded: FoldedConvolution | None, repla
             name, numbers = chain.activation
             sizes = padding, stride, dilation, groups
             result = graph.call_function(_activation(), (images, weight, bias, *sizes, name or "none", numbers))
-        if not chain.is_last:
+        if not chain.channels_last:
             result = graph.call_function(aten.permute.default, (result, CHANNELS_FIRST))
     path = chain.path()
     chain.last.replace_all_uses_with(result)
