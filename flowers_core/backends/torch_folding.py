@@ -166,7 +166,7 @@ class _Chain:
             before, (node,) = node, node.users
             if not channels_last and _turns_last(node):
                 channels_last = True
-            elif channels_last and (step := _step(node, before)) and (step[1] in constant or not isinstance(step[1], Node)):
+            elif channels_last and (step := _step(node, before)) and _is_known(step[1], constant):
                 steps.append(step)
             elif node.target not in _SAME:
                 return
@@ -187,7 +187,8 @@ class _Chain:
     def take_branch(self, taken: set[Node]) -> None:
         """Takes the sum with images that are not constant, if no other convolution has."""
         user = self.user
-        if not (user and self.channels_last and _STEPS.get(user.target) == "add" and user not in taken and not user.kwargs):
+        is_sum = user and _STEPS.get(user.target) == "add" and not user.kwargs
+        if not (user and is_sum and self.channels_last and user not in taken):
             return
         others = [part for part in arguments(user) if part is not self.last]
         if len(others) == 1 and _are_alike(others[0], self.last):
@@ -275,6 +276,11 @@ def _step(node: Node, before: Node) -> tuple[str, Any] | None:
         if given.numel() != channels or given.shape[-1:] != (channels,):
             return None
     return kind, value
+
+
+def _is_known(value: Any, constant: set[Node]) -> bool:
+    """Whether a step's value is the same in every call: a number, or a constant node."""
+    return value in constant if isinstance(value, Node) else True
 
 
 def _are_alike(node: Any, other: Node) -> bool:
