@@ -95,7 +95,7 @@ class _Maximum(torch.autograd.Function):
 
     Torch keeps the place of each maximum in 8 bytes, clears the gradients, and writes them one by one. Here a place in
     a window is a number in the images' own precision, and each pixel asks whether it was chosen: both are passes over
-    memory in its order. Where windows overlap, a pixel would ask several of them, and where they leave a border, whether
+    memory in its order. Where windows overlap, a pixel would ask several, and where they leave a border, whether
     it lies there: both are slower than torch's way, a border of 331 pixels so much that a step took 390 ms, not 270.
     """
 
