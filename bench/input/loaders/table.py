@@ -77,13 +77,17 @@ def _ratio(result: LoaderResult, base: LoaderResult | None) -> float | None:
     return median(a / b for a, b in zip(result.rates, base.rates, strict=False))  # the last round may be cut short
 
 
+def _interval(result: LoaderResult) -> Interval:
+    return Interval(rate(result), min(result.rates), max(result.rates))
+
+
 def _values(row: Row) -> tuple[Value, ...]:
     rates = row.result.rates
     if not rates:
         return row.loader.name, row.result.status, "", "", ""
     return (
         row.loader.name,
-        Interval(rate(row.result), min(rates), max(rates)),
+        _interval(row.result),
         row.share,
         None if row.loader.kind == "ceiling" else row.ratio,
         median(row.result.cpu_seconds) if row.result.cpu_seconds else None,
@@ -97,20 +101,24 @@ def _title(job: str, of_job: Sequence[Row]) -> str:
     return f"{JOBS[job].capitalize()} to batches, first epoch ({what}, {size})"
 
 
-def notes(of_job: Sequence[Row]) -> list[str]:
-    """What the brackets are, what each loader does, and why a figure is missing."""
-    measured = [row for row in of_job if row.result.rates]
-    said = []
-    if measured:
-        blocks, processes = max((len(row.result.rates), row.result.processes) for row in measured)
-        said.append(f"median [lowest, highest] of {blocks} blocks, by {processes} fresh processes per loader")
+def _column_notes(of_job: Sequence[Row]) -> list[str]:
     ceiling = LOADERS[CEILINGS[of_job[0].loader.job]].name
-    said += [
+    return [
         f"ceiling: share of `{ceiling}`, the same kernels without a loader, on bytes in memory",
         "ours: ratio to the fastest of our pipelines, of those that decode photos smaller to the fastest that does so",
         "CPU: seconds per image, of all processes of the loader",
         "on a busy machine compare CPU: a loader with more threads gets more of what other programs leave",
     ]
+
+
+def notes(of_job: Sequence[Row], columns: Sequence[str] = ()) -> list[str]:
+    """What the brackets are, what columns hold, what each loader does, and why a figure is missing."""
+    measured = [row for row in of_job if row.result.rates]
+    said = []
+    if measured:
+        blocks, processes = max((len(row.result.rates), row.result.processes) for row in measured)
+        said.append(f"median [lowest, highest] of {blocks} blocks, by {processes} fresh processes per loader")
+    said += columns
     for size in LEAST:
         if found := next((row.result.data[size] for row in measured if size in row.result.data), None):
             said.append(_smaller_note(size, found))
@@ -149,7 +157,10 @@ def tables(all_rows: Sequence[Row]) -> list[Table]:
         _curve(job, of_job)
         if any(row.result.workers for row in of_job)
         else Table(
-            title=_title(job, of_job), columns=COLUMNS, rows=tuple(map(_values, of_job)), notes=tuple(notes(of_job))
+            title=_title(job, of_job),
+            columns=COLUMNS,
+            rows=tuple(map(_values, of_job)),
+            notes=tuple(notes(of_job, _column_notes(of_job))),
         )
         for job, of_job in jobs
         if of_job
@@ -165,14 +176,16 @@ def _curve(job: str, of_job: Sequence[Row]) -> Table:
     rows = []
     for name, by_count in by_loader.items():
         shown = (by_count.get(count) for count in counts)
-        rows.append((name, *(rate(row.result) if row and row.result.rates else None for row in shown)))
-    said = [
-        "columns: decode workers, processes or threads; without pipelines of tf.data, which choose their own number",
-        *notes(of_job),
-    ]
+        rows.append((name, *(_interval(row.result) if row and row.result.rates else None for row in shown)))
+    numbers = (
+        "columns: decode workers, processes or threads; without pipelines of tf.data, which choose their own number"
+    )
     columns = (Column("loader"), *(Column(f"{count}", "rate", key=f"workers_{count}") for count in counts))
     return Table(
-        title=f"{_title(job, of_job)}: images/s by decode workers", columns=columns, rows=tuple(rows), notes=tuple(said)
+        title=f"{_title(job, of_job)}: images/s by decode workers",
+        columns=columns,
+        rows=tuple(rows),
+        notes=tuple(notes(of_job, [numbers])),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bench.input.loaders import table
 from bench.input.loaders.run import LoaderResult
+from bench.results.table import Interval
 
 DATA = {"photos": "synthetic", "images": 20, "image_size": 192, "batch_size": 32, "cores": 2}
 
@@ -100,7 +101,7 @@ def test_a_comparison_that_decodes_smaller_does_not_hide_one_that_decodes_whole(
 def test_a_curve_has_a_column_for_each_number_of_workers():
     """A loader that failed with some of them keeps its others, and the reason is below."""
     compared = [
-        LoaderResult(comparison="1", loader="records/decode", rates=(100.0 * count,), workers=count, data=DATA)
+        LoaderResult(comparison="1", loader="records/decode", rates=(100.0 * count, 90.0), workers=count, data=DATA)
         for count in (1, 2)
     ]
     compared += [
@@ -109,6 +110,8 @@ def test_a_curve_has_a_column_for_each_number_of_workers():
     ]
     (curve,) = table.tables(table.rows(compared))
     assert [column.name for column in curve.columns] == ["loader", "1", "2"]
-    assert curve.rows == (("decode", 100.0, 200.0), ("SPDL", 80.0, None))
+    once = Interval(80.0, 80.0, 80.0)
+    assert curve.rows == (("decode", Interval(95.0, 90.0, 100.0), Interval(145.0, 90.0, 200.0)), ("SPDL", once, None))
+    assert not any(note.startswith(("ceiling:", "ours:", "CPU:")) for note in curve.notes)  # it has no such columns
     assert "SPDL (2 decode workers): error: gone" in curve.notes
     assert "--decode-workers 1,2" in table.markdown(table.rows(compared))
