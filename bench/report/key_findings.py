@@ -213,7 +213,7 @@ def _peers(gathered: Gathered) -> Finding | None:
     share = _beside(peers_table.foreign_share(measured))
     sentence = f"Our training steps against plain torch: {mean:.2f} times its images/s {over}{share}."
     bars = tuple(
-        Bar(comparison.model, _ratio(comparison), f"x{_ratio(comparison):.2f}", _ratio(comparison) < 1)
+        Bar(comparison.model, _ratio(comparison), f"x{_ratio(comparison):.2f}", comparison.verdict == "slower")
         for comparison in measured
     )
     return Finding(sentence, "peers", bars, peers_table.origin(measured))
