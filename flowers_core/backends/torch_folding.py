@@ -198,8 +198,7 @@ class _Chain:
     def take_activation(self) -> None:
         """Takes a ReLU, limited or not; after a branch, oneDNN has the one without a limit alone."""
         user = self.user
-        name = _ACTIVATIONS.get(user.target) if user else None
-        if user and name and (name == "relu" or not self.added):
+        if user and (name := _ACTIVATIONS.get(user.target)) and (name == "relu" or not self.added):
             self.activation = name, [float(limit) for limit in arguments(user)[1:]]
             self.last = user
 
@@ -280,7 +279,7 @@ def _step(node: Node, before: Node) -> tuple[str, Any] | None:
 
 def _is_known(value: Any, constant: set[Node]) -> bool:
     """Whether a step's value is the same in every call: a number, or a constant node."""
-    return value in constant if isinstance(value, Node) else True
+    return not isinstance(value, Node) or value in constant
 
 
 def _are_alike(node: Any, other: Node) -> bool:

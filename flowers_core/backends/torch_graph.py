@@ -112,7 +112,7 @@ class Program:
     def __call__(self, batches: Sequence[Any]) -> Any:
         """Does it with the one batch of a list, as Keras hands them over."""
         (batch,) = batches
-        parts = _parts(batch)
+        parts = _tensors(batch)
         kind = tuple(map(_kind, parts))
         if not all(kind):
             self._leave(f"a batch must be one of tensors, and is of {', '.join(type(part).__name__ for part in parts)}")
@@ -131,17 +131,15 @@ class Program:
             return tree.pack_sequence_as(recording.result, recording.program(*values, *parts))
 
     def _record(self, kind: tuple, parts: Sequence[torch.Tensor]) -> None:
-        model = self._model
-        known = [*model.variables, *model.metrics_variables, *(model.optimizer.variables if model.optimizer else ())]
-        variables = list({id(variable): variable for variable in known}.values())
-        for variable in variables:
-            variable.value.data = _as_multiplied(variable.value.data)
+        model, variables = self._model, _lay_out(self._model)
+        trainable = {id(variable) for variable in model.trainable_variables}
+        learning = [id(variable) in trainable for variable in variables]
         values, results = _values(variables), []
         on_cpu = all(value.device.type == "cpu" for value in (*values, *parts))  # `fit` hands a GPU's model CPU batches
         try:
             with torch_layers.replace_layers(on_cpu=on_cpu):
-                run, own = partial(self._run, variables, results), torch_operations.operations() if on_cpu else None
-                graph = make_fx(run, own, "fake")(*values, *parts)
+                own = torch_operations.operations() if on_cpu else None
+                graph = make_fx(partial(self._run, variables, learning, results), own, "fake")(*values, *parts)
         except (AssertionError, RuntimeError, TypeError) as error:  # Python asks for a number, or brings a tensor
             self._leave(str(error).partition("\n")[0])
             return
@@ -154,8 +152,7 @@ class Program:
         options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}  # `__call__` looks itself
         folded = None
         if on_cpu:
-            learning = {id(variable) for variable in model.trainable_variables} if self._learns else set()
-            folded = FoldedConvolutions(graph, [id(variable) not in learning for variable in variables])
+            folded = FoldedConvolutions(graph, [not (self._learns and learns) for learns in learning])
             torch_operations.take_as_it_lies(graph.graph)
             _compute_scalars_once(graph)
             options["layout_optimization"] = False  # the order is Keras' already
@@ -175,14 +172,12 @@ class Program:
             self._said.add(sentence)
             warnings.warn(sentence, stacklevel=2)
 
-    def _run(self, variables: Sequence[Any], results: list, *given: torch.Tensor) -> list[torch.Tensor]:
+    def _run(
+        self, variables: Sequence[Any], learning: Sequence[bool], results: list, *given: torch.Tensor
+    ) -> list[torch.Tensor]:
         """What the body gives for a batch, flat, with values in the place of variables; their updates end in them."""
         values, parts = given[: len(variables)], given[len(variables) :]
-        learning = {id(variable) for variable in self._model.trainable_variables}
-        held = [
-            value.detach().requires_grad_(id(variable) in learning)
-            for variable, value in zip(variables, values, strict=True)
-        ]
+        held = [value.detach().requires_grad_(learns) for value, learns in zip(values, learning, strict=True)]
         with keras.StatelessScope(zip(variables, held, strict=True), collect_losses=True) as scope:
             result = self._body(self._model, parts)
             updated: list[Any] = [scope.get_current_value(variable) for variable in variables]
@@ -194,12 +189,21 @@ class Program:
         return [part.detach() for part in tree.flatten(result)]
 
 
-def _parts(batch: Any) -> tuple:
+def _tensors(batch: Any) -> tuple:
     """What a batch is made of: images, and labels and weights where they are given; see `train_on_batch` of Keras."""
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]  # a list comes of a generator's tuple
     while parts and parts[-1] is None:
         parts.pop()
     return tuple(keras.ops.convert_to_tensor(part) if isinstance(part, np.ndarray) else part for part in parts)
+
+
+def _lay_out(model: Any) -> list[Any]:
+    """All variables of a model, its optimizer and metrics, each once, with kernels in the order of torch's products."""
+    known = [*model.variables, *model.metrics_variables, *(model.optimizer.variables if model.optimizer else ())]
+    variables = list({id(variable): variable for variable in known}.values())
+    for variable in variables:
+        variable.value.data = _as_multiplied(variable.value.data)
+    return variables
 
 
 def _values(variables: Sequence[Any]) -> list[torch.Tensor]:
